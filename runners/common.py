@@ -7,6 +7,7 @@ import sys
 
 from absl import app
 from absl import flags
+from absl import logging
 
 from vtab_h2t import errors
 
@@ -67,6 +68,7 @@ def prepare_tensorflow() -> None:
   finally:
     os.dup2(kept, 2)
     os.close(kept)
+  logging.set_verbosity(logging.WARNING)  # TFDS tells of each file it reads.
   # Else it warns of the few retracings by which loops learn to fit all shapes.
   tf.get_logger().setLevel('ERROR')
   tf.config.experimental.enable_op_determinism()
@@ -107,7 +109,7 @@ class Progress:
     self._bar.update(self._stage, description=f'{self._name}: {stage}',
                      completed=done, total=total)
 
-  def finish(self, message: str) -> None:
-    """Ends the piece of work with a line that stays."""
-    self._bar.update(self._whole, advance=1)
+  def finish(self, message: str, count: int = 1) -> None:
+    """Ends the piece of work, which counts so much, with a line that stays."""
+    self._bar.update(self._whole, advance=count)
     self._console.print(message, highlight=False, soft_wrap=True)

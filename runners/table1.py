@@ -9,7 +9,9 @@ are written below --workdir; what is there already is not measured again.
   python -m runners.table1 --grid=paper                # the full search
   python -m runners.table1 --methods=head2toe --grid=fixed \
       --hparams=lr=0.01,steps=500,target_size=256,fraction=0.05,l21=1e-5
-  python -m runners.table1 --suite=vtab --data_dir=DIR --tasks=caltech101
+  python -m runners.table1 --suite=vtab --backbone=vit_b16 --weights=FILE
+  python -m runners.table1 --suite=vtab --data_source=archive --data_dir=DIR \
+      --tasks=caltech101 --backbone=vit_ti16 --weights=FILE
 """
 
 import functools
@@ -19,23 +21,20 @@ import time
 from absl import flags
 
 from runners import common
+from runners import data_flags
 from vtab_h2t import errors
+from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.backbones import registry as backbones
 from vtab_h2t.features import extraction
 from vtab_h2t.features import normalization
+from vtab_h2t.features import pooling
 from vtab_h2t.methods import registry as methods
 from vtab_h2t.protocol import accuracy
 from vtab_h2t.protocol import grids
 from vtab_h2t.tasks import registry as tasks
 
 _SUITE = flags.DEFINE_enum('suite', 'embedded', tasks.SUITES, 'embedded: ten '
-                           'tasks without download. vtab: VTAB-1k, from '
-                           '--data_dir.')
-_DATA_SOURCE = flags.DEFINE_enum(
-    'data_source', 'archive', ['archive'], 'Form of the data of --suite=vtab. '
-    'archive: folders with train800.txt, val200.txt, test.txt.')
-_DATA_DIR = flags.DEFINE_string('data_dir', None, 'Where the data of '
-                                '--suite=vtab is.')
+                           'tasks without download. vtab: VTAB-1k.')
 _BACKBONE = flags.DEFINE_enum('backbone', 'efficientnet_lite0',
                               list(backbones.BACKBONES), 'The frozen network.')
 _WEIGHTS = flags.DEFINE_string(
@@ -44,8 +43,14 @@ _WEIGHTS = flags.DEFINE_string(
 _TAPS = flags.DEFINE_enum(
     'taps', 'all', ['all', 'released'], 'all: the network\'s, as in the '
     'paper\'s Appendix C. released: those of the released code (ViTs only).')
-_TASKS = flags.DEFINE_list('tasks', None, 'Comma-separated tasks; all of the '
-                           'suite by default.')
+_RESIZE = flags.DEFINE_enum(
+    'resize', backbone_lib.BILINEAR, backbone_lib.RESIZES, 'bilinear: to a '
+    'square, without antialias. legacy: as TensorFlow 1 did it, which the '
+    'released code uses.')
+_CLS_POOLING = flags.DEFINE_enum(
+    'cls_pooling', pooling.CLS_POOLED, pooling.CLS_POOLINGS, 'What becomes of a '
+    'ViT\'s class token. pooled: as the other tokens. only: no other token is '
+    'used. both: beside the pooled others (Table 7).')
 _METHODS = flags.DEFINE_list(
     'methods', None, f'Comma-separated methods of {", ".join(methods.METHODS)};'
     ' by default all that the grid has settings for.')
@@ -74,12 +79,13 @@ _MEMORY_GIB = flags.DEFINE_float('memory_gib', 8, 'Working memory for training '
 common.check_choices('methods', list(methods.METHODS))
 
 
-@flags.multi_flags_validator(['backbone', 'weights', 'taps'])
+@flags.multi_flags_validator(['backbone', 'weights', 'taps', 'cls_pooling'])
 def _valid_backbone(values: dict[str, str]) -> bool:
   entry = backbones.BACKBONES[values['backbone']]
   try:
     entry.check_weights(values['weights'])
     entry.check_tap_set(values['taps'])
+    entry.check_cls_pooling(values['cls_pooling'])
   except errors.InputError as e:
     raise flags.ValidationError(str(e)) from e
   return True
@@ -105,8 +111,19 @@ def _settings(task):
       int(_MEMORY_GIB.value * 2**30))
 
 
+def _tables_folder(weights: str) -> pathlib.Path:
+  """Where the tables of a run go: everything that sets it apart is named."""
+  parts = [_SUITE.value, _BACKBONE.value, weights, _TAPS.value]
+  parts += [flag.value for flag in (_CLS_POOLING, _RESIZE)
+            if flag.value != flag.default]
+  parts += [_NORMALIZATION.value, _GRID.value, _HPARAMS.value, _PROTOCOL.value]
+  return pathlib.Path(_WORKDIR.value, 'tables', '-'.join(filter(None, parts)))
+
+
 def main() -> None:
-  chosen = tasks.tasks(_SUITE.value, _TASKS.value, _DATA_DIR.value)
+  chosen = tasks.tasks(
+      _SUITE.value, data_flags.TASKS.value, data_flags.DATA_DIR.value,
+      data_flags.DATA_SOURCE.value, data_flags.DOWNLOAD.value)
   settings = {t.name: _settings(t) for t in chosen}
   common.prepare_tensorflow()
   from vtab_h2t.protocol import ledger as ledger_lib
@@ -119,27 +136,27 @@ def main() -> None:
   with common.Progress(len(chosen), 'tasks') as progress:
     progress.start(_BACKBONE.value)
     progress.stage('load', 0, 1)
-    backbone = backbones.load(_BACKBONE.value, _WEIGHTS.value,
-                              tasks.IMAGE_SIZES[_SUITE.value], _TAPS.value)
+    backbone = backbones.load(
+        _BACKBONE.value, _WEIGHTS.value, tasks.IMAGE_SIZES[_SUITE.value],
+        _TAPS.value, _RESIZE.value, _CLS_POOLING.value)
     extractor_for = functools.cache(
         lambda sizes: extraction.Extractor(backbone, sizes))
-    for task in chosen:
+    for together in tasks.sharing_images(chosen):
       started = time.monotonic()
-      progress.start(task.name)
+      names = ', '.join(t.name for t in together)
+      progress.start(names)
       try:
-        rows += unit.run(task, backbone, weights, settings[task.name],
+        rows += unit.run(together, backbone, weights, settings,
                          ledger, extractor_for, progress.stage)
       except errors.InputError as e:
-        failures.append(f'{task.name}: {e}')
-        progress.finish(f'{task.name}: failed')
+        failures.append(f'{names}: {e}')
+        progress.finish(f'{names}: failed', len(together))
       else:
-        progress.finish(f'{task.name}: {time.monotonic() - started:.0f} s')
+        progress.finish(f'{names}: {time.monotonic() - started:.0f} s',
+                        len(together))
   if rows:
     summary = statistics.summarise(rows)
-    name = '-'.join((_SUITE.value, _BACKBONE.value, weights, _TAPS.value,
-                     _NORMALIZATION.value, _GRID.value, _PROTOCOL.value))
-    directory = pathlib.Path(_WORKDIR.value) / 'tables' / name
-    csv, md = tables.save(summary, directory)
+    csv, md = tables.save(summary, _tables_folder(weights))
     tables.print_terminal(summary)
     print(f'rows:     {ledger.workdir / "rows"}\ncsv:      {csv}\n'
           f'markdown: {md}')

@@ -56,8 +56,10 @@ def tiny_task(name='tiny', train=300, test=90, classes=3, seed=0
     return task_lib.array_split(f'{name}/{part}', pixels[order].astype(
         np.uint8), labels[order], range(count))
 
-  return task_lib.Task('embedded', name, 'structured', classes, lambda: (
-      split('train', train, 0), split('test', test, 1)))
+  return task_lib.Task(
+      'embedded', name, 'structured', classes,
+      lambda: task_lib.Examples.in_order(
+          split('train', train, 0), split('test', test, 1)))
 
 
 def no_progress(*unused):
@@ -87,6 +89,7 @@ def check_backbone(backbone, size=None):
 def result_rows():
   """Test and validation rows of two methods, three tasks, three seeds."""
   base = {'suite': 's', 'backbone': 'b', 'weights': 'w', 'taps': 'all',
+          'cls_pooling': 'pooled', 'resize': 'bilinear',
           'normalization': 'n', 'grid': 'g',
           'protocol': 'exact', 'split': 'test', 'total': 200}
   rows = []

@@ -29,7 +29,7 @@ def test_counts_are_those_of_all_features_at_once(batch_size):
            _head(30, columns, 5, 4), _head(30, columns, 5, 4, 'once')]
   calls = []
   counts = evaluation.count_correct(
-      extractor, split, heads, lambda *a: calls.append(a))
+      extractor, split, [(h, split.labels) for h in heads], lambda *a: calls.append(a))
   assert calls[-1] == (90, 90)
   batches = [batch for _, batch in extractor(split)]
   for head, counted in zip(heads, counts):
@@ -42,3 +42,17 @@ def test_counts_are_those_of_all_features_at_once(batch_size):
     wanted = np.argmax(x @ tf.transpose(head.head.kernel) + head.head.bias, 1)
     assert counted == (wanted == split.labels).sum()
   assert len(set(counts)) > 2
+
+
+def test_each_head_is_judged_by_its_own_labels():
+  split = testing.tiny_task(test=90).test
+  extractor = extraction.Extractor(testing.tiny_backbone(), (6,))
+  head = _head(None, None, 9, 0)
+  predicted = np.concatenate([
+      base.logits_of(normalization.design_matrix(
+          extractor.select(b, None), extractor.layouts[None], None, None,
+          'selected'), head.head).numpy().argmax(1)
+      for _, b in extractor(split)])
+  assert evaluation.count_correct(
+      extractor, split, [(head, predicted), (head, (predicted + 1) % 3)],
+      testing.no_progress) == [90, 0]

@@ -24,7 +24,8 @@ def _sorted_task(every_class=True):
   labels = np.repeat(np.arange(5), 20)
   split = task_lib.array_split('x', testing.images(100), labels, range(100))
   return task_lib.Task('embedded', 'sorted', 'natural', 5,
-                       lambda: (split, split), every_class)
+                       lambda: task_lib.Examples.in_order(split, split),
+                       every_class)
 
 
 def test_a_class_absent_from_a_fold_is_one_line():

@@ -50,7 +50,7 @@ def test_nan_is_not_written(tmp_path):
 
 
 @pytest.mark.parametrize('text, message', [
-    ('{"schema": 0}', 'written by schema 0, this version writes 1; choose'),
+    ('{"schema": 0}', 'written by schema 0, this version writes 2; choose'),
     ('[]', 'not this project'), ('{', 'not this project')])
 def test_another_schema_is_one_line(tmp_path, text, message):
   (tmp_path / 'schema.json').write_text(text)
@@ -64,7 +64,7 @@ def test_a_file_as_work_directory_is_one_line(tmp_path):
     ledger_lib.Ledger(tmp_path / 'file')
 
 
-@pytest.mark.parametrize('text', ['{"schema":1', '{"schema":1}\n'])
+@pytest.mark.parametrize('text', ['{"schema":2', '{"schema":2}\n'])
 def test_damaged_rows_are_one_line(tmp_path, text):
   ledger = ledger_lib.Ledger(tmp_path)
   ledger.write(_INPUTS, [_row()])

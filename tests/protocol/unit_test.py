@@ -2,6 +2,7 @@ import dataclasses
 import functools
 import json
 import os
+import socket
 
 import pytest
 
@@ -11,6 +12,7 @@ from vtab_h2t.methods import base
 from vtab_h2t.protocol import grids
 from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.protocol import unit
+from vtab_h2t.tasks import registry
 
 _GRID = grids.Grid('test', (0, 4), (0.1, 0.01), (20,), (30,), (0.1, 0.5),
                    {p: (1e-5, 1e-3) for p in ('l1', 'l2', 'l21')},
@@ -32,7 +34,8 @@ def extractor_for(backbone):
 def _run(workdir, backbone, extractor_for, settings=_SETTINGS, stages=None,
          task=None):
   stages = [] if stages is None else stages
-  return unit.run(task or testing.tiny_task(), backbone, 'noise', settings,
+  task = task or testing.tiny_task()
+  return unit.run([task], backbone, 'noise', {task.name: settings},
                   ledger_lib.Ledger(workdir), extractor_for,
                   lambda stage, *_: stages.append(stage))
 
@@ -118,7 +121,7 @@ def test_stopping_anywhere_and_going_on_gives_the_same_files(
     if stage == where:
       raise Stop
   with pytest.raises(Stop):
-    unit.run(testing.tiny_task(), backbone, 'noise', _SETTINGS,
+    unit.run([testing.tiny_task()], backbone, 'noise', {'tiny': _SETTINGS},
              ledger_lib.Ledger(tmp_path / 'stopped'), extractor_for, stop)
   assert not (tmp_path / 'stopped' / 'rows').exists()
   _run(tmp_path / 'stopped', backbone, extractor_for)
@@ -163,8 +166,8 @@ def test_test_labels_do_not_reach_what_chooses(
         {'correct'} if r['split'] == 'test' else set())} for r in rows]
 
   honest = testing.tiny_task()
-  other = dataclasses.replace(honest, load=lambda: (
-      honest.train, dataclasses.replace(
+  other = dataclasses.replace(honest, load=lambda: dataclasses.replace(
+      honest.examples, test=dataclasses.replace(
           honest.test, labels=(honest.test.labels + 1) % 3)))
   one = _run(tmp_path / '1', backbone, extractor_for, task=honest)
   two = _run(tmp_path / '2', backbone, extractor_for, task=other)
@@ -199,3 +202,81 @@ def test_a_grid_of_the_papers_shape(tmp_path, backbone, extractor_for):
       'method', 'learning_rate', 'steps', 'target_size', 'coefficient',
       'fraction', 'fold', 'seed', 'split')) for r in rows]
   assert len(set(keys)) == len(keys)
+
+
+def _relabelled(task):
+  """A task with the same images and other labels."""
+  def shift(split):
+    return dataclasses.replace(split, labels=(split.labels + 1) % 3)
+  return dataclasses.replace(
+      task, name='other', load=lambda: dataclasses.replace(
+          task.examples, train=shift(task.train), test=shift(task.test)))
+
+
+def test_tasks_that_share_images_are_embedded_once(
+    tmp_path, backbone, extractor_for):
+  pair = [testing.tiny_task(), _relabelled(testing.tiny_task())]
+  for task in pair:
+    _run(tmp_path / 'alone', backbone, extractor_for, task=task)
+  stages = []
+  smaller = dataclasses.replace(_SETTINGS, grid=dataclasses.replace(
+      _GRID, target_sizes=(10,)))  # Both tasks' target sizes in one pass.
+  _run(tmp_path / 'alone2', backbone, extractor_for, smaller, task=pair[1])
+  rows = unit.run(
+      pair, backbone, 'noise', {'tiny': _SETTINGS, 'other': smaller},
+      ledger_lib.Ledger(tmp_path / 'together'), extractor_for,
+      lambda stage, done, total: stages.append((stage, done)))
+  assert stages.count(('embed train images', 300)) == 1
+  assert stages.count(('embed test images', 90)) == 1
+  wanted = {p: b for p, b in _files(tmp_path / 'alone').items()
+            if p.parts[3] == 'tiny'} | _files(tmp_path / 'alone2')
+  assert _files(tmp_path / 'together') == wanted
+  assert [r['task'] for r in rows if r['split'] == 'test'] == (
+      ['tiny'] * 6 + ['other'] * 6)
+
+
+def test_tasks_with_other_images_may_come_along(
+    tmp_path, backbone, extractor_for):
+  other = dataclasses.replace(testing.tiny_task(seed=1), name='other')
+  pair = [testing.tiny_task(), other]
+  unit.run(pair, backbone, 'noise', dict.fromkeys(('tiny', 'other'), _SETTINGS),
+           ledger_lib.Ledger(tmp_path / 'together'), extractor_for,
+           testing.no_progress)
+  for task in pair:
+    _run(tmp_path / 'alone', backbone, extractor_for, task=task)
+  assert _files(tmp_path / 'together') == _files(tmp_path / 'alone')
+
+
+def test_dry_run_of_vtab(
+    synthetic_vtab, tmp_path, backbone, extractor_for, monkeypatch):
+  """All 19 tasks from TFDS's form to rows, without network."""
+  def refuse(*unused):
+    raise AssertionError('no test may open a connection')
+  monkeypatch.setattr(socket.socket, 'connect', refuse)
+  tasks = registry.tasks('vtab', None, synthetic_vtab)
+  settings = dataclasses.replace(
+      _SETTINGS, seeds=(0,), grid=dataclasses.replace(
+          _GRID, folds=(4,), learning_rates=(0.1,), steps=(3,)))
+  rows = []
+  for together in registry.sharing_images(tasks):
+    rows += unit.run(
+        together, backbone, 'noise', dict.fromkeys(
+            (t.name for t in together), settings),
+        ledger_lib.Ledger(tmp_path), extractor_for, testing.no_progress)
+  tests = [r for r in rows if r['split'] == 'test']
+  assert [(r['task'], r['method']) for r in tests] == [
+      (t.name, m) for t in tasks for m in settings.methods]
+  assert all(r['total'] == len(t.test.ids) for t in tasks for r in tests
+             if r['task'] == t.name)
+  assert all(r['total'] == 200 for r in rows if r['split'] == 'val')
+  assert len(list((tmp_path / 'manifests/vtab').iterdir())) == 19
+  assert len(list((tmp_path / 'features').iterdir())) == 16
+
+
+def test_manifests_are_written_beside(tmp_path, backbone, extractor_for):
+  rows = _run(tmp_path, backbone, extractor_for)
+  path, = (tmp_path / 'manifests' / 'embedded').iterdir()
+  manifest = json.loads(path.read_text())
+  assert manifest['sha256'] == rows[0]['manifest_sha256']
+  assert path.name == f'tiny-{manifest["sha256"][:16]}.json'
+  assert manifest['splits']['test']['size'] == 90

@@ -52,7 +52,8 @@ def reference(tmp_path_factory):
 def test_output(reference):
   workdir, out, err = reference
   directory = workdir / 'tables' / (
-      'embedded-efficientnet_lite0-imagenet-all-selected-fixed-exact')
+      'embedded-efficientnet_lite0-imagenet-all-selected-fixed-lr=0.01,'
+      'steps=30,target_size=256,fraction=0.05,l21=1e-5-exact')
   for text in ('natural', 'digits', 'mean', 'Linear', 'Head2Toe',
                f'rows:     {workdir}/rows', f'csv:      {directory}/table1.csv',
                f'markdown: {directory}/table1.md'):
@@ -65,6 +66,7 @@ def test_output(reference):
   for row in table:
     assert float(row['accuracy_percent']) > 50  # Chance is 10.
   assert len(list((workdir / 'provenance').rglob('*.json'))) == 2
+  assert len(list((workdir / 'manifests').rglob('*.json'))) == 2
 
 
 @pytest.mark.slow
@@ -149,9 +151,15 @@ def test_help_imports_nothing_heavy():
      'the path of an npz file'),
     (['--taps=released'], "no taps 'released' for this backbone"),
     (['--suite=nope'], 'should be one of <embedded|vtab>'),
-    (['--suite=vtab'], '--suite=vtab needs a --data_dir'),
+    (['--suite=vtab', '--data_source=archive'], '--data_source=archive needs a '
+     '--data_dir'),
+    (['--suite=vtab', '--data_source=archive', '--data_dir=/tmp', '--download'],
+     '--download is for --data_source=tfds'),
+    (['--download'], 'the embedded suite takes no --data_dir and no'),
+    (['--resize=nope'], 'should be one of <bilinear|legacy>'),
+    (['--cls_pooling=only'], "class token 'only' is for ViTs"),
     (['--data_dir=/tmp'], 'the embedded suite takes no --data_dir'),
-    (['--data_source=nope'], 'should be one of <archive>'),
+    (['--data_source=nope'], 'should be one of <tfds|archive>'),
     (['--grid=nope'], 'should be one of <quick|paper|published|fixed>'),
     (['--protocol=nope'], 'should be one of <exact|official>'),
     (['--seeds=0,x'], 'distinct whole numbers'),
@@ -197,8 +205,8 @@ def test_too_little_memory_is_one_line_and_names_the_task(tmp_path):
 
 def test_ones_own_archive_runs_and_a_broken_image_is_one_line(tmp_path):
   folder = testing.write_archive(tmp_path / 'data' / 'mine')
-  arguments = ['--suite=vtab', f'--data_dir={tmp_path}/data', '--tasks=mine',
-               '--methods=linear', '--grid=fixed', '--hparams=lr=0.1,steps=5',
+  arguments = ['--suite=vtab', '--data_source=archive', f'--data_dir={tmp_path}/data',
+               '--tasks=mine', '--methods=linear', '--grid=fixed', '--hparams=lr=0.1,steps=5',
                f'--workdir={tmp_path}/w']
   (folder / 'images/test/3.png').write_bytes(b'no image')
   status, _, err = _finish(_start(*arguments))

@@ -18,7 +18,8 @@ def folder(tmp_path):
 
 
 def test_train_is_train800_then_val200(folder):
-  train, test = archive.load(folder, 3)
+  examples = archive.load(folder, 3)
+  train, test = examples.train, examples.test
   assert train.ids == tuple(f'caltech101/images/train/{i}.png'
                             for i in range(8)) + tuple(
                                 f'caltech101/images/val/{i}.jpg'
@@ -30,23 +31,26 @@ def test_train_is_train800_then_val200(folder):
       np.testing.assert_array_equal(images[i], np.asarray(image))
   assert images[9].shape == (20, 30, 3)  # Sizes may differ.
   assert len(test.ids) == 5
+  assert examples.train800.tolist() == list(range(8))
+  assert examples.val200.tolist() == list(range(8, 12))
+  assert examples.cv.tolist() == list(range(12))
 
 
 def test_grey_and_alpha_become_rgb(folder):
   for mode, name in (('L', 'images/test/0.png'), ('RGBA', 'images/test/1.png')):
     Image.new(mode, (9, 9), 77 if mode == 'L' else (1, 2, 3, 4)).save(
         folder / name)
-  _, test = archive.load(folder, 3)
+  test = archive.load(folder, 3).test
   images = list(test.images().take(2).as_numpy_iterator())
   assert (images[0] == 77).all() and images[0].shape == (9, 9, 3)
   assert images[1].shape == (9, 9, 3)
 
 
 def test_fingerprint_follows_names_sizes_and_labels(folder):
-  one, _ = archive.load(folder, 3)
-  assert archive.load(folder, 3)[0].manifest_sha256() == one.manifest_sha256()
+  one = archive.load(folder, 3).train
+  assert archive.load(folder, 3).train.manifest_sha256() == one.manifest_sha256()
   Image.new('RGB', (40, 40), (9, 9, 9)).save(folder / 'images/train/3.png')
-  assert archive.load(folder, 3)[0].sha256 != one.sha256
+  assert archive.load(folder, 3).train.sha256 != one.sha256
 
 
 @pytest.mark.parametrize('name, line, message', [
@@ -73,7 +77,7 @@ def test_a_missing_list_names_what_is_needed(folder):
 
 def test_an_unreadable_image_is_named(folder):
   (folder / 'images/val/2.jpg').write_bytes(b'no image')
-  train, _ = archive.load(folder, 3)
+  train = archive.load(folder, 3).train
   with pytest.raises(errors.InputError, match='val/2.jpg cannot be decoded'):
     list(extraction.Extractor(testing.tiny_backbone(), ())(train))
 
@@ -82,7 +86,8 @@ def test_tasks_are_the_papers_and_the_users(tmp_path):
   testing.write_archive(tmp_path / 'cifar')
   testing.write_archive(tmp_path / 'pets3', names=('a', 'b', 'c', 'd'))
   (tmp_path / 'other').mkdir()
-  tasks = {t.name: t for t in registry.tasks('vtab', data_dir=tmp_path)}
+  tasks = {t.name: t for t in registry.tasks(
+      'vtab', None, tmp_path, registry.ARCHIVE)}
   wanted = published.table('table5_tasks').set_index('task')
   assert set(tasks) == set(wanted.index) | {'pets3'}
   for name, row in wanted.iterrows():
@@ -97,15 +102,70 @@ def test_tasks_are_the_papers_and_the_users(tmp_path):
 def test_data_directory_must_be_there(tmp_path):
   for directory in (None, tmp_path / 'none'):
     with pytest.raises(errors.InputError, match='needs a --data_dir'):
-      registry.tasks('vtab', data_dir=directory)
+      registry.tasks('vtab', None, directory, registry.ARCHIVE)
   with pytest.raises(errors.InputError, match='takes no --data_dir'):
     registry.tasks('embedded', data_dir=tmp_path)
+
+
+def test_a_damaged_own_folder_does_not_block_the_others(tmp_path):
+  testing.write_archive(tmp_path / 'good')
+  (testing.write_archive(tmp_path / 'bad') / 'test.txt').write_text('x')
+  task, = registry.tasks('vtab', ['good'], tmp_path, registry.ARCHIVE)
+  assert task.num_classes == 3
+  with pytest.raises(errors.InputError, match='bad/test.txt line 1'):
+    registry.tasks('vtab', ['bad'], tmp_path, registry.ARCHIVE)
+
+
+def test_the_same_images_in_two_folders_are_recognised(tmp_path):
+  folders = [testing.write_archive(tmp_path / n) for n in 'ab']
+  lines = (folders[1] / 'train800.txt').read_text().splitlines()
+  (folders[1] / 'train800.txt').write_text(
+      '\n'.join(f'{line[:-1]}1' for line in lines))
+  one, two = (archive.load(f, 3, 'clevr') for f in folders)
+  assert one.train.sha256 == two.train.sha256
+  assert one.test.sha256 == two.test.sha256
+  assert one.train.manifest_sha256() != two.train.manifest_sha256()
+  # Other pixels in a file of the same size are other images.
+  path = folders[1] / 'images/train/0.png'
+  data = bytearray(path.read_bytes())
+  data[-1] ^= 1
+  path.write_bytes(data)
+  assert archive.load(folders[1], 3, 'clevr').train.sha256 != one.train.sha256
+
+
+def test_written_archives_are_read_back(folder, tmp_path):
+  data = [(folder / f'images/train/{i}.png').read_bytes() for i in range(4)]
+  jpeg = (folder / 'images/val/0.jpg').read_bytes()
+  archive.write(tmp_path / 'new', ['a', 'b'], {
+      'train800': [(data[0], 0), (data[1], 1)], 'val200': [(jpeg, 1)],
+      'test': [(data[2], 0), (data[3], 1)]})
+  assert (tmp_path / 'new/images/val/000000.jpg').read_bytes() == jpeg
+  assert (tmp_path / 'new/train800val200.txt').read_text() == (
+      'images/train/000000.png 0\nimages/train/000001.png 1\n'
+      'images/val/000000.jpg 1\n')
+  assert archive.count_classes(tmp_path / 'new') == 2
+  read = archive.load(tmp_path / 'new', 2)
+  assert read.train.labels.tolist() == [0, 1, 1]
+  assert read.test.labels.tolist() == [0, 1]
+  images = list(read.test.images().as_numpy_iterator())
+  with Image.open(folder / 'images/train/3.png') as image:
+    np.testing.assert_array_equal(images[1], np.asarray(image))
+
+
+def test_half_written_archives_do_not_appear(tmp_path):
+  def broken():
+    yield b'x', 0
+    raise RuntimeError
+  with pytest.raises(RuntimeError):
+    archive.write(tmp_path / 'new', None, {'train800': broken()})
+  assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.skipif(not _CALTECH.exists(),
                     reason='../shared/vtab-1k/caltech101 is not there')
 def test_real_caltech101():
-  task, = registry.tasks('vtab', ['caltech101'], _CALTECH.parent)
+  task, = registry.tasks('vtab', ['caltech101'], _CALTECH.parent,
+                         registry.ARCHIVE)
   assert len(task.train.ids) == 1000 and len(task.test.ids) == 2000
   assert task.train.labels.max() == 101
   image = next(iter(task.test.images().take(1)))

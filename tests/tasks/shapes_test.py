@@ -1,34 +1,24 @@
 import numpy as np
 import pytest
 
+from vtab_h2t.tasks import labels
 from vtab_h2t.tasks import shapes
-
-
-def test_count_label():
-  assert [shapes.count_label(n) for n in range(3, 11)] == list(range(8))
-
-
-@pytest.mark.parametrize('depths, label', [
-    ([7.0, 12.0], 0), ([8.0], 0), ([8.1, 20.0], 1), ([9.0, 8.6], 2),
-    ([9.4], 3), ([9.9, 9.51], 4), ([10.1, 10.2, 50.0], 5)])
-def test_distance_label_is_the_last_threshold_below_the_nearest(depths, label):
-  assert shapes.distance_label(np.array(depths)) == label
 
 
 def test_area_gives_neither_label_away():
   rng = np.random.default_rng(1)
-  counts, labels, areas = [], [], []
+  counts, distances, areas = [], [], []
   for i in range(480):
     count, label = 3 + i % 8, i // 8 % 6
     _, depths, mask = shapes.scene(rng, count, label)
     assert len(depths) == count
-    assert shapes.distance_label(depths) == label
+    assert labels.closest_object_distance(depths) == label
     counts.append(count)
-    labels.append(label)
+    distances.append(label)
     areas.append(mask.mean())
   # 480 independent pairs correlate within 0.12 in 99 of 100 draws.
   assert abs(np.corrcoef(counts, areas)[0, 1]) < 0.15
-  assert abs(np.corrcoef(labels, areas)[0, 1]) < 0.15
+  assert abs(np.corrcoef(distances, areas)[0, 1]) < 0.15
   assert 0.02 < min(areas) and max(areas) < 0.15
 
 

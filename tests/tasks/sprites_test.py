@@ -4,15 +4,6 @@ import pytest
 from vtab_h2t.tasks import sprites
 
 
-def test_labels_are_vtabs_division():
-  assert sprites.location_label(np.arange(32)).tolist() == [
-      i // 2 for i in range(32)]
-  orientation = sprites.orientation_label(np.arange(40))
-  assert orientation[[0, 2, 3, 4, 5, 7, 8, 39]].tolist() == [
-      0, 0, 1, 1, 2, 2, 3, 15]
-  assert np.bincount(orientation).tolist() == [3, 2] * 8
-
-
 @pytest.mark.parametrize('shape', range(3))
 def test_factors_move_scale_and_turn_the_shape(shape):
   def centre_and_area(*factors):

@@ -1,3 +1,5 @@
+from hypothesis import given
+from hypothesis import strategies as st
 import numpy as np
 import pytest
 
@@ -35,3 +37,36 @@ def test_fingerprints_cover_images_order_ids_and_labels():
 def test_refuses_what_is_not_labelled_rgb(images, labels):
   with pytest.raises(ValueError):
     task_lib.array_split('x', images, labels, range(2))
+
+
+@given(st.integers(1, 6), st.integers(6, 80), st.floats(0.01, 1),
+       st.integers(0, 9))
+def test_balanced_parts(classes, count, fraction, seed):
+  labels = np.random.default_rng(seed).integers(0, classes, count)
+  rows = task_lib.balanced(labels, fraction, seed)
+  assert len(rows) == max(1, round(fraction * count))
+  assert (np.diff(rows) > 0).all()
+  had = np.bincount(labels, minlength=classes)
+  kept = np.bincount(labels[rows], minlength=classes)
+  # A class falls short of the fullest by more than one only if it is used up.
+  assert ((kept >= kept.max() - 1) | (kept == had)).all()
+  smaller = task_lib.balanced(labels, fraction / 2, seed)
+  assert set(smaller) <= set(rows)
+
+
+def test_balanced_parts_follow_the_seed():
+  labels = np.arange(100) % 4
+  draws = {tuple(task_lib.balanced(labels, 0.2, seed)) for seed in (0, 0, 1)}
+  assert len(draws) == 2
+  with pytest.raises(ValueError, match='a fraction is above 0'):
+    task_lib.balanced(labels, 0, 0)
+
+
+def test_reduced_task_uses_fewer_rows_of_the_same_images():
+  task = testing.tiny_task(train=300)
+  part = task.reduced(0.1, seed=0)
+  assert part.train is task.train and part.test is task.test
+  assert len(part.final_rows) == len(part.cv_rows) == 30
+  assert np.bincount(task.train.labels[part.final_rows]).tolist() == [10] * 3
+  assert set(part.examples.val200) <= set(task.examples.val200)
+  np.testing.assert_array_equal(task.reduced(1, 0).final_rows, task.final_rows)

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
   import keras
 
 ALL_TAPS = 'all'  # The default set of taps.
+BILINEAR, LEGACY = 'bilinear', 'legacy'
+RESIZES = (BILINEAR, LEGACY)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +29,10 @@ class Backbone:
     scale, offset: the model is fed `pixel * scale + offset` for pixels 0..255.
     weights_sha256: identifies the weights in result rows and in cache keys.
     tap_set: which of the network's sets of taps this is, as in result rows.
+    resize: of `RESIZES`. Both are bilinear to a square, without antialias;
+      'bilinear' has half-pixel centres (TF2), 'legacy' has not (TF1, and so the
+      released code).
+    cls_pooling: how a class token is treated; see `features.pooling`.
   """
 
   name: str
@@ -38,6 +44,8 @@ class Backbone:
   offset: float
   weights_sha256: str
   tap_set: str = ALL_TAPS
+  resize: str = BILINEAR
+  cls_pooling: str = 'pooled'
 
   def __post_init__(self):
     if self.embedding not in self.taps:
@@ -52,7 +60,7 @@ class Backbone:
   def input_protocol(self) -> str:
     """Fingerprint of all that happens to an image before the first layer."""
     return files.fingerprint({
-        'resize': 'bilinear, half-pixel centres, no antialias, square',
+        'resize': f'{self.resize}, no antialias, square',
         'image_size': self.image_size,
         'scale': self.scale,
         'offset': self.offset,
@@ -62,7 +70,9 @@ class Backbone:
     """uint8 `[H, W, 3]` or `[B, H, W, 3]` to the model's float32 input."""
     import tensorflow as tf
     size = [self.image_size, self.image_size]
-    image = tf.image.resize(tf.cast(image, tf.float32), size)
+    resize = (tf.image.resize if self.resize == BILINEAR
+              else tf.compat.v1.image.resize_bilinear)
+    image = resize(tf.cast(image, tf.float32), size)
     return image * self.scale + self.offset
 
 

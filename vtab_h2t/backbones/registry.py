@@ -19,6 +19,7 @@ class Entry:
     files: what a file of weights must be, or None if it takes none.
     image_size: the side in pixels that its weights want; None for any.
     tap_sets: the sets of taps it offers; the first is the default.
+    cls_token: whether its tokens begin with a class token.
   """
 
   build: Callable[[str, int, str], backbone_lib.Backbone]
@@ -26,6 +27,7 @@ class Entry:
   files: str | None = None
   image_size: int | None = None
   tap_sets: tuple[str, ...] = (backbone_lib.ALL_TAPS,)
+  cls_token: bool = False
 
   def check_weights(self, weights: str) -> None:
     """Raises InputError unless they are offered, or a file that may do."""
@@ -38,7 +40,6 @@ class Entry:
           f'there are no weights {weights!r} for this backbone; choose from '
           f'{offers}')
 
-
   def check_tap_set(self, tap_set: str) -> None:
     """Raises InputError unless the backbone offers this set of taps."""
     if tap_set not in self.tap_sets:
@@ -46,13 +47,20 @@ class Entry:
           f'there are no taps {tap_set!r} for this backbone; choose from '
           f'{", ".join(self.tap_sets)}')
 
+  def check_cls_pooling(self, cls_pooling: str) -> None:
+    """Raises InputError if a class token is asked for that is not there."""
+    if cls_pooling != 'pooled' and not self.cls_token:
+      raise errors.InputError(
+          f'class token {cls_pooling!r} is for ViTs; this backbone has no '
+          'class token')
+
 
 def _vit(name: str) -> Entry:
   def build(weights, image_size, tap_set):
     from vtab_h2t.backbones import vit  # Imports Keras.
     return vit.vit(name, weights, image_size, tap_set)
   return Entry(build, ('random',), 'an npz file with timm\'s names', 224,
-               (backbone_lib.ALL_TAPS, 'released'))
+               (backbone_lib.ALL_TAPS, 'released'), cls_token=True)
 
 
 BACKBONES: dict[str, Entry] = {
@@ -65,7 +73,9 @@ BACKBONES: dict[str, Entry] = {
 
 
 def load(name: str, weights: str, image_size: int,
-         tap_set: str = backbone_lib.ALL_TAPS) -> backbone_lib.Backbone:
+         tap_set: str = backbone_lib.ALL_TAPS,
+         resize: str = backbone_lib.BILINEAR, cls_pooling: str = 'pooled'
+         ) -> backbone_lib.Backbone:
   """Builds a registered backbone.
 
   Args:
@@ -73,10 +83,12 @@ def load(name: str, weights: str, image_size: int,
     weights: one of those it offers, or a file's path where it takes one.
     image_size: side of the input in pixels, for backbones that take any.
     tap_set: one of those it offers.
+    resize: of `backbone.RESIZES`.
+    cls_pooling: of `pooling.CLS_POOLINGS`; 'pooled' for all but ViTs.
 
   Raises:
-    errors.InputError: unknown name, weights or taps, or the weights cannot be
-      read.
+    errors.InputError: unknown name, weights, taps or class token, or the
+      weights cannot be read.
   """
   if name not in BACKBONES:
     raise errors.InputError(
@@ -84,4 +96,6 @@ def load(name: str, weights: str, image_size: int,
   entry = BACKBONES[name]
   entry.check_weights(weights)
   entry.check_tap_set(tap_set)
-  return entry.build(weights, entry.image_size or image_size, tap_set)
+  entry.check_cls_pooling(cls_pooling)
+  backbone = entry.build(weights, entry.image_size or image_size, tap_set)
+  return dataclasses.replace(backbone, resize=resize, cls_pooling=cls_pooling)

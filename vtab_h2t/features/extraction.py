@@ -38,12 +38,11 @@ class Extractor:
     self.layouts: dict[int | None, pooling.Layout] = {
         EMBEDDING: pooling.Layout((vector,))}
     for t in target_sizes:
-      self.layouts[t] = pooling.layout(shapes, t)
+      self.layouts[t] = pooling.layout(shapes, t, backbone.cls_pooling)
     self.blocks = pooling.unique_blocks(self.layouts.values())
     self._batch_size = batch_size
     outputs = backbone.model.output
-    pooled = {b.name: pooling.pool_tap(outputs[b.tap], b.pool)
-              for b in self.blocks}
+    pooled = {b.name: b(outputs[b.tap]) for b in self.blocks}
     model = keras.Model(backbone.model.inputs, pooled)
     # XLA is left off: it makes depthwise convolutions ten times slower on CPU.
     self._forward = tf.function(

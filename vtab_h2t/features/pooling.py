@@ -9,6 +9,10 @@ channels, so that the flattened result has about `T` values:
 and to its mean if `C >= T`. Rows, columns and tokens that do not fill a pool
 are dropped. The released code's pool becomes 0, which there means the global
 mean, when the map has fewer cells than `T` asks for; here it stays at least 1.
+
+The first of a ViT's tokens is the class token. It is pooled with the others, or
+it is all that is kept of the tap, or it stands before the pooled others
+(Appendix J, Table 7).
 """
 
 import dataclasses
@@ -23,6 +27,9 @@ if TYPE_CHECKING:
 VERSION = 1
 
 GLOBAL = 0  # As a pool size: the mean over all positions.
+
+CLS_POOLED, CLS_ONLY, CLS_BOTH = 'pooled', 'only', 'both'
+CLS_POOLINGS = (CLS_POOLED, CLS_ONLY, CLS_BOTH)
 
 
 def pool_size(shape: Sequence[int], target_size: int) -> int:
@@ -75,10 +82,45 @@ class Block:
   tap: str
   pool: int
   size: int
+  cls: str = CLS_POOLED
 
   @property
   def name(self) -> str:
-    return f'{self.tap}.pool{self.pool}'
+    cls = '' if self.cls == CLS_POOLED else f'.cls_{self.cls}'
+    return f'{self.tap}.pool{self.pool}{cls}'
+
+  def __call__(self, x: 'keras.KerasTensor') -> 'keras.KerasTensor':
+    """The block's columns `[B, size]` of a batch of the tap."""
+    if self.cls == CLS_POOLED:
+      return pool_tap(x, self.pool)
+    from keras import ops
+    if self.cls == CLS_ONLY:
+      return x[:, 0]
+    return ops.concatenate([x[:, 0], pool_tap(x[:, 1:], self.pool)], axis=1)
+
+
+def block(tap: str, shape: Sequence[int], target_size: int,
+          cls: str = CLS_POOLED) -> Block:
+  """The block of a tap of `shape` at a target size.
+
+  Args:
+    tap: its name.
+    shape: its shape without the batch axis.
+    target_size: number of features to aim at.
+    cls: of `CLS_POOLINGS`; says how tokens are treated.
+
+  Raises:
+    ValueError: as `pool_size`.
+  """
+  if len(shape) != 2 or cls == CLS_POOLED:
+    pool = pool_size(shape, target_size)
+    return Block(tap, pool, pooled_size(shape, pool))
+  tokens, channels = shape
+  if cls == CLS_ONLY:
+    return Block(tap, GLOBAL, channels, cls)
+  rest = tokens - 1, channels
+  pool = pool_size(rest, target_size)
+  return Block(tap, pool, channels + pooled_size(rest, pool), cls)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,13 +143,11 @@ class Layout:
     return tuple(starts)
 
 
-def layout(shapes: dict[str, tuple[int, ...]], target_size: int) -> Layout:
+def layout(shapes: dict[str, tuple[int, ...]], target_size: int,
+           cls: str = CLS_POOLED) -> Layout:
   """The layout of all taps (name to shape, in depth order) at a target size."""
-  blocks = []
-  for tap, shape in shapes.items():
-    pool = pool_size(shape, target_size)
-    blocks.append(Block(tap, pool, pooled_size(shape, pool)))
-  return Layout(tuple(blocks))
+  return Layout(tuple(block(tap, shape, target_size, cls)
+                      for tap, shape in shapes.items()))
 
 
 def unique_blocks(layouts: Iterable[Layout]) -> tuple[Block, ...]:

@@ -32,7 +32,7 @@ def key(extractor: extraction.Extractor, split: task_lib.Split) -> str:
       'weights': extractor.backbone.weights_sha256,
       'backbone': extractor.backbone.name,
       'taps': extractor.backbone.taps,
-      'blocks': [(b.tap, b.pool, b.size) for b in extractor.blocks],
+      'blocks': [(b.tap, b.pool, b.size, b.cls) for b in extractor.blocks],
       'pooling': pooling.VERSION,
       'input': extractor.backbone.input_protocol(),
       'examples': split.sha256,

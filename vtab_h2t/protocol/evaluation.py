@@ -11,7 +11,7 @@ from vtab_h2t.tasks import task as task_lib
 
 
 def count_correct(extractor: extraction.Extractor, split: task_lib.Split,
-                  heads: Sequence[base.FeatureHead],
+                  judged: Sequence[tuple[base.FeatureHead, np.ndarray]],
                   progress: Callable[[int, int], None]) -> list[int]:
   """Streams a split through the backbone and all heads.
 
@@ -20,7 +20,8 @@ def count_correct(extractor: extraction.Extractor, split: task_lib.Split,
   Args:
     extractor: computes the features.
     split: the examples.
-    heads: what to judge.
+    judged: heads, and the labels of the split that each should give: int64
+      `[n]` (tasks that share images differ in them).
     progress: called with (images done, images in all).
 
   Returns:
@@ -29,12 +30,11 @@ def count_correct(extractor: extraction.Extractor, split: task_lib.Split,
   Raises:
     errors.InputError: as `Extractor.__call__` raises.
   """
-  correct = np.zeros(len(heads), np.int64)
+  correct = np.zeros(len(judged), np.int64)
   for done, batch in extractor(split):
     whole = {}  # Heads on all features of a layout share its matrix.
     size = len(next(iter(batch.values())))
-    labels = split.labels[done:done + size]
-    for i, head in enumerate(heads):
+    for i, (head, labels) in enumerate(judged):
       if head.columns is None:
         key = head.target_size, head.rule
         if key not in whole:
@@ -43,7 +43,7 @@ def count_correct(extractor: extraction.Extractor, split: task_lib.Split,
       else:
         matrix = _matrix(extractor, batch, head)
       logits = base.logits_of(matrix, head.head).numpy()
-      correct[i] += (logits.argmax(axis=1) == labels).sum()
+      correct[i] += (logits.argmax(axis=1) == labels[done:done + size]).sum()
     progress(done + size, len(split.ids))
   return correct.tolist()
 

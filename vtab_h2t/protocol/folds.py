@@ -6,7 +6,6 @@ import numpy as np
 
 from vtab_h2t import errors
 from vtab_h2t.methods import base
-from vtab_h2t.protocol import grids
 from vtab_h2t.tasks import task as task_lib
 
 # The released code draws one order and keeps it for all steps; here it is the
@@ -25,8 +24,7 @@ def folds(task: task_lib.Task, numbers: Sequence[int]) -> list[base.Fold]:
   Raises:
     errors.InputError: a class has no example to train on in a fold.
   """
-  rows = task.cv_rows
-  parts = np.array_split(rows, grids.NUM_FOLDS)
+  parts = task.folds
   found = []
   for number in numbers:
     train = np.concatenate(

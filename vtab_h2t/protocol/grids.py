@@ -6,8 +6,7 @@ import dataclasses
 from vtab_h2t import errors
 from vtab_h2t import published
 from vtab_h2t.selection import fraction as fraction_lib
-
-NUM_FOLDS = 5
+from vtab_h2t.tasks import task as task_lib
 
 # Paper's values for its backbones (Table 2); this project's for the others.
 TARGET_SIZES = {
@@ -54,7 +53,7 @@ class Grid:
 
 def paper(backbone: str) -> Grid:
   """Appendix A: five folds and the full grid."""
-  return Grid('paper', tuple(range(NUM_FOLDS)), _LEARNING_RATES, _STEPS,
+  return Grid('paper', tuple(range(task_lib.NUM_FOLDS)), _LEARNING_RATES, _STEPS,
               TARGET_SIZES[backbone], fraction_lib.FRACTIONS,
               dict.fromkeys(('l1', 'l2', 'l21'), _COEFFICIENTS),
               _SELECTION_COEFFICIENTS)
@@ -63,7 +62,7 @@ def paper(backbone: str) -> Grid:
 def quick(backbone: str) -> Grid:
   """One fold, 500 steps and the smallest target size; else the paper's."""
   return dataclasses.replace(
-      paper(backbone), name='quick', folds=(NUM_FOLDS - 1,),
+      paper(backbone), name='quick', folds=(task_lib.NUM_FOLDS - 1,),
       steps=_STEPS[:1], target_sizes=TARGET_SIZES[backbone][:1])
 
 

@@ -6,6 +6,7 @@ A work directory has
   features/<key>/                                 feature stores
   rows/<suite>/<backbone>/<task>/<method>-<fingerprint>.jsonl
   provenance/<suite>/<backbone>/<task>-<fingerprint>.json
+  manifests/<suite>/<task>-<fingerprint>.json     which examples; see `manifest`
 
 A rows file appears whole, by a rename, and is never changed; its fingerprint
 covers everything that determines its rows.
@@ -20,15 +21,15 @@ from typing import Any
 from vtab_h2t import errors
 from vtab_h2t import files
 
-SCHEMA = 1
+SCHEMA = 2
 
 Row = dict[str, Any]
 
 # What every row has; hyper-parameters are added as the method has them.
 FIELDS = ('schema', 'protocol', 'suite', 'backbone', 'weights',
-          'weights_sha256', 'image_size', 'taps', 'task', 'group',
-          'manifest_sha256', 'normalization', 'grid', 'method', 'fold', 'seed',
-          'split', 'correct', 'total')
+          'weights_sha256', 'image_size', 'resize', 'taps',
+          'cls_pooling', 'task', 'group', 'manifest_sha256', 'normalization',
+          'grid', 'method', 'fold', 'seed', 'split', 'correct', 'total')
 
 
 class Ledger:
@@ -110,3 +111,11 @@ class Ledger:
     with files.atomic_write(path) as f:
       json.dump(facts, f, indent=1, sort_keys=True)
       f.write('\n')
+
+  def write_manifest(self, manifest: Mapping[str, Any]) -> None:
+    """Writes what `tasks.manifest.describe` gave, unless it is there."""
+    path = (self.workdir / 'manifests' / manifest['suite']
+            / f'{manifest["task"]}-{manifest["sha256"][:16]}.json')
+    if not path.exists():
+      with files.atomic_write(path) as f:
+        f.write(files.canonical_json(manifest) + '\n')

@@ -7,8 +7,8 @@ import pandas as pd
 from vtab_h2t.protocol import accuracy as accuracy_lib
 from vtab_h2t.protocol import ledger as ledger_lib
 
-_KEYS = ['suite', 'backbone', 'weights', 'taps', 'normalization', 'grid',
-         'protocol', 'method', 'task', 'group']
+_KEYS = ['suite', 'backbone', 'weights', 'taps', 'cls_pooling', 'resize',
+         'normalization', 'grid', 'protocol', 'method', 'task', 'group']
 
 
 def summarise(rows: Sequence[ledger_lib.Row]) -> pd.DataFrame:
@@ -38,7 +38,7 @@ def wide(summary: pd.DataFrame, groups: Sequence[str],
 
   Args:
     summary: what `summarise` gives, for one suite, backbone, weights, taps,
-      normalisation, grid and protocol.
+      class token, resizing, normalisation, grid and protocol.
     groups: the order of the groups.
     column: which of its columns.
 

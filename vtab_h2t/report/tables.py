@@ -6,6 +6,8 @@ import pathlib
 import pandas as pd
 
 from vtab_h2t import files
+from vtab_h2t.backbones import backbone as backbone_lib
+from vtab_h2t.features import pooling
 from vtab_h2t.report import statistics
 from vtab_h2t.tasks import task as task_lib
 
@@ -30,9 +32,15 @@ def title(summary: pd.DataFrame) -> str:
   """What a table shows, in a line."""
   first = summary.iloc[0]
   seeds = int(summary.seeds.max())
+  variant = ''.join(
+      f', {name} {first[column]}' for name, column, usual in (
+          ('class token', 'cls_pooling', pooling.CLS_POOLED),
+          ('resize', 'resize', backbone_lib.BILINEAR))
+      if first[column] != usual)
   return (f'Test accuracy in percent on the {first.suite} suite, '
           f'{first.backbone} with {first.weights} weights and {first.taps} '
-          f'taps, normalization {first.normalization}, grid {first.grid}, '
+          f'taps{variant}, normalization {first.normalization}, '
+          f'grid {first.grid}, '
           f'{first.protocol} accuracy, median of '
           f'{seeds} seed{"s" if seeds > 1 else ""}')
 

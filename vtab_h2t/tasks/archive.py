@@ -3,13 +3,12 @@
   <data_dir>/<folder>/train800.txt, val200.txt, test.txt   lines: path label
   <data_dir>/<folder>/label_names.txt                      optional
 
-Paths are relative to the folder. The 19 tasks are found under the names that
-such archives use; any other folder of this form is a task of the group 'own'.
-Archives hold train[:800] and VTAB's 200 validation images, so cross-validation
-runs over these 1000 (the released code's runs over train[:1000]).
+Paths are relative to the folder. Archives hold train[:800] and VTAB's 200
+validation images, so cross-validation runs over these 1000 (the released code's
+runs over train[:1000]).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 import pathlib
 
 import numpy as np
@@ -18,38 +17,12 @@ from vtab_h2t import errors
 from vtab_h2t import files
 from vtab_h2t.tasks import task as task_lib
 
-# Task id to folder.
-FOLDERS = {
-    'cifar100': 'cifar',
-    'caltech101': 'caltech101',
-    'dtd': 'dtd',
-    'flowers102': 'oxford_flowers102',
-    'pets': 'oxford_iiit_pet',
-    'svhn': 'svhn',
-    'sun397': 'sun397',
-    'camelyon': 'patch_camelyon',
-    'eurosat': 'eurosat',
-    'resisc45': 'resisc45',
-    'retinopathy': 'diabetic_retinopathy',
-    'clevr_count': 'clevr_count',
-    'clevr_dist': 'clevr_dist',
-    'dmlab': 'dmlab',
-    'kitti_dist': 'kitti',
-    'dsprites_loc': 'dsprites_loc',
-    'dsprites_ori': 'dsprites_ori',
-    'snorb_azim': 'smallnorb_azi',
-    'snorb_elev': 'smallnorb_ele',
-}
 _LISTS = ('train800.txt', 'val200.txt', 'test.txt')
 
 
-def own_tasks(data_dir: pathlib.Path) -> list[str]:
-  """Names of the other folders of this form, sorted."""
-  if not data_dir.is_dir():
-    return []
-  return sorted(p.name for p in data_dir.iterdir()
-                if p.name not in FOLDERS.values()
-                and (p / _LISTS[0]).is_file())
+def is_archive(folder: pathlib.Path) -> bool:
+  """Whether a folder has this form."""
+  return (folder / _LISTS[0]).is_file()
 
 
 def count_classes(folder: pathlib.Path) -> int:
@@ -84,21 +57,20 @@ def _read_list(path: pathlib.Path) -> list[tuple[str, int]]:
   return pairs
 
 
-def _split(folder: pathlib.Path, pairs: Sequence[tuple[str, int]],
-           classes: int) -> task_lib.Split:
+def _split(folder: pathlib.Path, prefix: str,
+           pairs: Sequence[tuple[str, int]], by_content: bool
+           ) -> task_lib.Split:
   """A split of image files, decoded as they are read."""
-  for image, label in pairs:
-    if label >= classes:
-      raise errors.InputError(
-          f'{folder}: {image} has label {label}, but the task has {classes} '
-          'classes')
-  sizes = []
+  content = []
   for image, _ in pairs:
+    path = folder / image
     try:
-      sizes.append((folder / image).stat().st_size)
+      # Sizes stand for contents: reading gigabytes to hash them would not do.
+      content.append(
+          files.sha256_file(path) if by_content else path.stat().st_size)
     except OSError as e:
       raise errors.InputError(
-          f'image {folder / image} is listed but not there; restore it') from e
+          f'image {path} is listed but not there; restore it') from e
   paths = [str(folder / image) for image, _ in pairs]
 
   def dataset():
@@ -115,11 +87,10 @@ def _split(folder: pathlib.Path, pairs: Sequence[tuple[str, int]],
             f'image {path} cannot be decoded; restore the file') from e
 
   return task_lib.Split(
-      ids=tuple(f'{folder.name}/{image}' for image, _ in pairs),
+      ids=tuple(f'{prefix}/{image}' for image, _ in pairs),
       labels=np.array([label for _, label in pairs], np.int64),
       images=dataset,
-      # Sizes stand for contents: reading gigabytes to hash them would not do.
-      content=files.fingerprint(sizes),
+      content=files.fingerprint(content),
       name_unreadable=name_unreadable)
 
 
@@ -130,13 +101,55 @@ def _decode(path):
   return tf.ensure_shape(image, [None, None, 3])
 
 
-def load(folder: pathlib.Path, classes: int
-         ) -> tuple[task_lib.Split, task_lib.Split]:
-  """The train (train800, then val200) and test splits of a folder.
+def load(folder: pathlib.Path, classes: int, images: str | None = None
+         ) -> task_lib.Examples:
+  """The examples of a folder.
+
+  Args:
+    folder: the archive.
+    classes: number of classes.
+    images: where another folder may hold the same images with other labels, a
+      name for them; such splits are then recognised by the training images'
+      bytes.
 
   Raises:
     errors.InputError: a list or a listed image is missing, a line is not as it
       must be, or a label is out of range.
   """
   train, val, test = (_read_list(folder / name) for name in _LISTS)
-  return _split(folder, train + val, classes), _split(folder, test, classes)
+  prefix = images or folder.name
+  splits = (_split(folder, prefix, train + val, by_content=bool(images)),
+            _split(folder, prefix, test, by_content=False))
+  for split in splits:
+    task_lib.check_labels(str(folder), split, classes)
+  return task_lib.Examples.in_order(*splits, first=len(train))
+
+
+def write(folder: pathlib.Path, names: Sequence[str] | None,
+          splits: Mapping[str, Iterable[tuple[bytes, int]]]) -> None:
+  """Writes a folder of encoded images; it appears whole or not at all.
+
+  Args:
+    folder: where; it must not be there yet.
+    names: of the classes, if known.
+    splits: (encoded image, label) of each of train800, val200 and test.
+  """
+  with files.atomic_directory(folder) as temporary:
+    for split, examples in splits.items():
+      part = f'images/{split.rstrip("0123456789")}'
+      (temporary / part).mkdir(parents=True)
+      lines = []
+      for i, (data, label) in enumerate(examples):
+        image = f'{part}/{i:06d}.{_extension(data)}'
+        (temporary / image).write_bytes(data)
+        lines.append(f'{image} {label}\n')
+      (temporary / f'{split}.txt').write_text(''.join(lines), 'utf-8')
+    both = [(temporary / name).read_text('utf-8') for name in _LISTS[:2]]
+    (temporary / 'train800val200.txt').write_text(''.join(both), 'utf-8')
+    if names:
+      (temporary / 'label_names.txt').write_text(
+          ''.join(f'{name}\n' for name in names), 'utf-8')
+
+
+def _extension(data: bytes) -> str:
+  return 'png' if data.startswith(b'\x89PNG') else 'jpg'

@@ -3,103 +3,78 @@
 The embedded suite needs no download. Its tasks stand in for VTAB's three
 groups: the structured ones apply VTAB's label rules to this project's own
 renderings. They are not VTAB tasks, and their results are never VTAB results.
-The suite 'vtab' is VTAB-1k itself, read from archives on disk.
+The suite 'vtab' is VTAB-1k itself, from TensorFlow Datasets or from archives,
+and with the latter the user's own folders beside it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import functools
 import os
 import pathlib
 
 from vtab_h2t import errors
-from vtab_h2t.tasks import archive
 from vtab_h2t.tasks import crops
 from vtab_h2t.tasks import handwriting
 from vtab_h2t.tasks import shapes
 from vtab_h2t.tasks import solids
 from vtab_h2t.tasks import sprites
 from vtab_h2t.tasks import task as task_lib
+from vtab_h2t.tasks import tfds_source
+from vtab_h2t.tasks import vtab
 
 _SEED = 0  # Draws every embedded task's examples; part of what the task is.
 
 
 def _embedded() -> tuple[task_lib.Task, ...]:
-  entry = functools.partial(task_lib.Task, 'embedded')
-  p = functools.partial
+  def entry(name, group, classes, load, *args, images=None):
+    return task_lib.Task(
+        'embedded', name, group, classes,
+        lambda: task_lib.Examples.in_order(*load(*args, _SEED)), images=images)
+
   return (
       entry('photo_patches', 'natural', len(crops.PHOTOS),
-            p(crops.load, 'photo_patches', crops.PHOTOS, _SEED)),
-      entry('digits', 'natural', 10, p(handwriting.load_digits, _SEED)),
-      entry('mnist_5k', 'natural', 10, p(handwriting.load_mnist_5k, _SEED)),
+            crops.load, 'photo_patches', crops.PHOTOS),
+      entry('digits', 'natural', 10, handwriting.load_digits),
+      entry('mnist_5k', 'natural', 10, handwriting.load_mnist_5k),
       entry('scan_patches', 'specialized', len(crops.SCANS),
-            p(crops.load, 'scan_patches', crops.SCANS, _SEED)),
-      entry('sprites_loc', 'structured', 16,
-            p(sprites.load, 'location', _SEED)),
-      entry('sprites_ori', 'structured', 16,
-            p(sprites.load, 'orientation', _SEED)),
-      entry('shapes_count', 'structured', 8, p(shapes.load, 'count', _SEED)),
-      entry('shapes_dist', 'structured', 6, p(shapes.load, 'distance', _SEED)),
-      entry('solids_azim', 'structured', 18, p(solids.load, 'azimuth', _SEED)),
-      entry('solids_elev', 'structured', 9,
-            p(solids.load, 'elevation', _SEED)),
+            crops.load, 'scan_patches', crops.SCANS),
+      entry('sprites_loc', 'structured', 16, sprites.load, 'location',
+            images='sprites'),
+      entry('sprites_ori', 'structured', 16, sprites.load, 'orientation',
+            images='sprites'),
+      entry('shapes_count', 'structured', 8, shapes.load, 'count',
+            images='shapes'),
+      entry('shapes_dist', 'structured', 6, shapes.load, 'distance',
+            images='shapes'),
+      entry('solids_azim', 'structured', 18, solids.load, 'azimuth',
+            images='solids'),
+      entry('solids_elev', 'structured', 9, solids.load, 'elevation',
+            images='solids'),
   )
 
 
-# The 19 VTAB-1k tasks: group, classes (the paper's Table 5).
-_VTAB = {
-    'cifar100': ('natural', 100),
-    'caltech101': ('natural', 102),
-    'dtd': ('natural', 47),
-    'flowers102': ('natural', 102),
-    'pets': ('natural', 37),
-    'svhn': ('natural', 10),
-    'sun397': ('natural', 397),
-    'camelyon': ('specialized', 2),
-    'eurosat': ('specialized', 10),
-    'resisc45': ('specialized', 45),
-    'retinopathy': ('specialized', 5),
-    'clevr_count': ('structured', 8),
-    'clevr_dist': ('structured', 6),
-    'dmlab': ('structured', 6),
-    'kitti_dist': ('structured', 4),
-    'dsprites_loc': ('structured', 16),
-    'dsprites_ori': ('structured', 16),
-    'snorb_azim': ('structured', 18),
-    'snorb_elev': ('structured', 9),
-}
-
-
-def _vtab(data_dir: pathlib.Path) -> tuple[task_lib.Task, ...]:
-  """The 19 tasks as archives, and the user's own folders beside them."""
-  def entry(name, group, classes, folder):
-    # A class may be absent from 1000 examples: SUN397 has 325 of its 397.
-    return task_lib.Task(
-        'vtab', name, group, classes,
-        functools.partial(archive.load, data_dir / folder, classes),
-        every_class=False)
-
-  tasks_of_paper = [entry(name, group, classes, archive.FOLDERS[name])
-                    for name, (group, classes) in _VTAB.items()]
-  own = [entry(name, 'own', archive.count_classes(data_dir / name), name)
-         for name in archive.own_tasks(data_dir)]
-  return (*tasks_of_paper, *own)
-
-
 SUITES = ('embedded', 'vtab')
+TFDS, ARCHIVE = 'tfds', 'archive'
+SOURCES = (TFDS, ARCHIVE)
 
 # Side in pixels of what a suite's backbone sees, where the backbone takes any.
 IMAGE_SIZES = {'embedded': 96, 'vtab': 224}
 
 
 def tasks(suite: str, names: Sequence[str] | None = None,
-          data_dir: str | os.PathLike[str] | None = None
-          ) -> list[task_lib.Task]:
+          data_dir: str | os.PathLike[str] | None = None,
+          source: str = TFDS, download: bool = False) -> list[task_lib.Task]:
   """The tasks of a suite, all or the named ones, in the suite's order.
+
+  Nothing is read but the folders' names and the lists of own tasks that are
+  asked for; a task that cannot be read fails when it is used.
 
   Args:
     suite: one of `SUITES`.
     names: task ids; None for all.
-    data_dir: where the archives of the suite 'vtab' are (see `archive`).
+    data_dir: where the data of the suite 'vtab' are; None for TFDS's default.
+    source: one of `SOURCES`, for the suite 'vtab'.
+    download: whether TFDS may fetch what is not prepared.
 
   Raises:
     errors.InputError: unknown suite or task, a data directory that is missing
@@ -109,23 +84,50 @@ def tasks(suite: str, names: Sequence[str] | None = None,
     raise errors.InputError(
         f'unknown suite {suite!r}; choose from {", ".join(SUITES)}')
   if suite == 'embedded':
-    if data_dir:
+    if data_dir or download:
       raise errors.InputError(
-          'the embedded suite takes no --data_dir; use --suite=vtab with it')
-    found = _EMBEDDED
+          'the embedded suite takes no --data_dir and no --download; use '
+          '--suite=vtab with them')
+    makers = {t.name: lambda t=t: t for t in _EMBEDDED}
   else:
-    if not data_dir or not pathlib.Path(data_dir).is_dir():
-      raise errors.InputError(
-          f'--suite=vtab needs a --data_dir with archives; {data_dir!r} is no '
-          'directory')
-    found = _vtab(pathlib.Path(data_dir))
-  known = {t.name: t for t in found}
+    makers = _vtab(data_dir, source, download)
   for name in names or ():
-    if name not in known:
+    if name not in makers:
       raise errors.InputError(
           f'unknown task {name!r} in suite {suite}; choose from '
-          f'{", ".join(known)}')
-  return [t for t in known.values() if not names or t.name in names]
+          f'{", ".join(makers)}')
+  return [make() for name, make in makers.items() if not names or name in names]
+
+
+def sharing_images(tasks_in_order: Sequence[task_lib.Task]
+                   ) -> list[list[task_lib.Task]]:
+  """Puts together the tasks that label the same images; order as given."""
+  groups = {}
+  for task in tasks_in_order:
+    groups.setdefault(task.images or (task.name,), []).append(task)
+  return list(groups.values())
+
+
+def _vtab(data_dir, source, download
+          ) -> dict[str, Callable[[], task_lib.Task]]:
+  """What makes the 19 tasks and the user's own, by name."""
+  if source == TFDS:
+    root = tfds_source.root(data_dir)
+    return {name: functools.partial(vtab.from_tfds, name, root, download)
+            for name in vtab.ENTRIES}
+  if download:
+    raise errors.InputError(
+        '--download is for --data_source=tfds; runners.prepare makes archives '
+        'of what TFDS has')
+  if not data_dir or not pathlib.Path(data_dir).is_dir():
+    raise errors.InputError(
+        f'--data_source=archive needs a --data_dir with archives; {data_dir!r} '
+        'is no directory')
+  root = pathlib.Path(data_dir)
+  return {name: functools.partial(vtab.from_archive, name, root)
+          for name in vtab.ENTRIES} | {
+              name: functools.partial(vtab.own, name, root)
+              for name in vtab.own_names(root)}
 
 
 _EMBEDDED = _embedded()

@@ -11,12 +11,13 @@ import functools
 
 import numpy as np
 
+from vtab_h2t.tasks import labels as labels_lib
 from vtab_h2t.tasks import raycast
 from vtab_h2t.tasks import task as task_lib
 
 SIZE = 96  # Pixels.
-MIN_OBJECTS, MAX_OBJECTS = 3, 10
-THRESHOLDS = np.array([0.0, 8.0, 8.5, 9.0, 9.5, 10.0, 100.0])
+MIN_OBJECTS, MAX_OBJECTS = labels_lib.MIN_OBJECTS, 10
+_EDGES = labels_lib.CLEVR_DISTANCES
 _NEAREST, _FARTHEST_NEAREST, _FARTHEST = 7.0, 13.0, 16.0  # Depths.
 _AREA = (0.04, 0.10)  # Share of the image that all objects cover together.
 _HALF_WIDTH = 0.33
@@ -33,16 +34,6 @@ _KINDS = ((raycast.SPHERE, 1.0),
           (raycast.CYLINDER, np.sqrt(2 / 3)))
 
 
-def count_label(num_objects: int) -> int:
-  """VTAB's clevr count_all: the number of objects less 3."""
-  return num_objects - MIN_OBJECTS
-
-
-def distance_label(depths: np.ndarray) -> int:
-  """VTAB's clevr closest_object_distance: last threshold below the least."""
-  return int(np.flatnonzero(THRESHOLDS < np.min(depths))[-1])
-
-
 def _camera() -> raycast.Camera:
   c, s = np.cos(_PITCH), np.sin(_PITCH)
   axes = np.array([[1., 0., 0.], [0., s, c], [0., c, -s]])
@@ -51,8 +42,8 @@ def _camera() -> raycast.Camera:
 
 def _place(rng, num_objects, label, area):
   """Depths, image positions and radii of objects, or None if they collide."""
-  low = max(_NEAREST, THRESHOLDS[label])
-  nearest = rng.uniform(low, min(_FARTHEST_NEAREST, THRESHOLDS[label + 1]))
+  low = max(_NEAREST, _EDGES[label])
+  nearest = rng.uniform(low, min(_FARTHEST_NEAREST, _EDGES[label + 1]))
   depths = np.concatenate(
       [[nearest], rng.uniform(nearest, _FARTHEST, num_objects - 1)])
   share = rng.uniform(0.5, 1.5, num_objects)
@@ -116,10 +107,10 @@ def _scenes(seed: int):
   for _ in range(_TRAIN + _TEST):
     num_objects = int(rng.integers(MIN_OBJECTS, MAX_OBJECTS + 1))
     image, depths, _ = scene(
-        rng, num_objects, int(rng.integers(len(THRESHOLDS) - 1)))
+        rng, num_objects, int(rng.integers(len(_EDGES) - 1)))
     images.append(image)
-    counts.append(count_label(len(depths)))
-    distances.append(distance_label(depths))
+    counts.append(labels_lib.count_all(len(depths)))
+    distances.append(labels_lib.closest_object_distance(depths))
   return np.stack(images), {'count': np.array(counts),
                             'distance': np.array(distances)}
 

@@ -15,6 +15,7 @@ import functools
 
 import numpy as np
 
+from vtab_h2t.tasks import labels as labels_lib
 from vtab_h2t.tasks import task as task_lib
 
 SIZE = 64  # Pixels, as in dSprites.
@@ -27,16 +28,6 @@ _FACTORS = (len(SHAPES), len(SCALES), len(ORIENTATIONS), len(POSITIONS),
 _TRAIN, _TEST = 1000, 1000
 _MARGIN, _RADIUS = 16, 10.5  # Pixels: of the centre; of a shape at scale 1.
 _SUBPIXELS = 3  # Samples a side of each pixel, for soft edges.
-
-
-def location_label(x_position: np.ndarray) -> np.ndarray:
-  """VTAB's label: the position 0..31 in 16 classes."""
-  return np.floor_divide(x_position.astype(float), 2.0).astype(np.int64)
-
-
-def orientation_label(orientation: np.ndarray) -> np.ndarray:
-  """VTAB's label: the orientation 0..39 in 16 classes."""
-  return np.floor_divide(orientation.astype(float), 2.5).astype(np.int64)
 
 
 def inside(shape: int, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -84,8 +75,8 @@ def _images(seed: int):
 def load(label: str, seed: int) -> tuple[task_lib.Split, task_lib.Split]:
   """Distinct factor combinations; `label` is 'location' or 'orientation'."""
   numbers, factors, images = _images(seed)
-  labels = (location_label(factors[:, 3]) if label == 'location'
-            else orientation_label(factors[:, 2]))
+  labels = (labels_lib.location(factors[:, 3]) if label == 'location'
+            else labels_lib.orientation(factors[:, 2]))
   return tuple(
       task_lib.array_split('sprites', images[part], labels[part],
                            numbers[part].tolist())

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vtab_h2t import errors
 from vtab_h2t import files
 
 if TYPE_CHECKING:
   import tensorflow as tf
 
+NUM_FOLDS = 5
 GROUPS = ('natural', 'specialized', 'structured', 'own')
 
 
@@ -75,6 +77,31 @@ def array_split(prefix: str, images: np.ndarray, labels: np.ndarray,
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class Examples:
+  """The examples of a task and VTAB-1k's splits of them.
+
+  Attributes:
+    train: every example that learning may use.
+    test: the test split.
+    train800: rows of `train`: VTAB's 800 training examples.
+    val200: rows of `train`: VTAB's 200 validation examples.
+    cv: rows of `train` for cross-validation; the released code's train[:1000].
+  """
+
+  train: Split
+  test: Split
+  train800: np.ndarray
+  val200: np.ndarray
+  cv: np.ndarray
+
+  @classmethod
+  def in_order(cls, train: Split, test: Split, first: int = 800) -> 'Examples':
+    """`first` rows are train800, the others val200, all of them cv."""
+    rows = np.arange(len(train.ids))
+    return cls(train, test, rows[:first], rows[first:], rows)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class Task:
   """A classification task in the VTAB-1k form.
 
@@ -83,37 +110,106 @@ class Task:
     name: task id, as in result rows.
     group: one of `GROUPS`.
     num_classes: number of classes; labels are below it.
-    load: returns the (train, test) splits; called once.
+    load: returns the examples; called once.
     every_class: whether every class must have training examples in each fold;
       False where a task's 1000 examples are known to lack some.
+    images: tasks that label the same images have the same; None if no other
+      does.
   """
 
   suite: str
   name: str
   group: str
   num_classes: int
-  load: Callable[[], tuple[Split, Split]]
+  load: Callable[[], Examples]
   every_class: bool = True
+  images: str | None = None
 
   @functools.cached_property
-  def _splits(self) -> tuple[Split, Split]:
+  def examples(self) -> Examples:
     return self.load()
 
   @property
   def train(self) -> Split:
     """Every example that training or cross-validation may use."""
-    return self._splits[0]
+    return self.examples.train
 
   @property
   def test(self) -> Split:
-    return self._splits[1]
+    return self.examples.test
 
   @property
   def cv_rows(self) -> np.ndarray:
-    """Rows of `train` for cross-validation: VTAB's train[:1000]."""
-    return np.arange(len(self.train.ids))
+    """Rows of `train` for cross-validation."""
+    return self.examples.cv
+
+  @property
+  def folds(self) -> list[np.ndarray]:
+    """Validation rows of each of the five contiguous folds of `cv_rows`."""
+    return np.array_split(self.cv_rows, NUM_FOLDS)
 
   @property
   def final_rows(self) -> np.ndarray:
     """Rows of `train` for the final heads: VTAB's train800val200."""
-    return np.arange(len(self.train.ids))
+    return np.concatenate([self.examples.train800, self.examples.val200])
+
+  def reduced(self, fraction: float, seed: int) -> 'Task':
+    """The same task with a class-balanced part of its training examples.
+
+    The images and so their features are the same; only fewer rows are used,
+    for cross-validation and for the final heads.
+
+    Args:
+      fraction: how many examples to keep, above 0, at most 1.
+      seed: draws them; a smaller fraction's are among a larger one's.
+
+    Raises:
+      ValueError: a fraction out of range.
+    """
+    def load():
+      whole = self.examples
+      labels = whole.train.labels
+      kept = {name: rows[balanced(labels[rows], fraction, seed)]
+              for name, rows in (('final', self.final_rows),
+                                 ('cv', whole.cv))}
+      return dataclasses.replace(
+          whole, cv=kept['cv'],
+          train800=np.intersect1d(kept['final'], whole.train800),
+          val200=np.intersect1d(kept['final'], whole.val200))
+
+    return dataclasses.replace(self, load=load, every_class=False)
+
+
+def balanced(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+  """Rows of a class-balanced part: classes differ by one, or are used up.
+
+  Args:
+    labels: integers `[n]`.
+    fraction: how many of the `n` to keep, above 0, at most 1.
+    seed: draws them; a smaller fraction's rows are among a larger one's.
+
+  Returns:
+    Ascending rows, `round(fraction * n)` but at least one.
+
+  Raises:
+    ValueError: a fraction out of range.
+  """
+  if not 0 < fraction <= 1:
+    raise ValueError(f'a fraction is above 0 and at most 1, not {fraction}')
+  order = np.random.default_rng(seed).permutation(len(labels))
+  turns = np.empty(len(labels), np.int64)  # Which of its class each one is.
+  for label in np.unique(labels):
+    own = order[labels[order] == label]
+    turns[own] = np.arange(len(own))
+  by_turn = order[np.argsort(turns[order], kind='stable')]
+  return np.sort(by_turn[:max(1, round(fraction * len(labels)))])
+
+
+def check_labels(where: str, split: Split, classes: int) -> None:
+  """Raises InputError if a label is not below the number of classes."""
+  wrong = np.flatnonzero((split.labels < 0) | (split.labels >= classes))
+  if len(wrong):
+    row = int(wrong[0])
+    raise errors.InputError(
+        f'{where}: {split.ids[row]} has label {split.labels[row]}, but the '
+        f'task has {classes} classes')

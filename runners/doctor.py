@@ -1,0 +1,32 @@
+r"""Says whether the data of VTAB-1k are ready, without starting a run.
+
+For each task a line: prepared, downloadable, manual (the files named have to be
+fetched by hand) or broken, and what to do. Exit status 1 unless all are
+prepared.
+
+  python -m runners.doctor
+  python -m runners.doctor --data_dir=DIR --tasks=resisc45,dtd
+  python -m runners.doctor --data_source=archive --data_dir=DIR
+"""
+
+import sys
+
+from runners import common
+from runners import data_flags
+from vtab_h2t.tasks import diagnosis
+
+
+def main() -> None:
+  common.prepare_tensorflow()
+  found = diagnosis.diagnose(
+      data_flags.TASKS.value, data_flags.DATA_DIR.value,
+      data_flags.DATA_SOURCE.value)
+  width = max(len(name) for name in found)
+  for name, (status, advice) in found.items():
+    print(f'{name:{width}}  {status:12}  {advice}'.rstrip())
+  if any(status != diagnosis.PREPARED for status, _ in found.values()):
+    sys.exit(1)
+
+
+if __name__ == '__main__':
+  common.run(main)

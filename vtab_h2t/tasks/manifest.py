@@ -1,0 +1,49 @@
+"""Which examples a task's splits hold, and which classes they cover."""
+
+from typing import Any
+
+import numpy as np
+
+from vtab_h2t import files
+from vtab_h2t.tasks import task as task_lib
+
+def _rows(task: task_lib.Task) -> dict[str, np.ndarray]:
+  """Rows of the train split for each split that is learned from."""
+  examples = task.examples
+  folds = {f'fold{i}': rows for i, rows in enumerate(task.folds)}
+  return {'train800': examples.train800, 'val200': examples.val200,
+          'train800val200': task.final_rows, 'cv': examples.cv} | folds
+
+
+def sha256(task: task_lib.Task) -> str:
+  """Identifies a task's examples, their labels, and its splits."""
+  return files.fingerprint({
+      'train': task.train.manifest_sha256(),
+      'test': task.test.manifest_sha256(),
+      'rows': {name: rows.tolist() for name, rows in _rows(task).items()}})
+
+
+def describe(task: task_lib.Task) -> dict[str, Any]:
+  """The manifest: a JSON value.
+
+  Returns:
+    'suite', 'task', 'classes', 'sha256', and 'splits': for each of train800,
+    val200, train800val200, cv (and its folds' validation parts fold0 to fold4)
+    and test, its 'size', 'sha256' (over ids and labels), 'classes_present',
+    'classes_absent' and example 'ids'.
+  """
+  parts = {name: ([task.train.ids[r] for r in rows], task.train.labels[rows])
+           for name, rows in _rows(task).items()}
+  parts['test'] = list(task.test.ids), task.test.labels
+  splits = {}
+  for name, (ids, labels) in parts.items():
+    absent = np.setdiff1d(np.arange(task.num_classes), labels)
+    splits[name] = {
+        'size': len(ids),
+        'sha256': files.fingerprint([ids, labels.tolist()]),
+        'classes_present': task.num_classes - len(absent),
+        'classes_absent': absent.tolist(),
+        'ids': ids,
+    }
+  return {'suite': task.suite, 'task': task.name, 'classes': task.num_classes,
+          'sha256': sha256(task), 'splits': splits}
