@@ -38,11 +38,13 @@ _SUITE = flags.DEFINE_enum('suite', 'embedded', tasks.SUITES, 'embedded: ten '
 _BACKBONE = flags.DEFINE_enum('backbone', 'efficientnet_lite0',
                               list(backbones.BACKBONES), 'The frozen network.')
 _WEIGHTS = flags.DEFINE_string(
-    'weights', 'imagenet', 'The network\'s weights: imagenet, random for the '
-    'control, or for a ViT the path of an npz file with timm\'s names.')
+    'weights', 'imagenet', 'The network\'s weights: imagenet (of '
+    'efficientnet_lite0), random for the control, or the path of a file, or the '
+    'path or URL of a SavedModel; see docs/backbones.md.')
 _TAPS = flags.DEFINE_enum(
-    'taps', 'all', ['all', 'released'], 'all: the network\'s, as in the '
-    'paper\'s Appendix C. released: those of the released code (ViTs only).')
+    'taps', 'all', ['all', 'released', 'figure6'], 'all: the network\'s, as in '
+    'the paper\'s Appendix C. released: those of the released code (ViTs). '
+    'figure6: one for each unit (resnet50).')
 _RESIZE = flags.DEFINE_enum(
     'resize', backbone_lib.BILINEAR, backbone_lib.RESIZES, 'bilinear: to a '
     'square, without antialias. legacy: as TensorFlow 1 did it, which the '

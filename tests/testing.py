@@ -66,24 +66,68 @@ def no_progress(*unused):
   pass
 
 
-def check_backbone(backbone, size=None):
+def check_backbone(make, sizes, tmp_path, exact_reload=True):
   """Asserts what every backbone must do.
 
   Args:
-    backbone: the backbone.
-    size: its image size, if it is known.
+    make: builds it for an image size.
+    sizes: two image sizes; the first is also saved, loaded and built again.
+    tmp_path: where to save.
+    exact_reload: whether it may be saved to one file.
   """
-  assert size in (None, backbone.image_size)
-  assert len(set(backbone.taps)) == len(backbone.taps)
-  assert not backbone.model.trainable_weights or backbone.name == 'tiny'
+  import keras
   import tensorflow as tf
   pixels = images(2, size=40)
-  outputs = backbone.model(backbone.preprocess(pixels), training=False)
-  assert list(outputs) and set(outputs) == set(backbone.taps)
-  for tap, shape in backbone.tap_shapes().items():
-    assert outputs[tap].shape == (2, *shape)
-    assert outputs[tap].dtype == tf.float32
-    assert np.isfinite(outputs[tap]).all()
+  for size in sizes:
+    backbone = make(size)
+    assert backbone.image_size == size
+    _check_taps(backbone)
+    outputs = backbone.model(backbone.preprocess(pixels), training=False)
+    assert set(outputs) == set(backbone.taps)
+    for tap, shape in backbone.tap_shapes().items():
+      assert outputs[tap].shape == (2, *shape)
+      assert outputs[tap].dtype == tf.float32
+      assert np.isfinite(outputs[tap]).all()
+  backbone = make(sizes[0])
+  x = backbone.preprocess(pixels)
+  wanted = backbone.model(x, training=False)
+  again = make(sizes[0])
+  assert again.weights_sha256 == backbone.weights_sha256
+  assert again.taps == backbone.taps
+  _assert_equal(again.model(x, training=False), wanted)
+  if exact_reload:
+    backbone.model.save(tmp_path / 'model.keras')
+    loaded = keras.models.load_model(tmp_path / 'model.keras')
+    _assert_equal(loaded(x, training=False), wanted)
+  policy = keras.config.dtype_policy()
+  keras.config.set_dtype_policy('mixed_bfloat16')
+  try:
+    mixed = make(sizes[0])
+  finally:
+    keras.config.set_dtype_policy(policy)
+  assert all(w.dtype == 'float32' for w in mixed.model.weights)
+  for tap, value in mixed.model(x, training=False).items():
+    value = tf.cast(value, tf.float32).numpy().ravel()
+    reference = wanted[tap].numpy().ravel()
+    # bfloat16 has 8 bits: the direction stays, the last digits do not.
+    assert value @ reference > 0.9 * np.linalg.norm(value) * np.linalg.norm(
+        reference)
+
+
+def _check_taps(backbone):
+  """Names are unique, nothing is trainable, no tap depends on a later one."""
+  assert len(set(backbone.taps)) == len(backbone.taps)
+  assert not backbone.model.trainable_weights
+  number = {l.name: i for i, l in enumerate(backbone.model.layers)}
+  depth = [number[backbone.model.output[t]._keras_history.operation.name]
+           for t in backbone.taps]
+  assert depth == sorted(depth)
+
+
+def _assert_equal(outputs, wanted):
+  assert set(outputs) == set(wanted)
+  for tap, value in wanted.items():
+    np.testing.assert_array_equal(outputs[tap], value)
 
 
 def result_rows():
@@ -139,3 +183,30 @@ def write_archive(folder, names=()):
   if names:
     (folder / 'label_names.txt').write_text('\n'.join(names) + '\n')
   return folder
+
+
+def export(backbone, names, folder, signature):
+  """Writes a backbone as a SavedModel with a signature of endpoints.
+
+  Args:
+    backbone: the backbone.
+    names: tap to the endpoint's name.
+    folder: where to.
+    signature: its name.
+  """
+  import tensorflow as tf
+  size = backbone.image_size
+
+  class Module(tf.Module):
+    def __init__(self):
+      super().__init__()
+      self.model = backbone.model
+
+    @tf.function(input_signature=[
+        tf.TensorSpec((None, size, size, 3), tf.float32, 'images')])
+    def call(self, images):
+      outputs = self.model(images, training=False)
+      return {names[tap]: outputs[tap] for tap in names}
+
+  module = Module()
+  tf.saved_model.save(module, str(folder), {signature: module.call})

@@ -6,24 +6,45 @@ from vtab_h2t import errors
 from vtab_h2t.backbones import importing
 
 
-def test_source_counts_what_was_used():
-  source = importing.Source({'a': np.ones(2), 'b': np.ones(3)}, 'w.npz')
-  assert source.take('a').shape == (2,)
-  with pytest.raises(errors.InputError, match='w.npz holds unknown tensors .b'):
-    source.finish()
-  source.finish(ignored=['b'])
-  with pytest.raises(errors.InputError, match='w.npz lacks tensor c'):
-    source.take('c')
+@pytest.fixture
+def model():
+  inputs = keras.Input((2,))
+  return keras.Model(inputs, keras.layers.Dense(3, name='head')(inputs))
 
 
-def test_shapes_must_fit():
-  layer = keras.layers.Dense(3, name='head')
-  layer.build((None, 2))
-  source = importing.Source({}, 'w.npz')
-  source.assign(layer, [np.full((2, 3), 7.0), np.zeros(3)])
-  assert (layer.get_weights()[0] == 7).all()
-  with pytest.raises(errors.InputError, match='for head, which needs'):
-    source.assign(layer, [np.ones((3, 2)), np.zeros(3)])
+_PLAN = {'head/kernel': importing.Tensor('w', np.transpose),
+         'head/bias': importing.Tensor('b')}
+_TENSORS = {'w': np.arange(6.0).reshape(3, 2), 'b': np.ones(3)}
+
+
+def test_weights_are_converted_and_set(model):
+  importing.load(model, _PLAN, _TENSORS, 'f')
+  kernel, bias = model.get_weights()
+  np.testing.assert_array_equal(kernel, _TENSORS['w'].T)
+  assert (bias == 1).all()
+
+
+@pytest.mark.parametrize('tensors, message', [
+    ({'w': _TENSORS['w']}, 'f lacks b; it belongs to another architecture'),
+    ({}, 'f lacks b, w; it'),
+    (_TENSORS | {'c': 0}, 'f holds unknown c; it'),
+    (_TENSORS | dict.fromkeys('zyxv', 0), 'unknown v, x, y and 1 more; it'),
+    ({'w': _TENSORS['w'], 'c': 0}, 'f lacks b and holds unknown c; it'),
+    (_TENSORS | {'w': np.ones((2, 3))}, 'has w of shape .2, 3., which does not '
+     'fit head/kernel of shape .2, 3.'),
+    (_TENSORS | {'b': np.ones(4)}, 'has b of shape .4,., which does not fit')])
+def test_what_does_not_fit_is_named(model, tensors, message):
+  with pytest.raises(errors.InputError, match=message):
+    importing.load(model, _PLAN, tensors, 'f')
+
+
+def test_some_tensors_may_be_left_over(model):
+  importing.load(model, _PLAN, _TENSORS | {'step': 0}, 'f', ignored=['step'])
+
+
+def test_a_plan_covers_the_model(model):
+  with pytest.raises(ValueError, match='no plan for .*head/bias'):
+    importing.load(model, {'head/kernel': _PLAN['head/kernel']}, _TENSORS, 'f')
 
 
 def test_read_npz(tmp_path):

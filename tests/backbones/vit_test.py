@@ -86,7 +86,7 @@ def test_equals_the_architecture_written_out(tiny):
 @pytest.mark.parametrize('name, width', [('vit_ti16', 192), ('vit_s16', 384)])
 def test_taps(name, width):
   backbone = registry.load(name, 'random', 96)
-  testing.check_backbone(backbone, 224)  # What its weights want.
+  assert backbone.image_size == 224  # What its weights want.
   assert len(backbone.taps) == 52
   shapes = backbone.tap_shapes()
   assert list(shapes.values()) == [
@@ -97,7 +97,6 @@ def test_taps(name, width):
 def test_released_taps_give_the_released_number_of_features():
   """53 taps, and 39,552 features at T=768 for the smallest model."""
   backbone = registry.load('vit_ti16', 'random', 224, 'released')
-  testing.check_backbone(backbone)
   assert len(backbone.taps) == 53 and 'logits' not in backbone.taps
   assert pooling.layout(backbone.tap_shapes(), 768).size == 39_552
 
@@ -117,12 +116,15 @@ def test_released_taps_read_the_same_weights():
       got['unembedded'] + tensors['pos_embed'], got['embedded'], atol=1e-6)
 
 
-def test_save_and_load(tiny, tmp_path):
-  tiny.save(tmp_path / 'vit.keras')
-  loaded = keras.models.load_model(tmp_path / 'vit.keras')
-  x = np.random.default_rng(1).normal(size=(1, 32, 32, 3)).astype(np.float32)
-  for tap, value in tiny(x).items():
-    np.testing.assert_array_equal(loaded(x)[tap], value)
+@pytest.mark.parametrize('tap_set', vit.TAP_SETS)
+def test_does_what_every_backbone_does(tmp_path, tap_set):
+  testing.check_backbone(
+      lambda size: vit.vit('vit_ti16', 'random', size, tap_set), (32, 48),
+      tmp_path)
+
+
+def test_tap_sets_are_the_registrys():
+  assert registry.BACKBONES['vit_b16'].tap_sets == vit.TAP_SETS
 
 
 @testing.needs_photos
@@ -133,23 +135,125 @@ def test_real_weights_classify_known_photographs():
   assert testing.top_1(backbone) == (14, 17)
 
 
+def _jax(timm, representation=False):
+  """The same weights under AugReg's names, optionally with one more layer."""
+  split = lambda v: np.split(v, 3)
+  t = {'cls': timm['cls_token'],
+       'Transformer/posembed_input/pos_embedding': timm['pos_embed'],
+       'embedding/kernel': timm['patch_embed.proj.weight'].transpose(2, 3, 1, 0),
+       'embedding/bias': timm['patch_embed.proj.bias'],
+       'Transformer/encoder_norm/scale': timm['norm.weight'],
+       'Transformer/encoder_norm/bias': timm['norm.bias'],
+       'head/kernel': timm['head.weight'].T, 'head/bias': timm['head.bias']}
+  for i in range(12):
+    a, b = f'Transformer/encoderblock_{i}', f'blocks.{i}'
+    for ours, theirs in (('LayerNorm_0', 'norm1'), ('LayerNorm_2', 'norm2')):
+      t[f'{a}/{ours}/scale'] = timm[f'{b}.{theirs}.weight']
+      t[f'{a}/{ours}/bias'] = timm[f'{b}.{theirs}.bias']
+    for ours, theirs in (('Dense_0', 'fc1'), ('Dense_1', 'fc2')):
+      t[f'{a}/MlpBlock_3/{ours}/kernel'] = timm[f'{b}.mlp.{theirs}.weight'].T
+      t[f'{a}/MlpBlock_3/{ours}/bias'] = timm[f'{b}.mlp.{theirs}.bias']
+    m = f'{a}/MultiHeadDotProductAttention_1'
+    for name, w, c in zip(('query', 'key', 'value'),
+                          split(timm[f'{b}.attn.qkv.weight']),
+                          split(timm[f'{b}.attn.qkv.bias'])):
+      t[f'{m}/{name}/kernel'] = w.T.reshape(-1, 3, len(w) // 3)
+      t[f'{m}/{name}/bias'] = c.reshape(3, -1)
+    out = timm[f'{b}.attn.proj.weight'].T
+    t[f'{m}/out/kernel'] = out.reshape(3, -1, out.shape[1])
+    t[f'{m}/out/bias'] = timm[f'{b}.attn.proj.bias']
+  if representation:
+    width = len(timm['norm.bias'])
+    rng = np.random.default_rng(5)
+    t['pre_logits/kernel'] = rng.normal(0, .1, (width, width)).astype('f4')
+    t['pre_logits/bias'] = rng.normal(0, .1, width).astype('f4')
+  return t
+
+
+@pytest.mark.parametrize('classes', [1000, 21843])
+def test_augreg_files_equal_timms_but_for_gelu(tiny, tmp_path, classes):
+  timm = _timm(tiny)
+  timm['head.weight'] = np.resize(timm['head.weight'], (classes, 192))
+  timm['head.bias'] = np.resize(timm['head.bias'], classes)
+  np.savez(tmp_path / 'timm.npz', **timm)
+  np.savez(tmp_path / 'jax.npz', **_jax(timm))
+  one, two = (vit.vit('vit_ti16', str(tmp_path / f'{name}.npz'), 32)
+              for name in ('timm', 'jax'))
+  x = np.random.default_rng(1).normal(size=(2, 32, 32, 3)).astype(np.float32)
+  a, b = one.model(x), two.model(x)
+  assert b['logits'].shape == (2, classes)
+  np.testing.assert_array_equal(a['block00_attention'], b['block00_attention'])
+  differs = np.abs(a['block00_mlp1'] - b['block00_mlp1']).max()
+  assert 0 < differs < 1e-3  # JAX's GELU is the tanh approximation.
+  np.testing.assert_allclose(a['logits'], b['logits'], atol=1e-2)
+
+
+def test_augreg_equals_jaxs_formula(tiny, tmp_path):
+  """Its first MLP layer, written out with the tanh approximation."""
+  tensors = _jax(_timm(tiny))
+  np.savez(tmp_path / 'jax.npz', **tensors)
+  model = vit.vit('vit_ti16', str(tmp_path / 'jax.npz'), 32).model
+  x = np.random.default_rng(1).normal(size=(1, 32, 32, 3)).astype(np.float32)
+  block = 'Transformer/encoderblock_0/MlpBlock_3/Dense_0'
+  between = keras.Model(model.input, model.get_layer('block00_norm2').output)
+  h = between(x).numpy() @ tensors[f'{block}/kernel'] + tensors[f'{block}/bias']
+  wanted = h / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (h + 0.044715 * h ** 3)))
+  np.testing.assert_allclose(model(x)['block00_mlp1'], wanted, atol=1e-5)
+
+
+def test_a_representation_layer_stands_before_the_logits(tiny, tmp_path):
+  tensors = _jax(_timm(tiny), representation=True)
+  np.savez(tmp_path / 'jax.npz', **tensors)
+  backbone = vit.vit('vit_ti16', str(tmp_path / 'jax.npz'), 32, 'released')
+  x = np.random.default_rng(1).normal(size=(1, 32, 32, 3)).astype(np.float32)
+  got = backbone.model(x)
+  np.testing.assert_allclose(
+      got['pre_logits'], np.tanh(
+          got['cls_embedded'] @ tensors['pre_logits/kernel']
+          + tensors['pre_logits/bias']), atol=1e-5)
+  np.testing.assert_array_equal(got['cls_embedded'], got['norm'][:, 0])
+
+
 def test_weights_that_do_not_fit_are_one_line(tiny, tmp_path):
   tensors = _timm(tiny)
   for change, message in [
-      ({'blocks.12.norm1.weight': np.ones(192)}, 'unknown tensors .blocks.12'),
-      ({'pos_embed': np.ones((1, 197, 192))}, 'for position, which needs'),
+      ({'blocks.12.norm1.weight': np.ones(192)}, 'unknown blocks.12'),
+      ({'pos_embed': np.ones((1, 197, 192))}, 'does not fit position/embedd'),
       ({'blocks.3.attn.qkv.weight': np.ones((576, 96))},
-       'for block03_attention, which needs')]:
+       'does not fit block03_attention/query'),
+      ({'blocks.3.attn.qkv.bias': np.ones(5)},
+       'does not fit block03_attention/query/bias')]:
     with pytest.raises(errors.InputError, match=message):
       vit.load_timm(tiny, tensors | change, 'test')
   without = {k: v for k, v in tensors.items() if k != 'norm.bias'}
-  with pytest.raises(errors.InputError, match='lacks tensor norm.bias'):
+  with pytest.raises(errors.InputError, match='test lacks norm.bias; it'):
     vit.load_timm(tiny, without, 'test')
   path = tmp_path / 'other.npz'
   np.savez(path, **{'Transformer/encoder_norm/bias': np.ones(3)})
-  with pytest.raises(errors.InputError, match='lacks tensor patch_embed'):
+  with pytest.raises(errors.InputError, match='lacks Transformer/encoder_norm/'
+                     'scale, Transformer/encoderblock_0.* more; it belongs'):
     registry.load('vit_ti16', str(path), 224)
-  assert importing.read_npz(path)
+  np.savez(path, **_timm(tiny))  # Of 32 pixels.
+  with pytest.raises(errors.InputError, match='does not fit position'):
+    registry.load('vit_ti16', str(path), 224)
+  with pytest.raises(errors.InputError, match='does not fit'):
+    registry.load('vit_s16', str(path), 224)
+
+
+def test_saved_models_with_the_released_endpoints(tmp_path):
+  backbone = vit.vit('vit_ti16', 'random', 32, 'released')
+  names = {tap: vit._endpoints().get(tap, tap) for tap in backbone.taps}
+  assert {'root_output_with_cls', 'encoder_11_mlp_2', 'cls_embedded',
+          'encoded_sequence', 'pre_logits'} <= set(names.values())
+  testing.export(backbone, names, tmp_path / 'vit', 'serving_default')
+  imported = vit.vit('vit_ti16', str(tmp_path / 'vit'), 32, 'released')
+  x = np.random.default_rng(1).normal(size=(2, 32, 32, 3)).astype(np.float32)
+  wanted = backbone.model(x)
+  for tap, value in imported.model(x).items():
+    np.testing.assert_allclose(value, wanted[tap], atol=1e-5)
+  assert imported.tap_shapes() == backbone.tap_shapes()
+  with pytest.raises(errors.InputError, match='lacks endpoints logits'):
+    vit.vit('vit_ti16', str(tmp_path / 'vit'), 32)
 
 
 def test_image_size_must_be_a_multiple_of_the_patch():

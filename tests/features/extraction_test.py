@@ -95,3 +95,18 @@ def test_an_image_that_cannot_be_decoded_is_named_by_its_split():
       _split(testing.images(2), dataset), name_unreadable=name)
   with pytest.raises(errors.InputError, match='image 7 cannot'):
     _all(extraction.Extractor(testing.tiny_backbone(), ()), split)
+
+
+@pytest.mark.parametrize('cls', pooling.CLS_POOLINGS)
+def test_class_token_variants_reach_the_features(cls):
+  backbone = dataclasses.replace(testing.tiny_backbone(), cls_pooling=cls)
+  extractor = extraction.Extractor(backbone, (14,))
+  images = testing.images(3, size=16)
+  split = task_lib.array_split('x', images, [0, 0, 0], range(3))
+  (_, batch), = extractor(split)
+  outputs = backbone.model(backbone.preprocess(images), training=False)
+  for block in extractor.layouts[14].blocks:
+    np.testing.assert_allclose(
+        batch[block.name], block(outputs[block.tap]), atol=1e-5)
+  tokens, = (b for b in extractor.blocks if b.tap == 'tokens')
+  assert tokens.size == {'pooled': 14, 'only': 7, 'both': 21}[cls]

@@ -115,3 +115,38 @@ def test_layouts_share_blocks():
 def test_refuses_other_inputs(shape, target):
   with pytest.raises(ValueError):
     pooling.pool_size(shape, target)
+
+
+@pytest.mark.parametrize('cls, size', [
+    ('pooled', 4 * 3), ('only', 3), ('both', 3 + 4 * 3)])
+def test_class_token_variants(cls, size):
+  """Table 7's, written out; 13 tokens of 3 channels at T=12."""
+  x = np.random.default_rng(0).normal(size=(2, 13, 3)).astype(np.float32)
+  block = pooling.block('t', (13, 3), 12, cls)
+  got = np.asarray(block(x))
+  mean = lambda y: y[:, :12].reshape(2, 4, 3, 3).mean(2).reshape(2, 12)
+  wanted = {'pooled': mean(x), 'only': x[:, 0],
+            'both': np.concatenate([x[:, 0], mean(x[:, 1:])], 1)}[cls]
+  assert got.shape == (2, size) and block.size == size
+  np.testing.assert_allclose(got, wanted, atol=1e-6)
+
+
+def test_class_token_variants_leave_other_taps_alone():
+  shapes = {'map': (4, 4, 2), 'tokens': (5, 4), 'vector': (7,)}
+  layouts = {cls: pooling.layout(shapes, 8, cls)
+             for cls in pooling.CLS_POOLINGS}
+  names = {cls: [b.name for b in layout.blocks]
+           for cls, layout in layouts.items()}
+  assert names == {
+      'pooled': ['map.pool2', 'tokens.pool2', 'vector.pool0'],
+      'only': ['map.pool2', 'tokens.pool0.cls_only', 'vector.pool0'],
+      'both': ['map.pool2', 'tokens.pool2.cls_both', 'vector.pool0']}
+
+
+def test_class_token_variants_have_the_released_sizes():
+  """A ViT-B/16's tokens at T=768 and 15360, by the released code's rule."""
+  for cls, sizes in (('pooled', (768, 21 * 768)), ('only', (768, 768)),
+                     # 196 tokens in pools of 196 // 20 = 9, and the class's.
+                     ('both', (2 * 768, 22 * 768))):
+    assert tuple(pooling.block('t', (197, 768), t, cls).size
+                 for t in (768, 15360)) == sizes

@@ -4,6 +4,8 @@ import dataclasses
 import hashlib
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from vtab_h2t import files
 
 if TYPE_CHECKING:
@@ -71,7 +73,7 @@ class Backbone:
     import tensorflow as tf
     size = [self.image_size, self.image_size]
     resize = (tf.image.resize if self.resize == BILINEAR
-              else tf.compat.v1.image.resize_bilinear)
+              else tf.compat.v1.image.resize)
     image = resize(tf.cast(image, tf.float32), size)
     return image * self.scale + self.offset
 
@@ -84,3 +86,17 @@ def hash_weights(model: 'keras.Model') -> str:
     digest.update(f'{weight.path}{value.shape}{value.dtype}'.encode())
     digest.update(value.tobytes())
   return digest.hexdigest()
+
+
+def randomise(model: 'keras.Model', seed: int) -> str:
+  """He-normal kernels, identity batch norms; returns the weights' hash."""
+  rng = np.random.default_rng(seed)
+  for layer in model.layers:
+    for weight in layer.weights:
+      if weight.name == 'kernel':
+        shape = tuple(weight.shape)
+        depthwise = type(layer).__name__ == 'DepthwiseConv2D'
+        fan_in = np.prod(shape[:2] if depthwise else shape[:-1])
+        value = rng.normal(0, np.sqrt(2 / fan_in), shape)
+        weight.assign(value.astype(np.float32))
+  return hash_weights(model)

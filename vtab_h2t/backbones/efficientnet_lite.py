@@ -90,14 +90,19 @@ def build(image_size: int) -> tuple['keras.Model', tuple[str, ...]]:
   return model, tuple(taps)
 
 
-def _torch_names(model: 'keras.Model') -> dict[str, list[str]]:
-  """Keras layer name to the torch tensor names of its weights, in order."""
-  names = {}
-  bn = ('weight', 'bias', 'running_mean', 'running_var')
+def _plan(model: 'keras.Model') -> dict[str, importing.Tensor]:
+  """Where each weight is in a torch state dict."""
+  plan = {}
+  torch_bn = {'gamma': 'weight', 'beta': 'bias', 'moving_mean': 'running_mean',
+              'moving_variance': 'running_var'}
 
-  def add(keras_name, torch_conv, torch_bn):
-    names[f'{keras_name}_conv'] = [f'{torch_conv}.weight']
-    names[f'{keras_name}_bn'] = [f'{torch_bn}.{p}' for p in bn]
+  def add(layer, conv, bn):
+    # Torch has (out, in, kh, kw); depthwise: (channels, 1, kh, kw).
+    axes = (2, 3, 0, 1) if layer.endswith('depthwise') else (2, 3, 1, 0)
+    plan[f'{layer}_conv/kernel'] = importing.Tensor(
+        f'{conv}.weight', lambda value: value.transpose(axes))
+    for ours, theirs in torch_bn.items():
+      plan[f'{layer}_bn/{ours}'] = importing.Tensor(f'{bn}.{theirs}')
 
   add('stem', '_conv_stem', '_bn0')
   present = {layer.name for layer in model.layers}
@@ -107,17 +112,9 @@ def _torch_names(model: 'keras.Model') -> dict[str, list[str]]:
         add(f'block{i:02d}_{part}', f'_blocks.{i}._{part}_conv',
             f'_blocks.{i}._bn{number}')
   add('head', '_conv_head', '_bn1')
-  names['logits'] = ['_fc.weight', '_fc.bias']
-  return names
-
-
-def _to_keras(layer: 'keras.Layer', value: np.ndarray) -> np.ndarray:
-  """Reorders a torch tensor's axes to what the Keras layer holds."""
-  if value.ndim == 4:  # (out, in, kh, kw); depthwise: (channels, 1, kh, kw).
-    kind = type(layer).__name__
-    return value.transpose(
-        (2, 3, 0, 1) if kind == 'DepthwiseConv2D' else (2, 3, 1, 0))
-  return value.T
+  plan['logits/kernel'] = importing.Tensor('_fc.weight', np.transpose)
+  plan['logits/bias'] = importing.Tensor('_fc.bias')
+  return plan
 
 
 def load_imagenet(model: 'keras.Model') -> str:
@@ -144,34 +141,15 @@ def assign(model: 'keras.Model', state: dict[str, np.ndarray],
   Raises:
     errors.InputError: a tensor is missing, left over, or of another shape.
   """
-  source = importing.Source(state, name)
-  for layer_name, torch_names in _torch_names(model).items():
-    layer = model.get_layer(layer_name)
-    source.assign(layer, [_to_keras(layer, source.take(n))
-                          for n in torch_names])
-  source.finish(ignored=[
+  importing.load(model, _plan(model), state, name, ignored=[
       n for n in state if n.endswith('num_batches_tracked')])
-
-
-def randomise(model: 'keras.Model', seed: int) -> str:
-  """He-normal kernels, identity batch norms; returns the weights' hash."""
-  rng = np.random.default_rng(seed)
-  for layer in model.layers:
-    for weight in layer.weights:
-      if weight.name == 'kernel':
-        shape = tuple(weight.shape)
-        depthwise = type(layer).__name__ == 'DepthwiseConv2D'
-        fan_in = np.prod(shape[:2] if depthwise else shape[:-1])
-        value = rng.normal(0, np.sqrt(2 / fan_in), shape)
-        weight.assign(value.astype(np.float32))
-  return backbone_lib.hash_weights(model)
 
 
 def efficientnet_lite0(weights: str, image_size: int, tap_set: str
                        ) -> backbone_lib.Backbone:
   """EfficientNet-Lite0 with `weights` 'imagenet' or 'random' (the control)."""
   model, taps = build(image_size)
-  loaders = {'imagenet': load_imagenet, 'random': lambda m: randomise(m, 0)}
+  loaders = {'imagenet': load_imagenet, 'random': lambda m: backbone_lib.randomise(m, 0)}
   return backbone_lib.Backbone(
       name='efficientnet_lite0', model=model, taps=taps, embedding='embedding',
       image_size=image_size, scale=_SCALE, offset=_OFFSET,

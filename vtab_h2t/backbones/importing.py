@@ -1,8 +1,8 @@
-"""What all weight importers share: every tensor is used once, and fits."""
+"""What all weight importers share: every tensor is used, and fits."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 import os
-from typing import TYPE_CHECKING
+from typing import NamedTuple, TYPE_CHECKING
 
 import numpy as np
 
@@ -12,47 +12,60 @@ if TYPE_CHECKING:
   import keras
 
 
-class Source:
-  """The tensors of a weights file, and which of them were used."""
+class Tensor(NamedTuple):
+  """Where a weight comes from.
 
-  def __init__(self, tensors: Mapping[str, np.ndarray], name: str):
-    """Initialises.
+  Attributes:
+    name: of the tensor in the file.
+    convert: turns it into the weight's value; raises ValueError if its shape
+      does not allow that.
+  """
 
-    Args:
-      tensors: name to array.
-      name: of the file, for messages.
-    """
-    self._tensors = tensors
-    self._left = set(tensors)
-    self._name = name
+  name: str
+  convert: Callable[[np.ndarray], np.ndarray] = lambda value: value
 
-  def take(self, tensor: str) -> np.ndarray:
-    """A tensor that the model needs; InputError if it is not there."""
-    if tensor not in self._tensors:
+
+def load(model: 'keras.Model', plan: Mapping[str, Tensor],
+         tensors: Mapping[str, np.ndarray], file: str,
+         ignored: Collection[str] = ()) -> None:
+  """Sets all weights of a model.
+
+  Args:
+    model: the model.
+    plan: path of a weight ('<layer>/<weight>') to where it comes from.
+    tensors: name to array.
+    file: where they are from, for messages.
+    ignored: names of tensors that need not be used.
+
+  Raises:
+    errors.InputError: tensors are missing, left over, or of another shape.
+    ValueError: the plan does not cover the model's weights.
+  """
+  weights = {w.path: w for w in model.weights}
+  if set(weights) - set(plan):
+    raise ValueError(f'no plan for {sorted(set(weights) - set(plan))[:3]}')
+  used = {plan[path].name for path in weights}
+  faults = []
+  for what, names in (('lacks', used - set(tensors)),
+                      ('holds unknown', set(tensors) - used - set(ignored))):
+    if names:
+      shown = ', '.join(sorted(names)[:3])
+      faults.append(f'{what} {shown}' + (
+          f' and {len(names) - 3} more' if len(names) > 3 else ''))
+  if faults:
+    raise errors.InputError(
+        f'{file} {" and ".join(faults)}; it belongs to another architecture or '
+        'is incomplete')
+  for path, weight in weights.items():
+    name, convert = plan[path]
+    try:
+      value = convert(tensors[name])
+      weight.assign(value)
+    except (ValueError, IndexError, TypeError) as e:
       raise errors.InputError(
-          f'{self._name} lacks tensor {tensor} (it has {len(self._tensors)} '
-          'others); it belongs to another architecture or is incomplete')
-    self._left.discard(tensor)
-    return self._tensors[tensor]
-
-  def assign(self, layer: 'keras.Layer', values: Sequence[np.ndarray]) -> None:
-    """Sets a layer's weights; InputError if a shape differs."""
-    found = [tuple(v.shape) for v in values]
-    wanted = [tuple(w.shape) for w in layer.weights]
-    if found != wanted:
-      raise errors.InputError(
-          f'{self._name} has shapes {found} for {layer.name}, which needs '
-          f'{wanted}; it belongs to another architecture')
-    layer.set_weights(values)
-
-  def finish(self, ignored: Iterable[str] = ()) -> None:
-    """InputError if a tensor was not used, nor may be ignored."""
-    left = sorted(self._left - set(ignored))
-    if left:
-      raise errors.InputError(
-          f'{self._name} holds unknown tensors ({", ".join(left[:3])}'
-          f'{", ..." if len(left) > 3 else ""}); it belongs to another '
-          'architecture')
+          f'{file} has {name} of shape {tensors[name].shape}, which does not '
+          f'fit {path} of shape {tuple(weight.shape)}; it belongs to another '
+          'architecture') from e
 
 
 def read_npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:

@@ -7,6 +7,7 @@ import pathlib
 from vtab_h2t import errors
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.backbones import efficientnet_lite
+from vtab_h2t.backbones import keras_cv_resnet
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Entry:
   Attributes:
     build: called with (weights, image_size, tap_set).
     weights: the weights it offers by name; the first is the default.
-    files: what a file of weights must be, or None if it takes none.
+    files: what a path of weights must be of, or None if it takes none.
     image_size: the side in pixels that its weights want; None for any.
     tap_sets: the sets of taps it offers; the first is the default.
     cls_token: whether its tokens begin with a class token.
@@ -33,7 +34,9 @@ class Entry:
     """Raises InputError unless they are offered, or a file that may do."""
     if weights in self.weights:
       return
-    if self.files is None or not pathlib.Path(weights).is_file():
+    if self.files is None or not (
+        weights.startswith(('http://', 'https://'))
+        or pathlib.Path(weights).exists()):
       offers = ', '.join(self.weights) + (
           f', or the path of {self.files}' if self.files else '')
       raise errors.InputError(
@@ -59,13 +62,28 @@ def _vit(name: str) -> Entry:
   def build(weights, image_size, tap_set):
     from vtab_h2t.backbones import vit  # Imports Keras.
     return vit.vit(name, weights, image_size, tap_set)
-  return Entry(build, ('random',), 'an npz file with timm\'s names', 224,
-               (backbone_lib.ALL_TAPS, 'released'), cls_token=True)
+  return Entry(
+      build, ('random',), 'an npz file (names of timm or of AugReg) or of a '
+      'SavedModel (folder, .tar.gz or URL)', 224,
+      (backbone_lib.ALL_TAPS, 'released'), cls_token=True)
+
+
+def _resnet50() -> Entry:
+  def build(weights, image_size, tap_set):
+    from vtab_h2t.backbones import resnet_v2  # Imports Keras.
+    return resnet_v2.resnet50(weights, image_size, tap_set)
+  return Entry(
+      build, ('random',), 'an h5 file of keras.applications or of a SavedModel '
+      '(folder, .tar.gz or URL)', 240, (backbone_lib.ALL_TAPS, 'figure6'))
 
 
 BACKBONES: dict[str, Entry] = {
     'efficientnet_lite0': Entry(
         efficientnet_lite.efficientnet_lite0, ('imagenet', 'random')),
+    'resnet50': _resnet50(),
+    'keras_cv_resnet50': Entry(
+        keras_cv_resnet.keras_cv_resnet50, ('random',),
+        'a file that KerasCV\'s save_weights wrote', 240),
     'vit_ti16': _vit('vit_ti16'),
     'vit_s16': _vit('vit_s16'),
     'vit_b16': _vit('vit_b16'),

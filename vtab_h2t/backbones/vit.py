@@ -7,10 +7,12 @@ Taps (Head2Toe, Appendix C): the embedded patches; in each block the first layer
 norm, attention and both MLP layers (attention and the second before they are
 added to their input); the final norm; the class token (pre-logits); the logits.
 The released code's configuration lists others: no logits, but the tokens before
-position embeddings, and the class token under two names.
+position embeddings, and the class token beside the pre-logits, which are the
+same where a network has no layer between it and the logits.
 """
 
 from collections.abc import Mapping
+import dataclasses
 
 import keras
 from keras import layers
@@ -20,14 +22,31 @@ from vtab_h2t import errors
 from vtab_h2t import files
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.backbones import importing
+from vtab_h2t.backbones import saved_model
 
 _EPSILON = 1e-6
 _SCALE, _OFFSET = 1 / 127.5, -1.0
-_PATCH, _DEPTH, _CLASSES = 16, 12, 1000
+_PATCH, _DEPTH = 16, 12
 # Of each set of taps, those of the model that it leaves out.
 _LEFT_OUT = {backbone_lib.ALL_TAPS: ('unembedded', 'cls_embedded'),
              'released': ('logits',)}
+TAP_SETS = tuple(_LEFT_OUT)
 _WIDTHS = {'vit_ti16': (192, 3), 'vit_s16': (384, 6), 'vit_b16': (768, 12)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+  """What differs between published ViTs of one size.
+
+  Attributes:
+    classes: of the logits.
+    representation: whether a tanh layer is between the class token and them.
+    approximate_gelu: whether GELU is the tanh approximation, as in JAX.
+  """
+
+  classes: int = 1000
+  representation: bool = False
+  approximate_gelu: bool = False
 
 
 @keras.saving.register_keras_serializable(package='vtab_h2t')
@@ -56,7 +75,8 @@ class PositionEmbedding(keras.layers.Layer):
     return x + self.embedding
 
 
-def build(name: str, image_size: int, tap_set: str = backbone_lib.ALL_TAPS
+def build(name: str, image_size: int, tap_set: str = backbone_lib.ALL_TAPS,
+          variant: Variant = Variant()
           ) -> tuple[keras.Model, tuple[str, ...]]:
   """Builds a model with its taps, randomly initialised.
 
@@ -64,6 +84,7 @@ def build(name: str, image_size: int, tap_set: str = backbone_lib.ALL_TAPS
     name: 'vit_ti16', 'vit_s16' or 'vit_b16'.
     image_size: side of the square input, a multiple of 16 pixels.
     tap_set: 'all' (the paper's) or 'released' (the released code's).
+    variant: its head and activation.
 
   Returns:
     The functional model (dict of outputs) and the tap names, by depth.
@@ -90,17 +111,20 @@ def build(name: str, image_size: int, tap_set: str = backbone_lib.ALL_TAPS
         heads, width // heads, name=f'{block}_attention')(y, y)
     x = layers.Add(name=f'{block}_add1')([x, y])
     y = norm(f'{block}_norm2')(x)
-    # Keras' default GELU is the exact one.
     y = taps[f'{block}_mlp1'] = layers.Dense(
-        4 * width, 'gelu', name=f'{block}_mlp1')(y)
+        4 * width, _gelu_tanh if variant.approximate_gelu else 'gelu',
+        name=f'{block}_mlp1')(y)
     y = taps[f'{block}_mlp2'] = layers.Dense(width, name=f'{block}_mlp2')(y)
     x = layers.Add(name=f'{block}_add2')([x, y])
   x = taps['norm'] = norm('norm')(x)
   taps['cls_embedded'] = layers.Lambda(_first_token, name='cls_embedded')(x)
-  x = taps['pre_logits'] = layers.Lambda(_first_token, name='pre_logits')(x)
-  taps['logits'] = layers.Dense(_CLASSES, name='logits')(x)
-  for tap in _LEFT_OUT[tap_set]:
-    del taps[tap]
+  if variant.representation:
+    x = layers.Dense(width, 'tanh', name='pre_logits')(taps['cls_embedded'])
+  else:
+    x = layers.Lambda(_first_token, name='pre_logits')(x)
+  taps['pre_logits'] = x
+  taps['logits'] = layers.Dense(variant.classes, name='logits')(x)
+  taps = {tap: taps[tap] for tap in tap_names(tap_set)}
   # What no tap needs (the classifier, if logits are left out) is left out too.
   model = keras.Model(inputs, taps, name=name)
   model.trainable = False
@@ -112,57 +136,157 @@ def _first_token(x):
   return x[:, 0]
 
 
+@keras.saving.register_keras_serializable(package='vtab_h2t')
+def _gelu_tanh(x):
+  return keras.activations.gelu(x, approximate=True)
+
+
+def tap_names(tap_set: str) -> tuple[str, ...]:
+  """The taps of a set, by depth."""
+  names = ['unembedded', 'embedded']
+  for i in range(_DEPTH):
+    names += [f'block{i:02d}_{part}'
+              for part in ('norm', 'attention', 'mlp1', 'mlp2')]
+  names += ['norm', 'cls_embedded', 'pre_logits', 'logits']
+  return tuple(n for n in names if n not in _LEFT_OUT[tap_set])
+
+
+def _endpoints() -> dict[str, str]:
+  """Names of the taps in the SavedModels that the released code reads."""
+  names = {'unembedded': 'root_output_with_cls',
+           'embedded': 'position_embedded_input', 'norm': 'encoded_sequence'}
+  for i in range(_DEPTH):
+    for ours, theirs in (('norm', 'pre_attn'), ('attention', 'attn'),
+                         ('mlp1', 'mlp_1'), ('mlp2', 'mlp_2')):
+      names[f'block{i:02d}_{ours}'] = f'encoder_{i}_{theirs}'
+  return names
+
+
+def _timm_plan(heads: int) -> dict[str, importing.Tensor]:
+  """timm's names: fused qkv, torch's order of axes."""
+  tensor = importing.Tensor
+  plan = {'cls/token': tensor('cls_token'),
+          'position/embedding': tensor('pos_embed')}
+
+  def add(layer, name, kernel='kernel', bias='bias', convert=np.transpose):
+    plan[f'{layer}/{kernel}'] = tensor(f'{name}.weight', convert)
+    plan[f'{layer}/{bias}'] = tensor(f'{name}.bias')
+
+  add('patches', 'patch_embed.proj',
+      convert=lambda value: value.transpose(2, 3, 1, 0))
+  for i in range(_DEPTH):
+    ours, theirs = f'block{i:02d}', f'blocks.{i}'
+    add(f'{ours}_norm', f'{theirs}.norm1', 'gamma', 'beta')
+    add(f'{ours}_norm2', f'{theirs}.norm2', 'gamma', 'beta')
+    add(f'{ours}_mlp1', f'{theirs}.mlp.fc1')
+    add(f'{ours}_mlp2', f'{theirs}.mlp.fc2')
+    for part, name in enumerate(('query', 'key', 'value')):
+      def kernel(value, part=part):
+        value = np.split(value, 3)[part].T
+        return value.reshape(len(value), heads, -1)
+
+      def bias(value, part=part):
+        return np.split(value, 3)[part].reshape(heads, -1)
+
+      layer = f'{ours}_attention/{name}'
+      plan[f'{layer}/kernel'] = tensor(f'{theirs}.attn.qkv.weight', kernel)
+      plan[f'{layer}/bias'] = tensor(f'{theirs}.attn.qkv.bias', bias)
+    add(f'{ours}_attention/attention_output', f'{theirs}.attn.proj',
+        convert=lambda value: value.T.reshape(heads, -1, len(value)))
+  add('norm', 'norm', 'gamma', 'beta')
+  add('logits', 'head')
+  return plan
+
+
+def _jax_plan() -> dict[str, importing.Tensor]:
+  """Names of google-research/vision_transformer (AugReg): axes as in Keras."""
+  tensor = importing.Tensor
+  plan = {'cls/token': tensor('cls'),
+          'position/embedding': tensor(
+              'Transformer/posembed_input/pos_embedding')}
+
+  def add(layer, name, kernel='kernel', weight='kernel', bias='bias'):
+    plan[f'{layer}/{kernel}'] = tensor(f'{name}/{weight}')
+    plan[f'{layer}/{bias}'] = tensor(f'{name}/bias')
+
+  add('patches', 'embedding')
+  for i in range(_DEPTH):
+    ours, theirs = f'block{i:02d}', f'Transformer/encoderblock_{i}'
+    attention = f'{theirs}/MultiHeadDotProductAttention_1'
+    add(f'{ours}_norm', f'{theirs}/LayerNorm_0', 'gamma', 'scale', 'beta')
+    add(f'{ours}_norm2', f'{theirs}/LayerNorm_2', 'gamma', 'scale', 'beta')
+    add(f'{ours}_mlp1', f'{theirs}/MlpBlock_3/Dense_0')
+    add(f'{ours}_mlp2', f'{theirs}/MlpBlock_3/Dense_1')
+    for part in ('query', 'key', 'value'):
+      add(f'{ours}_attention/{part}', f'{attention}/{part}')
+    add(f'{ours}_attention/attention_output', f'{attention}/out')
+  add('norm', 'Transformer/encoder_norm', 'gamma', 'scale', 'beta')
+  add('pre_logits', 'pre_logits')
+  add('logits', 'head')
+  return plan
+
+
+def _load(model, plan, tensors, file):
+  """Loads a model; the classifier's tensors may be left over (see `build`)."""
+  importing.load(model, plan, tensors, file, ignored=[
+      plan[f'logits/{kind}'].name for kind in ('kernel', 'bias')])
+
+
 def load_timm(model: keras.Model, tensors: Mapping[str, np.ndarray],
-              name: str) -> None:
-  """Loads tensors with timm's names (fused qkv, torch axis order).
+              file: str) -> None:
+  """Loads tensors with timm's names.
 
   Raises:
     errors.InputError: a tensor is missing, left over, or of another shape.
   """
-  source = importing.Source(tensors, name)
-  heads, size = model.get_layer('block00_attention').get_weights()[0].shape[1:]
+  heads = model.get_layer('block00_attention').num_heads
+  _load(model, _timm_plan(heads), tensors, file)
 
-  def copy(layer, prefix, transpose=None):
-    kernel = source.take(f'{prefix}.weight')
-    if transpose:
-      kernel = kernel.transpose(transpose)
-    bias = source.take(f'{prefix}.bias')
-    source.assign(model.get_layer(layer), [kernel, bias])
 
-  copy('patches', 'patch_embed.proj', (2, 3, 1, 0))
-  source.assign(model.get_layer('cls'), [source.take('cls_token')])
-  source.assign(model.get_layer('position'), [source.take('pos_embed')])
-  for i in range(_DEPTH):
-    ours, theirs = f'block{i:02d}', f'blocks.{i}'
-    copy(f'{ours}_norm', f'{theirs}.norm1')
-    copy(f'{ours}_norm2', f'{theirs}.norm2')
-    copy(f'{ours}_mlp1', f'{theirs}.mlp.fc1', (1, 0))
-    copy(f'{ours}_mlp2', f'{theirs}.mlp.fc2', (1, 0))
-    kernel = source.take(f'{theirs}.attn.qkv.weight')
-    bias = source.take(f'{theirs}.attn.qkv.bias')
-    values = []
-    for w, b in zip(np.split(kernel, 3), np.split(bias, 3)):
-      values += [w.T.reshape(-1, heads, size) if w.size == (heads * size) ** 2
-                 else w, b.reshape(-1, size)]
-    out = source.take(f'{theirs}.attn.proj.weight').T
-    values += [out.reshape(heads, size, -1) if out.size == (heads * size) ** 2
-               else out, source.take(f'{theirs}.attn.proj.bias')]
-    source.assign(model.get_layer(f'{ours}_attention'), values)
-  copy('norm', 'norm')
-  if 'logits' in model.output:
-    copy('logits', 'head', (1, 0))
-  source.finish(ignored=('head.weight', 'head.bias'))
+def load_jax(model: keras.Model, tensors: Mapping[str, np.ndarray],
+             file: str) -> None:
+  """Loads tensors with the names of google-research/vision_transformer.
+
+  Raises:
+    errors.InputError: a tensor is missing, left over, or of another shape.
+  """
+  _load(model, _jax_plan(), tensors, file)
+
+
+def _from_npz(name, weights, image_size, tap_set):
+  """Builds the variant that a file holds, and loads it."""
+  tensors = importing.read_npz(weights)
+  from_jax = any(n.startswith(('Transformer/', 'embedding/')) for n in tensors)
+  head = tensors.get('head/bias' if from_jax else 'head.bias')
+  variant = Variant(
+      classes=1000 if head is None else len(np.atleast_1d(head)),
+      representation='pre_logits/kernel' in tensors, approximate_gelu=from_jax)
+  model, taps = build(name, image_size, tap_set, variant)
+  (load_jax if from_jax else load_timm)(model, tensors, weights)
+  return model, taps
 
 
 def vit(name: str, weights: str, image_size: int,
         tap_set: str = backbone_lib.ALL_TAPS) -> backbone_lib.Backbone:
-  """A ViT with the weights of a timm-named npz file, or 'random'.
+  """A ViT.
+
+  Args:
+    name: 'vit_ti16', 'vit_s16' or 'vit_b16'.
+    weights: 'random'; an npz file with the names of timm or of
+      google-research/vision_transformer (AugReg); or a SavedModel with the
+      endpoints that the released code reads, see `saved_model.fetch`.
+    image_size: side of the input in pixels.
+    tap_set: of `TAP_SETS`.
 
   Raises:
-    errors.InputError: the file cannot be read or does not fit.
+    errors.InputError: the weights cannot be read or do not fit.
   """
-  model, taps = build(name, image_size, tap_set)
+  if saved_model.is_location(weights):
+    return saved_model.backbone(
+        name, saved_model.fetch(weights), _endpoints(), tap_names(tap_set),
+        'pre_logits', image_size, _SCALE, _OFFSET, tap_set)
   if weights == 'random':
+    model, taps = build(name, image_size, tap_set)
     rng = np.random.default_rng(0)
     for weight in model.weights:
       if weight.name == 'kernel':
@@ -170,7 +294,7 @@ def vit(name: str, weights: str, image_size: int,
         weight.assign(value.astype(np.float32))
     sha256 = backbone_lib.hash_weights(model)
   else:
-    load_timm(model, importing.read_npz(weights), weights)
+    model, taps = _from_npz(name, weights, image_size, tap_set)
     sha256 = files.sha256_file(weights)
   return backbone_lib.Backbone(
       name=name, model=model, taps=taps, embedding='pre_logits',

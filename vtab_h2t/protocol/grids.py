@@ -11,6 +11,7 @@ from vtab_h2t.tasks import task as task_lib
 # Paper's values for its backbones (Table 2); this project's for the others.
 TARGET_SIZES = {
     'resnet50': (512, 8192, 24576),
+    'keras_cv_resnet50': (512, 8192, 24576),
     'vit_b16': (768, 15360, 32448),
     'vit_s16': (768, 15360, 32448),
     'vit_ti16': (768, 15360, 32448),

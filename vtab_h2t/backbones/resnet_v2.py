@@ -1,0 +1,248 @@
+"""ResNet-50 v2 (He et al., 2016b) as a functional Keras model.
+
+The graph and its layers' names are those of `keras.applications.ResNet50V2`;
+inputs are `pixel / 127.5 - 1`. Two details vary between published weights: a
+stage's stride is in its last unit (keras.applications, TF-Slim) or in its first
+(Head2Toe's own network), and the root's pooling is padded by one on all sides
+(keras.applications) or as TensorFlow's SAME (TF-Slim).
+
+Taps (Head2Toe, Appendix C), 52 in all: after root pooling; in each of 16 units
+the activation before its first convolution and those after its first and second
+batch norm; before and after the final pooling; the logits. Figure 6's 20 are
+the root, each unit's first, and the last three.
+"""
+
+from collections.abc import Mapping
+import dataclasses
+import os
+
+import keras
+from keras import layers
+import numpy as np
+
+from vtab_h2t import errors
+from vtab_h2t import files
+from vtab_h2t.backbones import backbone as backbone_lib
+from vtab_h2t.backbones import importing
+from vtab_h2t.backbones import saved_model
+
+_SCALE, _OFFSET = 1 / 127.5, -1.0
+_WIDTHS = (64, 128, 256, 512)
+_UNITS = (3, 4, 6, 3)
+_CLASSES = 1000
+FIGURE6 = 'figure6'
+TAP_SETS = (backbone_lib.ALL_TAPS, FIGURE6)
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+  """What differs between published ResNet-50 v2s.
+
+  Attributes:
+    stride_in_first: whether the first unit of a stage has its stride; else the
+      last one of the stage before.
+    same_root_pooling: whether the root's pooling is padded as SAME.
+    epsilon: of batch norm.
+  """
+
+  stride_in_first: bool = False
+  same_root_pooling: bool = False
+  epsilon: float = 1.001e-5
+
+
+KERAS = Variant()
+SLIM = Variant(same_root_pooling=True, epsilon=1e-5)
+PAPER = Variant(stride_in_first=True)
+
+
+def _stride(stage: int, unit: int, variant: Variant) -> int:
+  if variant.stride_in_first:
+    return 2 if unit == 0 and stage > 0 else 1
+  return 2 if unit == _UNITS[stage] - 1 and stage < len(_UNITS) - 1 else 1
+
+
+def build(image_size: int, variant: Variant = KERAS,
+          tap_set: str = backbone_lib.ALL_TAPS
+          ) -> tuple[keras.Model, tuple[str, ...]]:
+  """Builds a model with its taps, randomly initialised.
+
+  Args:
+    image_size: side of the square input in pixels, at least 32.
+    variant: where strides and padding are.
+    tap_set: of `TAP_SETS`.
+
+  Returns:
+    The functional model (dict of outputs) and the tap names, by depth.
+
+  Raises:
+    errors.InputError: the image size is too small.
+  """
+  if image_size < 32:
+    raise errors.InputError(
+        f'resnet50 needs an image size of at least 32, not {image_size}')
+  norm_relu = lambda x, name: layers.ReLU(name=f'{name}_relu')(
+      layers.BatchNormalization(epsilon=variant.epsilon, name=f'{name}_bn')(x))
+  taps = {}
+  inputs = keras.Input((image_size, image_size, 3), name='image')
+  x = layers.ZeroPadding2D(3, name='conv1_pad')(inputs)
+  x = layers.Conv2D(64, 7, 2, name='conv1_conv')(x)
+  if variant.same_root_pooling:
+    x = layers.MaxPooling2D(3, 2, 'same', name='pool1_pool')(x)
+  else:
+    x = layers.ZeroPadding2D(1, name='pool1_pad')(x)
+    x = layers.MaxPooling2D(3, 2, name='pool1_pool')(x)
+  taps['root'] = x
+  for stage, (width, units) in enumerate(zip(_WIDTHS, _UNITS)):
+    for unit in range(units):
+      name = f'conv{stage + 2}_block{unit + 1}'
+      tap = f'block{stage + 1}_unit{unit + 1}_layer'
+      stride = _stride(stage, unit, variant)
+      y = taps[f'{tap}0'] = norm_relu(x, f'{name}_preact')
+      if unit == 0:
+        x = layers.Conv2D(4 * width, 1, stride, name=f'{name}_0_conv')(y)
+      elif stride > 1:
+        x = layers.MaxPooling2D(1, stride, name=f'{name}_0_pool')(x)
+      y = layers.Conv2D(width, 1, use_bias=False, name=f'{name}_1_conv')(y)
+      y = taps[f'{tap}1'] = norm_relu(y, f'{name}_1')
+      y = layers.ZeroPadding2D(1, name=f'{name}_2_pad')(y)
+      y = layers.Conv2D(width, 3, stride, use_bias=False,
+                        name=f'{name}_2_conv')(y)
+      y = taps[f'{tap}2'] = norm_relu(y, f'{name}_2')
+      y = layers.Conv2D(4 * width, 1, name=f'{name}_3_conv')(y)
+      x = layers.Add(name=f'{name}_out')([x, y])
+  x = taps['pre_pool'] = norm_relu(x, 'post')
+  x = taps['pre_logits'] = layers.GlobalAveragePooling2D(name='avg_pool')(x)
+  taps['logits'] = layers.Dense(_CLASSES, name='predictions')(x)
+  taps = {t: taps[t] for t in tap_names(tap_set)}
+  model = keras.Model(inputs, taps, name='resnet50')
+  model.trainable = False
+  return model, tuple(taps)
+
+
+def tap_names(tap_set: str) -> tuple[str, ...]:
+  """The taps of a set, by depth."""
+  parts = (0,) if tap_set == FIGURE6 else (0, 1, 2)
+  units = [f'block{stage + 1}_unit{unit + 1}_layer{part}'
+           for stage, units in enumerate(_UNITS) for unit in range(units)
+           for part in parts]
+  return ('root', *units, 'pre_pool', 'pre_logits', 'logits')
+
+
+def load(model: keras.Model, tensors: Mapping[str, np.ndarray], name: str
+         ) -> None:
+  """Loads the arrays of a file of keras.applications, from `read_h5`.
+
+  Raises:
+    errors.InputError: a tensor is missing, left over, or of another shape.
+  """
+  plan = {w.path: importing.Tensor(w.path) for w in model.weights}
+  importing.load(model, plan, tensors, name)
+
+
+def read_h5(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+  """Reads a weights file of keras.applications.
+
+  Returns:
+    Arrays by '<layer>/<weight>'.
+
+  Raises:
+    errors.InputError: the file is missing or damaged.
+  """
+  import h5py
+  tensors = {}
+
+  def visit(name, item):
+    if isinstance(item, h5py.Dataset):
+      parts = name.split('/')
+      tensors[f'{parts[0]}/{parts[-1].split(":")[0]}'] = item[()]
+
+  try:
+    with h5py.File(path, 'r') as f:
+      f.get('model_weights', f).visititems(visit)
+  except (OSError, RuntimeError, KeyError) as e:
+    raise errors.InputError(
+        f'weights file {path} cannot be read ({e}); fetch it again') from e
+  return tensors
+
+
+# The scopes in a unit of TF-Slim's, by the suffixes of the layers here.
+_SLIM_UNIT = {'_preact_bn': 'preact', '_0_conv': 'shortcut',
+              '_1_conv': 'conv1', '_1_bn': 'conv1/BatchNorm',
+              '_2_conv': 'conv2', '_2_bn': 'conv2/BatchNorm',
+              '_3_conv': 'conv3'}
+_SLIM_TOP = {'conv1_conv': 'conv1', 'post_bn': 'postnorm',
+             'predictions': 'logits'}
+_SLIM_WEIGHTS = {'kernel': 'weights', 'bias': 'biases'}
+_SLIM_SCOPE = 'resnet_v2_50/'
+
+
+def _without_background(value: np.ndarray) -> np.ndarray:
+  """Slim's logits begin with a background class."""
+  return value.reshape(-1, value.shape[-1])[:, 1:]
+
+
+def load_slim(model: keras.Model, tensors: Mapping[str, np.ndarray], name: str
+              ) -> None:
+  """Loads TF-Slim's variables, by their names from 'resnet_v2_50/' on.
+
+  Raises:
+    errors.InputError: a variable is missing, left over, or of another shape.
+  """
+  plan = {}
+  for weight in model.weights:
+    layer, kind = weight.path.split('/')
+    scope, convert = _SLIM_TOP.get(layer), lambda value: value
+    if scope is None:
+      stage, block, suffix = layer.split('_', maxsplit=2)
+      stage, unit = int(stage.removeprefix('conv')) - 1, block[len('block'):]
+      scope = (f'block{stage}/unit_{unit}/bottleneck_v2/'
+               f'{_SLIM_UNIT["_" + suffix]}')
+    if layer == 'predictions':
+      convert = (_without_background if kind == 'kernel'
+                 else lambda value: _without_background(value)[0])
+    plan[weight.path] = importing.Tensor(
+        f'{_SLIM_SCOPE}{scope}/{_SLIM_WEIGHTS.get(kind, kind)}', convert)
+  importing.load(model, plan, tensors, name)
+
+
+def resnet50(weights: str, image_size: int,
+             tap_set: str = backbone_lib.ALL_TAPS) -> backbone_lib.Backbone:
+  """A ResNet-50 v2.
+
+  Args:
+    weights: 'random' (keras.applications' graph); a file of keras.applications;
+      or a SavedModel, see `saved_model.fetch`: of TF-Slim's variables
+      (google/imagenet/resnet_v2_50, the classification version), which are
+      copied, or with the endpoints of Head2Toe's own, which is used as it is.
+    image_size: side of the input in pixels.
+    tap_set: of `TAP_SETS`.
+
+  Raises:
+    errors.InputError: the weights cannot be read or do not fit.
+  """
+  if saved_model.is_location(weights):
+    path = saved_model.fetch(weights)
+    slim = {name[name.index(_SLIM_SCOPE):]: value for name, value
+            in saved_model.variables(path, _SLIM_SCOPE).items()}
+    if not slim:
+      return saved_model.backbone(
+          'resnet50', path, _ENDPOINTS, tap_names(tap_set), 'pre_logits',
+          image_size, _SCALE, _OFFSET, tap_set)
+    model, taps = build(image_size, SLIM, tap_set)
+    load_slim(model, slim, weights)
+    sha256 = saved_model.sha256(path)
+  elif weights == 'random':
+    model, taps = build(image_size, KERAS, tap_set)
+    sha256 = backbone_lib.randomise(model, 0)
+  else:
+    model, taps = build(image_size, KERAS, tap_set)
+    load(model, read_h5(weights), weights)
+    sha256 = files.sha256_file(weights)
+  return backbone_lib.Backbone(
+      name='resnet50', model=model, taps=taps, embedding='pre_logits',
+      image_size=image_size, scale=_SCALE, offset=_OFFSET,
+      weights_sha256=sha256, tap_set=tap_set)
+
+
+# Taps that Head2Toe's SavedModel has under another name.
+_ENDPOINTS = {'root': 'after_root', 'pre_pool': 'pre_logits_pre_pooling'}

@@ -1,0 +1,223 @@
+"""SavedModels as backbones: fetched, loaded, and their endpoints as taps."""
+
+from collections.abc import Mapping, Sequence
+import os
+import pathlib
+import tarfile
+import tempfile
+
+import keras
+import numpy as np
+
+from vtab_h2t import errors
+from vtab_h2t import files
+from vtab_h2t.backbones import backbone as backbone_lib
+
+_MARKER = 'saved_model.pb'
+SIGNATURES = ('representation', 'serving_default')  # Head2Toe's; of ViTs.
+
+
+def is_location(weights: str) -> bool:
+  """Whether this names a SavedModel: a URL, a folder, or a .tar.gz file."""
+  return _is_url(weights) or weights.endswith(('.tar.gz', '.tgz')) or (
+      pathlib.Path(weights).is_dir())
+
+
+def _is_url(location: str) -> bool:
+  return location.startswith(('http://', 'https://'))
+
+
+def fetch(location: str) -> pathlib.Path:
+  """A SavedModel's folder.
+
+  Args:
+    location: a folder; a .tar.gz file; or an http(s) URL of one, or a TF-Hub
+      handle. The model may be in the only folder inside. What is unpacked is
+      kept in TFHUB_CACHE_DIR (or the system's temporary directory).
+
+  Raises:
+    errors.InputError: it cannot be fetched or read, or holds no SavedModel.
+  """
+  if _is_url(location):
+    folder = _download(location)
+  elif pathlib.Path(location).is_dir():
+    folder = pathlib.Path(location)
+  else:
+    folder = _unpack(pathlib.Path(location))
+  inner = [p for p in folder.iterdir() if p.is_dir()]
+  candidates = [folder] + inner if len(inner) == 1 else [folder]
+  for candidate in candidates:
+    if (candidate / _MARKER).is_file():
+      return candidate
+  raise errors.InputError(
+      f'{location} holds no SavedModel ({_MARKER} is neither in it nor in its '
+      'only folder); check the path')
+
+
+def _download(url: str) -> pathlib.Path:
+  import tensorflow_hub as hub
+  try:
+    return pathlib.Path(hub.resolve(url))
+  except (OSError, tarfile.TarError, ValueError) as e:
+    raise errors.InputError(
+        f'{url} cannot be fetched ({e}); check the address and the connection'
+        ) from e
+
+
+def _unpack(path: pathlib.Path) -> pathlib.Path:
+  """Unpacks an archive once; nothing outside the folder is written."""
+  cache = pathlib.Path(os.environ.get('TFHUB_CACHE_DIR') or pathlib.Path(
+      tempfile.gettempdir(), 'tfhub_modules'))
+  try:
+    folder = cache / files.sha256_file(path)
+    if not folder.exists():
+      with tarfile.open(path) as archive, files.atomic_directory(
+          folder) as temporary:
+        archive.extractall(temporary, filter='data')
+  except (FileNotFoundError, EOFError, tarfile.TarError) as e:
+    raise errors.InputError(
+        f'{path} cannot be unpacked ({e}); fetch it again') from e
+  return folder
+
+
+def sha256(folder: pathlib.Path) -> str:
+  """Identifies a SavedModel: its graph and variables."""
+  parts = [folder / _MARKER, *sorted((folder / 'variables').glob('*'))]
+  return files.fingerprint(
+      [[p.name, files.sha256_file(p)] for p in parts])
+
+
+def variables(folder: pathlib.Path, scope: str) -> dict[str, np.ndarray]:
+  """Variables of a SavedModel of TensorFlow 1 or 2, without its graph.
+
+  Args:
+    folder: the SavedModel.
+    scope: only those whose names contain it.
+
+  Returns:
+    Arrays by name, without ':0'.
+
+  Raises:
+    errors.InputError: they are damaged.
+  """
+  import tensorflow as tf
+  from tensorflow.core.protobuf import trackable_object_graph_pb2
+  graph_key = '_CHECKPOINTABLE_OBJECT_GRAPH'
+  try:
+    reader = tf.train.load_checkpoint(str(folder / 'variables' / 'variables'))
+    keys = {key: key for key in reader.get_variable_to_shape_map()}
+    if graph_key in keys:  # TensorFlow 2 keeps the names in a graph.
+      graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(
+          reader.get_tensor(graph_key))
+      keys = {attribute.full_name: attribute.checkpoint_key
+              for node in graph.nodes for attribute in node.attributes}
+    return {name: reader.get_tensor(key) for name, key in keys.items()
+            if scope in name}
+  except (ValueError, RuntimeError, tf.errors.OpError) as e:
+    raise errors.InputError(
+        f'SavedModel {folder} has unreadable variables ({e}); fetch it again'
+        ) from e
+
+
+def load(folder: pathlib.Path):
+  """Loads a SavedModel of TensorFlow 1 or 2.
+
+  Raises:
+    errors.InputError: it is damaged.
+  """
+  import tensorflow as tf
+  from google.protobuf import message
+  try:
+    return tf.saved_model.load(folder)
+  except (OSError, ValueError, KeyError, message.DecodeError,
+          tf.errors.OpError) as e:
+    raise errors.InputError(
+        f'SavedModel {folder} cannot be loaded ({e}); fetch it again') from e
+
+
+@keras.saving.register_keras_serializable(package='vtab_h2t')
+class Endpoints(keras.layers.Layer):
+  """Some outputs of a SavedModel's signature, as a dict of tensors."""
+
+  def __init__(self, folder: str, signature: str,
+               endpoints: Mapping[str, str], **kwargs):
+    """Loads the model.
+
+    Args:
+      folder: the SavedModel.
+      signature: the signature to call.
+      endpoints: output name to the signature's output.
+      **kwargs: as every Keras layer's.
+    """
+    super().__init__(**{'trainable': False} | kwargs)
+    self.folder, self.signature = folder, signature
+    self.endpoints = dict(endpoints)
+    self._loaded = load(pathlib.Path(folder))
+    self._call = self._loaded.signatures[signature]
+    (self._input,) = self._call.structured_input_signature[1]
+
+  def call(self, x):
+    import tensorflow as tf
+    found = self._call(**{self._input: tf.cast(x, tf.float32)})
+    return {name: found[endpoint] for name, endpoint in self.endpoints.items()}
+
+  def compute_output_spec(self, x):
+    # Signatures often leave sides open: a run on one image tells them.
+    shapes = self.call(np.zeros((1, *x.shape[1:]), np.float32))
+    return {name: keras.KerasTensor((x.shape[0], *value.shape[1:]), 'float32')
+            for name, value in shapes.items()}
+
+  def get_config(self):
+    return super().get_config() | {
+        'folder': self.folder, 'signature': self.signature,
+        'endpoints': self.endpoints}
+
+
+def backbone(name: str, folder: pathlib.Path, names: Mapping[str, str],
+             taps: Sequence[str], embedding: str, image_size: int,
+             scale: float, offset: float,
+             tap_set: str = backbone_lib.ALL_TAPS) -> backbone_lib.Backbone:
+  """A SavedModel whose signature returns a dict of endpoints, as a backbone.
+
+  Args:
+    name: of the backbone, as in result rows.
+    folder: the SavedModel.
+    names: endpoints of the taps that are called otherwise there.
+    taps: what to expose, by depth.
+    embedding: the tap that the Linear baseline reads.
+    image_size: side of the square input in pixels.
+    scale, offset: see `backbone.Backbone`.
+    tap_set: what to call this set of taps in result rows.
+
+  Raises:
+    errors.InputError: the model cannot be loaded, has no such signature, or
+      lacks endpoints.
+  """
+  import tensorflow as tf
+  signatures = load(folder).signatures
+  signature = next((s for s in SIGNATURES if s in signatures), None)
+  if signature is None:
+    raise errors.InputError(
+        f'SavedModel {folder} has signatures {sorted(signatures)}; it needs '
+        f'one of {", ".join(SIGNATURES)}')
+  endpoints = {tap: names.get(tap, tap) for tap in taps}
+  offered = signatures[signature].structured_outputs
+  missing = sorted(set(endpoints.values()) - set(offered))
+  if missing:
+    raise errors.InputError(
+        f'signature {signature} of SavedModel {folder} lacks endpoints '
+        f'{", ".join(missing)} (it has {len(offered)}: '
+        f'{", ".join(sorted(offered)[:5])}, ...); choose other --taps, or the '
+        'model that --backbone names')
+  try:
+    layer = Endpoints(str(folder), signature, endpoints, name='saved_model')
+    inputs = keras.Input((image_size, image_size, 3), name='image')
+    model = keras.Model(inputs, layer(inputs), name=name)
+  except (tf.errors.InvalidArgumentError, TypeError, ValueError) as e:
+    raise errors.InputError(
+        f'SavedModel {folder} does not take images of {image_size} pixels '
+        f'({e})') from e
+  return backbone_lib.Backbone(
+      name=name, model=model, taps=tuple(taps), embedding=embedding,
+      image_size=image_size, scale=scale, offset=offset,
+      weights_sha256=sha256(folder), tap_set=tap_set)
