@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import json
 import os
 import resource
 import signal
@@ -11,6 +12,7 @@ import time
 
 import pytest
 
+from tests import synthetic_tfds
 from tests import testing
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
@@ -257,3 +259,49 @@ def test_a_full_disk_is_one_line_and_loses_nothing(reference, tmp_path):
     assert _results(disk) == _results(reference[0])
   finally:
     subprocess.run(['umount', str(disk)], check=True)
+
+
+@pytest.mark.slow
+def test_vtab_from_tfds_with_shared_images_and_legacy_resize(tmp_path):
+  synthetic_tfds.prepare('dsprites_loc', tmp_path / 'data')
+  arguments = ['--suite=vtab', f'--data_dir={tmp_path}/data',
+               '--tasks=dsprites_loc,dsprites_ori', '--weights=random',
+               '--methods=linear', '--grid=fixed', '--hparams=lr=0.1,steps=5',
+               '--seeds=0', '--resize=legacy', f'--workdir={tmp_path}/w']
+  status, out, err = _finish(_start(*arguments))
+  assert status == 0, err
+  assert 'dsprites_loc, dsprites_ori: ' in err
+  assert 'is not the data of VTAB-1k' in err  # It is synthetic.
+  assert 'resize legacy' in out
+  assert len(list((tmp_path / 'w/features').iterdir())) == 1
+  rows = [json.loads(line) for p in (tmp_path / 'w/rows').rglob('*.jsonl')
+          for line in p.read_text().splitlines()]
+  assert {(r['task'], r['resize'], r['total']) for r in rows} == {
+      ('dsprites_loc', 'legacy', 200), ('dsprites_ori', 'legacy', 200)}
+
+
+def test_unprepared_data_are_one_line_and_nothing_is_downloaded(tmp_path):
+  status, _, err = _finish(_start(
+      '--suite=vtab', f'--data_dir={tmp_path}', '--tasks=dtd',
+      f'--workdir={tmp_path}/w', '--weights=random'))
+  assert status == 1 and 'Traceback' not in err
+  assert err.splitlines()[-1].startswith(
+      f'error: dtd: dtd is not prepared in {tmp_path}; run again with '
+      '--download')
+  assert not (tmp_path / 'downloads').exists()
+
+
+def test_resnet50_from_an_archive(tmp_path):
+  testing.write_archive(tmp_path / 'data' / 'mine')
+  status, out, err = _finish(_start(
+      '--suite=vtab', '--data_source=archive', f'--data_dir={tmp_path}/data',
+      '--tasks=mine', '--backbone=resnet50', '--weights=random',
+      '--methods=all_l21', '--grid=fixed',
+      '--hparams=lr=0.1,steps=2,target_size=512,l21=1e-5', '--seeds=0',
+      f'--workdir={tmp_path}/w'))
+  assert status == 0, err
+  assert 'resnet50 with random weights and all taps' in ' '.join(
+      out.split())
+  row, = [json.loads(line) for p in (tmp_path / 'w/rows').rglob('*.jsonl')
+          for line in p.read_text().splitlines()]
+  assert row['image_size'] == 240 and row['total'] == 5
