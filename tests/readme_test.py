@@ -28,9 +28,11 @@ def test_flags_of_each_command_are_known(command):
   known = {flag.name: flag for module in (table1, data_flags)
            for flag in modules[module.__name__]}
   for argument in shlex.split(command):
-    name, _, value = argument.removeprefix('--').partition('=')
+    name, given, value = argument.removeprefix('--').partition('=')
     if name == 'help':
       continue
     assert name in known, argument
-    if value != 'DIR' and not value.endswith('.npz'):
+    if not given:
+      assert known[name].boolean
+    elif value != 'DIR' and not value.endswith('.npz'):
       known[name].parser.parse(value)

@@ -1,4 +1,4 @@
-"""What is committed under results/embedded/ agrees with itself."""
+"""What is committed under results/ agrees with itself."""
 
 import json
 import pathlib
@@ -6,6 +6,7 @@ import pathlib
 import pandas as pd
 import pytest
 
+from vtab_h2t import published
 from vtab_h2t.methods import registry as methods
 from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.report import statistics
@@ -72,7 +73,10 @@ def test_comparison_with_the_released_code_follows_from_rows():
   for path in (_ROOT / 'results' / 'vtab' / 'vit_ti16' / 'rows').rglob(
       '*.jsonl'):
     rows = [json.loads(l) for l in path.read_text().splitlines()]
+    if rows[0]['grid'] != 'fixed':
+      continue
     assert [r['seed'] for r in rows] == [0, 1, 2]
+    assert rows[0]['taps'] == 'released'
     row = rows[0]
     key = tuple(str(row.get(k, '')) for k in (
         'method', 'learning_rate', 'fraction', 'coefficient'))
@@ -86,3 +90,37 @@ def test_comparison_with_the_released_code_follows_from_rows():
   for *key, released, here in compared:
     assert float(here) == pytest.approx(medians[tuple(key)], abs=0.005)
     assert abs(float(here) - float(released)) < 1.5
+
+
+def test_searched_caltech101_is_what_the_readme_shows(tmp_path):
+  """Ours and the published column, from rows and from the paper's table."""
+  root = _ROOT / 'results' / 'vtab' / 'vit_ti16'
+  rows = [json.loads(l) for p in sorted((root / 'rows').rglob('*.jsonl'))
+          for l in p.read_text().splitlines()]
+  rows = [r for r in rows if r['grid'] == 'quick']
+  order = list(methods.METHODS)
+  rows.sort(key=lambda r: order.index(r['method']))
+  summary = statistics.summarise(rows)
+  assert summary.method.tolist() == order
+  directory, = (root / 'tables').iterdir()
+  for path in tables.save(summary, tmp_path):
+    assert path.read_text() == (directory / path.name).read_text()
+  table = published.table('table1_accuracy')
+  theirs = table[(table.backbone == 'vit_b16') & (table.task == 'caltech101')]
+  theirs = theirs.set_index('method').accuracy_percent
+  readme = (_ROOT / 'README.md').read_text()
+  for row in summary.itertuples():
+    assert (f'| {tables.LABELS[row.method]} | {row.accuracy_percent:.1f} ± '
+            f'{row.std_percent:.1f} | {theirs[row.method]:.1f} |') in readme
+
+
+@pytest.mark.parametrize('path', sorted(
+    (_ROOT / 'results').rglob('manifests/*/*.json')), ids=lambda p: p.stem)
+def test_manifests_are_those_of_the_rows(path):
+  manifest = json.loads(path.read_text())
+  assert path.stem == f'{manifest["task"]}-{manifest["sha256"][:16]}'
+  assert manifest['splits']['train800val200']['size'] == 1000
+  for file in (path.parents[2] / 'rows').rglob('*.jsonl'):
+    if file.parent.name == manifest['task']:
+      row = json.loads(file.read_text().splitlines()[0])
+      assert row['manifest_sha256'] == manifest['sha256']
