@@ -15,12 +15,14 @@ from runners import common
 from runners import data_flags
 from vtab_h2t.tasks import diagnosis
 
+_DATA_SOURCE = data_flags.data_source()
+_DATA_DIR = data_flags.data_dir()
+_TASKS = data_flags.tasks()
+
 
 def main() -> None:
   common.prepare_tensorflow()
-  found = diagnosis.diagnose(
-      data_flags.TASKS.value, data_flags.DATA_DIR.value,
-      data_flags.DATA_SOURCE.value)
+  found = diagnosis.diagnose(_TASKS.value, _DATA_DIR.value, _DATA_SOURCE.value)
   width = max(len(name) for name in found)
   for name, (status, advice) in found.items():
     print(f'{name:{width}}  {status:12}  {advice}'.rstrip())

@@ -18,12 +18,15 @@ from runners import data_flags
 from vtab_h2t import errors
 from vtab_h2t.tasks import vtab
 
+_DATA_DIR = data_flags.data_dir()
+_DOWNLOAD = data_flags.download()
+_TASKS = data_flags.tasks()
 _OUT = flags.DEFINE_string('out', None, 'Where the archives go.',
                            required=True)
 
 
 def main() -> None:
-  names = vtab.names(data_flags.TASKS.value)
+  names = vtab.names(_TASKS.value)
   common.prepare_tensorflow()
   failures = []
   with common.Progress(len(names), 'tasks') as progress:
@@ -32,8 +35,7 @@ def main() -> None:
       progress.stage('write', 0, 1)
       try:
         folder, written = vtab.write_archive(
-            name, data_flags.DATA_DIR.value, pathlib.Path(_OUT.value),
-            data_flags.DOWNLOAD.value)
+            name, _DATA_DIR.value, pathlib.Path(_OUT.value), _DOWNLOAD.value)
       except errors.InputError as e:
         failures.append(f'{name}: {e}')
         progress.finish(f'{name}: failed')

@@ -35,11 +35,15 @@ from vtab_h2t.tasks import registry as tasks
 
 _SUITE = flags.DEFINE_enum('suite', 'embedded', tasks.SUITES, 'embedded: ten '
                            'tasks without download. vtab: VTAB-1k.')
+_DATA_SOURCE = data_flags.data_source()
+_DATA_DIR = data_flags.data_dir()
+_DOWNLOAD = data_flags.download()
+_TASKS = data_flags.tasks()
 _BACKBONE = flags.DEFINE_enum('backbone', 'efficientnet_lite0',
                               list(backbones.BACKBONES), 'The frozen network.')
 _WEIGHTS = flags.DEFINE_string(
     'weights', 'imagenet', 'The network\'s weights: imagenet (of '
-    'efficientnet_lite0), random for the control, or the path of a file, or the '
+    'efficientnet_lite0), random for the control, the path of a file, or the '
     'path or URL of a SavedModel; see docs/backbones.md.')
 _TAPS = flags.DEFINE_enum(
     'taps', 'all', ['all', 'released', 'figure6'], 'all: the network\'s, as in '
@@ -50,8 +54,8 @@ _RESIZE = flags.DEFINE_enum(
     'square, without antialias. legacy: as TensorFlow 1 did it, which the '
     'released code uses.')
 _CLS_POOLING = flags.DEFINE_enum(
-    'cls_pooling', pooling.CLS_POOLED, pooling.CLS_POOLINGS, 'What becomes of a '
-    'ViT\'s class token. pooled: as the other tokens. only: no other token is '
+    'cls_pooling', pooling.CLS_POOLED, pooling.CLS_POOLINGS, 'What becomes of '
+    'a ViT\'s class token. pooled: as the other tokens. only: no other token is '
     'used. both: beside the pooled others (Table 7).')
 _METHODS = flags.DEFINE_list(
     'methods', None, f'Comma-separated methods of {", ".join(methods.METHODS)};'
@@ -124,8 +128,8 @@ def _tables_folder(weights: str) -> pathlib.Path:
 
 def main() -> None:
   chosen = tasks.tasks(
-      _SUITE.value, data_flags.TASKS.value, data_flags.DATA_DIR.value,
-      data_flags.DATA_SOURCE.value, data_flags.DOWNLOAD.value)
+      _SUITE.value, _TASKS.value, _DATA_DIR.value, _DATA_SOURCE.value,
+      _DOWNLOAD.value)
   settings = {t.name: _settings(t) for t in chosen}
   common.prepare_tensorflow()
   from vtab_h2t.protocol import ledger as ledger_lib

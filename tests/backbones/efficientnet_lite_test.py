@@ -79,7 +79,7 @@ def test_every_tensor_must_be_used_once(lite0):
   with pytest.raises(errors.InputError, match='w lacks _fc.bias; it'):
     efficientnet_lite.assign(
         lite0.model, {k: v for k, v in state.items() if k != '_fc.bias'}, 'w')
-  with pytest.raises(errors.InputError, match='shape .7,., which does not fit logits/bias'):
+  with pytest.raises(errors.InputError, match='does not fit logits/bias'):
     efficientnet_lite.assign(
         lite0.model, state | {'_fc.bias': np.zeros(7, np.float32)}, 'w')
 

@@ -199,7 +199,8 @@ def test_what_a_model_lacks_is_named(tmp_path, folder):
     _backbone(other)
 
 
-@pytest.mark.parametrize('file', ['saved_model.pb', 'variables/variables.index'])
+@pytest.mark.parametrize('file', [
+    'saved_model.pb', 'variables/variables.index'])
 def test_damaged_models_are_one_line(folder, file):
   (folder / file).write_bytes(b'\xff\xff no model')
   with pytest.raises(errors.InputError, match='cannot be loaded'):

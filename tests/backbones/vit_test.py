@@ -140,7 +140,8 @@ def _jax(timm, representation=False):
   split = lambda v: np.split(v, 3)
   t = {'cls': timm['cls_token'],
        'Transformer/posembed_input/pos_embedding': timm['pos_embed'],
-       'embedding/kernel': timm['patch_embed.proj.weight'].transpose(2, 3, 1, 0),
+       'embedding/kernel': timm['patch_embed.proj.weight'].transpose(
+           2, 3, 1, 0),
        'embedding/bias': timm['patch_embed.proj.bias'],
        'Transformer/encoder_norm/scale': timm['norm.weight'],
        'Transformer/encoder_norm/bias': timm['norm.bias'],

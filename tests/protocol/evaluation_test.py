@@ -29,7 +29,8 @@ def test_counts_are_those_of_all_features_at_once(batch_size):
            _head(30, columns, 5, 4), _head(30, columns, 5, 4, 'once')]
   calls = []
   counts = evaluation.count_correct(
-      extractor, split, [(h, split.labels) for h in heads], lambda *a: calls.append(a))
+      extractor, split, [(h, split.labels) for h in heads],
+      lambda *a: calls.append(a))
   assert calls[-1] == (90, 90)
   batches = [batch for _, batch in extractor(split)]
   for head, counted in zip(heads, counts):

@@ -207,8 +207,9 @@ def test_too_little_memory_is_one_line_and_names_the_task(tmp_path):
 
 def test_ones_own_archive_runs_and_a_broken_image_is_one_line(tmp_path):
   folder = testing.write_archive(tmp_path / 'data' / 'mine')
-  arguments = ['--suite=vtab', '--data_source=archive', f'--data_dir={tmp_path}/data',
-               '--tasks=mine', '--methods=linear', '--grid=fixed', '--hparams=lr=0.1,steps=5',
+  arguments = ['--suite=vtab', '--data_source=archive',
+               f'--data_dir={tmp_path}/data', '--tasks=mine',
+               '--methods=linear', '--grid=fixed', '--hparams=lr=0.1,steps=5',
                f'--workdir={tmp_path}/w']
   (folder / 'images/test/3.png').write_bytes(b'no image')
   status, _, err = _finish(_start(*arguments))

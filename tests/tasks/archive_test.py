@@ -48,7 +48,8 @@ def test_grey_and_alpha_become_rgb(folder):
 
 def test_fingerprint_follows_names_sizes_and_labels(folder):
   one = archive.load(folder, 3).train
-  assert archive.load(folder, 3).train.manifest_sha256() == one.manifest_sha256()
+  again = archive.load(folder, 3).train
+  assert again.manifest_sha256() == one.manifest_sha256()
   Image.new('RGB', (40, 40), (9, 9, 9)).save(folder / 'images/train/3.png')
   assert archive.load(folder, 3).train.sha256 != one.sha256
 

@@ -26,7 +26,7 @@ def test_each_state_of_tfds_data_is_told(tmp_path):
     status, advice = found.pop(name)
     assert status == diagnosis.MANUAL and text in advice
   assert set(found.values()) == {
-      (diagnosis.DOWNLOADABLE, 'run with --download')}
+      (diagnosis.DOWNLOADABLE, 'a run with --download fetches and prepares it')}
 
 
 def test_each_state_of_archives_is_told(tmp_path):

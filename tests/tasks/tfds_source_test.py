@@ -111,7 +111,7 @@ def test_a_failed_download_is_one_line(tmp_path, monkeypatch):
       raise requests.exceptions.ConnectionError('no route')
   monkeypatch.setattr(tfds, 'builder', lambda *a, **k: Builder())
   with pytest.raises(errors.InputError,
-                     match='cifar100 could not be downloaded .no route.; check'):
+                     match='cifar100 could not be downloaded .no route.; '):
     _load(tmp_path, download=True)
 
 

@@ -149,7 +149,8 @@ def efficientnet_lite0(weights: str, image_size: int, tap_set: str
                        ) -> backbone_lib.Backbone:
   """EfficientNet-Lite0 with `weights` 'imagenet' or 'random' (the control)."""
   model, taps = build(image_size)
-  loaders = {'imagenet': load_imagenet, 'random': lambda m: backbone_lib.randomise(m, 0)}
+  loaders = {'imagenet': load_imagenet,
+             'random': lambda m: backbone_lib.randomise(m, 0)}
   return backbone_lib.Backbone(
       name='efficientnet_lite0', model=model, taps=taps, embedding='embedding',
       image_size=image_size, scale=_SCALE, offset=_OFFSET,

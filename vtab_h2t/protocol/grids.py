@@ -54,7 +54,8 @@ class Grid:
 
 def paper(backbone: str) -> Grid:
   """Appendix A: five folds and the full grid."""
-  return Grid('paper', tuple(range(task_lib.NUM_FOLDS)), _LEARNING_RATES, _STEPS,
+  return Grid('paper', tuple(range(task_lib.NUM_FOLDS)), _LEARNING_RATES,
+              _STEPS,
               TARGET_SIZES[backbone], fraction_lib.FRACTIONS,
               dict.fromkeys(('l1', 'l2', 'l21'), _COEFFICIENTS),
               _SELECTION_COEFFICIENTS)

@@ -48,8 +48,9 @@ def _prepared_by_tfds(entry: vtab.Entry, root: pathlib.Path
     needed = tfds_source.missing_files(source, root)
     if needed:
       return MANUAL, (f'put {", ".join(needed)} there, from '
-                      f'{source.manual_from}; then run with --download')
-    return DOWNLOADABLE, 'run with --download'
+                      f'{source.manual_from}; a run with --download then '
+                      'prepares it')
+    return DOWNLOADABLE, 'a run with --download fetches and prepares it'
   try:
     builder = tfds_source.open_builder(source, root)
     tfds_source.check_classes(entry.rule, builder, entry.classes)
