@@ -55,8 +55,8 @@ _RESIZE = flags.DEFINE_enum(
     'released code uses.')
 _CLS_POOLING = flags.DEFINE_enum(
     'cls_pooling', pooling.CLS_POOLED, pooling.CLS_POOLINGS, 'What becomes of '
-    'a ViT\'s class token. pooled: as the other tokens. only: no other token is '
-    'used. both: beside the pooled others (Table 7).')
+    'a ViT\'s class token. pooled: as the other tokens. only: no other token '
+    'is used. both: beside the pooled others (Table 7).')
 _METHODS = flags.DEFINE_list(
     'methods', None, f'Comma-separated methods of {", ".join(methods.METHODS)};'
     ' by default all that the grid has settings for.')

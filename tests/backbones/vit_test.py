@@ -94,6 +94,13 @@ def test_taps(name, width):
       * 12, (197, width), (width,), (1000,)]
 
 
+def test_base_model_has_the_published_size():
+  """86,567,656 parameters with 1000 classes (timm's vit_base_patch16_224)."""
+  model, taps = vit.build('vit_b16', 224)
+  assert model.count_params() == 86_567_656 and len(taps) == 52
+  assert model.output['block11_mlp1'].shape == (None, 197, 3072)
+
+
 def test_released_taps_give_the_released_number_of_features():
   """53 taps, and 39,552 features at T=768 for the smallest model."""
   backbone = registry.load('vit_ti16', 'random', 224, 'released')

@@ -8,6 +8,7 @@ from vtab_h2t.features import normalization
 from vtab_h2t.heads import sweep
 from vtab_h2t.methods import base
 from vtab_h2t.protocol import evaluation
+from vtab_h2t.tasks import task as task_lib
 
 
 def _head(size, columns, features, seed, rule='selected'):
@@ -57,3 +58,26 @@ def test_each_head_is_judged_by_its_own_labels():
   assert evaluation.count_correct(
       extractor, split, [(head, predicted), (head, (predicted + 1) % 3)],
       testing.no_progress) == [90, 0]
+
+
+def test_images_are_read_as_they_are_needed():
+  """Memory does not grow with the test set: only some batches are ahead."""
+  read = []
+
+  def images():
+    def generate():
+      for i in range(3000):
+        read.append(i)
+        yield np.full((4, 4, 3), i % 256, np.uint8)
+    return tf.data.Dataset.from_generator(
+        generate, output_signature=tf.TensorSpec((4, 4, 3), tf.uint8))
+
+  split = task_lib.Split(tuple(map(str, range(3000))),
+                         np.zeros(3000, np.int64), images, '')
+  extractor = extraction.Extractor(testing.tiny_backbone(), (), 10)
+  ahead = []
+  evaluation.count_correct(
+      extractor, split, [(_head(None, None, 9, 0), split.labels)],
+      lambda done, total: ahead.append(len(read) - done))
+  assert len(ahead) == 300 and len(read) == 3000
+  assert max(ahead) < 300
