@@ -8,6 +8,7 @@ import pandas as pd
 from vtab_h2t import files
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.features import pooling
+from vtab_h2t.report import cost
 from vtab_h2t.report import statistics
 from vtab_h2t.tasks import task as task_lib
 
@@ -113,3 +114,44 @@ def save(summary: pd.DataFrame, directory: pathlib.Path
   with files.atomic_write(md) as f:
     f.write(markdown(summary))
   return csv, md
+
+
+def print_table3(table: pd.DataFrame, network: cost.Network) -> None:
+  """Prints Table 3, published beside the cost model's.
+
+  Args:
+    table: what `cost.table3` gives.
+    network: the fitted constants.
+  """
+  import rich.box
+  import rich.console
+  import rich.table
+  shown = rich.table.Table(box=rich.box.SIMPLE, padding=(0, 1, 0, 0))
+  columns = {'flops_vs_finetune': 'operations\nvs fine-tuning',
+             'size_vs_finetune': 'size\nvs fine-tuning',
+             'size_vs_linear': 'size\nvs Linear'}
+  for head in ('task', 'F', 'N', 'C'):
+    shown.add_column(f'\n\n{head}', justify='left' if head == 'task' else 'right')
+  for head in columns.values():
+    shown.add_column(f'{head}\npublished', justify='right', no_wrap=True)
+    shown.add_column('\n\nmodel', justify='right', no_wrap=True)
+  for row in table.to_dict('records'):
+    shown.add_row(
+        row['task'], f'{row["fraction"]:g}', f'{row["num_features"]:.0f}',
+        f'{row["num_classes"]:.0f}', *(
+            f'{row[prefix + c]:.6f}' for c in columns
+            for prefix in ('', 'ours_')))
+  shown.add_section()
+  shown.add_row('mean', '', '', '', *(
+      f'{table[prefix + c].mean():.6f}' for c in columns
+      for prefix in ('', 'ours_')))
+  console = rich.console.Console()
+  if not console.is_terminal:
+    console = rich.console.Console(width=140)
+  console.print(shown)
+  worst = max(table[f'residual_{c}'].abs().max() for c in columns)
+  console.print(
+      f'Fitted: {network.forward / 1e9:.3f}e9 operations a forward pass, '
+      f'{network.parameters:,.0f} parameters without classifier. Largest '
+      f'residual: {worst:.1e}; the table is printed to 1e-06.',
+      highlight=False)

@@ -121,7 +121,7 @@ def open_builder(source: Source, data_dir: pathlib.Path):
     builder = tfds.builder_from_directory(path)
     splits = builder.info.splits
     shards = {n: [pathlib.Path(f) for f in splits[n].filepaths]
-              for n in (*source.sizes,)}
+              for n in source.sizes}
   except (KeyError, ValueError, TypeError, AttributeError, OSError,
           json_format.ParseError) as e:
     raise errors.InputError(
