@@ -49,6 +49,9 @@ _TAPS = flags.DEFINE_enum(
     'taps', 'all', ['all', 'released', 'figure6'], 'all: the network\'s, as in '
     'the paper\'s Appendix C. released: those of the released code (ViTs). '
     'figure6: one for each unit (resnet50).')
+_IMAGE_SIZE = flags.DEFINE_integer(
+    'image_size', None, 'Side in pixels of what the network sees, for networks '
+    'that take any; by default 96 for embedded, 224 for vtab.', lower_bound=16)
 _RESIZE = flags.DEFINE_enum(
     'resize', backbone_lib.BILINEAR, backbone_lib.RESIZES, 'bilinear: to a '
     'square, without antialias. legacy: as TensorFlow 1 did it, which the '
@@ -62,7 +65,7 @@ _METHODS = flags.DEFINE_list(
     ' by default all that the grid has settings for.')
 _GRID = flags.DEFINE_enum(
     'grid', 'quick', grids.GRIDS, 'quick: one fold, 500 steps, smallest target '
-    'size. paper: Appendix A. published: Table 2, no search. fixed: --hparams, '
+    'size. light: the same with little tuning of the backbone. paper: Appendix A. published: Table 2, no search. fixed: --hparams, '
     'no search.')
 _HPARAMS = flags.DEFINE_string(
     'hparams', '', 'The setting of --grid=fixed: lr, steps, target_size, '
@@ -85,13 +88,15 @@ _MEMORY_GIB = flags.DEFINE_float('memory_gib', 8, 'Working memory for training '
 common.check_choices('methods', list(methods.METHODS))
 
 
-@flags.multi_flags_validator(['backbone', 'weights', 'taps', 'cls_pooling'])
+@flags.multi_flags_validator(
+    ['backbone', 'weights', 'taps', 'cls_pooling', 'image_size'])
 def _valid_backbone(values: dict[str, str]) -> bool:
   entry = backbones.BACKBONES[values['backbone']]
   try:
     entry.check_weights(values['weights'])
     entry.check_tap_set(values['taps'])
     entry.check_cls_pooling(values['cls_pooling'])
+    entry.check_image_size(values['image_size'])
   except errors.InputError as e:
     raise flags.ValidationError(str(e)) from e
   return True
@@ -120,7 +125,7 @@ def _settings(task):
 def _tables_folder(weights: str) -> pathlib.Path:
   """Where the tables of a run go: everything that sets it apart is named."""
   parts = [_SUITE.value, _BACKBONE.value, weights, _TAPS.value]
-  parts += [flag.value for flag in (_CLS_POOLING, _RESIZE)
+  parts += [str(flag.value) for flag in (_IMAGE_SIZE, _CLS_POOLING, _RESIZE)
             if flag.value != flag.default]
   parts += [_NORMALIZATION.value, _GRID.value, _HPARAMS.value, _PROTOCOL.value]
   return pathlib.Path(_WORKDIR.value, 'tables', '-'.join(filter(None, parts)))
@@ -143,8 +148,8 @@ def main() -> None:
     progress.start(_BACKBONE.value)
     progress.stage('load', 0, 1)
     backbone = backbones.load(
-        _BACKBONE.value, _WEIGHTS.value, tasks.IMAGE_SIZES[_SUITE.value],
-        _TAPS.value, _RESIZE.value, _CLS_POOLING.value)
+        _BACKBONE.value, _WEIGHTS.value,
+        _IMAGE_SIZE.value or tasks.IMAGE_SIZES[_SUITE.value], _TAPS.value, _RESIZE.value, _CLS_POOLING.value)
     extractor_for = functools.cache(
         lambda sizes: extraction.Extractor(backbone, sizes))
     for together in tasks.sharing_images(chosen):

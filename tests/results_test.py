@@ -28,7 +28,7 @@ def _rows(weights):
   rows = []
   for task in tasks.tasks('embedded'):
     folder = _EMBEDDED / 'rows' / 'embedded' / 'efficientnet_lite0' / task.name
-    for method in methods.METHODS:
+    for method in methods.FROZEN:
       for path in sorted(folder.glob(f'{method}-*.jsonl')):
         rows += [json.loads(l) for l in path.read_text().splitlines()]
   return [r for r in rows if r['weights'] == weights]
@@ -40,7 +40,7 @@ def test_tables_follow_from_rows(weights, tmp_path):
   assert all(set(ledger_lib.FIELDS) <= set(r) for r in rows)
   assert {r['schema'] for r in rows} == {ledger_lib.SCHEMA}
   summary = statistics.summarise(rows)
-  assert len(summary) == len(tasks.tasks('embedded')) * len(methods.METHODS)
+  assert len(summary) == len(tasks.tasks('embedded')) * len(methods.FROZEN)
   assert (summary.seeds == 3).all()
   for path in tables.save(summary, tmp_path):
     assert path.read_text() == (_tables(weights) / path.name).read_text()
@@ -64,7 +64,7 @@ def test_every_unit_has_its_provenance():
   assert len(facts) == 2 * len(tasks.tasks('embedded'))
   for one in facts:
     assert one['git']['dirty'] is False and one['methods'] == list(
-        methods.METHODS)
+        methods.FROZEN)
 
 
 def test_comparison_with_the_released_code_follows_from_rows():
@@ -85,7 +85,7 @@ def test_comparison_with_the_released_code_follows_from_rows():
   lines = [[cell.strip() for cell in line.split('|')[1:-1]]
            for line in docs.split('| released code | here |')[1].splitlines()
            if line.count('|') == 7]
-  compared = [line for line in lines if line[0] in methods.METHODS]
+  compared = [line for line in lines if line[0] in methods.FROZEN]
   assert len(compared) == len(medians) == 6
   for *key, released, here in compared:
     assert float(here) == pytest.approx(medians[tuple(key)], abs=0.005)
@@ -98,7 +98,7 @@ def test_searched_caltech101_is_what_the_readme_shows(tmp_path):
   rows = [json.loads(l) for p in sorted((root / 'rows').rglob('*.jsonl'))
           for l in p.read_text().splitlines()]
   rows = [r for r in rows if r['grid'] == 'quick']
-  order = list(methods.METHODS)
+  order = list(methods.FROZEN)
   rows.sort(key=lambda r: order.index(r['method']))
   summary = statistics.summarise(rows)
   assert summary.method.tolist() == order

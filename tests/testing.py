@@ -36,6 +36,27 @@ def tiny_backbone(name='tiny', seed=0) -> backbone_lib.Backbone:
       backbone_lib.hash_weights(model))
 
 
+def normed_backbone(seed=0) -> backbone_lib.Backbone:
+  """16-pixel images; two convolutions with batch norm, in two blocks."""
+  import keras
+  layers = keras.layers
+  init = keras.initializers.HeNormal(seed=seed)
+  x = inputs = keras.Input((16, 16, 3))
+  taps = {}
+  for name, width in (('a', 6), ('b', 8)):
+    x = layers.Conv2D(width, 3, 2, 'same', use_bias=False, name=f'{name}_conv',
+                      kernel_initializer=init)(x)
+    x = layers.BatchNormalization(name=f'{name}_norm')(x)
+    x = taps[name] = layers.ReLU(name=f'{name}_relu')(x)
+  taps['pooled'] = layers.GlobalAveragePooling2D()(x)
+  model = keras.Model(inputs, taps)
+  model.trainable = False
+  return backbone_lib.Backbone(
+      'normed', model, tuple(taps), 'pooled', 16, 1 / 128, -1.0,
+      backbone_lib.hash_weights(model),
+      blocks={'first': 'a_', 'second': 'b_'})
+
+
 def images(count, seed=0, size=16):
   """Noise, `[count, size, size, 3]` uint8."""
   return np.random.default_rng(seed).integers(

@@ -43,15 +43,18 @@ def _owner() -> str:
 
 
 @contextlib.contextmanager
-def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[str]]:
-  """Opens a text file that appears at `path` only if the block succeeds."""
+def atomic_write(path: str | os.PathLike[str], binary: bool = False
+                 ) -> Iterator[IO]:
+  """Opens a file that appears at `path` only if the block succeeds."""
   path = pathlib.Path(path)
   path.parent.mkdir(parents=True, exist_ok=True)
   remove_abandoned(path)
   fd, temporary = tempfile.mkstemp(
       prefix=f'{path.name}{_TEMPORARY}{_owner()}', dir=path.parent)
   try:
-    with os.fdopen(fd, 'w', encoding='utf-8', newline='') as f:
+    how = {'mode': 'wb'} if binary else {
+        'mode': 'w', 'encoding': 'utf-8', 'newline': ''}
+    with os.fdopen(fd, **how) as f:
       yield f
       f.flush()
       os.fsync(f.fileno())

@@ -1,6 +1,9 @@
+import dataclasses
+
 import pytest
 
 from vtab_h2t import errors
+from vtab_h2t.methods import tuned
 from vtab_h2t.protocol import grids
 
 
@@ -48,8 +51,16 @@ def test_table_2_lies_on_the_papers_grid():
 def test_fixed_grid_is_the_setting():
   grid = grids.get('fixed', 'x', 'y',
                    'lr=0.01,steps=500,target_size=768,fraction=0.05,l21=1e-5')
-  assert grid == grids.Grid('fixed', (), (0.01,), (500,), (768,), (0.05,),
-                            {'l1': (), 'l2': (), 'l21': (1e-5,)}, (1e-5,))
+  assert dataclasses.replace(grid, tuning=tuned.Tuning()) == grids.Grid(
+      'fixed', (), (0.01,), (500,), (768,), (0.05,),
+      {'l1': (), 'l2': (), 'l21': (1e-5,)}, (1e-5,))
+  assert grid.tuning.steps == grid.tuning.learning_rates == ()
+  grid = grids.get('fixed', 'x', 'y', 'ft_lr=0.1,ft_steps=7,batch=5,tau=0,'
+                   'block=block1')
+  tuning = grid.tuning
+  assert tuning.learning_rates == tuning.surgical_learning_rates == (0.1,)
+  assert tuning.steps == tuning.surgical_steps == (7,)
+  assert (tuning.batch, tuning.taus, tuning.blocks) == (5, (0,), ('block1',))
 
 
 @pytest.mark.parametrize('text', [

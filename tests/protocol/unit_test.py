@@ -7,11 +7,14 @@ import socket
 import pytest
 
 from tests import testing
+from vtab_h2t import errors
 from vtab_h2t.features import extraction
 from vtab_h2t.methods import base
+from vtab_h2t.methods import tuned
 from vtab_h2t.protocol import grids
 from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.protocol import unit
+from vtab_h2t.report import statistics
 from vtab_h2t.tasks import registry
 
 _GRID = grids.Grid('test', (0, 4), (0.1, 0.01), (20,), (30,), (0.1, 0.5),
@@ -80,7 +83,7 @@ def test_final_hparams_are_the_best_of_validation(
 
 def test_ties_go_to_the_first():
   one, two, three = (base.Hparams(lr, 5) for lr in (0.1, 0.2, 0.3))
-  assert unit.choose({one: [3, 4], two: [4, 4], three: [5, 3]}) == two
+  assert base.choose({one: [3, 4], two: [4, 4], three: [5, 3]}) == two
 
 
 def test_finished_units_are_skipped(tmp_path, backbone, extractor_for):
@@ -280,3 +283,106 @@ def test_manifests_are_written_beside(tmp_path, backbone, extractor_for):
   assert manifest['sha256'] == rows[0]['manifest_sha256']
   assert path.name == f'tiny-{manifest["sha256"][:16]}.json'
   assert manifest['splits']['test']['size'] == 90
+
+
+_TUNED = ('head2toe', 'scratch', 'finetune', 'head2toe_ft', 'head2toe_ft_plus',
+          'lp_ft', 'surgical', 'auto_rgn', 'auto_snr', 'head_probe')
+
+
+@pytest.fixture(scope='module')
+def normed():
+  return testing.normed_backbone()
+
+
+@pytest.fixture(scope='module')
+def normed_extractor_for(normed):
+  return functools.cache(lambda sizes: extraction.Extractor(normed, sizes))
+
+
+def _tuned(**changes):
+  tuning = tuned.Tuning(**{
+      'learning_rates': (0.1,), 'steps': (6,), 'batch': 64,
+      'lp_ft_learning_rates': (1e-2,), 'surgical_learning_rates': (1e-2,),
+      'surgical_steps': (6,), 'taus': (0, 2)} | changes)
+  return dataclasses.replace(_SETTINGS, methods=_TUNED, grid=dataclasses.replace(
+      _GRID, folds=(4,), tuning=tuning))
+
+
+def test_methods_that_train_the_backbone(
+    tmp_path, normed, normed_extractor_for):
+  rows = _run(tmp_path, normed, normed_extractor_for, _tuned())
+  assert all(set(ledger_lib.FIELDS) <= set(r) for r in rows)
+  tests = [r for r in rows if r['split'] == 'test']
+  assert [(r['method'], r['seed']) for r in tests] == [
+      (m, s) for m in _TUNED for s in (0, 1)]
+  assert all(0 <= r['correct'] <= 90 for r in tests)
+  count = {m: sum(r['method'] == m and r['split'] == 'val' for r in rows)
+           for m in _TUNED}
+  assert count == {'head2toe': 8, 'head2toe_ft_plus': count[
+      next(r['chosen'] for r in tests if r['method'] == 'head2toe_ft_plus')],
+                   'surgical': 2, 'head_probe': 2} | dict.fromkeys((
+                       'scratch', 'finetune', 'head2toe_ft', 'lp_ft',
+                       'auto_rgn', 'auto_snr'), 1)
+  by_method = {r['method']: r for r in tests}
+  assert 0 < by_method['head_probe']['aie'] < 1.5
+  assert by_method['surgical']['block'] in ('first', 'second')
+  assert by_method['head2toe_ft']['selection_steps'] == 20
+  assert not list((tmp_path / 'runs').iterdir())
+  stages = []
+  assert _run(tmp_path, normed, normed_extractor_for, _tuned(),
+              stages=stages) == rows
+  assert stages == ['load images']
+
+
+def test_stopping_between_runs_and_going_on_gives_the_same_files(
+    tmp_path, normed, normed_extractor_for):
+  settings = dataclasses.replace(_tuned(), methods=('finetune', 'head_probe'))
+  _run(tmp_path / 'whole', normed, normed_extractor_for, settings)
+  class Stop(Exception):
+    pass
+  def stop(stage, done, total):
+    if stage == 'test head_probe' and done == total:
+      raise Stop
+  with pytest.raises(Stop):
+    unit.run([testing.tiny_task()], normed, 'noise', {'tiny': settings},
+             ledger_lib.Ledger(tmp_path / 'stopped'), normed_extractor_for,
+             stop)
+  assert len(list((tmp_path / 'stopped' / 'runs').iterdir())) == 2
+  stages = []
+  _run(tmp_path / 'stopped', normed, normed_extractor_for, settings, stages)
+  assert 'test finetune' not in stages  # Its runs were finished.
+  assert _files(tmp_path / 'stopped') == _files(tmp_path / 'whole')
+
+
+def test_a_failed_configuration_is_a_row_without_a_count(
+    tmp_path, normed, normed_extractor_for):
+  settings = dataclasses.replace(
+      _tuned(learning_rates=(1e30,), unit_norm=False, steps=(8,)),
+      methods=('linear', 'finetune'))
+  rows = _run(tmp_path, normed, normed_extractor_for, settings)
+  mine = [r for r in rows if r['method'] == 'finetune']
+  assert all(r['correct'] is None and 'not finite' in r['failed']
+             for r in mine)
+  summary = statistics.summarise(rows)
+  assert summary.method.tolist() == ['linear']
+
+
+def test_tuning_matters_to_the_methods_that_tune(normed):
+  task = testing.tiny_task()
+  inputs = lambda method, **changes: unit.inputs_of(
+      task, normed, 'noise', _tuned(**changes), method)
+  assert inputs('linear') == inputs('linear', steps=(7,))
+  assert inputs('finetune') != inputs('finetune', steps=(7,))
+
+
+def test_more_settings_than_folds_to_choose_on_is_one_line(
+    tmp_path, normed, normed_extractor_for):
+  grid = dataclasses.replace(_tuned(learning_rates=(0.1, 0.2)).grid, folds=())
+  for methods, changes, message in (
+      (('finetune',), {}, 'finetune has 2 settings and no fold'),
+      (('lp_ft',), {'lp_ft_learning_rates': ()}, 'nothing to try for lp_ft')):
+    settings = dataclasses.replace(
+        _SETTINGS, methods=methods, grid=dataclasses.replace(
+            grid, tuning=dataclasses.replace(grid.tuning, **changes)))
+    with pytest.raises(errors.InputError, match=message):
+      _run(tmp_path, normed, normed_extractor_for, settings)

@@ -1,5 +1,6 @@
 """What every backbone is: a functional Keras model with named, ordered taps."""
 
+from collections.abc import Mapping
 import dataclasses
 import hashlib
 from typing import TYPE_CHECKING
@@ -35,6 +36,8 @@ class Backbone:
       'bilinear' has half-pixel centres (TF2), 'legacy' has not (TF1, and so the
       released code).
     cls_pooling: how a class token is treated; see `features.pooling`.
+    blocks: contiguous parts of the network, first to last, that surgical
+      fine-tuning may tune alone: name to a pattern of layer names.
   """
 
   name: str
@@ -48,6 +51,7 @@ class Backbone:
   tap_set: str = ALL_TAPS
   resize: str = BILINEAR
   cls_pooling: str = 'pooled'
+  blocks: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
   def __post_init__(self):
     if self.embedding not in self.taps:
@@ -88,6 +92,12 @@ def hash_weights(model: 'keras.Model') -> str:
   return digest.hexdigest()
 
 
+def fan_in(layer: 'keras.Layer', shape: tuple[int, ...]) -> int:
+  """How many inputs each output of a layer's kernel of `shape` sums up."""
+  depthwise = type(layer).__name__ == 'DepthwiseConv2D'
+  return int(np.prod(shape[:2] if depthwise else shape[:-1]))
+
+
 def randomise(model: 'keras.Model', seed: int) -> str:
   """He-normal kernels, identity batch norms; returns the weights' hash."""
   rng = np.random.default_rng(seed)
@@ -95,8 +105,6 @@ def randomise(model: 'keras.Model', seed: int) -> str:
     for weight in layer.weights:
       if weight.name == 'kernel':
         shape = tuple(weight.shape)
-        depthwise = type(layer).__name__ == 'DepthwiseConv2D'
-        fan_in = np.prod(shape[:2] if depthwise else shape[:-1])
-        value = rng.normal(0, np.sqrt(2 / fan_in), shape)
+        value = rng.normal(0, np.sqrt(2 / fan_in(layer, shape)), shape)
         weight.assign(value.astype(np.float32))
   return hash_weights(model)

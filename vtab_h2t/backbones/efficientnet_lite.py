@@ -90,6 +90,11 @@ def build(image_size: int) -> tuple['keras.Model', tuple[str, ...]]:
   return model, tuple(taps)
 
 
+# Parts between changes of resolution, the first two together.
+BLOCKS = {'block1': 'stem_|block0[0-2]_', 'block2': 'block0[34]_',
+          'block3': 'block(0[5-9]|10)_', 'block4': 'block1[1-5]_|head_'}
+
+
 def _plan(model: 'keras.Model') -> dict[str, importing.Tensor]:
   """Where each weight is in a torch state dict."""
   plan = {}
@@ -154,4 +159,4 @@ def efficientnet_lite0(weights: str, image_size: int, tap_set: str
   return backbone_lib.Backbone(
       name='efficientnet_lite0', model=model, taps=taps, embedding='embedding',
       image_size=image_size, scale=_SCALE, offset=_OFFSET,
-      weights_sha256=loaders[weights](model), tap_set=tap_set)
+      weights_sha256=loaders[weights](model), tap_set=tap_set, blocks=BLOCKS)

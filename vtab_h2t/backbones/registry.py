@@ -50,6 +50,13 @@ class Entry:
           f'there are no taps {tap_set!r} for this backbone; choose from '
           f'{", ".join(self.tap_sets)}')
 
+  def check_image_size(self, image_size: int | None) -> None:
+    """Raises InputError if its weights want another size than asked for."""
+    if image_size and self.image_size and image_size != self.image_size:
+      raise errors.InputError(
+          f'this backbone takes images of {self.image_size} pixels, not '
+          f'{image_size}')
+
   def check_cls_pooling(self, cls_pooling: str) -> None:
     """Raises InputError if a class token is asked for that is not there."""
     if cls_pooling != 'pooled' and not self.cls_token:

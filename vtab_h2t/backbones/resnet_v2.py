@@ -32,6 +32,9 @@ _UNITS = (3, 4, 6, 3)
 _CLASSES = 1000
 FIGURE6 = 'figure6'
 TAP_SETS = (backbone_lib.ALL_TAPS, FIGURE6)
+# Lee et al.'s grouping of a ResNet-50.
+BLOCKS = {'block1': 'conv[12]_', 'block2': 'conv3_', 'block3': 'conv4_',
+          'block4': '(conv5|post)_'}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -241,7 +244,7 @@ def resnet50(weights: str, image_size: int,
   return backbone_lib.Backbone(
       name='resnet50', model=model, taps=taps, embedding='pre_logits',
       image_size=image_size, scale=_SCALE, offset=_OFFSET,
-      weights_sha256=sha256, tap_set=tap_set)
+      weights_sha256=sha256, tap_set=tap_set, blocks=BLOCKS)
 
 
 # Taps that Head2Toe's SavedModel has under another name.

@@ -31,6 +31,11 @@ _PATCH, _DEPTH = 16, 12
 _LEFT_OUT = {backbone_lib.ALL_TAPS: ('unembedded', 'cls_embedded'),
              'released': ('logits',)}
 TAP_SETS = tuple(_LEFT_OUT)
+# Lee et al. tune the embedding, the first three and the last three blocks of a
+# ViT-B/16; the six between are two parts more here.
+BLOCKS = {'embedding': '(patches|cls|position)$', 'blocks00_02': 'block0[0-2]_',
+          'blocks03_05': 'block0[3-5]_', 'blocks06_08': 'block0[6-8]_',
+          'blocks09_11': '(block09_|block1|norm$|pre_logits$)'}
 _WIDTHS = {'vit_ti16': (192, 3), 'vit_s16': (384, 6), 'vit_b16': (768, 12)}
 
 
@@ -299,4 +304,4 @@ def vit(name: str, weights: str, image_size: int,
   return backbone_lib.Backbone(
       name=name, model=model, taps=taps, embedding='pre_logits',
       image_size=image_size, scale=_SCALE, offset=_OFFSET,
-      weights_sha256=sha256, tap_set=tap_set)
+      weights_sha256=sha256, tap_set=tap_set, blocks=BLOCKS)

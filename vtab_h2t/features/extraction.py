@@ -17,6 +17,33 @@ if TYPE_CHECKING:
 EMBEDDING = None
 
 
+def read(backbone: backbone_lib.Backbone, split: task_lib.Split,
+         batch_size: int) -> Iterator[tuple[int, 'tf.Tensor']]:
+  """A split's images as a backbone wants them, batch by batch, in order.
+
+  Yields:
+    (number of images before the batch, float32 `[batch, H, W, 3]`).
+
+  Raises:
+    errors.InputError: an image cannot be decoded, or images are missing.
+  """
+  import tensorflow as tf
+  images = split.images().map(backbone.preprocess,
+                              num_parallel_calls=tf.data.AUTOTUNE)
+  done = 0
+  try:
+    for batch in images.batch(batch_size).prefetch(2):
+      yield done, batch
+      done += len(batch)
+  except tf.errors.OpError:
+    split.name_unreadable()
+    raise
+  if done != len(split.ids):
+    raise errors.InputError(
+        f'a split of {len(split.ids)} examples gave {done} images; prepare '
+        'it again')
+
+
 class Extractor:
   """Images in, pooled blocks out.
 
@@ -60,23 +87,10 @@ class Extractor:
       errors.InputError: an image cannot be decoded, a feature is NaN or
         infinite, or images are missing.
     """
-    import tensorflow as tf
-    images = split.images().map(self.backbone.preprocess,
-                                num_parallel_calls=tf.data.AUTOTUNE)
-    done = 0
-    try:
-      for images_batch in images.batch(self._batch_size).prefetch(2):
-        batch = self._forward(images_batch)
-        self._check_finite(split, done, batch)
-        yield done, batch
-        done += len(images_batch)
-    except tf.errors.OpError:
-      split.name_unreadable()
-      raise
-    if done != len(split.ids):
-      raise errors.InputError(
-          f'a split of {len(split.ids)} examples gave {done} images; prepare '
-          'it again')
+    for done, images in read(self.backbone, split, self._batch_size):
+      batch = self._forward(images)
+      self._check_finite(split, done, batch)
+      yield done, batch
 
   def _check_finite(self, split, done, batch) -> None:
     for name, value in batch.items():

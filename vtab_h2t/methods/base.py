@@ -1,8 +1,8 @@
 """What a method is, and what it is given to learn from."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 import dataclasses
-from typing import Protocol, TYPE_CHECKING
+from typing import Any, Protocol, TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from vtab_h2t.selection import fraction as fraction_lib
 
 if TYPE_CHECKING:
   import tensorflow as tf
+
+  from vtab_h2t.methods import tuned
 
 # Stages of a method, second part of a head's seed.
 FIRST, SECOND = 1, 2
@@ -28,6 +30,10 @@ class Hparams:
     target_size: features per tap that pooling aims at.
     coefficient: of the method's penalty.
     fraction: of the features to keep.
+    selection_learning_rate, selection_steps: of the head that selects features,
+      where the network is then trained with others.
+    block: the part of the network that is tuned.
+    tau: epochs of probing before fine-tuning.
   """
 
   learning_rate: float
@@ -35,10 +41,32 @@ class Hparams:
   target_size: int | None = None
   coefficient: float | None = None
   fraction: float | None = None
+  selection_learning_rate: float | None = None
+  selection_steps: int | None = None
+  block: str | None = None
+  tau: int | None = None
 
-  def as_row(self) -> dict[str, float]:
+  def as_row(self) -> dict[str, float | str]:
     """The fields that the method has, for a result row."""
     return {k: v for k, v in dataclasses.asdict(self).items() if v is not None}
+
+
+class Failure(str):
+  """Why a setting could not be judged; stands for its correct answers."""
+
+
+def choose(results: Mapping[Hparams, Sequence[int | Failure]]) -> Hparams:
+  """The setting with the most correct answers over all folds.
+
+  Ties go to the first, and candidates are ordered from cheap to dear. One that
+  failed on a fold is chosen only if all did.
+  """
+  def correct(hparams):
+    counts = results[hparams]
+    failed = any(isinstance(c, Failure) for c in counts)
+    return -1 if failed else sum(counts)
+
+  return max(results, key=correct)
 
 
 class SearchSpace(Protocol):
@@ -49,6 +77,7 @@ class SearchSpace(Protocol):
   target_sizes: Sequence[int]
   fractions: Sequence[float]
   selection_coefficients: Sequence[float]
+  tuning: 'tuned.Tuning'
 
   def coefficients(self, penalty: str) -> Sequence[float]:
     ...
@@ -111,17 +140,21 @@ class TrainingData:
     classes: number of classes.
     rule: normalisation rule.
     memory_bytes: working memory for training heads.
+    images: what methods that train the backbone need besides, or None.
   """
 
   def __init__(self, features: store_lib.FeatureStore, labels: np.ndarray,
-               classes: int, rule: str, memory_bytes: int):
+               classes: int, rule: str, memory_bytes: int,
+               images: 'tuned.Images | None' = None):
     self.features = features
     self.labels = labels
     self.classes = classes
     self.rule = rule
     self.memory_bytes = memory_bytes
+    self.images = images
     self._validated = {}
     self._fitted = {}
+    self._once = {}
 
   def matrix(self, target_size: int | None, rows: np.ndarray,
              columns: np.ndarray | None = None) -> 'tf.Tensor':
@@ -132,6 +165,12 @@ class TrainingData:
 
   def num_features(self, target_size: int | None) -> int:
     return self.features.layouts[target_size].size
+
+  def once(self, key: Hashable, compute: Callable[[], Any]) -> Any:
+    """What methods have in common and would otherwise compute again."""
+    if key not in self._once:
+      self._once[key] = compute()
+    return self._once[key]
 
   def problem(self, target_size: int | None, rows: np.ndarray,
               heads: Sequence[sweep.HeadSpec],
@@ -212,9 +251,13 @@ class Method(Protocol):
 
   def cross_validate(self, data: TrainingData, folds: Sequence[Fold],
                      grid: SearchSpace, seed: int
-                     ) -> dict[Hparams, list[int]]:
+                     ) -> dict[Hparams, list[int | Failure]]:
     """Correct answers of each candidate, in order, on each fold's val_rows."""
 
   def fit(self, data: TrainingData, rows: np.ndarray, hparams: Hparams,
           seeds: Sequence[int]) -> list[FeatureHead]:
-    """Trains one predictor for each seed on rows, in the order given."""
+    """Trains one predictor for each seed on rows, in the order given.
+
+    A method that trains the backbone (`tuned.Tuned`) takes the grid too, and
+    gives what trains each network when it is called: only one is held.
+    """

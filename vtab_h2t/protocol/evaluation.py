@@ -1,13 +1,18 @@
 """One pass over the test images counts the correct answers of every head."""
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.features import extraction
 from vtab_h2t.features import normalization
 from vtab_h2t.methods import base
 from vtab_h2t.tasks import task as task_lib
+
+if TYPE_CHECKING:
+  import tensorflow as tf
 
 
 def count_correct(extractor: extraction.Extractor, split: task_lib.Split,
@@ -53,3 +58,29 @@ def _matrix(extractor, batch, head):
       extractor.select(batch, head.target_size),
       extractor.layouts[head.target_size], columns=head.columns,
       rule=head.rule)
+
+
+def count_correct_of_network(
+    backbone: backbone_lib.Backbone, split: task_lib.Split,
+    predict: Callable[['tf.Tensor'], np.ndarray],
+    progress: Callable[[int, int], None]) -> int:
+  """Streams a split through a network of its own.
+
+  Args:
+    backbone: says how images are read.
+    split: the examples.
+    predict: classes of a batch of inputs.
+    progress: called with (images done, images in all).
+
+  Returns:
+    Its correct answers.
+
+  Raises:
+    errors.InputError: as `extraction.read` raises.
+  """
+  correct = 0
+  for done, images in extraction.read(backbone, split, 64):
+    end = done + len(images)
+    correct += int((predict(images) == split.labels[done:end]).sum())
+    progress(end, len(split.ids))
+  return correct

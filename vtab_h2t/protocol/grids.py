@@ -5,6 +5,7 @@ import dataclasses
 
 from vtab_h2t import errors
 from vtab_h2t import published
+from vtab_h2t.methods import tuned
 from vtab_h2t.selection import fraction as fraction_lib
 from vtab_h2t.tasks import task as task_lib
 
@@ -21,6 +22,11 @@ _LEARNING_RATES = (0.1, 0.01)
 _STEPS = (500, 5000)
 _COEFFICIENTS = (1e-5, 1e-4, 1e-3)
 _SELECTION_COEFFICIENTS = (1e-5, 1e-3)
+# Five epochs of 1000 images in batches of 64; fewer rates and taus than papers.
+LIGHT = tuned.Tuning(
+    learning_rates=(0.1, 0.01), steps=(80,), batch=64,
+    lp_ft_learning_rates=(1e-2, 1e-3), surgical_learning_rates=(1e-3,),
+    surgical_steps=(80,), taus=(1, 8, 64))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +42,7 @@ class Grid:
     fractions: fractions of features that Head2Toe keeps.
     penalty_coefficients: penalty to the coefficients that all_* methods try.
     selection_coefficients: l21 coefficients that Head2Toe selects with.
+    tuning: of the methods that train the backbone.
   """
 
   name: str
@@ -46,6 +53,7 @@ class Grid:
   fractions: tuple[float, ...]
   penalty_coefficients: Mapping[str, tuple[float, ...]]
   selection_coefficients: tuple[float, ...]
+  tuning: tuned.Tuning = tuned.Tuning()
 
   def coefficients(self, penalty: str) -> Sequence[float]:
     """Coefficients to try for a penalty; empty if none are given."""
@@ -65,22 +73,35 @@ def quick(backbone: str) -> Grid:
   """One fold, 500 steps and the smallest target size; else the paper's."""
   return dataclasses.replace(
       paper(backbone), name='quick', folds=(task_lib.NUM_FOLDS - 1,),
-      steps=_STEPS[:1], target_sizes=TARGET_SIZES[backbone][:1])
+      steps=_STEPS[:1], target_sizes=TARGET_SIZES[backbone][:1],
+      tuning=dataclasses.replace(tuned.Tuning(), steps=_STEPS[:1]))
 
 
-def single(name: str, values: Mapping[str, float]) -> Grid:
+def light(backbone: str) -> Grid:
+  """The quick grid, and little tuning: what two cores do in two hours."""
+  return dataclasses.replace(quick(backbone), name='light', tuning=LIGHT)
+
+
+def single(name: str, values: Mapping[str, float | str]) -> Grid:
   """One setting, without search.
 
   Args:
     name: of the grid.
-    values: 'lr', 'steps', 'target_size', 'fraction', 'l1', 'l2', 'l21'; those
-      not given stay empty.
+    values: 'lr', 'steps', 'target_size', 'fraction', 'l1', 'l2', 'l21', and for
+      the methods that train the backbone 'ft_lr', 'ft_steps', 'batch', 'block',
+      'tau'; those not given stay empty.
   """
   one = lambda key, kind: (kind(values[key]),) if key in values else ()
   return Grid(name, (), one('lr', float), one('steps', int),
               one('target_size', int), one('fraction', float),
               {p: one(p, float) for p in ('l1', 'l2', 'l21')},
-              one('l21', float))
+              one('l21', float), tuned.Tuning(
+                  one('ft_lr', float), one('ft_steps', int),
+                  int(values['batch']) if 'batch' in values else None,
+                  lp_ft_learning_rates=one('ft_lr', float),
+                  surgical_learning_rates=one('ft_lr', float),
+                  surgical_steps=one('ft_steps', int),
+                  blocks=one('block', str), taus=one('tau', int)))
 
 
 def from_table_2(backbone: str, task: str) -> Grid:
@@ -102,25 +123,29 @@ def from_table_2(backbone: str, task: str) -> Grid:
       'l21': row.l21_coefficient})
 
 
-_POSITIVE = {'lr': float, 'steps': int, 'target_size': int, 'fraction': float}
-_NOT_NEGATIVE = {'l1': float, 'l2': float, 'l21': float}
+_POSITIVE = {'lr': float, 'steps': int, 'target_size': int, 'fraction': float,
+             'ft_lr': float, 'ft_steps': int, 'batch': int}
+_NOT_NEGATIVE = {'l1': float, 'l2': float, 'l21': float, 'tau': int}
 
 
-def parse_hparams(text: str) -> dict[str, float]:
+def parse_hparams(text: str) -> dict[str, float | str]:
   """Parses 'lr=0.01,steps=500,...'.
 
   Raises:
     errors.InputError: an unknown key, a value that is no number or out of its
       range, or a key given twice.
   """
-  values: dict[str, float] = {}
-  kinds = _POSITIVE | _NOT_NEGATIVE
+  values: dict[str, float | str] = {}
+  kinds = _POSITIVE | _NOT_NEGATIVE | {'block': str}
   for item in filter(None, text.split(',')):
     key, _, value = item.partition('=')
     if key not in kinds or key in values:
       raise errors.InputError(
           f'--hparams: {item!r} is unknown or given twice; the keys are '
           f'{", ".join(kinds)}')
+    if key == 'block':
+      values[key] = value
+      continue
     try:
       values[key] = kinds[key](value)
     except ValueError:
@@ -134,7 +159,7 @@ def parse_hparams(text: str) -> dict[str, float]:
   return values
 
 
-GRIDS = ('quick', 'paper', 'published', 'fixed')
+GRIDS = ('quick', 'light', 'paper', 'published', 'fixed')
 
 
 def get(name: str, backbone: str, task: str, hparams: str = '') -> Grid:
@@ -160,4 +185,4 @@ def get(name: str, backbone: str, task: str, hparams: str = '') -> Grid:
     return single(name, parse_hparams(hparams))
   if name == 'published':
     return from_table_2(backbone, task)
-  return (paper if name == 'paper' else quick)(backbone)
+  return {'paper': paper, 'quick': quick, 'light': light}[name](backbone)

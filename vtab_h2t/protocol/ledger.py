@@ -4,6 +4,7 @@ A work directory has
 
   schema.json                                     which schema wrote it
   features/<key>/                                 feature stores
+  runs/<key>/                                     single runs, while unfinished
   rows/<suite>/<backbone>/<task>/<method>-<fingerprint>.jsonl
   provenance/<suite>/<backbone>/<task>-<fingerprint>.json
   manifests/<suite>/<task>-<fingerprint>.json     which examples; see `manifest`
@@ -67,6 +68,11 @@ class Ledger:
   def features(self) -> pathlib.Path:
     """Where feature stores are kept."""
     return self.workdir / 'features'
+
+  @property
+  def runs(self) -> pathlib.Path:
+    """Where methods that train the backbone keep unfinished work."""
+    return self.workdir / 'runs'
 
   def rows_path(self, inputs: Mapping[str, Any]) -> pathlib.Path:
     """The file of the rows that `inputs` determine.

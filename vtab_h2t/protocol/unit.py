@@ -8,13 +8,22 @@ that pass.
 
 from collections.abc import Callable, Mapping, Sequence
 import dataclasses
+import functools
+import pathlib
+import shutil
 from typing import Any
 
+import numpy as np
+
+from vtab_h2t import errors
+from vtab_h2t import files
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.features import extraction
 from vtab_h2t.features import store
 from vtab_h2t.methods import base
+from vtab_h2t.methods import network as network_lib
 from vtab_h2t.methods import registry as methods_registry
+from vtab_h2t.methods import tuned
 from vtab_h2t.protocol import evaluation
 from vtab_h2t.protocol import folds as folds_lib
 from vtab_h2t.protocol import grids
@@ -50,18 +59,13 @@ class Settings:
   memory_bytes: int
 
 
-def choose(results: Mapping[base.Hparams, Sequence[int]]) -> base.Hparams:
-  """The setting with the most correct answers over all folds.
-
-  Ties go to the first, and candidates are ordered from cheap to dear.
-  """
-  return max(results, key=lambda h: sum(results[h]))
-
-
 def inputs_of(task: task_lib.Task, backbone: backbone_lib.Backbone,
               weights: str, settings: Settings, method: str
               ) -> dict[str, Any]:
   """Everything that determines a method's rows."""
+  grid = dataclasses.asdict(settings.grid)
+  if method in methods_registry.FROZEN:
+    del grid['tuning']
   return {
       'schema': ledger_lib.SCHEMA,
       'version': VERSION,
@@ -75,7 +79,7 @@ def inputs_of(task: task_lib.Task, backbone: backbone_lib.Backbone,
       'cls_pooling': backbone.cls_pooling,
       'input': backbone.input_protocol(),
       'method': method,
-      'grid': dataclasses.asdict(settings.grid),
+      'grid': grid,
       'protocol': settings.protocol,
       'seeds': settings.seeds,
       'normalization': settings.rule,
@@ -105,75 +109,90 @@ def run(tasks: Sequence[task_lib.Task], backbone: backbone_lib.Backbone,
     OSError: the disk is full or the work directory not writable.
   """
   watch = provenance.Stopwatch()
-  units, rows = [], {}
+  units = []
   with watch.stage('load'):
     progress('load images', 0, 1)
     for task in tasks:
       unit = _Unit(task, backbone, weights, settings[task.name], ledger)
-      rows[task.name] = unit.found
+      units.append(unit)
       if unit.missing:
-        units.append(unit)
         ledger.write_manifest(manifest.describe(task))
-  for together in _sharing(units):
+  for together in _sharing([u for u in units if u.missing]):
     _measure(together, extractor_for(_target_sizes(together)), ledger, progress,
              watch)
+    names = [u.task.name for u in together]
     for unit in together:
-      rows[unit.task.name] |= unit.write(
-          ledger, watch, backbone, weights, [u.task.name for u in together])
-  return [row for t in tasks for m in settings[t.name].methods
-          for row in rows[t.name][m]]
+      unit.write(watch, names)
+  for unit in units:
+    unit.derive()
+  return [row for unit in units for m in settings[unit.task.name].methods
+          for row in unit.rows[m]]
 
 
 class _Unit:
-  """A task, the rows that are there, and the methods that are not.
+  """A task, and the rows of its methods.
 
   Attributes:
-    found: rows of the methods that were measured before.
-    missing: the other methods.
-    rows: measured rows of each, without the fields that they all share.
+    missing: the methods that are to be measured.
+    measured: their rows, without the fields that they all share.
+    rows: whole rows of each method that has been finished.
   """
 
   def __init__(self, task, backbone, weights, settings, ledger):
     self.task = task
     self.settings = settings
+    self._backbone, self._weights, self._ledger = backbone, weights, ledger
     self._inputs = {m: inputs_of(task, backbone, weights, settings, m)
                     for m in settings.methods}
     read = {m: ledger.read(i) for m, i in self._inputs.items()}
-    self.found = {m: r for m, r in read.items() if r is not None}
-    self.missing = methods_registry.methods(
+    self.rows = {m: r for m, r in read.items() if r is not None}
+    wanted = methods_registry.methods(
         [m for m in settings.methods if read[m] is None])
-    self.rows = {m.name: [] for m in self.missing}
+    self.missing = [m for m in wanted if not hasattr(m, 'derive')
+                    and m.name not in self.rows]
+    self._derived = [m for m in wanted if hasattr(m, 'derive')]
+    self.measured = {m.name: [] for m in self.missing}
 
-  def write(self, ledger, watch, backbone, weights, together
-            ) -> dict[str, list[ledger_lib.Row]]:
-    """Writes what was measured with these tasks together; returns the rows."""
-    first = self._inputs[self.missing[0].name]
+  def runs(self, method: str) -> pathlib.Path:
+    """Where the single runs of a method keep results and states."""
+    return self._ledger.runs / files.fingerprint(self._inputs[method])[:32]
+
+  def write(self, watch: provenance.Stopwatch, together: Sequence[str]) -> None:
+    """Writes what was measured, with these tasks together."""
+    names = list(self.measured)
+    inputs = self._inputs[names[0]]
+    self._ledger.write_provenance(
+        inputs | {'method': names},
+        provenance.facts(watch) | {'methods': names, 'tasks': together})
     common = {
         'schema': ledger_lib.SCHEMA,
         'protocol': self.settings.protocol,
         'suite': self.task.suite,
-        'backbone': backbone.name,
-        'weights': weights,
-        'weights_sha256': backbone.weights_sha256,
-        'image_size': backbone.image_size,
-        'resize': backbone.resize,
-        'taps': backbone.tap_set,
-        'cls_pooling': backbone.cls_pooling,
+        'backbone': self._backbone.name,
+        'weights': self._weights,
+        'weights_sha256': self._backbone.weights_sha256,
+        'image_size': self._backbone.image_size,
+        'resize': self._backbone.resize,
+        'taps': self._backbone.tap_set,
+        'cls_pooling': self._backbone.cls_pooling,
         'task': self.task.name,
         'group': self.task.group,
-        'manifest_sha256': first['manifest_sha256'],
+        'manifest_sha256': inputs['manifest_sha256'],
         'normalization': self.settings.rule,
         'grid': self.settings.grid.name,
     }
-    names = list(self.rows)
-    ledger.write_provenance(first | {'method': names},
-                            provenance.facts(watch) | {
-                                'methods': names, 'tasks': together})
-    measured = {m: [common | {'method': m} | row for row in rows]
-                for m, rows in self.rows.items()}
-    for method, rows in measured.items():
-      ledger.write(self._inputs[method], rows)
-    return measured
+    for method, rows in self.measured.items():
+      self._finish(method, [common | {'method': method} | r for r in rows])
+      shutil.rmtree(self.runs(method), ignore_errors=True)
+
+  def derive(self) -> None:
+    """Writes the rows of methods that follow from those of others."""
+    for method in self._derived:
+      self._finish(method.name, method.derive(self.rows))
+
+  def _finish(self, method, rows) -> None:
+    self.rows[method] = rows
+    self._ledger.write(self._inputs[method], rows)
 
 
 def _sharing(units) -> list[list[_Unit]]:
@@ -198,52 +217,99 @@ def _measure(units, extractor, ledger, progress, watch) -> None:
     features = store.open_or_compute(
         ledger.features, extractor, train,
         lambda done, total: progress('embed train images', done, total))
-  judged, predictions = [], []
+  network = functools.cache(lambda: network_lib.Network(extractor.backbone))
+  inputs = functools.cache(lambda: np.concatenate([
+      batch.numpy() for _, batch in extraction.read(
+          extractor.backbone, train, 64)]))
+  judged, heads = [], []
   for unit in units:
-    for row, head in _train(unit, features, progress, watch):
-      judged.append((unit, row))
-      predictions.append((head, unit.task.test.labels))
-  with watch.stage('test'):
-    correct = evaluation.count_correct(
-        extractor, units[0].task.test, predictions,
-        lambda done, total: progress('embed test images', done, total))
-  for (unit, (method, row)), count in zip(judged, correct):
-    unit.rows[method].append(row | {'correct': count})
+    data = base.TrainingData(
+        features, unit.task.train.labels, unit.task.num_classes,
+        unit.settings.rule, unit.settings.memory_bytes)
+    for i, method in enumerate(unit.missing):
+      progress(f'choose and train {method.name}', i, len(unit.missing))
+      data.images = tuned.Images(inputs, network, unit.runs(method.name))
+      for row, head in _train(unit, method, data, extractor.backbone, progress,
+                              watch):
+        judged.append((unit.measured[method.name], row))
+        heads.append((head, unit.task.test.labels))
+  if heads:
+    with watch.stage('test'):
+      correct = evaluation.count_correct(
+          extractor, units[0].task.test, heads,
+          lambda done, total: progress('embed test images', done, total))
+    for (rows, row), count in zip(judged, correct):
+      rows.append(row | {'correct': count})
 
 
-def _train(unit, features, progress, watch):
-  """Chooses and trains; yields ((method, its test row), head) of each head."""
+def _train(unit, method, data, backbone, progress, watch):
+  """Chooses and trains; yields (test row, head) of each head to be judged.
+
+  Networks are judged at once, as only one is held, and heads all together.
+  """
   task, settings = unit.task, unit.settings
-  data = base.TrainingData(features, task.train.labels, task.num_classes,
-                           settings.rule, settings.memory_bytes)
+  rows = unit.measured[method.name]
   folds = folds_lib.folds(task, settings.grid.folds)
   final_rows = folds_lib.training_order(task.final_rows)
   folds_lib.check_classes(task, final_rows, 'the training set')
-  for i, method in enumerate(unit.missing):
-    progress(f'choose and train {method.name}', i, len(unit.missing))
-    with watch.stage(f'choose {method.name}'):
-      validation, chosen = _choose(method, data, folds, settings)
-    unit.rows[method.name] += validation
+  with watch.stage(f'choose {method.name}'):
+    validation, chosen = _choose(method, data, folds, settings)
+  rows += validation
+  row = chosen.as_row() | {'fold': None, 'split': 'test',
+                           'total': len(task.test.ids)}
+  if not isinstance(method, tuned.Tuned):
     with watch.stage(f'train {method.name}'):
       heads = method.fit(data, final_rows, chosen, settings.seeds)
     for seed, head in zip(settings.seeds, heads):
-      row = chosen.as_row() | {'fold': None, 'seed': seed, 'split': 'test',
-                               'total': len(task.test.ids)}
-      yield (method.name, row), head
+      yield row | {'seed': seed}, head
+    return
+  networks = method.fit(data, final_rows, chosen, settings.seeds, settings.grid)
+  for seed, train in zip(settings.seeds, networks):
+    def judge(train=train):
+      with watch.stage(f'train {method.name}'):
+        try:
+          found = train()
+        except network_lib.DivergedError as e:
+          return _outcome(base.Failure(e))
+      with watch.stage(f'test {method.name}'):
+        return found.measures | _outcome(evaluation.count_correct_of_network(
+            backbone, task.test, found.trainer.predict,
+            lambda done, total: progress(f'test {method.name}', done, total)))
+    rows.append(row | {'seed': seed} | data.images.remember(
+        ['test', seed], judge))
+
+
+def _outcome(correct: int | base.Failure) -> dict[str, Any]:
+  """Fields of a row: the count, or none and why."""
+  if isinstance(correct, base.Failure):
+    return {'correct': None, 'failed': str(correct)}
+  return {'correct': correct}
 
 
 def _choose(method, data, folds, settings
             ) -> tuple[list[ledger_lib.Row], base.Hparams]:
   """Validation rows of all candidates, and the best; one needs no folds."""
-  candidates = method.candidates(settings.grid)
-  if len(candidates) == 1:
+  grid, seed = settings.grid, settings.seeds[0]
+  trains_backbone = isinstance(method, tuned.Tuned)
+  candidates = (method.complete(data, folds, grid, seed) if trains_backbone
+                else method.candidates(grid))
+  if not candidates:
+    raise errors.InputError(
+        f'the grid gives nothing to try for {method.name}; add ft_lr and '
+        'ft_steps to --hparams, or choose another --grid')
+  # Where there are folds, a network is validated even if nothing is chosen:
+  # Head2Toe-FT+ goes by it.
+  if len(candidates) == 1 and not (trains_backbone and folds):
     return [], candidates[0]
-  seed = settings.seeds[0]
-  results = method.cross_validate(data, folds, settings.grid, seed)
+  if not folds:
+    raise errors.InputError(
+        f'{method.name} has {len(candidates)} settings and no fold to choose '
+        'on; add what it lacks to --hparams')
+  results = method.cross_validate(data, folds, grid, seed)
   rows = [
       hparams.as_row() | {
           'fold': fold.number, 'seed': seed, 'split': 'val',
-          'correct': correct, 'total': len(fold.val_rows)}
+          'total': len(fold.val_rows)} | _outcome(correct)
       for hparams, counts in results.items()
       for fold, correct in zip(folds, counts)]
-  return rows, choose(results)
+  return rows, base.choose(results)

@@ -15,7 +15,8 @@ def summarise(rows: Sequence[ledger_lib.Row]) -> pd.DataFrame:
   """Test accuracy over seeds.
 
   Args:
-    rows: result rows; those of the validation folds are passed over.
+    rows: result rows; those of the validation folds are passed over, and those
+      of runs that failed.
 
   Returns:
     One line for each method and task, in the order of the rows, with
@@ -23,7 +24,8 @@ def summarise(rows: Sequence[ledger_lib.Row]) -> pd.DataFrame:
     standard deviation; missing with one seed), `seeds` and `total` (test
     images).
   """
-  tests = pd.DataFrame([r for r in rows if r['split'] == 'test'])
+  tests = pd.DataFrame([r for r in rows if r['split'] == 'test'
+                        and r['correct'] is not None])
   tests['percent'] = [
       100 * accuracy_lib.accuracy(c, t, p)
       for c, t, p in zip(tests.correct, tests.total, tests.protocol)]

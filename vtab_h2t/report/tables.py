@@ -18,6 +18,15 @@ LABELS = {
     'all_l1': '+All-l1',
     'all_l21': '+All-l2,1',
     'head2toe': 'Head2Toe',
+    'scratch': 'Scratch',
+    'finetune': 'Fine-tuning',
+    'head2toe_ft': 'Head2Toe-FT',
+    'head2toe_ft_plus': 'Head2Toe-FT+',
+    'lp_ft': 'LP-FT',
+    'surgical': 'Surgical',
+    'auto_rgn': 'Auto-RGN',
+    'auto_snr': 'Auto-SNR',
+    'head_probe': 'Head probing',
 }
 
 

@@ -1,0 +1,102 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from sklearn import linear_model
+
+from vtab_h2t.methods import base
+from vtab_h2t.methods import lp_ft
+
+
+@pytest.fixture
+def problem():
+  rng = np.random.default_rng(0)
+  x = 3 + 2 * rng.normal(size=(120, 7))
+  return x, np.arange(120) % 4
+
+
+@pytest.mark.parametrize('classes', [4, 2])
+def test_scaling_is_folded_back_exactly(problem, classes):
+  x, y = problem
+  y = y % classes
+  probe, = lp_ft.probe_path(x, y, classes, [0.3])
+  scaled = (x - x.mean()) / x.std()
+  model = linear_model.LogisticRegression(C=0.3, max_iter=200).fit(scaled, y)
+  logits = x @ probe.kernel.T + probe.bias
+  wanted = model.decision_function(scaled)
+  if classes == 2:
+    np.testing.assert_allclose(logits[:, 1] - logits[:, 0], wanted, atol=1e-4)
+    np.testing.assert_allclose(logits[:, 1], wanted / 2, atol=1e-4)
+  else:
+    np.testing.assert_allclose(logits, wanted, atol=1e-4)
+
+
+def test_absent_classes_get_zeros(problem):
+  x, y = problem
+  labels = np.where(y == 2, 5, y)
+  probe, = lp_ft.probe_path(x, labels, 7, [1.0])
+  for absent in (2, 4, 6):
+    assert not probe.kernel[absent].any() and probe.bias[absent] == 0
+  assert set(probe.predict(x)) <= {0, 1, 3, 5}
+  one, = lp_ft.probe_path(x, np.full(120, 3), 7, [1.0])
+  assert set(one.predict(x)) == {3}
+
+
+def test_path_has_the_papers_fifty_values():
+  assert len(lp_ft.C_PATH) == 50
+  assert lp_ft.C_PATH[0] == 1e-7 and lp_ft.C_PATH[-1] == 100
+  ratios = np.diff(np.log10(lp_ft.C_PATH))
+  np.testing.assert_allclose(ratios, 9 / 49)
+
+
+def test_ties_go_to_the_smallest_c(tunable, folds, monkeypatch):
+  class Always:
+    def predict(self, features):
+      return np.zeros(len(features), int)
+  monkeypatch.setattr(lp_ft, 'probe_path',
+                      lambda *args: [Always()] * len(lp_ft.C_PATH))
+  assert lp_ft.choose_c(tunable, folds) == lp_ft.C_PATH[0]
+
+
+def test_fine_tuning_starts_at_the_probe(tunable, tuning_grid, rows):
+  hparams = base.Hparams(1e-30, 1, coefficient=1.0)  # A step of no length.
+  train, = lp_ft.LpFt().fit(tunable, rows, hparams, [0], tuning_grid)
+  trainer = train().trainer
+  probe = lp_ft.probe(tunable, rows, 1.0)
+  (kernel, bias), = trainer.head
+  np.testing.assert_array_equal(kernel, probe.kernel)
+  np.testing.assert_array_equal(bias, probe.bias)
+  features = lp_ft.embedding(tunable, np.arange(300))
+  np.testing.assert_allclose(
+      trainer.embed(tunable.images.inputs()), features, atol=1e-5)
+  np.testing.assert_array_equal(
+      trainer.predict(tunable.images.inputs()), probe.predict(features))
+
+
+def test_statistics_stay_and_the_backbone_moves(tunable, tuning_grid, rows):
+  network = tunable.images.network()
+  network.reset()
+  before = network.state()
+  hparams = base.Hparams(1e-2, 12, coefficient=1.0)
+  train, = lp_ft.LpFt().fit(tunable, rows, hparams, [0], tuning_grid)
+  train()
+  model = network.backbone.model
+  for weight, old, new in zip(model.weights, before, network.state()):
+    assert (old == new).all() == weight.name.startswith('moving'), weight.path
+
+
+def test_c_is_chosen_once_and_stands_in_the_rows(tunable, tuning_grid, folds):
+  results = lp_ft.LpFt().cross_validate(tunable, folds, tuning_grid, 0)
+  assert {h.coefficient for h in results} == {
+      lp_ft.choose_c(tunable, folds)}
+  assert [h.learning_rate for h in results] == [1e-2, 1e-3]
+
+
+def test_without_folds_c_is_chosen_on_the_last_fifth(
+    tunable, tuning_grid, rows):
+  grid = dataclasses.replace(tuning_grid, folds=())
+  complete = lp_ft.LpFt().complete(tunable, [], grid, 0)
+  assert all(h.coefficient is None for h in complete)
+  c = lp_ft.choose_c(tunable, [base.Fold(0, rows[:240], rows[240:])])
+  one, two = (lp_ft.probe(tunable, rows, v) for v in (None, c))
+  np.testing.assert_array_equal(one.kernel, two.kernel)

@@ -1,0 +1,51 @@
+"""Where a training run that is cut off goes on."""
+
+import pathlib
+import time
+import zipfile
+
+import numpy as np
+
+from vtab_h2t import files
+from vtab_h2t.methods import network
+
+_SECONDS = 60  # Between two checkpoints: shorter runs need none.
+
+
+class Checkpoint:
+  """The state of one run, at the end of an epoch; one file, replaced whole."""
+
+  def __init__(self, path: pathlib.Path, seconds: float = _SECONDS):
+    """Initialises.
+
+    Args:
+      path: the file.
+      seconds: least time between two writings.
+    """
+    self._path = path
+    self._seconds = seconds
+    self._last = time.monotonic()
+
+  def load(self, trainer: network.Trainer) -> int:
+    """Sets the trainer to the last state; returns the steps done, 0 if none."""
+    try:
+      with np.load(self._path, allow_pickle=False) as file:
+        arrays = [file[f'{i:05d}'] for i in range(len(file.files))]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+      return 0  # None, or a damaged one: the run starts at its beginning.
+    step, *state = arrays
+    trainer.restore(state)
+    return int(step)
+
+  def save(self, trainer: network.Trainer, steps: int) -> None:
+    """Keeps the state after so many steps, if the last is old enough."""
+    if time.monotonic() - self._last < self._seconds:
+      return
+    with files.atomic_write(self._path, binary=True) as f:
+      np.savez(f, **{f'{i:05d}': value for i, value in enumerate(
+          [np.int64(steps), *trainer.state()])})
+    self._last = time.monotonic()
+
+  def remove(self) -> None:
+    """Deletes the state of a run that has ended."""
+    self._path.unlink(missing_ok=True)
