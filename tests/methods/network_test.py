@@ -39,6 +39,8 @@ def _keras(optimizer, steps, training, decay=0.0):
   backbone.model.trainable = True
   for layer in backbone.model.layers:
     layer.trainable = True
+    if isinstance(layer, keras.layers.BatchNormalization):
+      layer.momentum = 0.9
   (kernel, bias), = network_lib.glorot((8, 3), (1,))
   kernel, bias = tf.Variable(kernel), tf.Variable(bias)
   variables = [v.value for v in backbone.model.trainable_variables]

@@ -25,7 +25,7 @@ _SELECTION_COEFFICIENTS = (1e-5, 1e-3)
 # Five epochs of 1000 images in batches of 64; fewer rates and taus than papers.
 LIGHT = tuned.Tuning(
     learning_rates=(0.1, 0.01), steps=(80,), batch=64,
-    lp_ft_learning_rates=(1e-2, 1e-3), surgical_learning_rates=(1e-3,),
+    lp_ft_learning_rates=(1e-4, 1e-5), surgical_learning_rates=(1e-3,),
     surgical_steps=(80,), taus=(1, 8, 64))
 
 
