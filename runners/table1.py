@@ -9,11 +9,14 @@ are written below --workdir; what is there already is not measured again.
   python -m runners.table1 --grid=paper                # the full search
   python -m runners.table1 --methods=head2toe --grid=fixed \
       --hparams=lr=0.01,steps=500,target_size=256,fraction=0.05,l21=1e-5
+  python -m runners.table1 --methods=linear,head2toe,finetune --grid=light \
+      --image_size=32
   python -m runners.table1 --suite=vtab --backbone=vit_b16 --weights=FILE
   python -m runners.table1 --suite=vtab --data_source=archive --data_dir=DIR \
       --tasks=caltech101 --backbone=vit_ti16 --weights=FILE
 """
 
+import dataclasses
 import functools
 import pathlib
 import time
@@ -62,11 +65,11 @@ _CLS_POOLING = flags.DEFINE_enum(
     'is used. both: beside the pooled others (Table 7).')
 _METHODS = flags.DEFINE_list(
     'methods', None, f'Comma-separated methods of {", ".join(methods.METHODS)};'
-    ' by default all that the grid has settings for.')
+    ' by default the frozen ones that the grid has settings for.')
 _GRID = flags.DEFINE_enum(
     'grid', 'quick', grids.GRIDS, 'quick: one fold, 500 steps, smallest target '
-    'size. light: the same with little tuning of the backbone. paper: Appendix A. published: Table 2, no search. fixed: --hparams, '
-    'no search.')
+    'size. light: the same with little tuning of the backbone. paper: Appendix '
+    'A. published: Table 2, no search. fixed: --hparams, no search.')
 _HPARAMS = flags.DEFINE_string(
     'hparams', '', 'The setting of --grid=fixed: lr, steps, target_size, '
     'fraction, l1, l2, l21 as key=value, comma-separated.')
@@ -77,6 +80,18 @@ _NORMALIZATION = flags.DEFINE_enum(
     'normalization', normalization.SELECTED, normalization.RULES,
     'selected: unit norm of each tap after selection, as released. once: '
     'before it, as the paper describes.')
+_OPTIMIZER = flags.DEFINE_enum(
+    'finetune_optimizer', 'sgd', ['sgd', 'adam'], 'Of scratch, finetune, '
+    'head2toe_ft and head_probe. adam: as the released code.')
+_UNIT_NORM = flags.DEFINE_bool(
+    'finetune_unit_norm', True, 'Whether scratch and finetune scale the '
+    'embedding to unit norm before the head, as the released code does.')
+_HEAD_INIT = flags.DEFINE_enum(
+    'head_init', 'fresh', ['fresh', 'head2toe'], 'What the head of head2toe_ft '
+    'starts from. fresh: as the released code.')
+_SNR = flags.DEFINE_enum(
+    'snr', 'code', ['code', 'paper'], 'Which definition of the signal-to-noise '
+    'ratio auto_snr goes by.')
 _SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], 'Comma-separated seeds of '
                            'the final heads.')
 _WORKDIR = flags.DEFINE_string('workdir', 'workdir', 'Where features, rows and '
@@ -112,6 +127,9 @@ def _settings(task):
   """What to run on a task."""
   from vtab_h2t.protocol import unit
   grid = grids.get(_GRID.value, _BACKBONE.value, task.name, _HPARAMS.value)
+  grid = dataclasses.replace(grid, tuning=dataclasses.replace(
+      grid.tuning, optimizer=_OPTIMIZER.value, unit_norm=_UNIT_NORM.value,
+      head_init=_HEAD_INIT.value, snr=_SNR.value))
   wanted = methods.methods(_METHODS.value) if _METHODS.value else \
       methods.available(grid)
   for method in wanted:
@@ -149,7 +167,8 @@ def main() -> None:
     progress.stage('load', 0, 1)
     backbone = backbones.load(
         _BACKBONE.value, _WEIGHTS.value,
-        _IMAGE_SIZE.value or tasks.IMAGE_SIZES[_SUITE.value], _TAPS.value, _RESIZE.value, _CLS_POOLING.value)
+        _IMAGE_SIZE.value or tasks.IMAGE_SIZES[_SUITE.value], _TAPS.value,
+        _RESIZE.value, _CLS_POOLING.value)
     extractor_for = functools.cache(
         lambda sizes: extraction.Extractor(backbone, sizes))
     for together in tasks.sharing_images(chosen):

@@ -1,0 +1,54 @@
+r"""Reproduces the companion papers' toy problems, in seconds on a CPU.
+
+Prints what is predicted beside what is measured; writes tables and figures
+(PNG, PDF, and the CSV they were drawn from) below --workdir.
+
+  python -m runners.toys
+"""
+
+import pathlib
+
+from absl import flags
+
+from runners import common
+from vtab_h2t import files
+from vtab_h2t.protocol import toys
+
+_WORKDIR = flags.DEFINE_string('workdir', 'workdir', 'Where tables and figures '
+                               'go.')
+
+
+def main() -> None:
+  from vtab_h2t.report import toy_figures
+  tables = toys.tables()
+  print(tables['predictions'].to_string(
+      index=False, float_format=lambda v: f'{v:.6g}'))
+  medians = tables['lp_ft'].pivot_table(
+      index='epsilon', columns='method', values='ood', aggfunc='median')
+  print('\nLP-FT 1, error out of distribution, median of seeds:\n'
+        f'{medians[["lp", "lp_ft", "ft"]].to_string()}')
+  losses = tables['shifts'].pivot_table(
+      index='shift', columns='layers', values='loss', aggfunc='median')
+  print('\nSURG 3, population loss by layers tuned, median of seeds:\n'
+        f'{losses[["first", "full", "last"]].to_string()}')
+  means = tables['probing'].groupby('rank')[
+      ['energy', 'l2', 'cos', 'dot', 'norm']].mean()
+  print('\nHP 2, adaptation of features by initial energy, mean of seeds:\n'
+        f'{means.to_string(index=False)}')
+  folder = pathlib.Path(_WORKDIR.value) / 'toys'
+  drawn = {'lp_ft': toy_figures.distortion, 'shifts': toy_figures.shifts,
+           'probing': toy_figures.adaptation, 'predictions': None}
+  for name, draw in drawn.items():
+    with files.atomic_write(folder / f'{name}.csv') as f:
+      tables[name].to_csv(f, index=False, float_format='%.9g',
+                          lineterminator='\n')
+    if draw:
+      figure = draw(tables[name])
+      for ending in ('png', 'pdf'):
+        with files.atomic_write(folder / f'{name}.{ending}', binary=True) as f:
+          figure.savefig(f, format=ending, dpi=150)
+  print(f'\ntables and figures: {folder}')
+
+
+if __name__ == '__main__':
+  common.run(main)
