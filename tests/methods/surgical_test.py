@@ -104,3 +104,14 @@ def test_snr_freezes_below_the_threshold(tunable, tuning_grid, rows):
       tuning_grid.tuning, snr_threshold=1e30))
   _train(surgical.AutoSnr(), tunable, grid, rows)
   assert not _moved(tunable)
+
+
+@pytest.mark.parametrize('definition, ratios, wanted', [
+    ('code', [0.94, 0.96], [0, 1]), ('paper', [0.19, 1.0], [0, 1])])
+def test_each_definition_has_its_threshold(
+    tuning_grid, monkeypatch, definition, ratios, wanted):
+  tuning = dataclasses.replace(tuning_grid.tuning, snr=definition,
+                               snr_threshold=None)
+  monkeypatch.setattr(surgical, 'signal_to_noise',
+                      lambda gradients, d: np.array(ratios))
+  assert surgical.AutoSnr()._scales(tuning, [], []).tolist() == wanted

@@ -43,3 +43,22 @@ def test_a_mean_over_missing_tasks_is_missing():
   assert table.loc['linear', ('natural', 'mean')] == 50
   assert np.isnan(table.loc['linear', ('structured', 'mean')])
   assert np.isnan(table.loc['linear', ('all', 'mean')])
+
+
+def test_domain_affinity_is_linear_less_scratch():
+  rows = testing.result_rows()
+  table = statistics.wide(statistics.summarise(rows), ('natural', 'structured'))
+  assert statistics.domain_affinity(table).empty  # No Scratch.
+  rows += [r | {'method': 'scratch', 'correct': r['correct'] - 30}
+           for r in rows if r['method'] == 'linear' and r['split'] == 'test']
+  table = statistics.wide(statistics.summarise(rows), ('natural', 'structured'))
+  affinity = statistics.domain_affinity(table)
+  np.testing.assert_allclose(affinity, 15)  # 30 of 200.
+  assert list(affinity.index) == list(table.columns)
+
+
+def test_failed_runs_are_left_out():
+  rows = testing.result_rows()
+  rows[0] = rows[0] | {'correct': None, 'failed': 'the loss was not finite'}
+  summary = statistics.summarise(rows)
+  assert summary.iloc[0].seeds == 2 and summary.iloc[1].seeds == 3

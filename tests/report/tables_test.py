@@ -55,3 +55,14 @@ def test_missing_numbers_are_blank(capsys):
   summary = statistics.summarise(rows)
   assert 'nan' not in tables.markdown(summary).lower()
   assert 'nan' not in _printed(capsys, summary, 200).lower()
+
+
+def test_affinity_stands_last_where_scratch_was_measured(capsys):
+  rows = testing.result_rows()
+  rows += [r | {'method': 'scratch', 'correct': r['correct'] - 30}
+           for r in rows if r['method'] == 'linear' and r['split'] == 'test']
+  summary = statistics.summarise(rows)
+  last = tables.markdown(summary).splitlines()[-1]
+  assert last.replace(' ', '') == (
+      f'|{tables.AFFINITY}|15.0|15.0|15.0|15.0|15.0|15.0|'.replace(' ', ''))
+  assert tables.AFFINITY in _printed(capsys, summary, 200)

@@ -29,6 +29,8 @@ _BATCH, _WEIGHT_DECAY = 64, 1e-4
 _BATCHES = 5  # Whose gradients are looked at when an epoch starts.
 _TINY = 1e-12  # Tensors of a smaller norm have no relative gradient.
 CODE, PAPER = 'code', 'paper'
+# The released code's; for the paper's ratio, 0 to 1, this project's.
+_THRESHOLDS = {CODE: 0.95, PAPER: 0.2}
 
 
 def relative_gradient_norms(gradients: Sequence[Sequence[np.ndarray]],
@@ -157,4 +159,7 @@ class AutoSnr(_Surgical):
   def _scales(self, tuning, gradients, values):
     del values
     ratio = signal_to_noise(gradients, tuning.snr)
-    return (ratio >= tuning.snr_threshold).astype(np.float32)
+    threshold = tuning.snr_threshold
+    if threshold is None:
+      threshold = _THRESHOLDS[tuning.snr]
+    return (ratio >= threshold).astype(np.float32)

@@ -36,7 +36,8 @@ class Tuning:
     blocks: of surgical: names of blocks to choose from; empty for all that the
       backbone has, one after the other.
     snr: definition of auto_snr: 'code' or 'paper'; see `surgical`.
-    snr_threshold: below it a tensor is frozen.
+    snr_threshold: below it a tensor is frozen; None for `surgical`'s own for
+      the definition.
     taus: epochs of head probing to choose from.
     smoothing: of the labels while probing.
     hidden: units of the probed head's hidden layer; 0 for a linear head.
@@ -54,7 +55,7 @@ class Tuning:
   surgical_steps: tuple[int, ...] = (225,)  # 15 epochs of 1000 in 64s.
   blocks: tuple[str, ...] = ()
   snr: str = 'code'
-  snr_threshold: float = 0.95
+  snr_threshold: float | None = None
   taus: tuple[int, ...] = (0, 1, 2, 4, 8, 16, 32, 64, 128)
   smoothing: float = 0.1
   hidden: int = 0

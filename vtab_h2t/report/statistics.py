@@ -34,6 +34,21 @@ def summarise(rows: Sequence[ledger_lib.Row]) -> pd.DataFrame:
       seeds=('seed', 'nunique'), total=('total', 'first')).reset_index()
 
 
+def domain_affinity(table: pd.DataFrame) -> pd.Series:
+  """How much the pretrained embedding is worth on each task (section 2).
+
+  Args:
+    table: what `wide` gives.
+
+  Returns:
+    Linear less Scratch in points, by column of the table; empty if one of them
+    was not measured.
+  """
+  if not {'linear', 'scratch'} <= set(table.index):
+    return pd.Series(dtype=float)
+  return table.loc['linear'] - table.loc['scratch']
+
+
 def wide(summary: pd.DataFrame, groups: Sequence[str],
          column: str = 'accuracy_percent') -> pd.DataFrame:
   """One row a method, one column a task, with means.

@@ -28,6 +28,7 @@ LABELS = {
     'auto_snr': 'Auto-SNR',
     'head_probe': 'Head probing',
 }
+AFFINITY = 'affinity (Linear - Scratch)'
 
 
 def _text(value: float, spread: float | None = None) -> str:
@@ -65,6 +66,9 @@ def markdown(summary: pd.DataFrame) -> str:
           for v, s in zip(values[group, task], spreads[group, task])]
       for group, task in values.columns})
   cells.insert(0, 'method', [LABELS.get(m, m) for m in values.index])
+  affinity = statistics.domain_affinity(values)
+  if len(affinity):
+    cells.loc[len(cells)] = [AFFINITY, *map(_text, affinity)]
   text = cells.to_markdown(index=False, disable_numparse=True)
   return f'{title(summary)}.\n\n{text}\n'
 
@@ -106,11 +110,15 @@ def _terminal_table(values: pd.DataFrame, groups: Sequence[str]):
     table.add_column(f'{head}\n' + name.replace('_', '\n'), justify='right',
                      no_wrap=True)
     previous = group
+  affinity = statistics.domain_affinity(values)
   for method, row in values.iterrows():
     best = {c for c in columns if row[c] == values[c].max()}
     table.add_row(LABELS.get(method, method), *(
         f'[bold]{_text(row[c])}[/bold]' if c in best else _text(row[c])
         for c in columns))
+  if len(affinity):
+    table.add_section()
+    table.add_row(AFFINITY, *(_text(affinity[c]) for c in columns))
   return table
 
 

@@ -60,5 +60,5 @@ def adaptation(table: 'pd.DataFrame') -> 'figure.Figure':
   for ax, (column, title) in zip(axes, _MEASURES.items()):
     ax.plot(means.energy, means[column], **_STYLES[0])
     ax.set(title=title, xlabel='initial energy, mean |q - y|')
-  axes[0].set_ylabel('of the features after fine-tuning (mean of seeds)')
+  axes[0].set_ylabel('adaptation (mean of seeds)')
   return drawn
