@@ -265,3 +265,16 @@ def test_blocks_cover_each_backbone(name, size, parts):
       net.layers[i] for i in covered}
   assert rest <= {'logits', 'predictions'}
   assert covered == sorted(covered)
+
+
+def test_random_kernels_have_hes_deviation():
+  """Of a ViT: dense layers and each projection of attention."""
+  net = network_lib.Network(registry.load('vit_ti16', 'random', 224))
+  net.randomise(0)
+  for layer in ('block03_mlp1', 'block03_mlp2', 'block03_attention'):
+    for value, fan_in in zip(
+        [v.numpy() for v, name in zip(net.variables, net.layers)
+         if name == layer and v.shape.rank > 1 and v.shape.num_elements() > 999],
+        {'block03_mlp1': [192], 'block03_mlp2': [768],
+         'block03_attention': [192] * 4}[layer], strict=True):
+      assert value.std() == pytest.approx(np.sqrt(2 / fan_in), rel=0.02)

@@ -92,10 +92,14 @@ def hash_weights(model: 'keras.Model') -> str:
   return digest.hexdigest()
 
 
-def fan_in(layer: 'keras.Layer', shape: tuple[int, ...]) -> int:
-  """How many inputs each output of a layer's kernel of `shape` sums up."""
-  depthwise = type(layer).__name__ == 'DepthwiseConv2D'
-  return int(np.prod(shape[:2] if depthwise else shape[:-1]))
+def fan_in(layer: 'keras.Layer', kernel: 'keras.Variable') -> int:
+  """How many inputs each output of a layer's kernel sums up."""
+  shape, kind = tuple(kernel.shape), type(layer).__name__
+  if kind == 'DepthwiseConv2D':
+    return int(np.prod(shape[:2]))
+  if kind == 'MultiHeadAttention' and 'attention_output' not in kernel.path:
+    return shape[0]  # [inputs, heads, size]
+  return int(np.prod(shape[:-1]))
 
 
 def randomise(model: 'keras.Model', seed: int) -> str:
@@ -104,7 +108,7 @@ def randomise(model: 'keras.Model', seed: int) -> str:
   for layer in model.layers:
     for weight in layer.weights:
       if weight.name == 'kernel':
-        shape = tuple(weight.shape)
-        value = rng.normal(0, np.sqrt(2 / fan_in(layer, shape)), shape)
+        value = rng.normal(0, np.sqrt(2 / fan_in(layer, weight)),
+                           tuple(weight.shape))
         weight.assign(value.astype(np.float32))
   return hash_weights(model)

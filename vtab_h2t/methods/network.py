@@ -213,8 +213,8 @@ class Network:
         if weight.name in constants:
           value = np.full(shape, constants[weight.name])
         elif weight.name == 'kernel':
-          value = rng.normal(0, np.sqrt(2 / backbone_lib.fan_in(layer, shape)),
-                             shape)
+          value = rng.normal(
+              0, np.sqrt(2 / backbone_lib.fan_in(layer, weight)), shape)
         else:  # A ViT's token and position embeddings.
           value = rng.normal(0, 0.02, shape)
         weight.assign(value.astype(np.float32))
