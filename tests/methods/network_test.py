@@ -1,3 +1,7 @@
+import pathlib
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -11,6 +15,7 @@ from vtab_h2t.features import pooling
 from vtab_h2t.methods import checkpoint
 from vtab_h2t.methods import network as network_lib
 
+_ROOT = pathlib.Path(__file__).parents[2]
 _X = np.random.default_rng(0).normal(size=(64, 16, 16, 3)).astype(np.float32)
 _Y = np.arange(64) % 3
 _ROWS = np.arange(64)
@@ -77,6 +82,58 @@ def test_equals_keras(net, name, training, decay):
     np.testing.assert_allclose(value, other, atol=2e-4)
   for value, other in zip(net.state(), weights, strict=True):
     np.testing.assert_allclose(value, other, atol=2e-4)
+
+
+def test_several_devices_equal_one():
+  """Two logical CPUs; a process of its own, as devices are set at its start."""
+  code = '''
+import numpy as np, tensorflow as tf
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0],
+    [tf.config.LogicalDeviceConfiguration()] * 2)
+from tests import testing
+from vtab_h2t.methods import network
+rng = np.random.default_rng(0)
+x = rng.normal(size=(60, 16, 16, 3)).astype(np.float32)
+y, rows = np.arange(60) % 3, np.arange(60)
+def run(strategy, recipe):
+  net = network.Network(testing.normed_backbone(), strategy)
+  trainer = net.trainer(network.Embedding("pooled", 8, False), (8, 3),
+                        range(len(net.variables)), recipe)
+  trainer.start(network.glorot((8, 3), (1,)))
+  trainer.run(x, y, rows, 0.02, 9, (7,))
+  return [*trainer.values, *net.state()], trainer.predict(x)
+for name in ("sgd", "adam"):
+  for frozen in (True, False):
+    recipe = network.Recipe(name, 15, frozen_statistics=frozen)
+    one, predicted = run(None, recipe)
+    two, also = run(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]), recipe)
+    print(name, frozen, max(np.abs(a - b).max() for a, b in zip(one, two)),
+          (predicted == also).mean())
+'''
+  done = subprocess.run(
+      [sys.executable, '-c', code], cwd=_ROOT, capture_output=True, text=True,
+      timeout=300)
+  assert done.returncode == 0, done.stderr[-2000:]
+  lines = [line.split() for line in done.stdout.splitlines()]
+  found = {(name, frozen): float(differs) for name, frozen, differs, _ in lines}
+  assert found['sgd', 'True'] < 1e-4 and found['adam', 'True'] < 1e-3
+  # Statistics of a batch are each replica's own, so these only stay near.
+  assert found['sgd', 'False'] < 1 and found['adam', 'False'] < 1
+
+
+def test_mixed_precision_keeps_variables_and_learns_alike():
+  losses = {}
+  for policy in ('float32', 'mixed_bfloat16'):
+    net = network_lib.Network(testing.normed_backbone(), policy=policy)
+    assert all(v.dtype == tf.float32 for v in net.variables)
+    trainer = _trainer(net)
+    trainer.run(_X, _Y, _ROWS, 0.02, 8, (7,))
+    losses[policy] = trainer.values[-2]
+    assert trainer.embed(_X).dtype == np.float32
+  one, two = (v.ravel() for v in losses.values())
+  assert one @ two > 0.99 * np.linalg.norm(one) * np.linalg.norm(two)
+  assert (one != two).any()
 
 
 def test_schedules(net):

@@ -168,17 +168,40 @@ class Network:
     variables: its trainable variables, in the order of its layers.
     is_norm: for each, whether it belongs to a batch norm.
     layers: for each, the name of its layer.
+    strategy: over which devices batches are split.
   """
 
-  def __init__(self, backbone: backbone_lib.Backbone):
+  def __init__(self, backbone: backbone_lib.Backbone,
+               strategy: 'tf.distribute.Strategy | None' = None,
+               policy: str | None = None):
     """Copies a backbone.
+
+    Args:
+      backbone: what to copy.
+      strategy: over which devices batches are split; all GPUs by default.
+      policy: Keras' dtype policy; by default mixed_bfloat16 where there is a
+        GPU, else float32.
 
     Raises:
       errors.InputError: its weights cannot be trained.
     """
     import keras
+    import tensorflow as tf
+    gpus = tf.config.list_logical_devices('GPU')
+    policy = policy or ('mixed_bfloat16' if gpus else 'float32')
+
+    def copy(layer):
+      return type(layer).from_config(layer.get_config() | (
+          {} if isinstance(layer, keras.layers.InputLayer)
+          else {'dtype': policy}))
+
     self.backbone = backbone
-    self._model = keras.models.clone_model(backbone.model)
+    self.strategy = strategy or (
+        tf.distribute.MirroredStrategy() if len(gpus) > 1
+        else tf.distribute.get_strategy())
+    with self.strategy.scope():
+      self._model = keras.models.clone_model(
+          backbone.model, clone_function=copy)
     for layer in self._model.layers:  # The model's own flag is on already.
       layer.trainable = True
       if isinstance(layer, keras.layers.BatchNormalization):
@@ -261,19 +284,28 @@ class Trainer:
     self._readout = readout
     self._part = keras.Model(
         model.inputs, {tap: model.output[tap] for tap in readout.taps})
-    self._layers = [(tf.Variable(k), tf.Variable(b))
-                    for k, b in glorot(sizes, (0,))]
-    head = [v for layer in self._layers for v in layer]
-    self._variables = [network.variables[i] for i in trained] + head
-    self._slots = [[tf.Variable(tf.zeros_like(v)) for _ in range(
-        2 if recipe.optimizer == ADAM else 1)] for v in self._variables]
+    self._strategy = network.strategy
+    with self._strategy.scope():
+      self._layers = [(tf.Variable(k), tf.Variable(b))
+                      for k, b in glorot(sizes, (0,))]
+      head = [v for layer in self._layers for v in layer]
+      self._variables = [network.variables[i] for i in trained] + head
+      self._slots = [
+          [tf.Variable(tf.zeros(v.shape)) for _ in range(
+              2 if recipe.optimizer == ADAM else 1)] for v in self._variables]
     self.trained = tuple(trained)
-    self._step = tf.function(self._step_in_graph, reduce_retracing=True)
+    self._compiled = tf.function(
+        self._step_in_graph if self._replicas == 1 else self._step_on_replicas,
+        reduce_retracing=True)
     self._gradients = tf.function(self._gradients_in_graph,
                                   reduce_retracing=True)
     self._forward = tf.function(
         lambda x: readout(self._part(x, training=False)),
         reduce_retracing=True)
+
+  @property
+  def _replicas(self) -> int:
+    return self._strategy.num_replicas_in_sync
 
   @property
   def num_scales(self) -> int:
@@ -301,7 +333,7 @@ class Trainer:
     """Sets the optimizer's moments to zero."""
     import tensorflow as tf
     for slot in (s for slots in self._slots for s in slots):
-      slot.assign(tf.zeros_like(slot))
+      slot.assign(tf.zeros(slot.shape))
 
   def _loss_and_gradients(self, x, y):
     import tensorflow as tf
@@ -319,9 +351,32 @@ class Trainer:
   def _gradients_in_graph(self, x, y):
     return self._loss_and_gradients(x, y)[1]
 
-  def _step_in_graph(self, x, y, lr, scales, number):
+  def _step(self, x, y, lr, scales, number) -> 'tf.Tensor':
+    """One step on a batch, split over the replicas; returns its loss."""
+    if self._replicas == 1:
+      return self._compiled(x, y, lr, scales, number)
+    parts = [np.arange(len(x))[i::self._replicas]
+             for i in range(self._replicas)]
+    each = lambda make: (
+        self._strategy.experimental_distribute_values_from_function(
+            lambda context: make(parts[context.replica_id_in_sync_group])))
+    return self._compiled(
+        each(lambda rows: x[rows]), each(lambda rows: y[rows]), lr, scales,
+        number, each(lambda rows: np.float32(len(rows) / len(x))))
+
+  def _step_on_replicas(self, x, y, lr, scales, number, share):
+    import tensorflow as tf
+    losses = self._strategy.run(
+        self._step_in_graph, args=(x, y, lr, scales, number, share))
+    return self._strategy.reduce(tf.distribute.ReduceOp.SUM, losses, axis=None)
+
+  def _step_in_graph(self, x, y, lr, scales, number, share=None):
     import tensorflow as tf
     loss, gradients = self._loss_and_gradients(x, y)
+    if share is not None:  # Of the whole batch; the mean is over all of it.
+      loss *= share
+      gradients = tf.distribute.get_replica_context().all_reduce(
+          tf.distribute.ReduceOp.SUM, [g * share for g in gradients])
     scales = tf.unstack(scales, len(self._variables))
     for variable, slots, gradient, scale in zip(
         self._variables, self._slots, gradients, scales):
