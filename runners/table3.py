@@ -16,8 +16,8 @@ from vtab_h2t import files
 from vtab_h2t.backbones import registry as backbones
 
 _BACKBONE = flags.DEFINE_enum(
-    'backbone', None, list(backbones.BACKBONES), 'Also count the operations and '
-    'parameters of this network, at its usual size.')
+    'backbone', None, list(backbones.BACKBONES), 'Also count the operations '
+    'and parameters of this network, at its usual size.')
 _WORKDIR = flags.DEFINE_string('workdir', 'workdir', 'Where the CSV goes.')
 
 

@@ -304,8 +304,9 @@ def _tuned(**changes):
       'learning_rates': (0.1,), 'steps': (6,), 'batch': 64,
       'lp_ft_learning_rates': (1e-2,), 'surgical_learning_rates': (1e-2,),
       'surgical_steps': (6,), 'taus': (0, 2)} | changes)
-  return dataclasses.replace(_SETTINGS, methods=_TUNED, grid=dataclasses.replace(
-      _GRID, folds=(4,), tuning=tuning))
+  return dataclasses.replace(
+      _SETTINGS, methods=_TUNED,
+      grid=dataclasses.replace(_GRID, folds=(4,), tuning=tuning))
 
 
 def test_methods_that_train_the_backbone(

@@ -1,4 +1,4 @@
-"""Head2Toe-FT: the backbone is tuned together with the head on selected features.
+"""Head2Toe-FT: backbone and head are tuned together on selected features.
 
 Features are selected as `head2toe` does, with the setting that it chose; then
 everything is trained as in fine-tuning. The head starts afresh, as released, or

@@ -1,8 +1,8 @@
 """How long to probe before fine-tuning (Ren et al., 2023).
 
 The head is trained for tau epochs on the frozen embedding, then everything is
-fine-tuned from it; tau 0 is fine-tuning, a large one LP-FT. The paper holds that
-neither is best; tau is chosen by validation. Grids, rates, smoothing and widths
+fine-tuned from it; tau 0 is fine-tuning, a large one LP-FT. The paper holds
+that neither is best; tau is chosen by validation. Grids, rates, smoothing and widths
 are this project's: the paper's were not at hand.
 
 What is measured beside accuracy, on the training images in inference mode:

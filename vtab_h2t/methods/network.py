@@ -25,8 +25,8 @@ SGD, ADAM = 'sgd', 'adam'
 COSINE, COSINE_BY_EPOCH, CONSTANT = 'cosine', 'cosine_by_epoch', 'constant'
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-7  # Keras' defaults for Adam.
 # Of batch norms' running statistics. Keras' 0.99 would still hold half of the
-# pretrained statistics after 70 steps, and a network is tested with them; 0.9 is
-# the usual value elsewhere.
+# pretrained statistics after 70 steps, and a network is tested with them; 0.9
+# is the usual value elsewhere.
 _MOMENTUM = 0.9
 _CHECK_EVERY = 25  # Steps between two looks at the loss.
 
@@ -217,8 +217,8 @@ class Network:
         self.layers.append(layer.name)
     if not self.variables:
       raise errors.InputError(
-          f'the weights of {backbone.name} are a SavedModel\'s signature, which '
-          'cannot be trained; give weights that are read into variables')
+          f'the weights of {backbone.name} are a SavedModel\'s signature, '
+          'which cannot be trained; give weights that are read into variables')
     self._trainers = {}
 
   def reset(self) -> None:

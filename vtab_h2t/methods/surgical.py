@@ -3,9 +3,9 @@
 `surgical` tunes one block of the backbone and the head; which one is chosen by
 validation. `auto_rgn` gives each tensor a learning rate in proportion to its
 relative gradient norm, anew each epoch; `auto_snr` freezes tensors whose
-gradients have a low signal-to-noise ratio. Adam, batches of 64, a constant rate,
-weight decay in the gradient, batch norms in inference mode; the automatic ones
-leave batch norms alone altogether.
+gradients have a low signal-to-noise ratio. Adam, batches of 64, a constant
+rate, weight decay in the gradient, batch norms in inference mode; the automatic
+ones leave batch norms alone altogether.
 
 The paper's tasks keep the labels of pretraining, so that a trained head exists.
 Here it does not, and a fresh head's gradients would outweigh all others: all

@@ -148,7 +148,8 @@ def print_table3(table: pd.DataFrame, network: cost.Network) -> None:
              'size_vs_finetune': 'size\nvs fine-tuning',
              'size_vs_linear': 'size\nvs Linear'}
   for head in ('task', 'F', 'N', 'C'):
-    shown.add_column(f'\n\n{head}', justify='left' if head == 'task' else 'right')
+    shown.add_column(f'\n\n{head}',
+                     justify='left' if head == 'task' else 'right')
   for head in columns.values():
     shown.add_column(f'{head}\npublished', justify='right', no_wrap=True)
     shown.add_column('\n\nmodel', justify='right', no_wrap=True)
