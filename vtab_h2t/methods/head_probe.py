@@ -2,8 +2,8 @@
 
 The head is trained for tau epochs on the frozen embedding, then everything is
 fine-tuned from it; tau 0 is fine-tuning, a large one LP-FT. The paper holds
-that neither is best; tau is chosen by validation. Grids, rates, smoothing and widths
-are this project's: the paper's were not at hand.
+that neither is best; tau is chosen by validation. Grids, rates, smoothing and
+widths are this project's: the paper's were not at hand.
 
 What is measured beside accuracy, on the training images in inference mode:
 
