@@ -387,3 +387,12 @@ def test_more_settings_than_folds_to_choose_on_is_one_line(
             grid, tuning=dataclasses.replace(grid.tuning, **changes)))
     with pytest.raises(errors.InputError, match=message):
       _run(tmp_path, normed, normed_extractor_for, settings)
+
+
+def test_what_a_method_requires_comes_along(
+    tmp_path, normed, normed_extractor_for):
+  settings = dataclasses.replace(_tuned(), methods=('head2toe_ft_plus',))
+  rows = _run(tmp_path, normed, normed_extractor_for, settings)
+  assert {r['method'] for r in rows} == {'head2toe_ft_plus'}
+  assert {p.name.split('-')[0] for p in _files(tmp_path)} == {
+      'head2toe', 'head2toe_ft', 'head2toe_ft_plus'}

@@ -1,5 +1,7 @@
 """Methods by id, in the order of Table 1's rows."""
 
+from collections.abc import Sequence
+
 from vtab_h2t import errors
 from vtab_h2t.methods import base
 from vtab_h2t.methods import finetune
@@ -33,7 +35,7 @@ METHODS: dict[str, base.Method | tuned.Tuned | head2toe_ft.Head2ToeFtPlus] = (
     )})
 
 
-def methods(names: list[str]) -> list[base.Method]:
+def methods(names: Sequence[str]) -> list[base.Method]:
   """The named methods and those they require, in the table's order.
 
   Raises:

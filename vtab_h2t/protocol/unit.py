@@ -142,15 +142,14 @@ class _Unit:
     self.task = task
     self.settings = settings
     self._backbone, self._weights, self._ledger = backbone, weights, ledger
-    self._inputs = {m: inputs_of(task, backbone, weights, settings, m)
-                    for m in settings.methods}
+    methods = methods_registry.methods(settings.methods)
+    self._inputs = {m.name: inputs_of(task, backbone, weights, settings, m.name)
+                    for m in methods}
     read = {m: ledger.read(i) for m, i in self._inputs.items()}
     self.rows = {m: r for m, r in read.items() if r is not None}
-    wanted = methods_registry.methods(
-        [m for m in settings.methods if read[m] is None])
-    self.missing = [m for m in wanted if not hasattr(m, 'derive')
-                    and m.name not in self.rows]
-    self._derived = [m for m in wanted if hasattr(m, 'derive')]
+    missing = [m for m in methods if m.name not in self.rows]
+    self.missing = [m for m in missing if not hasattr(m, 'derive')]
+    self._derived = [m for m in missing if hasattr(m, 'derive')]
     self.measured = {m.name: [] for m in self.missing}
 
   def runs(self, method: str) -> pathlib.Path:
