@@ -2,6 +2,8 @@
 
 import csv
 import pathlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -231,3 +233,11 @@ def export(backbone, names, folder, signature):
 
   module = Module()
   tf.saved_model.save(module, str(folder), {signature: module.call})
+
+
+def run_runner(name, *arguments):
+  """Runs a runner as a user does; returns the finished process."""
+  return subprocess.run(
+      [sys.executable, '-m', f'runners.{name}', *arguments],
+      cwd=pathlib.Path(__file__).parents[1], capture_output=True, text=True,
+      timeout=300)

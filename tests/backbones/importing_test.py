@@ -40,6 +40,7 @@ def test_what_does_not_fit_is_named(model, tensors, message):
 
 def test_some_tensors_may_be_left_over(model):
   importing.load(model, _PLAN, _TENSORS | {'step': 0}, 'f', ignored=['step'])
+  np.testing.assert_array_equal(model.get_weights()[0], _TENSORS['w'].T)
 
 
 def test_a_plan_covers_the_model(model):

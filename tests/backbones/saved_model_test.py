@@ -217,7 +217,7 @@ def test_hash_covers_graph_and_variables(folder, tmp_path):
 
 
 def test_layer_survives_json(folder):
-  layer = saved_model.Endpoints(str(folder), 'representation', {'a': 'first'})
+  layer = saved_model.Endpoints(str(folder), {'a': 'first'})
   config = keras.saving.serialize_keras_object(layer)
   again = keras.saving.deserialize_keras_object(config)
   x = np.ones((1, 8, 8, 3), np.float32)

@@ -4,7 +4,6 @@ import pytest
 
 from tests import testing
 from vtab_h2t import errors
-from vtab_h2t.backbones import importing
 from vtab_h2t.backbones import registry
 from vtab_h2t.backbones import vit
 from vtab_h2t.features import pooling

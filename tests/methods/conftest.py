@@ -36,6 +36,12 @@ def data(tmp_path, task):
                            'selected', 2 ** 30)
 
 
+@pytest.fixture(scope='session')
+def net():
+  """A small trainable network; tests reset it before use."""
+  return network.Network(testing.normed_backbone())
+
+
 @pytest.fixture
 def tunable(tmp_path, task):
   """Data for the methods that train the backbone."""

@@ -4,7 +4,7 @@ import pytest
 from vtab_h2t.methods import base
 from vtab_h2t.methods import head_probe
 from vtab_h2t.methods import lp_ft
-from vtab_h2t.methods import network as network_lib
+from vtab_h2t.methods import readout as readout_lib
 
 
 @pytest.mark.parametrize('classes', [2, 10])
@@ -30,7 +30,7 @@ def test_smoothing_leaves_a_floor():
   features = np.eye(4, dtype=np.float32)[labels]
   heads = head_probe.probe_heads(
       features, labels, (4, 4), [4000], 0.1, 12, 0)
-  logits = np.asarray(network_lib.apply_head(features, heads[4000]))
+  logits = np.asarray(readout_lib.apply_head(features, heads[4000]))
   assert head_probe.average_initial_energy(logits, labels) == pytest.approx(
       0.1 * np.sqrt(3 / 4), rel=0.01)
 
@@ -53,7 +53,7 @@ def test_heads_of_several_taus_are_those_of_one_run():
   together = head_probe.probe_heads(*args, [0, 2, 5], 0.1, 16, 1)
   assert list(together) == [0, 2, 5]
   for (k, b), (start, zero) in zip(together[0],
-                                   network_lib.glorot((6, 5, 3), (1, 3))):
+                                   readout_lib.glorot((6, 5, 3), (1, 3))):
     np.testing.assert_array_equal(k, start)
     assert not b.any() and not zero.any()
   alone = head_probe.probe_heads(*args, [5], 0.1, 16, 1)

@@ -1,19 +1,11 @@
 """The command, as a user runs it."""
 
-import pathlib
-import subprocess
-import sys
+import functools
 
 from tests import synthetic_tfds
 from tests import testing
 
-_ROOT = pathlib.Path(__file__).parents[2]
-
-
-def _run(*arguments):
-  return subprocess.run(
-      [sys.executable, '-m', 'runners.doctor', *arguments], cwd=_ROOT,
-      capture_output=True, text=True, timeout=120)
+_run = functools.partial(testing.run_runner, 'doctor')
 
 
 def test_tfds(tmp_path):

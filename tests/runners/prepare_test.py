@@ -1,19 +1,12 @@
 """The command, as a user runs it."""
 
-import pathlib
-import subprocess
-import sys
+import functools
 
 from tests import synthetic_tfds
+from tests import testing
 from vtab_h2t.tasks import archive
 
-_ROOT = pathlib.Path(__file__).parents[2]
-
-
-def _run(*arguments):
-  return subprocess.run(
-      [sys.executable, '-m', 'runners.prepare', *arguments], cwd=_ROOT,
-      capture_output=True, text=True, timeout=120)
+_run = functools.partial(testing.run_runner, 'prepare')
 
 
 def test_what_is_there_is_written_and_what_is_not_is_told(tmp_path):

@@ -1,17 +1,12 @@
 """The command, as a user runs it."""
 
 import csv
-import pathlib
-import subprocess
-import sys
 
-_ROOT = pathlib.Path(__file__).parents[2]
+from tests import testing
 
 
 def test_published_and_model_stand_side_by_side(tmp_path):
-  done = subprocess.run(
-      [sys.executable, '-m', 'runners.table3', f'--workdir={tmp_path}'],
-      cwd=_ROOT, capture_output=True, text=True, timeout=120)
+  done = testing.run_runner('table3', f'--workdir={tmp_path}')
   assert done.returncode == 0, done.stderr
   assert '47.099634  47.099634' in done.stdout
   assert 'Fitted: 6.948e9 operations' in ' '.join(done.stdout.split())

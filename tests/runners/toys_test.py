@@ -1,16 +1,10 @@
 """The command, as a user runs it."""
 
-import pathlib
-import subprocess
-import sys
-
-_ROOT = pathlib.Path(__file__).parents[2]
+from tests import testing
 
 
 def test_tables_and_figures(tmp_path):
-  done = subprocess.run(
-      [sys.executable, '-m', 'runners.toys', f'--workdir={tmp_path}'],
-      cwd=_ROOT, capture_output=True, text=True, timeout=300)
+  done = testing.run_runner('toys', f'--workdir={tmp_path}')
   assert done.returncode == 0, done.stderr
   assert 'predicted' in done.stdout and 'HP 2, adaptation' in done.stdout
   names = {p.name for p in (tmp_path / 'toys').iterdir()}

@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 
 from vtab_h2t.tasks import labels
 from vtab_h2t.tasks import shapes

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from tests import synthetic_tfds
 from vtab_h2t import errors
 from vtab_h2t import published
 from vtab_h2t.tasks import registry

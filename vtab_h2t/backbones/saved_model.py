@@ -139,21 +139,36 @@ def load(folder: pathlib.Path):
 class Endpoints(keras.layers.Layer):
   """Some outputs of a SavedModel's signature, as a dict of tensors."""
 
-  def __init__(self, folder: str, signature: str,
-               endpoints: Mapping[str, str], **kwargs):
+  def __init__(self, folder: str, endpoints: Mapping[str, str], **kwargs):
     """Loads the model.
 
     Args:
-      folder: the SavedModel.
-      signature: the signature to call.
+      folder: the SavedModel; the first of `SIGNATURES` that it has is called.
       endpoints: output name to the signature's output.
       **kwargs: as every Keras layer's.
+
+    Raises:
+      errors.InputError: it cannot be loaded, has no such signature, or lacks
+        endpoints.
     """
     super().__init__(**{'trainable': False} | kwargs)
-    self.folder, self.signature = folder, signature
-    self.endpoints = dict(endpoints)
+    self.folder, self.endpoints = folder, dict(endpoints)
     self._loaded = load(pathlib.Path(folder))
-    self._call = self._loaded.signatures[signature]
+    offered = self._loaded.signatures
+    signature = next((s for s in SIGNATURES if s in offered), None)
+    if signature is None:
+      raise errors.InputError(
+          f'SavedModel {folder} has signatures {sorted(offered)}; it needs one '
+          f'of {", ".join(SIGNATURES)}')
+    self._call = offered[signature]
+    outputs = self._call.structured_outputs
+    missing = sorted(set(endpoints.values()) - set(outputs))
+    if missing:
+      raise errors.InputError(
+          f'signature {signature} of SavedModel {folder} lacks endpoints '
+          f'{", ".join(missing)} (it has {len(outputs)}: '
+          f'{", ".join(sorted(outputs)[:5])}, ...); choose other --taps, or '
+          'the model that --backbone names')
     (self._input,) = self._call.structured_input_signature[1]
 
   def call(self, x):
@@ -169,8 +184,7 @@ class Endpoints(keras.layers.Layer):
 
   def get_config(self):
     return super().get_config() | {
-        'folder': self.folder, 'signature': self.signature,
-        'endpoints': self.endpoints}
+        'folder': self.folder, 'endpoints': self.endpoints}
 
 
 def backbone(name: str, folder: pathlib.Path, names: Mapping[str, str],
@@ -194,23 +208,9 @@ def backbone(name: str, folder: pathlib.Path, names: Mapping[str, str],
       lacks endpoints.
   """
   import tensorflow as tf
-  signatures = load(folder).signatures
-  signature = next((s for s in SIGNATURES if s in signatures), None)
-  if signature is None:
-    raise errors.InputError(
-        f'SavedModel {folder} has signatures {sorted(signatures)}; it needs '
-        f'one of {", ".join(SIGNATURES)}')
   endpoints = {tap: names.get(tap, tap) for tap in taps}
-  offered = signatures[signature].structured_outputs
-  missing = sorted(set(endpoints.values()) - set(offered))
-  if missing:
-    raise errors.InputError(
-        f'signature {signature} of SavedModel {folder} lacks endpoints '
-        f'{", ".join(missing)} (it has {len(offered)}: '
-        f'{", ".join(sorted(offered)[:5])}, ...); choose other --taps, or the '
-        'model that --backbone names')
+  layer = Endpoints(str(folder), endpoints, name='saved_model')
   try:
-    layer = Endpoints(str(folder), signature, endpoints, name='saved_model')
     inputs = keras.Input((image_size, image_size, 3), name='image')
     model = keras.Model(inputs, layer(inputs), name=name)
   except (tf.errors.InvalidArgumentError, TypeError, ValueError) as e:

@@ -1,5 +1,6 @@
 """What a method is, and what it is given to learn from."""
 
+import abc
 from collections.abc import Callable, Hashable, Mapping, Sequence
 import dataclasses
 from typing import Any, Protocol, TYPE_CHECKING
@@ -261,3 +262,27 @@ class Method(Protocol):
     A method that trains the backbone (`tuned.Tuned`) takes the grid too, and
     gives what trains each network when it is called: only one is held.
     """
+
+
+class Derived(abc.ABC):
+  """A method whose rows follow from those of others, without training.
+
+  Attributes:
+    requires: the names of those others.
+  """
+
+  name: str
+  requires: tuple[str, ...]
+
+  @abc.abstractmethod
+  def candidates(self, grid: SearchSpace) -> list[Hparams]:
+    """None of its own.
+
+    Raises:
+      errors.InputError: the grid lacks something that the method needs.
+    """
+
+  @abc.abstractmethod
+  def derive(self, rows: Mapping[str, Sequence[dict[str, Any]]]
+             ) -> list[dict[str, Any]]:
+    """The rows of each required method to this one's."""

@@ -1,15 +1,26 @@
 """Where a training run that is cut off goes on."""
 
+from collections.abc import Sequence
 import pathlib
 import time
+from typing import Protocol
 import zipfile
 
 import numpy as np
 
 from vtab_h2t import files
-from vtab_h2t.methods import network
 
 _SECONDS = 60  # Between two checkpoints: shorter runs need none.
+
+
+class Stateful(Protocol):
+  """What has a state; see `trainer.Trainer`."""
+
+  def state(self) -> list[np.ndarray]:
+    ...
+
+  def restore(self, state: Sequence[np.ndarray]) -> None:
+    ...
 
 
 class Checkpoint:
@@ -26,7 +37,7 @@ class Checkpoint:
     self._seconds = seconds
     self._last = time.monotonic()
 
-  def load(self, trainer: network.Trainer) -> int:
+  def load(self, trainer: Stateful) -> int:
     """Sets the trainer to the last state; returns the steps done, 0 if none."""
     try:
       with np.load(self._path, allow_pickle=False) as file:
@@ -37,7 +48,7 @@ class Checkpoint:
     trainer.restore(state)
     return int(step)
 
-  def save(self, trainer: network.Trainer, steps: int) -> None:
+  def save(self, trainer: Stateful, steps: int) -> None:
     """Keeps the state after so many steps, if the last is old enough."""
     if time.monotonic() - self._last < self._seconds:
       return

@@ -6,19 +6,16 @@ from Head2Toe's. Head2Toe-FT+ takes, for each task, whichever of Head2Toe and
 Head2Toe-FT has the better validation accuracy.
 """
 
-from collections.abc import Mapping, Sequence
 import dataclasses
-import itertools
-from typing import Any
 
 import numpy as np
 
 from vtab_h2t import errors
 from vtab_h2t.methods import base
-from vtab_h2t.methods import checkpoint
 from vtab_h2t.methods import head2toe
 from vtab_h2t.methods import linear
-from vtab_h2t.methods import network as network_lib
+from vtab_h2t.methods import readout as readout_lib
+from vtab_h2t.methods import trainer as trainer_lib
 from vtab_h2t.methods import tuned
 from vtab_h2t.selection import fraction as fraction_lib
 
@@ -30,11 +27,6 @@ class Head2ToeFt(tuned.Tuned):
   """Selection, then fine-tuning."""
 
   name = 'head2toe_ft'
-
-  def candidates(self, grid: base.SearchSpace) -> list[base.Hparams]:
-    tuning = grid.tuning
-    return [base.Hparams(lr, steps) for steps, lr in itertools.product(
-        tuning.steps, tuning.learning_rates)]
 
   def complete(self, data, folds, grid, seed):
     selecting = head2toe.Head2Toe()
@@ -60,49 +52,36 @@ class Head2ToeFt(tuned.Tuned):
       first, = linear.fit_first(data, rows, selection, [seed], 'l21')
       columns = fraction_lib.select(
           fraction_lib.relevance_scores(first.kernel), hparams.fraction)
-      head = network_lib.glorot(
+      head = readout_lib.glorot(
           (len(columns), data.classes), (seed, tuned.HEAD))
-    readout = network_lib.Selected(
+    readout = readout_lib.Selected(
         data.features.layouts[hparams.target_size], columns, data.rule)
     trainer = network.trainer(
         readout, (len(columns), data.classes), range(len(network.variables)),
-        network_lib.Recipe(grid.tuning.optimizer,
+        trainer_lib.Recipe(grid.tuning.optimizer,
                            tuned.batch_of(grid, _BATCH)))
     trainer.start(head)
-    trainer.run(data.images.inputs(), data.labels, rows, hparams.learning_rate,
-                hparams.steps, (seed, tuned.ORDER), checkpoint=
-                checkpoint.Checkpoint(data.images.path(run, 'npz')))
+    self.run(trainer, data, rows, hparams, seed, run)
     return tuned.NetworkPredictor(trainer, {})
 
 
-class Head2ToeFtPlus:
+class Head2ToeFtPlus(base.Derived):
   """The better of two methods, by validation; derived from their rows."""
 
   name = 'head2toe_ft_plus'
   requires = ('head2toe', 'head2toe_ft')
 
-  def candidates(self, grid: base.SearchSpace) -> list[base.Hparams]:
-    """None of its own.
-
-    Raises:
-      errors.InputError: the grid has no folds to choose on.
-    """
+  def candidates(self, grid):
     if not grid.folds:
       raise errors.InputError(
           f'{self.name} chooses by validation, and the grid has no folds; '
           'choose --grid=light, quick or paper')
     return []
 
-  def derive(self, rows: Mapping[str, Sequence[dict[str, Any]]]
-             ) -> list[dict[str, Any]]:
-    """Rows of the required methods to this one's.
+  def derive(self, rows):
+    """Rows of the method whose best setting validates better.
 
-    Args:
-      rows: of each required method.
-
-    Returns:
-      Those of the method whose best setting has more correct validation
-      answers; ties go to the frozen one. Each says which it is, in `chosen`.
+    Ties go to the frozen one. Each row says which it is, in `chosen`.
     """
     def best(method):
       correct = {}

@@ -22,9 +22,9 @@ import itertools
 import numpy as np
 
 from vtab_h2t.methods import base
-from vtab_h2t.methods import checkpoint
 from vtab_h2t.methods import lp_ft
-from vtab_h2t.methods import network as network_lib
+from vtab_h2t.methods import readout as readout_lib
+from vtab_h2t.methods import trainer as trainer_lib
 from vtab_h2t.methods import tuned
 
 _BATCH = 128
@@ -68,10 +68,10 @@ def probe_heads(features: np.ndarray, labels: np.ndarray,
     seed: of the initial head and the order.
 
   Returns:
-    For each tau the layers, as `network.glorot` gives them.
+    For each tau the layers, as `readout.glorot` gives them.
   """
   import tensorflow as tf
-  start = network_lib.glorot(sizes, (seed, tuned.HEAD))
+  start = readout_lib.glorot(sizes, (seed, tuned.HEAD))
   layers = [(tf.Variable(k), tf.Variable(b)) for k, b in start]
   variables = [v for layer in layers for v in layer]
   slots = [(tf.Variable(tf.zeros_like(v)), tf.Variable(tf.zeros_like(v)))
@@ -83,12 +83,9 @@ def probe_heads(features: np.ndarray, labels: np.ndarray,
   def step(x, y, number):
     with tf.GradientTape() as tape:
       loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(
-          y, network_lib.apply_head(x, layers)))
-    for v, (m, s), g in zip(variables, slots, tape.gradient(loss, variables)):
-      tf.raw_ops.ResourceApplyAdam(
-          var=v.handle, m=m.handle, v=s.handle, beta1_power=0.9 ** number,
-          beta2_power=0.999 ** number, lr=_PROBE_RATE, beta1=0.9, beta2=0.999,
-          epsilon=1e-7, grad=g)
+          y, readout_lib.apply_head(x, layers)))
+    for v, slot, g in zip(variables, slots, tape.gradient(loss, variables)):
+      trainer_lib.apply_adam(v, slot, g, _PROBE_RATE, number)
 
   kept, number = {}, 0
   rows = np.arange(len(labels))
@@ -97,7 +94,7 @@ def probe_heads(features: np.ndarray, labels: np.ndarray,
     if epoch in taus:
       kept[epoch] = [(k.numpy(), b.numpy()) for k, b in layers]
     if epoch < max(taus):
-      order = network_lib.order_of(rows, (seed, tuned.HEAD), epoch)
+      order = trainer_lib.order_of(rows, (seed, tuned.HEAD), epoch)
       for i in range(len(rows) // batch):
         number += 1
         chosen = order[i * batch:(i + 1) * batch]
@@ -127,15 +124,13 @@ class HeadProbe(tuned.Tuned):
     head = probe_heads(before, data.labels[rows], sizes, [hparams.tau],
                        tuning.smoothing, batch, seed)[hparams.tau]
     trainer = network.trainer(
-        network_lib.Embedding(network.backbone.embedding, size, False), sizes,
+        readout_lib.Embedding(network.backbone.embedding, size, False), sizes,
         range(len(network.variables)),
-        network_lib.Recipe(tuning.optimizer, batch))
+        trainer_lib.Recipe(tuning.optimizer, batch))
     trainer.start(head)
     inputs = data.images.inputs()
-    logits = network_lib.apply_head(before, head).numpy()
-    trainer.run(inputs, data.labels, rows, hparams.learning_rate,
-                hparams.steps, (seed, tuned.ORDER), checkpoint=
-                checkpoint.Checkpoint(data.images.path(run, 'npz')))
+    logits = readout_lib.apply_head(before, head).numpy()
+    self.run(trainer, data, rows, hparams, seed, run)
     measures = adaptation(before, trainer.embed(inputs[rows]))
     measures |= {
         'aie': average_initial_energy(logits, data.labels[rows]),

@@ -10,14 +10,13 @@ running statistics and leave them alone.
 
 from collections.abc import Sequence
 import dataclasses
-import itertools
 import warnings
 
 import numpy as np
 
 from vtab_h2t.methods import base
-from vtab_h2t.methods import checkpoint
-from vtab_h2t.methods import network as network_lib
+from vtab_h2t.methods import readout as readout_lib
+from vtab_h2t.methods import trainer as trainer_lib
 from vtab_h2t.methods import tuned
 
 _BATCH = 64
@@ -117,7 +116,7 @@ class FromProbe(tuned.Tuned):
     return [dataclasses.replace(h, coefficient=c)
             for h in self.candidates(grid)]
 
-  def start(self, data, rows, hparams, trained, recipe) -> network_lib.Trainer:
+  def start(self, data, rows, hparams, trained, recipe) -> trainer_lib.Trainer:
     """A trainer with pretrained weights and the probe's head."""
     network = data.images.network()
     network.reset()
@@ -126,7 +125,7 @@ class FromProbe(tuned.Tuned):
                      lambda: probe(data, rows, c))
     size = data.num_features(None)
     trainer = network.trainer(
-        network_lib.Embedding(network.backbone.embedding, size, False),
+        readout_lib.Embedding(network.backbone.embedding, size, False),
         (size, data.classes), trained, recipe)
     trainer.start([(head.kernel, head.bias)])
     return trainer
@@ -137,17 +136,13 @@ class LpFt(FromProbe):
 
   name = 'lp_ft'
 
-  def candidates(self, grid: base.SearchSpace) -> list[base.Hparams]:
-    tuning = grid.tuning
-    return [base.Hparams(lr, steps) for steps, lr in itertools.product(
-        tuning.steps, tuning.lp_ft_learning_rates)]
+  def learning_rates(self, tuning):
+    return tuning.lp_ft_learning_rates
 
   def train(self, data, rows, hparams, grid, seed, run):
     everything = range(len(data.images.network().variables))
-    trainer = self.start(data, rows, hparams, everything, network_lib.Recipe(
+    trainer = self.start(data, rows, hparams, everything, trainer_lib.Recipe(
         batch=tuned.batch_of(grid, _BATCH),
-        schedule=network_lib.COSINE_BY_EPOCH, frozen_statistics=True))
-    trainer.run(data.images.inputs(), data.labels, rows, hparams.learning_rate,
-                hparams.steps, (seed, tuned.ORDER), checkpoint=
-                checkpoint.Checkpoint(data.images.path(run, 'npz')))
+        schedule=trainer_lib.COSINE_BY_EPOCH, frozen_statistics=True))
+    self.run(trainer, data, rows, hparams, seed, run)
     return tuned.NetworkPredictor(trainer, {})

@@ -21,7 +21,7 @@ FROZEN: dict[str, base.Method] = {m.name: m for m in (
     linear.Probe('all_l21', 'l21'),
     head2toe.Head2Toe(),
 )}
-METHODS: dict[str, base.Method | tuned.Tuned | head2toe_ft.Head2ToeFtPlus] = (
+METHODS: dict[str, base.Method | tuned.Tuned | base.Derived] = (
     FROZEN | {m.name: m for m in (
         finetune.Finetune('scratch', scratch=True),
         finetune.Finetune('finetune', scratch=False),
@@ -45,8 +45,11 @@ def methods(names: Sequence[str]) -> list[base.Method]:
     if name not in METHODS:
       raise errors.InputError(
           f'unknown method {name!r}; choose from {", ".join(METHODS)}')
-  wanted = set(names).union(
-      *(getattr(METHODS[n], 'requires', ()) for n in names))
+  wanted = set(names)
+  for name in names:
+    method = METHODS[name]
+    if isinstance(method, base.Derived):
+      wanted |= set(method.requires)
   return [m for m in METHODS.values() if m.name in wanted]
 
 

@@ -14,15 +14,12 @@ three start from the l2 probe's head (see `lp_ft`), which is always tuned.
 
 from collections.abc import Sequence
 import dataclasses
-import itertools
 
 import numpy as np
 
 from vtab_h2t import errors
-from vtab_h2t.methods import base
-from vtab_h2t.methods import checkpoint
 from vtab_h2t.methods import lp_ft
-from vtab_h2t.methods import network as network_lib
+from vtab_h2t.methods import trainer as trainer_lib
 from vtab_h2t.methods import tuned
 
 _BATCH, _WEIGHT_DECAY = 64, 1e-4
@@ -60,7 +57,7 @@ def signal_to_noise(gradients: Sequence[Sequence[np.ndarray]], definition: str
     definition: 'code': for each batch the mean of g^2 / (variance over output
       channels + 1e-8), averaged over batches, as the released code has it (its
       first axis is the output; here the last is, or the first of a head's
-      kernel, see `network.glorot`). 'paper': mean of the squared mean gradient
+      kernel, see `readout.glorot`). 'paper': mean of the squared mean gradient
       over batches, by the mean variance over batches + 1e-8, divided by the
       largest.
   """
@@ -84,33 +81,33 @@ def signal_to_noise(gradients: Sequence[Sequence[np.ndarray]], definition: str
 class _Surgical(lp_ft.FromProbe):
   """What the three have in common."""
 
-  def candidates(self, grid: base.SearchSpace) -> list[base.Hparams]:
-    tuning = grid.tuning
-    return [base.Hparams(lr, steps) for steps, lr in itertools.product(
-        tuning.surgical_steps, tuning.surgical_learning_rates)]
+  def learning_rates(self, tuning):
+    return tuning.surgical_learning_rates
+
+  def steps(self, tuning):
+    return tuning.surgical_steps
 
   def train(self, data, rows, hparams, grid, seed, run):
     network = data.images.network()
     trainer = self.start(
         data, rows, hparams, self._trained(network, hparams),
-        network_lib.Recipe(
-            network_lib.ADAM, tuned.batch_of(grid, _BATCH),
-            network_lib.CONSTANT, frozen_statistics=True,
+        trainer_lib.Recipe(
+            trainer_lib.ADAM, tuned.batch_of(grid, _BATCH),
+            trainer_lib.CONSTANT, frozen_statistics=True,
             weight_decay=_WEIGHT_DECAY))
     inputs, order = data.images.inputs(), (seed, tuned.ORDER)
     batch = min(tuned.batch_of(grid, _BATCH), len(rows))
 
     def scales(epoch, trainer):
-      first = network_lib.order_of(rows, order, epoch)
+      first = trainer_lib.order_of(rows, order, epoch)
       batches = [first[i * batch:(i + 1) * batch] for i in range(
           min(_BATCHES, len(rows) // batch))]
       return self._scales(grid.tuning, [
           trainer.gradients(inputs[b], data.labels[b]) for b in batches],
           trainer.values)
 
-    trainer.run(inputs, data.labels, rows, hparams.learning_rate,
-                hparams.steps, order, scales if self._scales else None,
-                checkpoint.Checkpoint(data.images.path(run, 'npz')))
+    self.run(trainer, data, rows, hparams, seed, run,
+             scales if self._scales else None)
     return tuned.NetworkPredictor(trainer, {})
 
   _scales = None

@@ -1,7 +1,9 @@
 """What all methods that train the backbone share."""
 
+import abc
 from collections.abc import Callable, Iterator, Sequence
 import dataclasses
+import itertools
 import json
 import pathlib
 from typing import Any, TYPE_CHECKING
@@ -10,6 +12,8 @@ import numpy as np
 
 from vtab_h2t import files
 from vtab_h2t.methods import base
+from vtab_h2t.methods import checkpoint
+from vtab_h2t.methods import trainer as trainer_lib
 
 if TYPE_CHECKING:
   from vtab_h2t.methods import network as network_lib
@@ -101,19 +105,28 @@ class NetworkPredictor:
     measures: what else was measured, for the result row.
   """
 
-  trainer: 'network_lib.Trainer'
+  trainer: trainer_lib.Trainer
   measures: dict[str, float]
 
 
-class Tuned:
+class Tuned(abc.ABC):
   """A method that trains the backbone; subclasses say how."""
 
   name: str
-  requires: tuple[str, ...] = ()
+
+  def learning_rates(self, tuning: Tuning) -> Sequence[float]:
+    """Those to choose from."""
+    return tuning.learning_rates
+
+  def steps(self, tuning: Tuning) -> Sequence[int]:
+    """Numbers of steps to choose from."""
+    return tuning.steps
 
   def candidates(self, grid: base.SearchSpace) -> list[base.Hparams]:
-    raise NotImplementedError
+    return [base.Hparams(lr, steps) for steps, lr in itertools.product(
+        self.steps(grid.tuning), self.learning_rates(grid.tuning))]
 
+  @abc.abstractmethod
   def train(self, data: base.TrainingData, rows: np.ndarray,
             hparams: base.Hparams, grid: base.SearchSpace, seed: int,
             run: Any) -> NetworkPredictor:
@@ -128,9 +141,16 @@ class Tuned:
       run: identifies the run, for its checkpoint.
 
     Raises:
-      network.DivergedError: the loss is not finite.
+      trainer.DivergedError: the loss is not finite.
     """
-    raise NotImplementedError
+
+  def run(self, trainer: trainer_lib.Trainer, data: base.TrainingData,
+          rows: np.ndarray, hparams: base.Hparams, seed: int, run: Any,
+          scales: Any = None) -> None:
+    """Runs a trainer that has been started, with a checkpoint of its own."""
+    trainer.run(data.images.inputs(), data.labels, rows, hparams.learning_rate,
+                hparams.steps, (seed, ORDER), scales,
+                checkpoint.Checkpoint(data.images.path(run, 'npz')))
 
   def cross_validate(self, data: base.TrainingData, folds: Sequence[base.Fold],
                      grid: base.SearchSpace, seed: int
@@ -156,10 +176,9 @@ class Tuned:
     return self.candidates(grid)
 
   def _validate(self, data, fold, hparams, grid, seed, run) -> int | str:
-    from vtab_h2t.methods import network as network_lib
     try:
       found = self.train(data, fold.train_rows, hparams, grid, seed, run)
-    except network_lib.DivergedError as e:
+    except trainer_lib.DivergedError as e:
       return str(e)
     inputs = data.images.inputs()
     correct = 0

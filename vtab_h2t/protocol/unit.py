@@ -23,6 +23,7 @@ from vtab_h2t.features import store
 from vtab_h2t.methods import base
 from vtab_h2t.methods import network as network_lib
 from vtab_h2t.methods import registry as methods_registry
+from vtab_h2t.methods import trainer as trainer_lib
 from vtab_h2t.methods import tuned
 from vtab_h2t.protocol import evaluation
 from vtab_h2t.protocol import folds as folds_lib
@@ -148,8 +149,8 @@ class _Unit:
     read = {m: ledger.read(i) for m, i in self._inputs.items()}
     self.rows = {m: r for m, r in read.items() if r is not None}
     missing = [m for m in methods if m.name not in self.rows]
-    self.missing = [m for m in missing if not hasattr(m, 'derive')]
-    self._derived = [m for m in missing if hasattr(m, 'derive')]
+    self.missing = [m for m in missing if not isinstance(m, base.Derived)]
+    self._derived = [m for m in missing if isinstance(m, base.Derived)]
     self.measured = {m.name: [] for m in self.missing}
 
   def runs(self, method: str) -> pathlib.Path:
@@ -268,7 +269,7 @@ def _train(unit, method, data, backbone, progress, watch):
       with watch.stage(f'train {method.name}'):
         try:
           found = train()
-        except network_lib.DivergedError as e:
+        except trainer_lib.DivergedError as e:
           return _outcome(base.Failure(e))
       with watch.stage(f'test {method.name}'):
         return found.measures | _outcome(evaluation.count_correct_of_network(
