@@ -183,6 +183,10 @@ def test_provenance_is_written_beside(tmp_path, backbone, extractor_for):
   path, = (tmp_path / 'provenance').rglob('*.json')
   facts = json.loads(path.read_text())
   assert facts['methods'] == list(_SETTINGS.methods)
+  written = {p.name for p in (tmp_path / 'rows').rglob('*.jsonl')}
+  assert set(facts['rows']) == written and facts['resumed'] == []
+  for method, name in zip(facts['methods'], facts['rows'], strict=True):
+    assert name.startswith(f'{method}-')
   assert {'embed train', 'choose head2toe', 'test'} <= set(facts['seconds'])
   assert os.path.exists(tmp_path / 'schema.json')
 
@@ -352,6 +356,8 @@ def test_stopping_between_runs_and_going_on_gives_the_same_files(
   stages = []
   _run(tmp_path / 'stopped', normed, normed_extractor_for, settings, stages)
   assert 'test finetune' not in stages  # Its runs were finished.
+  path, = (tmp_path / 'stopped' / 'provenance').rglob('*.json')
+  assert json.loads(path.read_text())['resumed'] == ['finetune', 'head_probe']
   assert _files(tmp_path / 'stopped') == _files(tmp_path / 'whole')
 
 

@@ -152,6 +152,8 @@ class _Unit:
     self.missing = [m for m in missing if not isinstance(m, base.Derived)]
     self._derived = [m for m in missing if isinstance(m, base.Derived)]
     self.measured = {m.name: [] for m in self.missing}
+    # Of these, the seconds are those of the last process only.
+    self._resumed = [m for m in self.measured if self.runs(m).exists()]
 
   def runs(self, method: str) -> pathlib.Path:
     """Where the single runs of a method keep results and states."""
@@ -163,7 +165,11 @@ class _Unit:
     inputs = self._inputs[names[0]]
     self._ledger.write_provenance(
         inputs | {'method': names},
-        provenance.facts(watch) | {'methods': names, 'tasks': together})
+        provenance.facts(watch) | {
+            'methods': names,
+            'rows': [self._ledger.rows_path(self._inputs[m]).name
+                     for m in names],
+            'resumed': self._resumed, 'tasks': together})
     common = {
         'schema': ledger_lib.SCHEMA,
         'protocol': self.settings.protocol,
