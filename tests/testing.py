@@ -155,7 +155,8 @@ def _assert_equal(outputs, wanted):
 
 def result_rows():
   """Test and validation rows of two methods, three tasks, three seeds."""
-  base = {'suite': 's', 'backbone': 'b', 'weights': 'w', 'taps': 'all',
+  base = {'suite': 's', 'backbone': 'b', 'weights': 'w', 'image_size': 96,
+          'taps': 'all',
           'cls_pooling': 'pooled', 'resize': 'bilinear',
           'normalization': 'n', 'grid': 'g',
           'protocol': 'exact', 'split': 'test', 'total': 200}

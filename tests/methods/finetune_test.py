@@ -2,6 +2,7 @@ import numpy as np
 
 from vtab_h2t.methods import base
 from vtab_h2t.methods import finetune
+from vtab_h2t.protocol import grids
 
 _FINETUNE = finetune.Finetune('finetune', scratch=False)
 _SCRATCH = finetune.Finetune('scratch', scratch=True)
@@ -9,14 +10,18 @@ _SCRATCH = finetune.Finetune('scratch', scratch=True)
 
 def test_candidates_are_the_lightweight_sweep(tuning_grid):
   assert _FINETUNE.candidates(tuning_grid) == [
-      base.Hparams(0.1, 12), base.Hparams(0.01, 12)]
+      base.Hparams(0.1, 12, batch=32),
+      base.Hparams(0.01, 12, batch=32)]
+  assert _FINETUNE.candidates(grids.paper('resnet50')) == [
+      base.Hparams(lr, steps, batch=128)
+      for steps in (500, 5000) for lr in (0.1, 0.01)]
 
 
 def test_it_learns(tunable, tuning_grid, folds, rows):
   results = _FINETUNE.cross_validate(tunable, folds, tuning_grid, 0)
   assert list(results) == _FINETUNE.candidates(tuning_grid)
   assert all(len(c) == 2 for c in results.values())
-  longer = base.Hparams(0.1, 150)
+  longer = base.Hparams(0.1, 150, batch=32)
   train, = _FINETUNE.fit(tunable, rows, longer, [0], tuning_grid)
   found = train()
   inputs = tunable.images.inputs()
@@ -26,7 +31,7 @@ def test_it_learns(tunable, tuning_grid, folds, rows):
 
 def test_scratch_does_not_depend_on_the_pretrained_weights(
     tunable, tuning_grid, rows):
-  hparams = base.Hparams(0.1, 6)
+  hparams = base.Hparams(0.1, 6, batch=32)
   train, = _SCRATCH.fit(tunable, rows, hparams, [0], tuning_grid)
   first = train().trainer.values
   network = tunable.images.network()
@@ -38,7 +43,7 @@ def test_scratch_does_not_depend_on_the_pretrained_weights(
 
 
 def test_seeds_differ_and_repeat(tunable, tuning_grid, rows):
-  hparams = base.Hparams(0.1, 4)
+  hparams = base.Hparams(0.1, 4, batch=32)
   found = [train().trainer.values[0] for train in _FINETUNE.fit(
       tunable, rows, hparams, [0, 1, 0], tuning_grid)]
   np.testing.assert_array_equal(found[0], found[2])

@@ -29,7 +29,8 @@ def test_head_starts_afresh_or_from_head2toes(
     tunable, tuning_grid, rows, init):
   grid = dataclasses.replace(tuning_grid, tuning=dataclasses.replace(
       tuning_grid.tuning, head_init=init))
-  hparams = base.Hparams(1e-30, 1, 30, 1e-5, 0.1, 0.1, 20)  # No step at all.
+  hparams = base.Hparams(  # No step at all.
+      1e-30, 1, 30, 1e-5, 0.1, 0.1, 20, batch=32)
   train, = _METHOD.fit(tunable, rows, hparams, [0], grid)
   trainer = train().trainer
   frozen, = head2toe.Head2Toe().fit(

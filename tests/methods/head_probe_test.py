@@ -65,7 +65,8 @@ def test_probing_lowers_the_energy(tunable, tuning_grid, rows):
   found = {}
   for tau in (0, 30):
     train, = head_probe.HeadProbe().fit(
-        tunable, rows, base.Hparams(0.01, 12, tau=tau), [0], tuning_grid)
+        tunable, rows, base.Hparams(0.01, 12, tau=tau, batch=32), [0],
+        tuning_grid)
     found[tau] = train().measures
   assert set(found[0]) == {'aie', 'adaptation_l2', 'adaptation_cos',
                            'adaptation_dot', 'adaptation_norm', 'head_norm'}
@@ -75,7 +76,7 @@ def test_probing_lowers_the_energy(tunable, tuning_grid, rows):
 def test_measures_are_of_the_embedding_before_and_after(
     tunable, tuning_grid, rows):
   train, = head_probe.HeadProbe().fit(
-      tunable, rows, base.Hparams(0.1, 12, tau=3), [0], tuning_grid)
+      tunable, rows, base.Hparams(0.1, 12, tau=3, batch=32), [0], tuning_grid)
   found = train()
   before = lp_ft.embedding(tunable, rows)
   after = found.trainer.embed(tunable.images.inputs()[rows])
@@ -86,4 +87,5 @@ def test_measures_are_of_the_embedding_before_and_after(
 
 def test_candidates_cross_taus_and_rates(tuning_grid):
   assert head_probe.HeadProbe().candidates(tuning_grid) == [
-      base.Hparams(lr, 12, tau=tau) for tau in (0, 3) for lr in (0.1, 0.01)]
+      base.Hparams(lr, 12, tau=tau, batch=32)
+      for tau in (0, 3) for lr in (0.1, 0.01)]

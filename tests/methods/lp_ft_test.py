@@ -59,7 +59,8 @@ def test_ties_go_to_the_smallest_c(tunable, folds, monkeypatch):
 
 
 def test_fine_tuning_starts_at_the_probe(tunable, tuning_grid, rows):
-  hparams = base.Hparams(1e-30, 1, coefficient=1.0)  # A step of no length.
+  hparams = base.Hparams(  # A step of no length.
+      1e-30, 1, coefficient=1.0, batch=32)
   train, = lp_ft.LpFt().fit(tunable, rows, hparams, [0], tuning_grid)
   trainer = train().trainer
   probe = lp_ft.probe(tunable, rows, 1.0)
@@ -77,7 +78,7 @@ def test_statistics_stay_and_the_backbone_moves(tunable, tuning_grid, rows):
   network = tunable.images.network()
   network.reset()
   before = network.state()
-  hparams = base.Hparams(1e-2, 12, coefficient=1.0)
+  hparams = base.Hparams(1e-2, 12, coefficient=1.0, batch=32)
   train, = lp_ft.LpFt().fit(tunable, rows, hparams, [0], tuning_grid)
   train()
   model = network.backbone.model

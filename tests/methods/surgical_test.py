@@ -41,7 +41,7 @@ def test_signal_to_noise_of_the_code():
 
 def _train(method, tunable, grid, rows, **changes):
   c = {'coefficient': 1.0} | changes
-  hparams = base.Hparams(1e-2, 12, **c)
+  hparams = base.Hparams(1e-2, 12, batch=32, **c)
   train, = method.fit(tunable, rows, hparams, [0], grid)
   return train().trainer
 

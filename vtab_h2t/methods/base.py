@@ -35,6 +35,7 @@ class Hparams:
       where the network is then trained with others.
     block: the part of the network that is tuned.
     tau: epochs of probing before fine-tuning.
+    batch: images in a step, where the network is trained.
   """
 
   learning_rate: float
@@ -46,6 +47,7 @@ class Hparams:
   selection_steps: int | None = None
   block: str | None = None
   tau: int | None = None
+  batch: int | None = None
 
   def as_row(self) -> dict[str, float | str]:
     """The fields that the method has, for a result row."""

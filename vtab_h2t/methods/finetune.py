@@ -8,11 +8,11 @@ from vtab_h2t.methods import readout as readout_lib
 from vtab_h2t.methods import trainer as trainer_lib
 from vtab_h2t.methods import tuned
 
-_BATCH = 128
-
 
 class Finetune(tuned.Tuned):
   """`finetune`, and `scratch` if nothing pretrained is left."""
+
+  batch = 128
 
   def __init__(self, name: str, scratch: bool):
     self.name = name
@@ -30,7 +30,7 @@ class Finetune(tuned.Tuned):
     sizes = (size, data.classes)
     trainer = network.trainer(
         readout, sizes, range(len(network.variables)), trainer_lib.Recipe(
-            tuning.optimizer, tuned.batch_of(grid, _BATCH)))
+            tuning.optimizer, hparams.batch))
     trainer.start(readout_lib.glorot(sizes, (seed, tuned.HEAD)))
     self.run(trainer, data, rows, hparams, seed, run)
     return tuned.NetworkPredictor(trainer, {})

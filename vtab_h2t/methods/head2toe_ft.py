@@ -19,7 +19,6 @@ from vtab_h2t.methods import trainer as trainer_lib
 from vtab_h2t.methods import tuned
 from vtab_h2t.selection import fraction as fraction_lib
 
-_BATCH = 128
 FRESH, HEAD2TOE = 'fresh', 'head2toe'
 
 
@@ -27,6 +26,7 @@ class Head2ToeFt(tuned.Tuned):
   """Selection, then fine-tuning."""
 
   name = 'head2toe_ft'
+  batch = 128
 
   def complete(self, data, folds, grid, seed):
     selecting = head2toe.Head2Toe()
@@ -34,7 +34,7 @@ class Head2ToeFt(tuned.Tuned):
     chosen = candidates[0] if len(candidates) == 1 else base.choose(
         selecting.cross_validate(data, folds, grid, seed))
     return [dataclasses.replace(
-        chosen, learning_rate=h.learning_rate, steps=h.steps,
+        chosen, learning_rate=h.learning_rate, steps=h.steps, batch=h.batch,
         selection_learning_rate=chosen.learning_rate,
         selection_steps=chosen.steps) for h in self.candidates(grid)]
 
@@ -58,8 +58,7 @@ class Head2ToeFt(tuned.Tuned):
         data.features.layouts[hparams.target_size], columns, data.rule)
     trainer = network.trainer(
         readout, (len(columns), data.classes), range(len(network.variables)),
-        trainer_lib.Recipe(grid.tuning.optimizer,
-                           tuned.batch_of(grid, _BATCH)))
+        trainer_lib.Recipe(grid.tuning.optimizer, hparams.batch))
     trainer.start(head)
     self.run(trainer, data, rows, hparams, seed, run)
     return tuned.NetworkPredictor(trainer, {})

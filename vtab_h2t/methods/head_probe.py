@@ -17,6 +17,7 @@ What is measured beside accuracy, on the training images in inference mode:
 """
 
 from collections.abc import Sequence
+import dataclasses
 import itertools
 
 import numpy as np
@@ -27,7 +28,6 @@ from vtab_h2t.methods import readout as readout_lib
 from vtab_h2t.methods import trainer as trainer_lib
 from vtab_h2t.methods import tuned
 
-_BATCH = 128
 _PROBE_RATE = 0.01  # Of Adam, as Linear's lower one.
 
 
@@ -106,12 +106,13 @@ class HeadProbe(tuned.Tuned):
   """tau epochs of probing, then everything."""
 
   name = 'head_probe'
+  batch = 128
 
-  def candidates(self, grid: base.SearchSpace) -> list[base.Hparams]:
-    tuning = grid.tuning
-    return [base.Hparams(lr, steps, tau=tau)
-            for steps, tau, lr in itertools.product(
-                tuning.steps, tuning.taus, tuning.learning_rates)]
+  def candidates(self, grid):
+    found = [dataclasses.replace(h, tau=tau)
+             for h, tau in itertools.product(
+                 super().candidates(grid), grid.tuning.taus)]
+    return sorted(found, key=lambda h: (h.steps, h.tau))
 
   def train(self, data, rows, hparams, grid, seed, run):
     tuning, network = grid.tuning, data.images.network()
@@ -119,14 +120,13 @@ class HeadProbe(tuned.Tuned):
     size = data.num_features(None)
     hidden = (tuning.hidden,) if tuning.hidden else ()
     sizes = (size, *hidden, data.classes)
-    batch = tuned.batch_of(grid, _BATCH)
     before = lp_ft.embedding(data, rows)
     head = probe_heads(before, data.labels[rows], sizes, [hparams.tau],
-                       tuning.smoothing, batch, seed)[hparams.tau]
+                       tuning.smoothing, hparams.batch, seed)[hparams.tau]
     trainer = network.trainer(
         readout_lib.Embedding(network.backbone.embedding, size, False), sizes,
         range(len(network.variables)),
-        trainer_lib.Recipe(tuning.optimizer, batch))
+        trainer_lib.Recipe(tuning.optimizer, hparams.batch))
     trainer.start(head)
     inputs = data.images.inputs()
     logits = readout_lib.apply_head(before, head).numpy()

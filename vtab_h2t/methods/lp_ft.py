@@ -19,7 +19,6 @@ from vtab_h2t.methods import readout as readout_lib
 from vtab_h2t.methods import trainer as trainer_lib
 from vtab_h2t.methods import tuned
 
-_BATCH = 64
 C_PATH = tuple(float(c) for c in np.logspace(-7, 2, 50))
 _ITERATIONS = 200
 
@@ -107,6 +106,8 @@ def probe(data: base.TrainingData, rows: np.ndarray, c: float | None) -> Probe:
 class FromProbe(tuned.Tuned):
   """What starts from the probe's head; a candidate's coefficient is its C."""
 
+  batch = 64
+
   def complete(self, data, folds, grid, seed):
     del seed
     if not folds:  # The probe then chooses for itself.
@@ -142,7 +143,7 @@ class LpFt(FromProbe):
   def train(self, data, rows, hparams, grid, seed, run):
     everything = range(len(data.images.network().variables))
     trainer = self.start(data, rows, hparams, everything, trainer_lib.Recipe(
-        batch=tuned.batch_of(grid, _BATCH),
+        batch=hparams.batch,
         schedule=trainer_lib.COSINE_BY_EPOCH, frozen_statistics=True))
     self.run(trainer, data, rows, hparams, seed, run)
     return tuned.NetworkPredictor(trainer, {})

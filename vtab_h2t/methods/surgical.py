@@ -22,7 +22,7 @@ from vtab_h2t.methods import lp_ft
 from vtab_h2t.methods import trainer as trainer_lib
 from vtab_h2t.methods import tuned
 
-_BATCH, _WEIGHT_DECAY = 64, 1e-4
+_WEIGHT_DECAY = 1e-4
 _BATCHES = 5  # Whose gradients are looked at when an epoch starts.
 _TINY = 1e-12  # Tensors of a smaller norm have no relative gradient.
 CODE, PAPER = 'code', 'paper'
@@ -92,11 +92,11 @@ class _Surgical(lp_ft.FromProbe):
     trainer = self.start(
         data, rows, hparams, self._trained(network, hparams),
         trainer_lib.Recipe(
-            trainer_lib.ADAM, tuned.batch_of(grid, _BATCH),
+            trainer_lib.ADAM, hparams.batch,
             trainer_lib.CONSTANT, frozen_statistics=True,
             weight_decay=_WEIGHT_DECAY))
     inputs, order = data.images.inputs(), (seed, tuned.ORDER)
-    batch = min(tuned.batch_of(grid, _BATCH), len(rows))
+    batch = min(hparams.batch, len(rows))
 
     def scales(epoch, trainer):
       first = trainer_lib.order_of(rows, order, epoch)

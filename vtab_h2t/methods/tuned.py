@@ -110,9 +110,15 @@ class NetworkPredictor:
 
 
 class Tuned(abc.ABC):
-  """A method that trains the backbone; subclasses say how."""
+  """A method that trains the backbone; subclasses say how.
+
+  Attributes:
+    name: of the method.
+    batch: images in a step, unless the grid says otherwise.
+  """
 
   name: str
+  batch: int
 
   def learning_rates(self, tuning: Tuning) -> Sequence[float]:
     """Those to choose from."""
@@ -123,8 +129,10 @@ class Tuned(abc.ABC):
     return tuning.steps
 
   def candidates(self, grid: base.SearchSpace) -> list[base.Hparams]:
-    return [base.Hparams(lr, steps) for steps, lr in itertools.product(
-        self.steps(grid.tuning), self.learning_rates(grid.tuning))]
+    batch = grid.tuning.batch or self.batch
+    return [base.Hparams(lr, steps, batch=batch)
+            for steps, lr in itertools.product(
+                self.steps(grid.tuning), self.learning_rates(grid.tuning))]
 
   @abc.abstractmethod
   def train(self, data: base.TrainingData, rows: np.ndarray,
@@ -199,8 +207,3 @@ class Tuned(abc.ABC):
 
   def _key(self, hparams, grid, run):
     return [self.name, hparams.as_row(), dataclasses.asdict(grid.tuning), run]
-
-
-def batch_of(grid: base.SearchSpace, usual: int) -> int:
-  """The grid's batch size, or else the method's own."""
-  return grid.tuning.batch or usual

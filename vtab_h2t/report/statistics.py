@@ -7,8 +7,9 @@ import pandas as pd
 from vtab_h2t.protocol import accuracy as accuracy_lib
 from vtab_h2t.protocol import ledger as ledger_lib
 
-_KEYS = ['suite', 'backbone', 'weights', 'taps', 'cls_pooling', 'resize',
-         'normalization', 'grid', 'protocol', 'method', 'task', 'group']
+_KEYS = ['suite', 'backbone', 'weights', 'image_size', 'resize', 'taps',
+         'cls_pooling', 'normalization', 'grid', 'protocol', 'method', 'task',
+         'group']
 
 
 def summarise(rows: Sequence[ledger_lib.Row]) -> pd.DataFrame:
@@ -54,8 +55,8 @@ def wide(summary: pd.DataFrame, groups: Sequence[str],
   """One row a method, one column a task, with means.
 
   Args:
-    summary: what `summarise` gives, for one suite, backbone, weights, taps,
-      class token, resizing, normalisation, grid and protocol.
+    summary: what `summarise` gives, for one suite, backbone, weights, input,
+      taps, class token, normalisation, grid and protocol.
     groups: the order of the groups.
     column: which of its columns.
 

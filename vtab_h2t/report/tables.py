@@ -49,9 +49,9 @@ def title(summary: pd.DataFrame) -> str:
           ('resize', 'resize', backbone_lib.BILINEAR))
       if first[column] != usual)
   return (f'Test accuracy in percent on the {first.suite} suite, '
-          f'{first.backbone} with {first.weights} weights and {first.taps} '
-          f'taps{variant}, normalization {first.normalization}, '
-          f'grid {first.grid}, '
+          f'{first.backbone} with {first.weights} weights at '
+          f'{first.image_size} pixels and {first.taps} taps{variant}, '
+          f'normalization {first.normalization}, grid {first.grid}, '
           f'{first.protocol} accuracy, median of '
           f'{seeds} seed{"s" if seeds > 1 else ""}')
 
