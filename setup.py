@@ -26,6 +26,7 @@ setuptools.setup(
         'protobuf',
         'requests',
         'rich',
+        'safetensors',
         'scikit-image',
         'scikit-learn',
         'setuptools<81',  # tensorflow-hub imports pkg_resources.

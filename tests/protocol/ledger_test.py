@@ -78,3 +78,20 @@ def test_provenance_is_kept_apart(tmp_path):
   ledger.write_provenance(_INPUTS, {'seconds': {'test': 1.5}})
   path, = (tmp_path / 'provenance' / 's' / 'b').iterdir()
   assert json.loads(path.read_text()) == {'seconds': {'test': 1.5}}
+
+
+def test_units_join_provenance_rows_and_manifest(tmp_path):
+  ledger = ledger_lib.Ledger(tmp_path)
+  row = _row(suite='s', manifest_sha256='a' * 64)
+  ledger.write(_INPUTS, [row])
+  ledger.write_manifest({'suite': 's', 'task': 't', 'sha256': 'a' * 64})
+  facts = {'methods': ['m'], 'rows': [ledger.rows_path(_INPUTS).name]}
+  ledger.write_provenance(_INPUTS, facts)
+  # One from before rows were named tells nothing.
+  ledger.write_provenance(_INPUTS | {'x': 2}, {'methods': ['m']})
+  unit, = ledger.units()
+  assert unit.facts == facts and unit.rows == {'m': [row]}
+  assert unit.manifest['task'] == 't'
+  ledger.rows_path(_INPUTS).unlink()
+  with pytest.raises(errors.InputError, match='delete it to leave it out'):
+    list(ledger.units())

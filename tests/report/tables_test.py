@@ -14,9 +14,8 @@ def summary():
 def test_markdown_has_a_row_a_method(summary):
   lines = tables.markdown(summary).splitlines()
   assert lines[0] == ('Test accuracy in percent on the s suite, b with w '
-                      'weights at 96 pixels and all taps, normalization n, grid g, '
-                      'exact accuracy, '
-                      'median of 3 seeds.')
+                      'weights at 96 pixels and all taps, normalization n, '
+                      'grid g, exact accuracy, median of 3 seeds.')
   assert lines[2].replace(' ', '') == (
       '|method|natural:x|natural:mean|structured:y|structured:z|'
       'structured:mean|all:mean|')

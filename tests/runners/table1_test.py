@@ -301,7 +301,7 @@ def test_resnet50_from_an_archive(tmp_path):
       '--hparams=lr=0.1,steps=2,target_size=512,l21=1e-5', '--seeds=0',
       f'--workdir={tmp_path}/w'))
   assert status == 0, err
-  assert 'resnet50 with random weights and all taps' in ' '.join(
+  assert 'random weights at 240 pixels and all taps' in ' '.join(
       out.split())
   row, = [json.loads(line) for p in (tmp_path / 'w/rows').rglob('*.jsonl')
           for line in p.read_text().splitlines()]

@@ -13,7 +13,8 @@ A rows file appears whole, by a rename, and is never changed; its fingerprint
 covers everything that determines its rows.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+import dataclasses
 import json
 import os
 import pathlib
@@ -31,6 +32,21 @@ FIELDS = ('schema', 'protocol', 'suite', 'backbone', 'weights',
           'weights_sha256', 'image_size', 'resize', 'taps',
           'cls_pooling', 'task', 'group', 'manifest_sha256', 'normalization',
           'grid', 'method', 'fold', 'seed', 'split', 'correct', 'total')
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Unit:
+  """What one run of a work unit left.
+
+  Attributes:
+    facts: its provenance.
+    rows: those of each method that it measured.
+    manifest: the examples; see `tasks.manifest.describe`.
+  """
+
+  facts: dict[str, Any]
+  rows: dict[str, list[Row]]
+  manifest: dict[str, Any]
 
 
 class Ledger:
@@ -87,12 +103,15 @@ class Ledger:
 
   def read(self, inputs: Mapping[str, Any]) -> list[Row] | None:
     """The rows that `inputs` determine, or None if they are not there."""
-    path = self.rows_path(inputs)
+    try:
+      return self._read(self.rows_path(inputs))
+    except FileNotFoundError:
+      return None
+
+  def _read(self, path) -> list[Row]:
     try:
       with open(path, encoding='utf-8') as f:
         rows = [json.loads(line) for line in f]
-    except FileNotFoundError:
-      return None
     except ValueError as e:
       raise errors.InputError(
           f'{path} is damaged ({e}); delete it to measure again') from e
@@ -118,10 +137,42 @@ class Ledger:
       json.dump(facts, f, indent=1, sort_keys=True)
       f.write('\n')
 
+  def units(self) -> Iterator[Unit]:
+    """All runs whose provenance names its rows, in the order of their paths.
+
+    Raises:
+      errors.InputError: a file is damaged, or one that it names is missing.
+    """
+    root = self.workdir / 'provenance'
+    for path in sorted(root.rglob('*.json')):
+      try:
+        yield from self._unit(path, path.parent.relative_to(root))
+      except (FileNotFoundError, ValueError) as e:
+        raise errors.InputError(
+            f'what {path} belongs to cannot be read ({e}); delete it to leave '
+            'it out') from e
+
+  def _unit(self, path, folder):
+    with open(path, encoding='utf-8') as f:
+      facts = json.load(f)
+    task = path.name.rpartition('-')[0]
+    folder = self.workdir / 'rows' / folder / task
+    rows = {method: self._read(folder / name) for method, name in zip(
+        facts['methods'], facts.get('rows', ()))}
+    if rows:
+      first = next(iter(rows.values()))[0]
+      with open(self._manifest_path(
+          first['suite'], task, first['manifest_sha256']),
+                encoding='utf-8') as f:
+        yield Unit(facts, rows, json.load(f))
+
+  def _manifest_path(self, suite, task, sha256):
+    return self.workdir / 'manifests' / suite / f'{task}-{sha256[:16]}.json'
+
   def write_manifest(self, manifest: Mapping[str, Any]) -> None:
     """Writes what `tasks.manifest.describe` gave, unless it is there."""
-    path = (self.workdir / 'manifests' / manifest['suite']
-            / f'{manifest["task"]}-{manifest["sha256"][:16]}.json')
+    path = self._manifest_path(
+        manifest['suite'], manifest['task'], manifest['sha256'])
     if not path.exists():
       with files.atomic_write(path) as f:
         f.write(files.canonical_json(manifest) + '\n')

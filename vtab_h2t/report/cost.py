@@ -20,17 +20,23 @@ Table 3 follows from Table 2 by these formulas and two constants that the paper
 does not give, `f` and the number of the backbone's parameters; both are fitted.
 """
 
+from collections.abc import Iterable, Mapping
 import dataclasses
-from typing import TYPE_CHECKING
+import functools
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
 from vtab_h2t import published
+from vtab_h2t.backbones import registry as backbones
+from vtab_h2t.features import pooling
+from vtab_h2t.selection import fraction as fraction_lib
 
 if TYPE_CHECKING:
   import pandas as pd
 
   from vtab_h2t.backbones import backbone as backbone_lib
+  from vtab_h2t.protocol import ledger as ledger_lib
 
 TRAIN_IMAGES, BATCH = 1000, 128
 RESNET50_EMBEDDING = 2048
@@ -52,9 +58,10 @@ class Network:
   embedding: int
 
 
-def finetune_flops(network: Network, classes: int, steps: int) -> float:
+def finetune_flops(network: Network, classes: int, steps: int,
+                   batch: int = BATCH) -> float:
   """Operations of fine-tuning."""
-  return BATCH * steps * (
+  return batch * steps * (
       3 * network.forward + 6 * network.embedding * classes)
 
 
@@ -83,16 +90,22 @@ def linear_size(network: Network, classes: int) -> int:
 
 def head2toe_size(features: int, fraction: float, classes: int) -> float:
   """Numbers to store for a Head2Toe head and its bitmap."""
-  return int(features * fraction) * classes + features / 32
+  return (fraction_lib.num_kept(features, fraction) * classes
+          + features / 32)
+
+
+def _to_embedding(backbone):
+  """The network without classifier."""
+  import keras
+  return keras.Model(backbone.model.inputs,
+                     backbone.model.output[backbone.embedding])
 
 
 def measure(backbone: 'backbone_lib.Backbone') -> Network:
   """The constants of a backbone, its operations as TensorFlow counts them."""
-  import keras
   import tensorflow as tf
   from tensorflow.python.framework import convert_to_constants
-  embedding = backbone.model.output[backbone.embedding]
-  model = keras.Model(backbone.model.inputs, embedding)
+  model = _to_embedding(backbone)
   size = backbone.image_size
   call = tf.function(lambda x: model(x, training=False)).get_concrete_function(
       tf.TensorSpec((1, size, size, 3), tf.float32))
@@ -101,7 +114,7 @@ def measure(backbone: 'backbone_lib.Backbone') -> Network:
   options = builder(builder.float_operation()).with_empty_output().build()
   counted = tf.compat.v1.profiler.profile(graph, options=options)
   return Network(counted.total_float_ops, model.count_params(),
-                 embedding.shape[-1])
+                 model.output.shape[-1])
 
 
 def published_table() -> 'pd.DataFrame':
@@ -171,3 +184,120 @@ def table3(network: Network, table: 'pd.DataFrame') -> 'pd.DataFrame':
     result[f'ours_{column}'] = values
     result[f'residual_{column}'] = result[f'ours_{column}'] - result[column]
   return result
+
+
+def stored_bytes(arrays: Mapping[str, np.ndarray]) -> int:
+  """Bytes of a safetensors file with these arrays."""
+  from safetensors import numpy as safetensors
+  return len(safetensors.save(dict(arrays)))
+
+
+def head_bytes(classes: int, columns: int, features: int | None = None) -> int:
+  """Bytes of a stored linear head on some columns.
+
+  Args:
+    classes: number of classes.
+    columns: how many features it reads.
+    features: of how many they are selected, which a bitmap then says.
+  """
+  arrays = {'kernel': np.zeros((classes, columns), np.float32),
+            'bias': np.zeros(classes, np.float32)}
+  if features is not None:
+    arrays['selected'] = np.packbits(np.zeros(features, bool))
+  return stored_bytes(arrays)
+
+
+def network_bytes(backbone: 'backbone_lib.Backbone', classes: int) -> int:
+  """Bytes of a stored network with a linear head, batch norms' statistics too.
+  """
+  model = _to_embedding(backbone)
+  weights = {f'{i:05d}': w for i, w in enumerate(model.get_weights())}
+  return stored_bytes(weights) + head_bytes(classes, model.output.shape[-1])
+
+
+def measured(units: 'Iterable[ledger_lib.Unit]') -> 'pd.DataFrame':
+  """What training cost, beside the cost model, for units that have all three.
+
+  Args:
+    units: of a work directory; those without linear, head2toe and finetune, or
+      with runs from an earlier process, are passed over.
+
+  Returns:
+    A line for each with its task, the chosen settings, and
+
+    `<method>_cpu_seconds`, `<method>_wall_seconds`: of training one predictor
+      with the chosen setting on the training set, without the search; for
+      frozen ones with a pass over the training images; fine-tuning with the
+      compilation of its step. The mean over seeds.
+    `<method>_bytes`: of what is stored.
+    `seconds_vs_finetune`, `bytes_vs_finetune`, `bytes_vs_linear`: Head2Toe's
+      share of cpu seconds and bytes.
+    `flops_vs_finetune`, `size_vs_finetune`, `size_vs_linear`: the model's.
+  """
+  import pandas as pd
+  return pd.DataFrame([
+      _measured(unit) for unit in units
+      if {'linear', 'head2toe', 'finetune'} <= set(unit.rows)
+      and not unit.facts['resumed']])
+
+
+@functools.cache
+def _backbone(name, image_size, taps, cls_pooling):
+  return backbones.load(name, 'random', image_size, taps,
+                        cls_pooling=cls_pooling)
+
+
+def _measured(unit):
+  tests = {m: [r for r in rows if r['split'] == 'test']
+           for m, rows in unit.rows.items()}
+  linear, ours, tuned = (
+      tests[m][0] for m in ('linear', 'head2toe', 'finetune'))
+  backbone = _backbone(ours['backbone'], ours['image_size'], ours['taps'],
+                       ours['cls_pooling'])
+  network = measure(backbone)
+  classes = unit.manifest['classes']
+  features = pooling.layout(backbone.tap_shapes(), ours['target_size'],
+                            backbone.cls_pooling).size
+  fraction, steps = ours['fraction'], ours['steps']
+  found = {'task': ours['task'], 'fraction': fraction, 'num_features': features,
+           'num_classes': classes, 'linear_steps': linear['steps'],
+           'head2toe_steps': steps, 'finetune_steps': tuned['steps'],
+           'finetune_batch': tuned['batch']}
+  for method in ('linear', 'head2toe', 'finetune'):
+    stages = [f'train {method}']
+    if method == 'head2toe' and _selects_as_all_l21(tests):
+      stages.append('train all_l21')
+    for clock in ('cpu', 'wall'):
+      # Tasks that share images are timed together.
+      count = len(tests[method]) * len(unit.facts['tasks'])
+      seconds = sum(unit.facts['seconds'][s][clock] for s in stages) / count
+      if method != 'finetune':
+        seconds += unit.facts['seconds']['embed train'][clock]
+      found[f'{method}_{clock}_seconds'] = seconds
+  kept = fraction_lib.num_kept(features, fraction)
+  found |= {
+      'linear_bytes': head_bytes(classes, network.embedding),
+      'head2toe_bytes': head_bytes(classes, kept, features),
+      'finetune_bytes': network_bytes(backbone, classes)}
+  found |= {
+      'seconds_vs_finetune': (found['head2toe_cpu_seconds']
+                              / found['finetune_cpu_seconds']),
+      'flops_vs_finetune': (
+          head2toe_flops(network, features, classes, steps) / finetune_flops(
+              network, classes, tuned['steps'], tuned['batch'])),
+      'bytes_vs_finetune': found['head2toe_bytes'] / found['finetune_bytes'],
+      'size_vs_finetune': (head2toe_size(features, fraction, classes)
+                           / finetune_size(network, classes)),
+      'bytes_vs_linear': found['head2toe_bytes'] / found['linear_bytes'],
+      'size_vs_linear': (head2toe_size(features, fraction, classes)
+                         / linear_size(network, classes))}
+  return found
+
+
+def _selects_as_all_l21(tests: Mapping[str, list[dict[str, Any]]]) -> bool:
+  """Whether Head2Toe's first heads were trained already for +All-l2,1."""
+  if 'all_l21' not in tests:
+    return False
+  ours, other = tests['head2toe'][0], tests['all_l21'][0]
+  return all(ours[k] == other[k] for k in (
+      'learning_rate', 'steps', 'target_size', 'coefficient'))

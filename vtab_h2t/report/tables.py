@@ -173,3 +173,35 @@ def print_table3(table: pd.DataFrame, network: cost.Network) -> None:
       f'{network.parameters:,.0f} parameters without classifier. Largest '
       f'residual: {worst:.1e}; the table is printed to 1e-06.',
       highlight=False)
+
+
+def print_measured_cost(table: pd.DataFrame) -> None:
+  """Prints measured seconds and bytes beside the cost model's shares.
+
+  Args:
+    table: what `cost.measured` gives.
+  """
+  import rich.box
+  import rich.console
+  import rich.table
+  shown = rich.table.Table(box=rich.box.SIMPLE, padding=(0, 1, 0, 0))
+  shown.add_column('\n\ntask')
+  for head in ('cpu seconds\n\nLinear', '\n\nHead2Toe', '\n\nfine-tuning',
+               'Head2Toe vs fine-tuning\nseconds\nmeasured',
+               '\noperations\nmodel', '\nbytes\nmeasured', '\nsize\nmodel',
+               'vs Linear\nbytes\nmeasured', '\nsize\nmodel',
+               'bytes\n\nHead2Toe', '\n\nfine-tuning'):
+    shown.add_column(head, justify='right', no_wrap=True)
+  for row in table.to_dict('records'):
+    shown.add_row(
+        row['task'],
+        *(f'{row[f"{m}_cpu_seconds"]:.1f}'
+          for m in ('linear', 'head2toe', 'finetune')),
+        *(f'{row[c]:.4f}' for c in (
+            'seconds_vs_finetune', 'flops_vs_finetune', 'bytes_vs_finetune',
+            'size_vs_finetune', 'bytes_vs_linear', 'size_vs_linear')),
+        *(f'{row[f"{m}_bytes"]:,}' for m in ('head2toe', 'finetune')))
+  console = rich.console.Console()
+  if not console.is_terminal:
+    console = rich.console.Console(width=140)
+  console.print(shown)
