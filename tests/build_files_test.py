@@ -10,7 +10,7 @@ from tests import build_files
 
 # Each folder may import from those before it only (docs/design.md).
 _ORDER = ('tasks', 'backbones', 'features', 'heads', 'selection', 'methods',
-          'protocol', 'report')
+          'studies', 'protocol', 'report')
 
 
 def test_build_files_are_what_the_imports_say():

@@ -19,6 +19,18 @@ needs_photos = pytest.mark.skipif(
 SHAPES = {'early': (8, 8, 6), 'tokens': (5, 7), 'pooled': (9,)}
 
 
+def training_data(folder, task, target_sizes):
+  """A task's features of the tiny backbone, as methods are given them."""
+  from vtab_h2t.features import extraction
+  from vtab_h2t.features import store
+  from vtab_h2t.methods import base
+  features = store.open_or_compute(
+      folder, extraction.Extractor(tiny_backbone(), target_sizes), task.train,
+      no_progress)
+  return base.TrainingData(features, task.train.labels, task.num_classes,
+                           'selected', 2 ** 30)
+
+
 def tiny_backbone(name='tiny', seed=0) -> backbone_lib.Backbone:
   """16-pixel images; a map, tokens and a vector as taps."""
   import keras

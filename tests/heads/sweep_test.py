@@ -1,5 +1,7 @@
 """The sweep trainer equals separate Keras training of each head."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -31,10 +33,11 @@ def _train(problems, steps, penalty=None, memory=_GIB):
       memory_bytes=memory)]
 
 
-def _keras(x, y, head, steps, penalty):
+def _keras(x, y, head, steps, penalty, groups=None):
   """The released algorithm, head by head, with Keras' layer and optimiser."""
   layer = keras.layers.Dense(
-      _CLASSES, kernel_regularizer=regularizers.get(penalty, head.coefficient))
+      _CLASSES, kernel_regularizer=regularizers.L21(head.coefficient, groups)
+      if groups else regularizers.get(penalty, head.coefficient))
   layer.build(x.shape)
   layer.kernel.assign(
       sweep.initial_kernel(head.seed, x.shape[1], _CLASSES).T)
@@ -188,3 +191,27 @@ def test_bad_arguments(labels, penalty):
   x, _ = _data()
   with pytest.raises(ValueError):
     _train([_problem(x, labels, _HEADS)], 1, penalty)
+
+
+def test_groups_equal_keras_with_group_sizes():
+  """Layer-wise group lasso: heads with groups beside heads without."""
+  x, y = _data()
+  groups = (100, 1, 39, 100)
+  problem = dataclasses.replace(_problem(x, y, _HEADS), groups=groups)
+  trained, plain = _train([problem, _problem(x, y, _HEADS)], 60, 'l21')
+  for spec, head, other in zip(_HEADS, trained, plain):
+    kernel, bias = _keras(x, y, spec, 60, 'l21', groups)
+    difference = np.linalg.norm(head.kernel - kernel) / np.linalg.norm(kernel)
+    assert difference < 1e-3
+    np.testing.assert_allclose(head.bias, bias, atol=1e-4)
+    kernel, _ = _keras(x, y, spec, 60, 'l21')
+    difference = np.linalg.norm(other.kernel - kernel) / np.linalg.norm(kernel)
+    assert difference < 1e-3
+
+
+@pytest.mark.parametrize('penalty, groups', [
+    ('l21', (100, 139)), ('l1', (100, 140)), (None, (240,))])
+def test_groups_that_do_not_fit_are_refused(penalty, groups):
+  problem = dataclasses.replace(_problem(*_data(), _HEADS), groups=groups)
+  with pytest.raises(ValueError, match='do not fit'):
+    _train([problem], 1, penalty)

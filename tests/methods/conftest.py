@@ -29,11 +29,7 @@ def task():
 
 @pytest.fixture
 def data(tmp_path, task):
-  extractor = extraction.Extractor(testing.tiny_backbone(), (30,))
-  features = store.open_or_compute(
-      tmp_path, extractor, task.train, testing.no_progress)
-  return base.TrainingData(features, task.train.labels, task.num_classes,
-                           'selected', 2 ** 30)
+  return testing.training_data(tmp_path, task, (30,))
 
 
 @pytest.fixture(scope='session')

@@ -1,8 +1,11 @@
 import dataclasses
+import json
+import pathlib
 
 import pytest
 
 from vtab_h2t import errors
+from vtab_h2t.methods import base
 from vtab_h2t.methods import tuned
 from vtab_h2t.protocol import grids
 
@@ -76,3 +79,20 @@ def test_bad_hparams_are_one_line(text):
 def test_grid_and_hparams_go_together(name, hparams):
   with pytest.raises(errors.InputError):
     grids.get(name, 'efficientnet_lite0', 'digits', hparams)
+
+
+def test_studies_setting_is_the_quick_grids_best_by_validation():
+  """Over the embedded suite, from the committed rows."""
+  correct = {}
+  root = pathlib.Path(__file__).parents[2] / 'results' / 'embedded' / 'rows'
+  for path in root.rglob('head2toe-*.jsonl'):
+    for row in map(json.loads, path.read_text().splitlines()):
+      if (row['weights'], row['grid'], row['split']) == (
+          'imagenet', 'quick', 'val'):
+        key = tuple(row[k] for k in (
+            'learning_rate', 'steps', 'target_size', 'coefficient', 'fraction'))
+        correct.setdefault(key, []).append(row['correct'] / row['total'])
+  best = max(correct, key=lambda k: sum(correct[k]))
+  space = grids.study('efficientnet_lite0')
+  assert space.setting == base.Hparams(*best)
+  assert space.setting.target_size in space.target_sizes

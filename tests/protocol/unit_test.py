@@ -4,6 +4,7 @@ import json
 import os
 import socket
 
+import numpy as np
 import pytest
 
 from tests import testing
@@ -15,6 +16,10 @@ from vtab_h2t.protocol import grids
 from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.protocol import unit
 from vtab_h2t.report import statistics
+from vtab_h2t.studies import base as study_lib
+from vtab_h2t.studies import registry as studies
+from vtab_h2t.studies import relevance
+from vtab_h2t.studies import transfer
 from vtab_h2t.tasks import registry
 
 _GRID = grids.Grid('test', (0, 4), (0.1, 0.01), (20,), (30,), (0.1, 0.5),
@@ -402,3 +407,50 @@ def test_what_a_method_requires_comes_along(
   assert {r['method'] for r in rows} == {'head2toe_ft_plus'}
   assert {p.name.split('-')[0] for p in _files(tmp_path)} == {
       'head2toe', 'head2toe_ft', 'head2toe_ft_plus'}
+
+
+_SPACE = study_lib.Space(
+    'study', (4,), base.Hparams(0.05, 20, 30, 1e-5, 0.1), (0.1, 0.01),
+    (30, 60), (0.05, 0.5))
+
+
+def test_studies_run_in_the_place_of_methods(
+    tmp_path, backbone, extractor_for):
+  settings = dataclasses.replace(
+      _SETTINGS, methods=(), grid=_SPACE,
+      studies=tuple(studies.STUDIES.values()))
+  rows = _run(tmp_path, backbone, extractor_for, settings)
+  assert all(set(ledger_lib.FIELDS) <= set(r) for r in rows)
+  assert list(dict.fromkeys(r['method'] for r in rows)) == list(studies.STUDIES)
+  judged = [r for r in rows if r['split'] == 'test']
+  assert all(r['total'] == 90 and 0 <= r['correct'] <= 90 for r in judged)
+  stages = []
+  assert _run(tmp_path, backbone, extractor_for, settings, stages) == rows
+  assert stages == ['load images']
+
+
+def test_what_determines_a_study_sets_its_rows_apart(
+    tmp_path, backbone, extractor_for):
+  selection = relevance.pack(np.arange(4), 68)
+  for source in ('a', 'b'):
+    settings = dataclasses.replace(
+        _SETTINGS, methods=(), grid=_SPACE,
+        studies=(transfer.Transfer({source: {0: selection, 1: selection}}),))
+    rows = _run(tmp_path, backbone, extractor_for, settings)
+    assert [r['source'] for r in rows] == [source] * 2
+
+
+def test_reduced_tasks_say_so_and_share_the_pass(
+    tmp_path, backbone, extractor_for):
+  task, stages = testing.tiny_task(), []
+  tasks = [task, task.reduced(0.5, 0), task.reduced(0.2, 0)]
+  rows = unit.run(tasks, backbone, 'noise', {'tiny': _SETTINGS},
+                  ledger_lib.Ledger(tmp_path), extractor_for,
+                  lambda stage, *_: stages.append(stage))
+  whole = _run(tmp_path / 'whole', backbone, extractor_for)
+  assert [r for r in rows if 'train_fraction' not in r] == whole
+  assert {r.get('train_fraction', 1) for r in rows} == {1, 0.5, 0.2}
+  # 90 test images in two batches, once.
+  assert stages.count('embed test images') == 2
+  assert {r['total'] for r in rows if r.get('train_fraction') == 0.5
+          and r['split'] == 'val'} == {30}

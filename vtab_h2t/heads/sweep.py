@@ -66,12 +66,15 @@ class Problem:
     num_features: `D`.
     labels: integers `[N]`.
     heads: what to train on it.
+    groups: sizes of the groups of consecutive features whose kernels the
+      penalty 'l21' shrinks together; None for each feature by itself.
   """
 
   load: Callable[[], 'tf.Tensor']
   num_features: int
   labels: np.ndarray
   heads: Sequence[HeadSpec]
+  groups: tuple[int, ...] | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -137,13 +140,18 @@ def train(problems: Sequence[Problem], *, classes: int, steps: int,
   Raises:
     errors.InputError: not even one head fits the memory, or training gave
       values that are not finite.
-    ValueError: an unknown penalty, or labels out of range.
+    ValueError: an unknown penalty, labels out of range, or groups that do not
+      add up to the features or have no penalty 'l21'.
   """
   if penalty not in PENALTIES:
     raise ValueError(f'unknown penalty {penalty!r}; choose from {PENALTIES}')
   for p in problems:
     if p.labels.min() < 0 or p.labels.max() >= classes:
       raise ValueError(f'labels must be 0 to {classes - 1}')
+    if p.groups is not None and (
+        penalty != 'l21' or sum(p.groups) != p.num_features):
+      raise ValueError(f'groups of {sum(p.groups)} features do not fit '
+                       f'{p.num_features} and penalty {penalty!r}')
   waiting: list[Head] = []
   index = 0
   for chunk in _chunks(problems, classes, memory_bytes):
@@ -192,14 +200,15 @@ def _train_together(problems, classes, steps, penalty) -> list[list[Head]]:
   weights = np.zeros(num_batches * BATCH_SIZE, np.float32)
   weights[:num_examples] = 1 / BATCH_SIZE
   weights = weights.reshape(num_batches, BATCH_SIZE)
-  stacks: dict[tuple[int, int], list[int]] = {}
+  stacks: dict[tuple[int, int, tuple[int, ...] | None], list[int]] = {}
   for i, p in enumerate(problems):
-    stacks.setdefault((p.num_features, len(p.heads)), []).append(i)
+    stacks.setdefault((p.num_features, len(p.heads), p.groups), []).append(i)
   states = [_State.start([problems[i] for i in stack], classes)
             for stack in stacks.values()]
-  _loop(penalty)([s.constants for s in states], [s.variables for s in states],
-                 tf.constant(weights), tf.constant(steps),
-                 tf.constant(classes))
+  grouped = any(p.groups is not None for p in problems)
+  _loop(penalty, grouped)(
+      [s.constants for s in states], [s.variables for s in states],
+      tf.constant(weights), tf.constant(steps), tf.constant(classes))
   trained = {}
   for stack, state in zip(stacks.values(), states):
     trained.update(zip(stack, state.heads(classes)))
@@ -220,7 +229,7 @@ class _State:
   """What the loop reads (constants) and changes (variables) for one stack.
 
   constants: features `[K, S, B, D]`, one-hot labels `[K, S, B, C]`, learning
-    rates `[S, G]`, coefficients `[S, G]`.
+    rates `[S, G]`, coefficients `[S, G]`, group of each feature `[D]`.
   variables: kernel U `[S, G * C, D]`, its moments m and v; the same for the
     bias, `[S, G, C]`.
   """
@@ -242,8 +251,10 @@ class _State:
                         / np.float32(h.learning_rate) for h in p.heads])
         for p in stack])
     bias = np.zeros((*rates.shape, classes), np.float32)
+    sizes = stack[0].groups or (1,) * features
     constants = (_cut([p.load() for p in stack]), _cut(labels),
-                 tf.constant(rates), tf.constant(table('coefficient')))
+                 tf.constant(rates), tf.constant(table('coefficient')),
+                 tf.constant(np.repeat(np.arange(len(sizes)), sizes), tf.int32))
     variables = []
     for value in (kernel, bias):
       # Shapes are left open so that one trace serves all.
@@ -273,11 +284,17 @@ class _State:
 
 
 @functools.cache
-def _loop(penalty: str | None):
+def _loop(penalty: str | None, grouped: bool):
   """The compiled training loop for one penalty."""
   import tensorflow as tf
 
-  def penalty_gradient(kernel, rates, coefficients):
+  def over_groups(squared, groups):
+    """Sums `[S, G, 1, D]` over groups of features, given back to each."""
+    by_feature = tf.transpose(squared, [3, 0, 1, 2])
+    summed = tf.math.segment_sum(by_feature, groups)
+    return tf.transpose(tf.gather(summed, groups), [1, 2, 3, 0])
+
+  def penalty_gradient(kernel, rates, coefficients, groups):
     """Gradient at W = lr * U, `[S, G, C, D]`, from U."""
     coefficients = coefficients[:, :, None, None]
     if penalty == 'l1':
@@ -286,6 +303,8 @@ def _loop(penalty: str | None):
       return (2 * coefficients * rates[:, :, None, None]) * kernel
     # w_i / ||w_i|| is the same for U as for W.
     squared = tf.reduce_sum(kernel * kernel, axis=2, keepdims=True)
+    if grouped:
+      squared = over_groups(squared, groups)
     scale = tf.where(squared > _TINY, tf.math.rsqrt(squared), 0.0)
     return kernel * (coefficients * scale)
 
@@ -297,7 +316,7 @@ def _loop(penalty: str | None):
         use_locking=False, use_nesterov=False)
 
   def step(constants, variables, weights, batch, rate, beta_powers, classes):
-    features, labels, rates, coefficients = constants
+    features, labels, rates, coefficients, groups = constants
     u, u_m, u_v, b, b_m, b_v = variables
     x, y = features[batch], labels[batch]
     kernel, bias = tf.identity(u), tf.identity(b)
@@ -312,7 +331,8 @@ def _loop(penalty: str | None):
                          transpose_a=True)
     if penalty is not None:
       extra = penalty_gradient(tf.reshape(kernel, [s, g, classes, shape[2]]),
-                               rates, coefficients * tf.reduce_sum(weight))
+                               rates, coefficients * tf.reduce_sum(weight),
+                               groups)
       gradient += tf.reshape(extra, shape)
     adam(u, u_m, u_v, gradient, rate, beta_powers)
     adam(b, b_m, b_v, tf.reduce_sum(error, axis=1), rate, beta_powers)

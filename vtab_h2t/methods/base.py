@@ -177,12 +177,13 @@ class TrainingData:
 
   def problem(self, target_size: int | None, rows: np.ndarray,
               heads: Sequence[sweep.HeadSpec],
-              columns: np.ndarray | None = None) -> sweep.Problem:
+              columns: np.ndarray | None = None,
+              groups: tuple[int, ...] | None = None) -> sweep.Problem:
     """Heads on the features of a layout, or on some of its columns."""
     return sweep.Problem(
         lambda: self.matrix(target_size, sweep.pad_rows(rows), columns),
         self.num_features(target_size) if columns is None else len(columns),
-        self.labels[rows], heads)
+        self.labels[rows], heads, groups)
 
   def train(self, problems: Sequence[sweep.Problem], steps: int,
             penalty: str | None = None):

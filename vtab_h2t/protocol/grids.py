@@ -5,8 +5,10 @@ import dataclasses
 
 from vtab_h2t import errors
 from vtab_h2t import published
+from vtab_h2t.methods import base
 from vtab_h2t.methods import tuned
 from vtab_h2t.selection import fraction as fraction_lib
+from vtab_h2t.studies import base as study_lib
 from vtab_h2t.tasks import task as task_lib
 
 # Paper's values for its backbones (Table 2); this project's for the others.
@@ -80,6 +82,19 @@ def quick(backbone: str) -> Grid:
 def light(backbone: str) -> Grid:
   """The quick grid, and little tuning: what two cores do in two hours."""
   return dataclasses.replace(quick(backbone), name='light', tuning=LIGHT)
+
+
+def study(backbone: str) -> study_lib.Space:
+  """What studies are run with: one setting of Head2Toe for every task.
+
+  It is the one of the quick grid with the best mean validation accuracy over
+  the embedded suite.
+  """
+  sizes = TARGET_SIZES[backbone]
+  return study_lib.Space(
+      'study', (task_lib.NUM_FOLDS - 1,),
+      base.Hparams(0.01, _STEPS[0], sizes[0], 1e-5, 0.1),
+      _LEARNING_RATES, sizes, fraction_lib.FRACTIONS)
 
 
 def single(name: str, values: Mapping[str, float | str]) -> Grid:

@@ -30,6 +30,7 @@ from vtab_h2t.protocol import folds as folds_lib
 from vtab_h2t.protocol import grids
 from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.protocol import provenance
+from vtab_h2t.studies import base as study_lib
 from vtab_h2t.tasks import manifest
 from vtab_h2t.tasks import task as task_lib
 
@@ -45,29 +46,31 @@ class Settings:
 
   Attributes:
     methods: method ids.
-    grid: the search space.
+    grid: the search space; for studies what they are run with.
     protocol: of accuracy; see `protocol.accuracy`.
     seeds: of the final heads; the first also serves the folds.
     rule: of normalisation; see `features.normalization`.
     memory_bytes: working memory for training heads.
+    studies: in place of methods.
   """
 
   methods: tuple[str, ...]
-  grid: grids.Grid
+  grid: grids.Grid | study_lib.Space
   protocol: str
   seeds: tuple[int, ...]
   rule: str
   memory_bytes: int
+  studies: tuple[study_lib.Study, ...] = ()
 
 
 def inputs_of(task: task_lib.Task, backbone: backbone_lib.Backbone,
-              weights: str, settings: Settings, method: str
-              ) -> dict[str, Any]:
-  """Everything that determines a method's rows."""
+              weights: str, settings: Settings, method: str,
+              study: study_lib.Study | None = None) -> dict[str, Any]:
+  """Everything that determines the rows of a method or study."""
   grid = dataclasses.asdict(settings.grid)
   if method in methods_registry.FROZEN:
     del grid['tuning']
-  return {
+  return ({'study': study.inputs()} if study else {}) | {
       'schema': ledger_lib.SCHEMA,
       'version': VERSION,
       'suite': task.suite,
@@ -126,14 +129,14 @@ def run(tasks: Sequence[task_lib.Task], backbone: backbone_lib.Backbone,
       unit.write(watch, names)
   for unit in units:
     unit.derive()
-  return [row for unit in units for m in settings[unit.task.name].methods
-          for row in unit.rows[m]]
+  return [row for unit in units for m in unit.wanted for row in unit.rows[m]]
 
 
 class _Unit:
   """A task, and the rows of its methods.
 
   Attributes:
+    wanted: names of the methods and studies that were asked for.
     missing: the methods that are to be measured.
     measured: their rows, without the fields that they all share.
     rows: whole rows of each method that has been finished.
@@ -142,10 +145,14 @@ class _Unit:
   def __init__(self, task, backbone, weights, settings, ledger):
     self.task = task
     self.settings = settings
+    self.wanted = [*settings.methods, *(s.name for s in settings.studies)]
     self._backbone, self._weights, self._ledger = backbone, weights, ledger
     methods = methods_registry.methods(settings.methods)
     self._inputs = {m.name: inputs_of(task, backbone, weights, settings, m.name)
-                    for m in methods}
+                    for m in methods} | {
+        s.name: inputs_of(task, backbone, weights, settings, s.name, s)
+        for s in settings.studies}
+    methods += settings.studies
     read = {m: ledger.read(i) for m, i in self._inputs.items()}
     self.rows = {m: r for m, r in read.items() if r is not None}
     missing = [m for m in methods if m.name not in self.rows]
@@ -187,6 +194,8 @@ class _Unit:
         'normalization': self.settings.rule,
         'grid': self.settings.grid.name,
     }
+    if self.task.train_fraction < 1:
+      common['train_fraction'] = self.task.train_fraction
     for method, rows in self.measured.items():
       self._finish(method, [common | {'method': method} | r for r in rows])
       shutil.rmtree(self.runs(method), ignore_errors=True)
@@ -212,8 +221,14 @@ def _sharing(units) -> list[list[_Unit]]:
 
 def _target_sizes(units) -> tuple[int, ...]:
   """All target sizes of some units, in the order of their grids."""
+  def of(method, grid):
+    if isinstance(method, study_lib.Study):
+      return method.target_sizes(grid)
+    return grid.target_sizes
+
   return tuple(dict.fromkeys(
-      size for unit in units for size in unit.settings.grid.target_sizes))
+      size for unit in units for method in unit.missing
+      for size in of(method, unit.settings.grid)))
 
 
 def _measure(units, extractor, ledger, progress, watch) -> None:
@@ -258,11 +273,21 @@ def _train(unit, method, data, backbone, progress, watch):
   folds = folds_lib.folds(task, settings.grid.folds)
   final_rows = folds_lib.training_order(task.final_rows)
   folds_lib.check_classes(task, final_rows, 'the training set')
+  test = {'fold': None, 'split': 'test', 'total': len(task.test.ids)}
+  if isinstance(method, study_lib.Study):
+    with watch.stage(f'train {method.name}'):
+      found = list(method.measure(data, folds, final_rows, settings.grid,
+                                  settings.seeds))
+    for fields, head in found:
+      if head is None:
+        rows.append({'fold': None} | fields)
+      else:
+        yield fields | test, head
+    return
   with watch.stage(f'choose {method.name}'):
     validation, chosen = _choose(method, data, folds, settings)
   rows += validation
-  row = chosen.as_row() | {'fold': None, 'split': 'test',
-                           'total': len(task.test.ids)}
+  row = chosen.as_row() | test
   if not isinstance(method, tuned.Tuned):
     with watch.stage(f'train {method.name}'):
       heads = method.fit(data, final_rows, chosen, settings.seeds)

@@ -115,6 +115,7 @@ class Task:
       False where a task's 1000 examples are known to lack some.
     images: tasks that label the same images have the same; None if no other
       does.
+    train_fraction: how many of the training examples are used.
   """
 
   suite: str
@@ -124,6 +125,7 @@ class Task:
   load: Callable[[], Examples]
   every_class: bool = True
   images: str | None = None
+  train_fraction: float = 1.0
 
   @functools.cached_property
   def examples(self) -> Examples:
@@ -177,7 +179,8 @@ class Task:
           train800=np.intersect1d(kept['final'], whole.train800),
           val200=np.intersect1d(kept['final'], whole.val200))
 
-    return dataclasses.replace(self, load=load, every_class=False)
+    return dataclasses.replace(self, load=load, every_class=False,
+                               train_fraction=fraction)
 
 
 def balanced(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:

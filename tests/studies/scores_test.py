@@ -1,0 +1,20 @@
+import numpy as np
+
+from vtab_h2t.selection import fraction
+from vtab_h2t.selection import scores as scores_lib
+from vtab_h2t.studies import base as study
+from vtab_h2t.studies import scores
+
+
+def test_each_score_keeps_as_many_features(measured, data, space):
+  found = measured(scores.Scores(), (0,))
+  assert [f['score'] for f, _ in found] == list(scores_lib.SCORES)
+  assert len({f['num_features'] for f, _ in found}) == 1
+  by_score = {f['score']: h.columns for f, h in found}
+  relevance, = study.relevance(data, np.arange(300), space, (0,))
+  np.testing.assert_array_equal(
+      by_score['l2'], fraction.select(relevance, 0.1))
+  features = data.matrix(30, np.arange(300)).numpy()
+  np.testing.assert_array_equal(
+      by_score['variance'], fraction.select(features.var(axis=0), 0.1))
+  assert len({c.tobytes() for c in by_score.values()}) > 5
