@@ -19,6 +19,7 @@ _WORKDIR = flags.DEFINE_string('workdir', 'workdir', 'Where tables and figures '
 
 
 def main() -> None:
+  from vtab_h2t.report import plotting
   from vtab_h2t.report import toy_figures
   tables = toys.tables()
   print(tables['predictions'].to_string(
@@ -43,10 +44,7 @@ def main() -> None:
       tables[name].to_csv(f, index=False, float_format='%.9g',
                           lineterminator='\n')
     if draw:
-      figure = draw(tables[name])
-      for ending in ('png', 'pdf'):
-        with files.atomic_write(folder / f'{name}.{ending}', binary=True) as f:
-          figure.savefig(f, format=ending, dpi=150)
+      plotting.save(draw(tables[name]), folder, name)
   print(f'\ntables and figures: {folder}')
 
 

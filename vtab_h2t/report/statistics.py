@@ -76,3 +76,8 @@ def wide(summary: pd.DataFrame, groups: Sequence[str],
       result[group, 'mean'] = table[names].mean(axis=1, skipna=False)
   result['all', 'mean'] = table.mean(axis=1, skipna=False)
   return pd.DataFrame(result)
+
+
+def spearman(one: pd.Series, other: pd.Series) -> float:
+  """Spearman's rank correlation; ties have mean ranks."""
+  return float(one.rank().corr(other.rank()))

@@ -1,0 +1,132 @@
+"""What is drawn is what the frames say."""
+
+import pandas as pd
+import pytest
+
+from vtab_h2t.report import figures
+from vtab_h2t.report import frames
+
+_BACKBONES = 'resnet50', 'vit_b16'
+
+
+@pytest.fixture(scope='module')
+def affinity():
+  return {b: frames.by_affinity(frames.published_accuracies(b))
+          for b in _BACKBONES}
+
+
+def _points(ax):
+  return sorted(tuple(p) for c in ax.collections for p in c.get_offsets())
+
+
+def test_figure2_has_three_lines_for_each_backbone(affinity):
+  drawn = figures.figure2(affinity)
+  assert [ax.get_title() for ax in drawn.axes] == list(_BACKBONES)
+  for ax, table in zip(drawn.axes, affinity.values()):
+    linear, scratch, tuned = ax.lines
+    assert linear.get_ydata().tolist() == table.linear.tolist()
+    assert scratch.get_ydata().tolist() == table.scratch.tolist()
+    assert tuned.get_ydata().tolist() == table.finetune.tolist()
+    assert [t.get_text().split()[0] for t in ax.get_xticklabels()] == list(
+        table.task)
+
+
+def test_figure3_has_two_bars_a_task(affinity):
+  tables = {b: frames.gains(t, 'linear', ('head2toe', 'finetune'))
+            for b, t in affinity.items()}
+  drawn = figures.figure3(tables)
+  for ax, table in zip(drawn.axes, tables.values()):
+    ours, tuned = ax.containers
+    assert [b.get_height() for b in ours] == table.head2toe_gain.tolist()
+    assert [b.get_height() for b in tuned] == table.finetune_gain.tolist()
+
+
+def test_figure4_scatters_the_oracles_gain_and_draws_averages(affinity):
+  gains = affinity['resnet50'][['task', 'group', 'affinity']].copy()
+  gains['oracle_gain'] = range(19)
+  averages = pd.DataFrame([
+      {'method': 'linear', 'average': 50., 'natural': 60.},
+      {'method': 'oracle', 'average': 55., 'natural': 61.}])
+  left, right = figures.figure4(gains, averages).axes
+  assert _points(left) == sorted(zip(gains.affinity, gains.oracle_gain))
+  assert left.get_title() == 'Spearman +1.000'
+  assert [[b.get_height() for b in c] for c in right.containers] == [
+      [50, 60], [55, 61]]
+  only, = figures.figure4(None, averages).axes
+  assert len(only.containers) == 2
+
+
+def test_figures_6_and_10_have_a_line_for_each_kind():
+  table = pd.DataFrame({
+      'task': ['t'] * 4 + ['u'] * 4, 'group': 'natural',
+      'kind': ['features', 'features', 'taps_mean', 'taps_mean'] * 2,
+      'step': [2, 1] * 4, 'num_features': [20., 10, 200, 100] * 2,
+      'percent': [5., 4, 3, 2, 9, 8, 7, 6]})
+  mean = frames.mean_over_tasks(table, ['kind', 'step'])
+  ax, = figures.figure6(mean).axes
+  assert [l.get_ydata().tolist() for l in ax.lines] == [[6, 7], [4, 5]]
+  assert ax.lines[0].get_xdata().tolist() == [10, 20]
+  drawn = figures.figure10(table)
+  assert [ax.get_title() for ax in drawn.axes] == ['t', 'u']
+  assert drawn.axes[1].lines[1].get_ydata().tolist() == [6, 7]
+
+
+def test_figures_7_and_14():
+  transfer = pd.DataFrame({
+      'task': ['t', 't', 'u', 'u'], 'source': ['t', 'u'] * 2,
+      'loss': [0., 3, -1, 0]})
+  scaling = pd.DataFrame({
+      'task': 't', 'group': 'natural', 'target_size': [30, 60] * 2,
+      'tap_stride': [4, 4, 1, 1], 'num_candidates': [10, 20, 40, 80],
+      'percent': [1., 2, 3, 4]})
+  drawn = figures.figure7(transfer, frames.mean_over_tasks(
+      scaling, ['target_size', 'tap_stride', 'num_candidates']))
+  left, right = drawn.axes[:2]
+  assert left.images[0].get_array().tolist() == [[0, 3], [-1, 0]]
+  assert [l.get_label() for l in right.lines] == ['1/4 of taps', 'all taps']
+  assert right.lines[1].get_xdata().tolist() == [40, 80]
+  assert figures.figure14(scaling).axes[0].lines[0].get_ydata().tolist() == [
+      1, 2]
+
+
+def test_figure8_compares_two_backbones(affinity):
+  table = frames.affinities(affinity)
+  ax, = figures.figure8(table).axes
+  assert _points(ax) == sorted(zip(table.resnet50, table.vit_b16))
+  assert 'Spearman +0.868' in ax.get_title()
+
+
+def test_figure11_has_a_panel_for_what_is_known(affinity):
+  gains = {b: frames.gains(t, 'finetune', ('head2toe',))
+           for b, t in affinity.items()}
+  assert len(figures.figure11(gains).axes) == 2
+  overlap = pd.DataFrame({'task': ['t', 't', 'u', 'u'], 'other': ['t', 'u'] * 2,
+                          'shared': [.9, .2, .2, .8]})
+  offset = pd.DataFrame({'offset': [0, 10], 'percent': [5., 4]})
+  drawn = figures.figure11({'resnet50': gains['resnet50']}, overlap, offset)
+  left, middle, right = drawn.axes[:3]
+  assert len(_points(left)) == 19
+  assert middle.images[0].get_array().tolist() == [[.9, .2], [.2, .8]]
+  assert right.lines[0].get_ydata().tolist() == [5, 4]
+
+
+def test_figures_12_13_and_scores():
+  depth = pd.DataFrame({'task': ['t'] * 2 + ['u'] * 2, 'depth': [0, 1] * 2,
+                        'share_of_selection': [.25, .75, .5, .5]})
+  drawn = figures.figure12(depth)
+  assert [b.get_height() for b in drawn.axes[0].patches] == [25, 75]
+  reduced = pd.DataFrame({
+      'method': ['linear', 'head2toe'] * 2, 'train_fraction': [1, 1, .5, .5],
+      'percent': [3., 4, 1, 2]})
+  ax, = figures.figure13(reduced).axes
+  assert [l.get_ydata().tolist() for l in ax.lines] == [[1, 3], [2, 4]]
+  ax, = figures.scores(pd.DataFrame({
+      'score': ['l2', 'chi2'], 'percent': [9., 7]})).axes
+  assert [t.get_text() for t in ax.get_yticklabels()] == ['chi2', 'l2']
+
+
+def test_many_tasks_fill_a_grid_and_hide_the_rest():
+  depth = pd.DataFrame({'task': [f't{i}' for i in range(7)], 'depth': 0,
+                        'share_of_selection': 1.})
+  drawn = figures.figure12(depth)
+  assert [ax.get_visible() for ax in drawn.axes] == [True] * 7 + [False] * 3

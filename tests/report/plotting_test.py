@@ -1,0 +1,21 @@
+from vtab_h2t.report import plotting
+
+
+def test_a_figure_is_saved_twice_and_always_alike(tmp_path):
+  def draw():
+    drawn, axes = plotting.figure(2, 3)
+    assert len(axes) == 6
+    axes[0].plot([1, 2], **plotting.STYLES[0])
+    return drawn
+  one = plotting.save(draw(), tmp_path / 'one', 'f')
+  two = plotting.save(draw(), tmp_path / 'two', 'f')
+  assert [p.name for p in one] == ['f.png', 'f.pdf']
+  for a, b in zip(one, two):
+    assert a.read_bytes() == b.read_bytes()
+  assert one[0].read_bytes()[:4] == b'\x89PNG'
+  assert one[1].read_bytes()[:4] == b'%PDF'
+
+
+def test_styles_differ_without_colour():
+  assert len({(s['marker'], s['linestyle']) for s in plotting.STYLES}) == len(
+      plotting.STYLES)

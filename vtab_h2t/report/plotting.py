@@ -1,0 +1,39 @@
+"""What all figures share: sizes, styles that read in grey, saving."""
+
+import pathlib
+from typing import TYPE_CHECKING
+
+from vtab_h2t import files
+
+if TYPE_CHECKING:
+  from matplotlib import axes as axes_lib
+  from matplotlib import figure as figure_lib
+
+# Marker and line style tell curves apart without colour.
+STYLES = ({'color': 'C0', 'marker': 'o', 'linestyle': '-'},
+          {'color': 'C1', 'marker': 's', 'linestyle': '--'},
+          {'color': 'C2', 'marker': '^', 'linestyle': ':'},
+          {'color': 'C3', 'marker': 'D', 'linestyle': '-.'})
+GROUP_MARKERS = {'natural': 'o', 'specialized': 's', 'structured': '^'}
+
+
+def figure(rows: int, columns: int, width: float = 3.6, height: float = 3.2
+           ) -> tuple['figure_lib.Figure', list['axes_lib.Axes']]:
+  """A figure and its axes, row by row; sizes of one panel in inches."""
+  from matplotlib import figure as figure_lib
+  drawn = figure_lib.Figure(figsize=(width * columns, height * rows),
+                            layout='constrained')
+  return drawn, list(drawn.subplots(rows, columns, squeeze=False).flat)
+
+
+def save(drawn: 'figure_lib.Figure', folder: pathlib.Path, name: str
+         ) -> list[pathlib.Path]:
+  """Writes a figure as PNG and PDF; returns their paths."""
+  paths = []
+  for ending in ('png', 'pdf'):
+    paths.append(folder / f'{name}.{ending}')
+    # Without a date in it the same figure is the same file.
+    metadata = {'CreationDate': None} if ending == 'pdf' else None
+    with files.atomic_write(paths[-1], binary=True) as f:
+      drawn.savefig(f, format=ending, dpi=150, metadata=metadata)
+  return paths
