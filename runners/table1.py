@@ -28,6 +28,7 @@ from runners import data_flags
 from vtab_h2t import errors
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.backbones import registry as backbones
+from vtab_h2t.backbones import retapping
 from vtab_h2t.features import extraction
 from vtab_h2t.features import normalization
 from vtab_h2t.features import pooling
@@ -49,9 +50,10 @@ _WEIGHTS = flags.DEFINE_string(
     'efficientnet_lite0), random for the control, the path of a file, or the '
     'path or URL of a SavedModel; see docs/backbones.md.')
 _TAPS = flags.DEFINE_enum(
-    'taps', 'all', ['all', 'released', 'figure6'], 'all: the network\'s, as in '
-    'the paper\'s Appendix C. released: those of the released code (ViTs). '
-    'figure6: one for each unit (resnet50).')
+    'taps', 'all', ['all', 'released', 'figure6', *retapping.KINDS], 'all: the '
+    'network\'s, as in the paper\'s Appendix C. released: those of the '
+    'released code (ViTs). figure6: one for each unit (resnet50). The others '
+    'are Table 6\'s.')
 _IMAGE_SIZE = flags.DEFINE_integer(
     'image_size', None, 'Side in pixels of what the network sees, for networks '
     'that take any; by default 96 for embedded, 224 for vtab.', lower_bound=16)

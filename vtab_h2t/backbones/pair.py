@@ -1,0 +1,43 @@
+"""Two networks' embeddings side by side: the Control of Figure 4.
+
+Where a tap of the same network adds to its embedding, so might a second
+network's embedding; the Control says how much of the gain that explains.
+"""
+
+from vtab_h2t import files
+from vtab_h2t.backbones import backbone as backbone_lib
+
+CONTROL = 'control'  # The tap with the second network's embedding.
+
+
+def pair(first: backbone_lib.Backbone, second: backbone_lib.Backbone
+         ) -> backbone_lib.Backbone:
+  """The first network's embedding and, as the one other tap, the second's.
+
+  Args:
+    first: whose input protocol images go through.
+    second: of the same image size; its input is the first's, rescaled.
+
+  Raises:
+    ValueError: the sizes or the ways to resize differ.
+  """
+  import keras
+  if (first.image_size, first.resize) != (second.image_size, second.resize):
+    raise ValueError(f'{first.name} and {second.name} want other images')
+  inputs = keras.Input((first.image_size, first.image_size, 3), name='image')
+  # From pixel * a + b to pixel * c + d.
+  factor = second.scale / first.scale
+  rescaled = keras.layers.Rescaling(
+      factor, second.offset - first.offset * factor)(inputs)
+  tap = first.embedding
+  embedders = [keras.Model(b.model.inputs, b.model.output[b.embedding])
+               for b in (first, second)]
+  outputs = {tap: embedders[0](inputs), CONTROL: embedders[1](rescaled)}
+  model = keras.Model(inputs, outputs)
+  model.trainable = False
+  return backbone_lib.Backbone(
+      name=f'{first.name}+{second.name}', model=model, taps=tuple(outputs),
+      embedding=tap, image_size=first.image_size, scale=first.scale,
+      offset=first.offset, resize=first.resize,
+      weights_sha256=files.fingerprint(
+          [first.weights_sha256, second.weights_sha256]))
