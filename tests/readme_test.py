@@ -7,7 +7,7 @@ import shlex
 from absl import flags
 import pytest
 
-from runners import table1
+from runners import run_flags
 
 _README = (pathlib.Path(__file__).parents[1] / 'README.md').read_text()
 
@@ -23,7 +23,7 @@ def test_python_example_runs(capsys):
 @pytest.mark.parametrize(
     'command', re.findall(r'`python -m runners\.table1 ([^`]*)`', _README))
 def test_flags_of_each_command_are_known(command):
-  own = flags.FLAGS.flags_by_module_dict()[table1.__name__]
+  own = flags.FLAGS.flags_by_module_dict()[run_flags.__name__]
   known = {flag.name: flag for flag in own}
   for argument in shlex.split(command):
     name, given, value = argument.removeprefix('--').partition('=')

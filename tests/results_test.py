@@ -9,6 +9,7 @@ import pytest
 from vtab_h2t import published
 from vtab_h2t.methods import registry as methods
 from vtab_h2t.protocol import ledger as ledger_lib
+from vtab_h2t.report import catalogue
 from vtab_h2t.report import statistics
 from vtab_h2t.report import tables
 from vtab_h2t.tasks import registry as tasks
@@ -42,7 +43,8 @@ def test_tables_follow_from_rows(weights, tmp_path):
   summary = statistics.summarise(rows)
   assert len(summary) == len(tasks.tasks('embedded')) * len(methods.FROZEN)
   assert (summary.seeds == 3).all()
-  for path in tables.save(summary, tmp_path):
+  for path in catalogue.OUTPUTS['table1'].write(
+      {'table1': summary}, tmp_path):
     assert path.read_text() == (_tables(weights) / path.name).read_text()
 
 
@@ -103,7 +105,8 @@ def test_searched_caltech101_is_what_the_readme_shows(tmp_path):
   summary = statistics.summarise(rows)
   assert summary.method.tolist() == order
   directory, = (root / 'tables').iterdir()
-  for path in tables.save(summary, tmp_path):
+  for path in catalogue.OUTPUTS['table1'].write(
+      {'table1': summary}, tmp_path):
     assert path.read_text() == (directory / path.name).read_text()
   table = published.table('table1_accuracy')
   theirs = table[(table.backbone == 'vit_b16') & (table.task == 'caltech101')]

@@ -9,7 +9,9 @@ import pytest
 
 from tests import testing
 from vtab_h2t import errors
+from vtab_h2t.backbones import retapping
 from vtab_h2t.features import extraction
+from vtab_h2t.features import store
 from vtab_h2t.methods import base
 from vtab_h2t.methods import tuned
 from vtab_h2t.protocol import grids
@@ -454,3 +456,14 @@ def test_reduced_tasks_say_so_and_share_the_pass(
   assert stages.count('embed test images') == 2
   assert {r['total'] for r in rows if r.get('train_fraction') == 0.5
           and r['split'] == 'val'} == {30}
+
+
+def test_other_taps_have_other_features_and_rows(tmp_path, normed):
+  """Though the weights are the same."""
+  backbones = [normed] + [retapping.retap(normed, k) for k in retapping.KINDS]
+  extractors = [extraction.Extractor(b, (30,)) for b in backbones]
+  task = testing.tiny_task()
+  assert len({store.key(e, task.train) for e in extractors}) == 4
+  inputs = [unit.inputs_of(task, b, 'noise', _SETTINGS, 'linear')
+            for b in backbones]
+  assert len({json.dumps(i) for i in inputs}) == 4

@@ -57,8 +57,8 @@ def test_output(reference):
       'embedded-efficientnet_lite0-imagenet-all-selected-fixed-lr=0.01,'
       'steps=30,target_size=256,fraction=0.05,l21=1e-5-exact')
   for text in ('natural', 'digits', 'mean', 'Linear', 'Head2Toe',
-               f'rows:     {workdir}/rows', f'csv:      {directory}/table1.csv',
-               f'markdown: {directory}/table1.md'):
+               f'rows: {workdir}/rows', f'table1: {directory}/table1.csv',
+               f'table1: {directory}/table1.md'):
     assert text in out
   assert [l.split(':')[0] for l in err.splitlines()] == ['digits', 'mnist_5k']
   with open(directory / 'table1.csv', encoding='utf-8') as f:
@@ -77,7 +77,7 @@ def test_another_process_and_hash_seed_give_the_same_bytes(
   status, out, err = _finish(_start(*_FLAGS, f'--workdir={tmp_path}', seed='2'))
   assert status == 0, err
   assert _results(tmp_path) == _results(reference[0])
-  table = lambda text: text.split('rows:')[0]
+  table = lambda text: text.split('table1:')[0]
   assert table(out) == table(reference[1])
 
 

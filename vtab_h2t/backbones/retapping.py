@@ -1,8 +1,8 @@
 """Other places to tap a network at (Head2Toe, Table 6).
 
 Head2Toe taps after batch norm and activation. These variants go back along the
-graph from each tap that is a ReLU's output; taps that are not stay as they are,
-the embedding among them.
+graph from each tap that is a ReLU's output, and name the tap `<tap>.<kind>`;
+taps that are not stay as they are, the embedding among them.
 """
 
 import dataclasses
@@ -37,7 +37,7 @@ def retap(backbone: backbone_lib.Backbone, kind: str) -> backbone_lib.Backbone:
         backbone.model.inputs[0])
     outputs = {'input': image} | outputs
   elif kind in KINDS:
-    outputs = {tap: _before(x, kind) for tap, x in outputs.items()}
+    outputs = dict(_before(tap, x, kind) for tap, x in outputs.items())
   else:
     raise ValueError(f'unknown kind of taps {kind!r}; choose from {KINDS}')
   model = keras.Model(backbone.model.inputs, outputs, name=backbone.model.name)
@@ -46,16 +46,17 @@ def retap(backbone: backbone_lib.Backbone, kind: str) -> backbone_lib.Backbone:
       backbone, model=model, taps=tuple(outputs), tap_set=kind)
 
 
-def _before(x: 'keras.KerasTensor', kind: str) -> 'keras.KerasTensor':
+def _before(tap: str, x: 'keras.KerasTensor', kind: str
+            ) -> tuple[str, 'keras.KerasTensor']:
   import keras
   layer = _layer(x)
   if not isinstance(layer, keras.layers.ReLU):
-    return x
+    return tap, x
   x = layer.input
   if kind == PRE_NORMALIZATION and isinstance(
       _layer(x), keras.layers.BatchNormalization):
     x = _layer(x).input
-  return x
+  return f'{tap}.{kind}', x
 
 
 def _layer(x: 'keras.KerasTensor') -> 'keras.Operation':

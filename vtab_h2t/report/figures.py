@@ -12,6 +12,7 @@ import pandas as pd
 
 from vtab_h2t.report import plotting
 from vtab_h2t.report import statistics
+from vtab_h2t.tasks import task as task_lib
 
 if TYPE_CHECKING:
   from matplotlib import axes as axes_lib
@@ -89,10 +90,10 @@ def figure3(tables: Mapping[str, pd.DataFrame]) -> 'figure_lib.Figure':
 
 def _scatter(ax: 'axes_lib.Axes', table, x, y, name='') -> None:
   """Tasks as points, groups by marker, with Spearman's rho."""
-  for i, (group, marker) in enumerate(plotting.GROUP_MARKERS.items()):
+  groups = [g for g in task_lib.GROUPS if g in set(table.group)]
+  for i, (group, marker) in enumerate(zip(groups, plotting.MARKERS)):
     part = table[table.group == group]
-    if len(part):
-      ax.scatter(part[x], part[y], marker=marker, color=f'C{i}', label=group)
+    ax.scatter(part[x], part[y], marker=marker, color=f'C{i}', label=group)
   # Neighbours' names above and below in turn, so that fewer meet.
   for i, row in enumerate(table.sort_values(y).to_dict('records')):
     ax.annotate(row['task'], (row[x], row[y]), fontsize=6,

@@ -14,7 +14,7 @@ STYLES = ({'color': 'C0', 'marker': 'o', 'linestyle': '-'},
           {'color': 'C1', 'marker': 's', 'linestyle': '--'},
           {'color': 'C2', 'marker': '^', 'linestyle': ':'},
           {'color': 'C3', 'marker': 'D', 'linestyle': '-.'})
-GROUP_MARKERS = {'natural': 'o', 'specialized': 's', 'structured': '^'}
+MARKERS = 'os^D'
 
 
 def figure(rows: int, columns: int, width: float = 3.6, height: float = 3.2

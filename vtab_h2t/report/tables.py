@@ -1,11 +1,9 @@
-"""Table 1 for terminals, Markdown and CSV, from the summary of rows."""
+"""Tables for terminals and as Markdown, from frames."""
 
 from collections.abc import Sequence
-import pathlib
 
 import pandas as pd
 
-from vtab_h2t import files
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.features import pooling
 from vtab_h2t.report import cost
@@ -56,8 +54,8 @@ def title(summary: pd.DataFrame) -> str:
           f'{seeds} seed{"s" if seeds > 1 else ""}')
 
 
-def markdown(summary: pd.DataFrame) -> str:
-  """Table 1 with standard deviations, as Markdown."""
+def markdown(summary: pd.DataFrame, heading: str | None = None) -> str:
+  """Table 1 with standard deviations, as Markdown, under what it shows."""
   values = statistics.wide(summary, task_lib.GROUPS)
   spreads = statistics.wide(summary, task_lib.GROUPS, 'std_percent')
   cells = pd.DataFrame({
@@ -70,14 +68,16 @@ def markdown(summary: pd.DataFrame) -> str:
   if len(affinity):
     cells.loc[len(cells)] = [AFFINITY, *map(_text, affinity)]
   text = cells.to_markdown(index=False, disable_numparse=True)
-  return f'{title(summary)}.\n\n{text}\n'
+  return f'{heading or title(summary)}.\n\n{text}\n'
 
 
-def print_terminal(summary: pd.DataFrame, width: int | None = None) -> None:
+def print_terminal(summary: pd.DataFrame, heading: str | None = None,
+                   width: int | None = None) -> None:
   """Prints Table 1, in one piece if the terminal is wide enough.
 
   Args:
     summary: what `statistics.summarise` gives.
+    heading: what it shows; found out where None.
     width: columns of the terminal; found out where None. Output that is not a
       terminal has any width.
   """
@@ -89,7 +89,7 @@ def print_terminal(summary: pd.DataFrame, width: int | None = None) -> None:
   needed = rich.console.Console(width=10_000).measure(whole).maximum
   if width is None and not console.is_terminal:
     console = rich.console.Console(width=max(needed, console.width))
-  console.print(title(summary), highlight=False)
+  console.print(heading or title(summary), highlight=False)
   if needed <= console.width:
     console.print(whole)
   else:
@@ -120,17 +120,6 @@ def _terminal_table(values: pd.DataFrame, groups: Sequence[str]):
     table.add_section()
     table.add_row(AFFINITY, *(_text(affinity[c]) for c in columns))
   return table
-
-
-def save(summary: pd.DataFrame, directory: pathlib.Path
-         ) -> tuple[pathlib.Path, pathlib.Path]:
-  """Writes table1.csv (tidy) and table1.md; returns their paths."""
-  csv, md = directory / 'table1.csv', directory / 'table1.md'
-  with files.atomic_write(csv) as f:
-    summary.to_csv(f, index=False, float_format='%.4f', lineterminator='\n')
-  with files.atomic_write(md) as f:
-    f.write(markdown(summary))
-  return csv, md
 
 
 def print_table3(table: pd.DataFrame, network: cost.Network) -> None:

@@ -1,0 +1,20 @@
+r"""Regenerates Figure 14: more candidate features, for each task.
+
+  python -m runners.figure14
+"""
+
+from absl import flags
+
+from runners import common
+from runners import experiment
+from runners import run_flags
+
+flags.adopt_module_key_flags(run_flags)
+
+
+def main() -> None:
+  experiment.run(['figure14'])
+
+
+if __name__ == '__main__':
+  common.run(main)
