@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from tests import testing
@@ -62,3 +63,45 @@ def test_failed_runs_are_left_out():
   rows[0] = rows[0] | {'correct': None, 'failed': 'the loss was not finite'}
   summary = statistics.summarise(rows)
   assert summary.iloc[0].seeds == 2 and summary.iloc[1].seeds == 3
+
+
+def test_bootstrap_of_a_constant_is_that_constant():
+  samples = {'a': {t: np.array([5.0, 5, 5]) for t in 'xyz'}}
+  found = statistics.bootstrap(
+      samples, dict.fromkeys('xyz', 'g'), lambda a: a['a'].mean(),
+      replicates=50)
+  assert found == statistics.Interval(5, 5, 5)
+
+
+def test_bootstrap_covers_about_as_often_as_it_says():
+  """Means of 12 tasks around 0; 95 % intervals of a small bootstrap."""
+  rng = np.random.default_rng(0)
+  covered = 0
+  for i in range(60):
+    values = rng.normal(size=12)
+    samples = {'a': {f't{j}': np.array([v]) for j, v in enumerate(values)}}
+    found = statistics.bootstrap(
+        samples, {t: 'g' for t in samples['a']}, lambda a: a['a'].mean(), i,
+        200)
+    covered += found.low <= 0 <= found.high
+  assert 48 <= covered <= 60
+
+
+def test_bootstrap_keeps_tasks_in_their_groups():
+  """Each replicate has as many of each group as there are."""
+  samples = {'a': {'x': np.array([0.]), 'y': np.array([10.])}}
+  found = statistics.bootstrap(
+      samples, {'x': 'one', 'y': 'two'}, lambda a: a['a'].mean(), replicates=50)
+  assert (found.low, found.high) == (5, 5)
+
+
+def test_bootstrap_wants_the_same_tasks():
+  for samples in ({}, {'a': {'x': np.ones(1)}, 'b': {'y': np.ones(1)}}):
+    with pytest.raises(ValueError, match='the same tasks'):
+      statistics.bootstrap(samples, {}, lambda a: 0)
+
+
+def test_spearman_with_ties():
+  one, other = pd.Series([1, 2, 2, 4]), pd.Series([10, 20, 20, 30])
+  assert statistics.spearman(one, other) == pytest.approx(1)
+  assert statistics.spearman(one, -other) == pytest.approx(-1)

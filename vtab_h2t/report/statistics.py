@@ -1,7 +1,9 @@
 """From result rows to medians, deviations and means."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+import dataclasses
 
+import numpy as np
 import pandas as pd
 
 from vtab_h2t.protocol import accuracy as accuracy_lib
@@ -81,3 +83,56 @@ def wide(summary: pd.DataFrame, groups: Sequence[str],
 def spearman(one: pd.Series, other: pd.Series) -> float:
   """Spearman's rank correlation; ties have mean ranks."""
   return float(one.rank().corr(other.rank()))
+
+
+Samples = Mapping[str, Mapping[str, np.ndarray]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Interval:
+  """A statistic and its 95 % interval."""
+
+  value: float
+  low: float
+  high: float
+
+
+def bootstrap(samples: Samples, groups: Mapping[str, str],
+              statistic: Callable[[Mapping[str, np.ndarray]], float],
+              seed: int = 0, replicates: int = 2000) -> Interval:
+  """A stratified percentile bootstrap over tasks and seeds.
+
+  In each replicate the tasks of each group are drawn with replacement, and for
+  each of them the seeds of each condition.
+
+  Args:
+    samples: condition to task to the accuracies of its seeds `[s]`; every
+      condition has the same tasks.
+    groups: each task's group; the strata.
+    statistic: of condition to accuracies `[tasks]`, medians over seeds.
+    seed: of the draws.
+    replicates: how many.
+
+  Raises:
+    ValueError: the conditions have different tasks, or none.
+  """
+  tasks = sorted(next(iter(samples.values()), ()))
+  if not tasks or any(sorted(by_task) != tasks
+                      for by_task in samples.values()):
+    raise ValueError('conditions must have the same tasks, at least one')
+  strata = [[t for t in tasks if groups[t] == g]
+            for g in sorted({groups[t] for t in tasks})]
+  value = statistic({
+      condition: np.array([np.median(by_task[t]) for t in tasks])
+      for condition, by_task in samples.items()})
+  rng = np.random.default_rng(seed)
+  found = []
+  for _ in range(replicates):
+    drawn = [t for stratum in strata for t in rng.choice(stratum, len(stratum))]
+    found.append(statistic({
+        condition: np.array([
+            np.median(rng.choice(by_task[t], len(by_task[t])))
+            for t in drawn])
+        for condition, by_task in samples.items()}))
+  low, high = np.nanpercentile(found, [2.5, 97.5])
+  return Interval(float(value), float(low), float(high))
