@@ -37,6 +37,7 @@ setuptools.setup(
         'tensorflow',
         'tensorflow-datasets',
         'tensorflow-hub',
+        'threadpoolctl',
     ],
     extras_require={'test': ['hypothesis', 'pytest']},
 )
