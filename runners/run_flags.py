@@ -208,6 +208,13 @@ def settings(task: task_lib.Task, job: reproduction.Job,
   return unit.Settings(tuple(m.name for m in wanted), grid, **shared)
 
 
+def source_text() -> str:
+  """Where numbers come from, for figures."""
+  if SOURCE.value == PUBLISHED:
+    return 'published numbers (Evci et al., 2022)'
+  return f'measured: {folder("").name}'
+
+
 def folder(kind: str) -> pathlib.Path:
   """Where tables or figures go: everything that sets a run apart is named."""
   if SOURCE.value == PUBLISHED:

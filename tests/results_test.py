@@ -44,7 +44,7 @@ def test_tables_follow_from_rows(weights, tmp_path):
   assert len(summary) == len(tasks.tasks('embedded')) * len(methods.FROZEN)
   assert (summary.seeds == 3).all()
   for path in catalogue.OUTPUTS['table1'].write(
-      {'table1': summary}, tmp_path):
+      {'table1': summary}, tmp_path, ''):
     assert path.read_text() == (_tables(weights) / path.name).read_text()
 
 
@@ -106,7 +106,7 @@ def test_searched_caltech101_is_what_the_readme_shows(tmp_path):
   assert summary.method.tolist() == order
   directory, = (root / 'tables').iterdir()
   for path in catalogue.OUTPUTS['table1'].write(
-      {'table1': summary}, tmp_path):
+      {'table1': summary}, tmp_path, ''):
     assert path.read_text() == (directory / path.name).read_text()
   table = published.table('table1_accuracy')
   theirs = table[(table.backbone == 'vit_b16') & (table.task == 'caltech101')]
@@ -127,3 +127,15 @@ def test_manifests_are_those_of_the_rows(path):
     if file.parent.name == manifest['task']:
       row = json.loads(file.read_text().splitlines()[0])
       assert row['manifest_sha256'] == manifest['sha256']
+
+
+@pytest.mark.parametrize('name', [
+    n for n, o in catalogue.OUTPUTS.items() if o.published])
+def test_redrawn_numbers_are_the_papers(name, tmp_path):
+  output = catalogue.OUTPUTS[name]
+  folder = _ROOT / 'results' / 'redrawn' / output.kind / 'published'
+  for path in output.write(
+      output.published(), tmp_path, 'published numbers (Evci et al., 2022)'):
+    assert (folder / path.name).exists()
+    if path.suffix in ('.csv', '.md'):
+      assert path.read_text() == (folder / path.name).read_text()

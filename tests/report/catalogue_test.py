@@ -19,7 +19,7 @@ def test_published_frames_are_written(name, tmp_path):
   output = catalogue.OUTPUTS[name]
   frames = output.published()
   assert frames and all(len(t) for t in frames.values())
-  paths = output.write(frames, tmp_path)
+  paths = output.write(frames, tmp_path, 'published')
   assert len(paths) == len(frames) + (2 if output.draw else 1)
   assert all(p.stat().st_size for p in paths)
 

@@ -19,3 +19,16 @@ def test_a_figure_is_saved_twice_and_always_alike(tmp_path):
 def test_styles_differ_without_colour():
   assert len({(s['marker'], s['linestyle']) for s in plotting.STYLES}) == len(
       plotting.STYLES)
+
+
+def test_names_stand_beside_their_points_and_say_the_source():
+  drawn, (ax,) = plotting.figure(1, 1)
+  x, y = [0, 0.01, 1], [0, 0.01, 1]
+  ax.scatter(x, y)
+  plotting.name_points(ax, x, y, ['one', 'two', 'three'])
+  plotting.note(drawn, 'measured: here')
+  drawn.canvas.draw()
+  boxes = {t.get_text(): t.get_window_extent() for t in ax.texts}
+  assert set(boxes) >= {'one', 'two', 'three'}
+  assert not boxes['one'].overlaps(boxes['two'])
+  assert drawn.get_suptitle() == 'measured: here'

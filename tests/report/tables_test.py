@@ -27,7 +27,7 @@ def test_markdown_has_a_row_a_method(summary):
 
 def test_files_can_be_read_back(tmp_path, summary):
   csv, md = catalogue.OUTPUTS['table1'].write(
-      {'table1': summary}, tmp_path / 'deep')
+      {'table1': summary}, tmp_path / 'deep', '')
   pd.testing.assert_frame_equal(
       pd.read_csv(csv), summary, check_dtype=False, atol=1e-4)
   assert md.read_text() == tables.markdown(summary)

@@ -8,7 +8,7 @@ Markdown table of them. Measured frames come from the rows of jobs
 from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 import pathlib
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import pandas as pd
 
@@ -23,6 +23,9 @@ from vtab_h2t.report import frames as frames_lib
 from vtab_h2t.report import plotting
 from vtab_h2t.report import statistics
 from vtab_h2t.report import tables
+
+if TYPE_CHECKING:
+  from matplotlib import figure as figure_lib
 
 Rows = Mapping[str, Sequence[dict[str, Any]]]  # By job.
 Frames = dict[str, pd.DataFrame]
@@ -75,7 +78,14 @@ class Output:
         table.to_markdown(index=False, floatfmt='.1f') for table in
         frames.values()) + '\n'
 
-  def write(self, frames: Frames, folder: pathlib.Path) -> list[pathlib.Path]:
+  def picture(self, frames: Frames, source: str) -> 'figure_lib.Figure':
+    """The drawing, with a line that says where its numbers come from."""
+    drawn = self.draw(frames)
+    plotting.note(drawn, source)
+    return drawn
+
+  def write(self, frames: Frames, folder: pathlib.Path, source: str
+            ) -> list[pathlib.Path]:
     """Writes CSV and drawing or Markdown; returns the paths."""
     paths = []
     for name, table in frames.items():
@@ -84,7 +94,8 @@ class Output:
       with files.atomic_write(paths[-1]) as f:
         table.to_csv(f, index=False, float_format='%.7g', lineterminator='\n')
     if self.draw:
-      return paths + plotting.save(self.draw(frames), folder, self.name)
+      return paths + plotting.save(
+          self.picture(frames, source), folder, self.name)
     paths.append(folder / f'{self.name}.md')
     with files.atomic_write(paths[-1]) as f:
       f.write(self.text(frames))
@@ -205,6 +216,12 @@ _TABLE6 = {'original': _ACCURACY,
            'adding_pooled_input': retapping.WITH_INPUT}
 _TABLE7 = {'original': _ACCURACY, 'only_cls': 'cls_only',
            'original_plus_cls': 'cls_both'}
+
+
+def _printed_spearman() -> float:
+  """Of the two backbones' affinities, from unrounded numbers."""
+  table = published.table('correlations')
+  return float(table[table['where'].str.contains('Figure 8')].value.item())
 
 
 def _affinity_of_the_paper():
@@ -333,7 +350,7 @@ _ALL = (
     Output('figure8', 'Figure 8 (left): domain affinity under two backbones',
            published=lambda: {'figure8': frames_lib.affinities(
                _affinity_of_the_paper())},
-           draw=lambda f: figures.figure8(f['figure8'])),
+           draw=lambda f: figures.figure8(f['figure8'], _printed_spearman())),
     Output('figure10', 'Figure 10: selecting features or whole taps, by task',
            ('granularity',), (),
            lambda rows: {'figure10': _granularity(rows)['figure10']},

@@ -94,10 +94,7 @@ def _scatter(ax: 'axes_lib.Axes', table, x, y, name='') -> None:
   for i, (group, marker) in enumerate(zip(groups, plotting.MARKERS)):
     part = table[table.group == group]
     ax.scatter(part[x], part[y], marker=marker, color=f'C{i}', label=group)
-  # Neighbours' names above and below in turn, so that fewer meet.
-  for i, row in enumerate(table.sort_values(y).to_dict('records')):
-    ax.annotate(row['task'], (row[x], row[y]), fontsize=6,
-                xytext=(3, 3 if i % 2 else -8), textcoords='offset points')
+  plotting.name_points(ax, table[x], table[y], table.task)
   rho = statistics.spearman(table[x], table[y])
   ax.set_title(f'{name}: ' * bool(name) + f'Spearman {rho:+.3f}', fontsize=10)
 
@@ -236,15 +233,18 @@ def figure14(table: pd.DataFrame) -> 'figure_lib.Figure':
   return drawn
 
 
-def figure8(table: pd.DataFrame) -> 'figure_lib.Figure':
+def figure8(table: pd.DataFrame, printed: float) -> 'figure_lib.Figure':
   """Domain affinity under two backbones.
 
   Args:
     table: task, group, and the two backbones' columns.
+    printed: Spearman's rho that the paper gives.
   """
   drawn, (ax,) = plotting.figure(1, 1, 5.0, 4.4)
   one, two = [c for c in table.columns if c not in ('task', 'group')]
   _scatter(ax, table, one, two)
+  ax.set_title(f'{ax.get_title()}; the paper prints {printed:+.3f}',
+               fontsize=10)
   ax.set(xlabel=f'domain affinity, {one} (points)',
          ylabel=f'domain affinity, {two} (points)')
   ax.legend(fontsize=8)

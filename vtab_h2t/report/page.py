@@ -287,7 +287,8 @@ def _outputs(run: Run) -> dict[str, Any]:
     made = output.measured(run.rows)
     if output.draw:
       buffer = io.BytesIO()
-      output.draw(made).savefig(buffer, format='png', dpi=110)
+      output.picture(made, f'measured: {run.name}').savefig(
+          buffer, format='png', dpi=110)
       found['figures'].append({
           'name': output.name, 'title': output.title,
           'png': base64.b64encode(buffer.getvalue()).decode('ascii'),

@@ -1,5 +1,6 @@
 """What all figures share: sizes, styles that read in grey, saving."""
 
+from collections.abc import Sequence
 import pathlib
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,23 @@ def figure(rows: int, columns: int, width: float = 3.6, height: float = 3.2
   drawn = figure_lib.Figure(figsize=(width * columns, height * rows),
                             layout='constrained')
   return drawn, list(drawn.subplots(rows, columns, squeeze=False).flat)
+
+
+def name_points(ax: 'axes_lib.Axes', x: Sequence[float], y: Sequence[float],
+                names: Sequence[str]) -> None:
+  """Writes names beside points so that few meet."""
+  import adjustText
+  ax.margins(0.12)
+  texts = [ax.text(*one, fontsize=6) for one in zip(x, y, names)]
+  # A number of iterations, as time would make figures differ.
+  adjustText.adjust_text(
+      texts, list(x), list(y), ax=ax, iter_lim=200, arrowprops={
+          'arrowstyle': '-', 'color': '0.6', 'linewidth': 0.5})
+
+
+def note(drawn: 'figure_lib.Figure', text: str) -> None:
+  """Says above a figure where its numbers come from."""
+  drawn.suptitle(text, x=0.99, ha='right', fontsize=7, color='0.3')
 
 
 def save(drawn: 'figure_lib.Figure', folder: pathlib.Path, name: str
