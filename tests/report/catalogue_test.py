@@ -54,3 +54,40 @@ def test_variants_of_taps_stand_beside_the_original():
   assert table.natural.tolist() == [60, 65, 70, 75]
   assert table.structured['original'] == pytest.approx(70)
   assert table.average['original'] == pytest.approx(200 / 3)
+
+
+def _vtab_rows():
+  """As if measured with the paper's network: 1 point above what it prints."""
+  table = published.table('table1_accuracy')
+  table = table[(table.backbone == 'resnet50') & (table.task != 'mean')]
+  common = testing.result_rows()[0] | {
+      'suite': 'vtab', 'backbone': 'resnet50', 'total': 1000, 'fold': None}
+  return [common | {'method': r.method, 'task': r.task, 'group': r.group,
+                    'seed': 0, 'correct': round(10 * r.accuracy_percent) + 10}
+          for r in table.itertuples()]
+
+
+def test_published_numbers_stand_beside_where_it_is_fair():
+  rows = {'accuracy': _vtab_rows()}
+  output = catalogue.OUTPUTS['table1']
+  frames = output.measured(rows)
+  assert list(frames) == ['table1', 'published', 'difference']
+  assert frames['difference'].accuracy_percent.to_numpy() == pytest.approx(1)
+  assert len(frames['difference']) == 19 * 9
+  text = output.text(frames)
+  assert 'Measured less published' in text and 'Published (Tables' in text
+  two = catalogue.OUTPUTS['figure2'].measured(rows)
+  assert list(two) == ['resnet50', 'resnet50_published']
+  pd.testing.assert_frame_equal(two['resnet50'][['affinity']],
+                                two['resnet50_published'][['affinity']])
+  jobs = dict.fromkeys(catalogue.OUTPUTS['table6'].jobs, _vtab_rows())
+  table = catalogue.OUTPUTS['table6'].measured(jobs)['table6']
+  assert table.natural[0] - table.natural_published[0] == pytest.approx(
+      1, abs=0.06)
+
+
+def test_nothing_published_stands_beside_other_tasks_or_networks():
+  for changes in ({'suite': 'embedded'}, {'backbone': 'vit_ti16'}):
+    rows = {'accuracy': [r | changes for r in _vtab_rows()]}
+    assert list(catalogue.OUTPUTS['table1'].measured(rows)) == ['table1']
+    assert len(catalogue.OUTPUTS['figure2'].measured(rows)) == 1

@@ -119,15 +119,36 @@ def _summaries_of_the_paper() -> Frames:
           for b in PAPER_BACKBONES}
 
 
+def comparable(row: Mapping[str, Any]) -> bool:
+  """Whether the paper has measured the same: its network on its tasks."""
+  return row['suite'] == 'vtab' and row['backbone'] in PAPER_BACKBONES
+
+
 def _table1(rows):
-  return {'table1': statistics.summarise(rows[_ACCURACY])}
+  """Measured; where it is fair, published and the difference beside."""
+  summary = statistics.summarise(rows[_ACCURACY])
+  found = {'table1': summary}
+  first = rows[_ACCURACY][0]
+  if comparable(first):
+    theirs = _summaries_of_the_paper()[first['backbone']]
+    theirs = theirs[theirs.task.isin(set(summary.task))]
+    found['published'] = theirs.reset_index(drop=True)
+    both = summary.merge(theirs, on=['method', 'task', 'group'],
+                         suffixes=('', '_published'))
+    both['accuracy_percent'] -= both.accuracy_percent_published
+    found['difference'] = both.assign(std_percent=float('nan'))[
+        ['method', 'task', 'group', 'accuracy_percent', 'std_percent']]
+  return found
 
 
 def _heading(name):
   """Over a frame of Table 1; None for a measured one, which says it itself."""
   if name == 'table1':
     return None
-  return (f'Published (Tables 1 and 4): VTAB-1k, {name}, test accuracy in '
+  if name == 'difference':
+    return 'Measured less published, in points'
+  network = '' if name == 'published' else f'{name}, '
+  return (f'Published (Tables 1 and 4): VTAB-1k, {network}test accuracy in '
           'percent, median of 3 seeds')
 
 
@@ -197,7 +218,7 @@ def _table5(rows):
   return {'table5': first[['task', 'group']].reset_index(drop=True)}
 
 
-def _variants(rows, variants):
+def _variants(rows, variants, theirs):
   """Mean accuracy of Head2Toe for the run's taps and for others."""
   columns, groups = {}, None
   for label, job in variants.items():
@@ -206,8 +227,11 @@ def _variants(rows, variants):
     table = table.set_index('task')
     groups = table.group
     columns[label] = table.percent
-  return frames_lib.group_means(columns, groups).rename(
+  ours = frames_lib.group_means(columns, groups).rename(
       columns={'method': 'variant'})
+  if comparable(rows[_ACCURACY][0]):
+    ours = ours.merge(theirs, on='variant', suffixes=('', '_published'))
+  return ours
 
 
 _TABLE6 = {'original': _ACCURACY,
@@ -230,9 +254,16 @@ def _affinity_of_the_paper():
 
 
 def _affinity(rows):
-  """By the backbone's name."""
-  return {rows[_ACCURACY][0]['backbone']: frames_lib.by_affinity(
+  """By the backbone's name; where it is fair, published beside."""
+  first = rows[_ACCURACY][0]
+  name = first['backbone']
+  found = {name: frames_lib.by_affinity(
       frames_lib.accuracies(rows[_ACCURACY]))}
+  if comparable(first):
+    theirs = _affinity_of_the_paper()[name]
+    found[f'{name}_published'] = theirs[theirs.task.isin(
+        set(found[name].task))].reset_index(drop=True)
+  return found
 
 
 def _gains(tables_, over, compared):
@@ -274,10 +305,11 @@ def _figure7(rows):
 
 
 def _figure11(rows):
-  (name, gains), = _gains(_affinity(rows), 'finetune', ('head2toe',)).items()
+  gains = _gains(_affinity(rows), 'finetune', ('head2toe',))
   places = frames_lib.offset(rows['offset'])
-  return {name: gains, 'overlap': frames_lib.overlap(rows['relevance']),
-          'offset': frames_lib.mean_over_tasks(places, ['offset'])}
+  return gains | {
+      'overlap': frames_lib.overlap(rows['relevance']),
+      'offset': frames_lib.mean_over_tasks(places, ['offset'])}
 
 
 def _draw11(frames):
@@ -318,12 +350,14 @@ _ALL = (
     Output('table5', 'Table 5: tasks', (_ACCURACY,), measured=_table5,
            published=lambda: {'table5': published.table('table5_tasks')}),
     Output('table6', 'Table 6: Head2Toe on other taps', tuple(_TABLE6.values()),
-           ('head2toe',), lambda rows: {'table6': _variants(rows, _TABLE6)},
+           ('head2toe',), lambda rows: {'table6': _variants(
+               rows, _TABLE6, published.table('table6_ablation_resnet50'))},
            lambda: {'table6': published.table('table6_ablation_resnet50')},
            vit=False),
     Output('table7', 'Table 7: Head2Toe and the class token',
            tuple(_TABLE7.values()), ('head2toe',),
-           lambda rows: {'table7': _variants(rows, _TABLE7)},
+           lambda rows: {'table7': _variants(
+               rows, _TABLE7, published.table('table7_cls_token_vit_b16'))},
            lambda: {'table7': published.table('table7_cls_token_vit_b16')},
            vit=True),
     Output('figure2', 'Figure 2: Linear, Scratch and fine-tuning by affinity',

@@ -130,8 +130,7 @@ def _section(run: Run, units: Sequence[ledger_lib.Unit]) -> dict[str, Any]:
   summary = statistics.summarise(rows)
   own = [u for u in units if _belongs(u, run)]
   measured = cost.measured(u for u in own if _of_grid(u, run))
-  comparable = (summary.suite.iloc[0] == 'vtab'
-                and summary.backbone.iloc[0] in catalogue.PAPER_BACKBONES)
+  comparable = catalogue.comparable(rows[0])
   judged = [claims.judge(c, run.rows) for c in claims.CLAIMS]
   found_claims = pd.concat([
       claims.table(judged), pd.DataFrame([claims.cost_row(measured)])])
