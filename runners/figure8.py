@@ -1,5 +1,6 @@
 r"""Regenerates Figure 8: domain affinity under two backbones (left part).
 
+  python -m runners.figure8
   python -m runners.figure8 --source=published
 """
 

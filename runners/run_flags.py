@@ -97,8 +97,8 @@ _MEMORY_GIB = flags.DEFINE_float('memory_gib', 8, 'Working memory for training '
                                  'heads, in GiB.', lower_bound=0)
 
 _CONTROL = flags.DEFINE_string(
-    'control', 'efficientnet_lite2:imagenet', 'The second network of Figure '
-    '4\'s Control, as backbone:weights.')
+    'control', 'efficientnet_lite2:imagenet', 'The second network of Figures 4 '
+    'and 8, as backbone:weights.')
 
 
 common.check_choices('methods', list(methods.METHODS))
@@ -149,30 +149,34 @@ def is_vit() -> bool:
   return backbones.BACKBONES[_BACKBONE.value].cls_token
 
 
+def _networks(job: reproduction.Job) -> list[tuple[str, str]]:
+  """Name and weights of the network that a job wants, or of both of a pair."""
+  own = _BACKBONE.value, _WEIGHTS.value
+  name, _, weights = _CONTROL.value.partition(':')
+  return {reproduction.OWN: [own], reproduction.SECOND: [(name, weights)],
+          reproduction.PAIR: [own, (name, weights)]}[job.network]
+
+
 def weights_name(job: reproduction.Job) -> str:
   """The weights as in rows: a file's folder says nothing."""
-  name = pathlib.Path(_WEIGHTS.value).name
-  if job.control:
-    name += '+' + pathlib.Path(_CONTROL.value.partition(':')[2]).name
-  return name
-
-
-def _load(name, weights, taps, cls_pooling):
-  return backbones.load(
-      name, weights,
-      _IMAGE_SIZE.value or tasks_registry.IMAGE_SIZES[_SUITE.value], taps,
-      _RESIZE.value, cls_pooling)
+  return '+'.join(pathlib.Path(weights).name for _, weights in _networks(job))
 
 
 def load_backbone(job: reproduction.Job) -> backbone_lib.Backbone:
   """The backbone in the form that a job wants."""
-  backbone = _load(_BACKBONE.value, _WEIGHTS.value, job.taps or _TAPS.value,
-                   job.cls_pooling or _CLS_POOLING.value)
-  if not job.control:
-    return backbone
-  name, _, weights = _CONTROL.value.partition(':')
-  return pair.pair(backbone, _load(
-      name, weights, backbone_lib.ALL_TAPS, pooling.CLS_POOLED))
+  def load(name, weights, taps, cls_pooling):
+    size = _IMAGE_SIZE.value or tasks_registry.IMAGE_SIZES[_SUITE.value]
+    return backbones.load(name, weights, size, taps, _RESIZE.value, cls_pooling)
+
+  first, *rest = _networks(job)
+  if job.network == reproduction.SECOND:  # The flags are of the other.
+    return load(*first, backbone_lib.ALL_TAPS, pooling.CLS_POOLED)
+  backbone = load(*first, job.taps or _TAPS.value,
+                  job.cls_pooling or _CLS_POOLING.value)
+  for second in rest:
+    backbone = pair.pair(backbone, load(
+        *second, backbone_lib.ALL_TAPS, pooling.CLS_POOLED))
+  return backbone
 
 
 def settings(task: task_lib.Task, job: reproduction.Job,
@@ -196,7 +200,8 @@ def settings(task: task_lib.Task, job: reproduction.Job,
   if studies:
     return unit.Settings((), grids.study(_BACKBONE.value), studies=studies,
                          **shared)
-  grid = grids.get(_GRID.value, _BACKBONE.value, task.name, _HPARAMS.value)
+  name, _ = _networks(job)[0]
+  grid = grids.get(_GRID.value, name, task.name, _HPARAMS.value)
   grid = dataclasses.replace(grid, tuning=dataclasses.replace(
       grid.tuning, optimizer=_OPTIMIZER.value, unit_norm=_UNIT_NORM.value,
       head_init=_HEAD_INIT.value, snr=_SNR.value))

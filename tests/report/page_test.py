@@ -54,6 +54,18 @@ def test_rows_are_sorted_into_runs_and_jobs():
   assert methods == ['linear', 'head2toe']
 
 
+def test_another_network_on_the_same_images_is_the_second():
+  rows = _rows() + [r | {'method': 'scratch'} for r in _rows()
+                    if r['method'] == 'linear']
+  other = [r | {'backbone': 'c'} for r in rows if r['method'] != 'head2toe']
+  smaller = [r | {'backbone': 'd', 'image_size': 32} for r in other]
+  one, two, three = page.runs(rows + other + smaller)
+  assert {r['backbone'] for r in one.rows['second']} == {'c'}
+  assert {r['method'] for r in one.rows['second']} == {'linear', 'scratch'}
+  assert {r['backbone'] for r in two.rows['second']} == {'b'}
+  assert 'second' not in three.rows
+
+
 def test_the_answer_is_in_words(html):
   assert ('Head2Toe against Linear: +10.0 points on average (95 % interval '
           in html)

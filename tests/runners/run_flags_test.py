@@ -44,3 +44,15 @@ def test_weights_of_the_control_name_both(flagvalues):
     jobs = reproduction.JOBS
     assert run_flags.weights_name(jobs['accuracy']) == 'imagenet'
     assert run_flags.weights_name(jobs['control']) == 'imagenet+random'
+    assert run_flags.weights_name(jobs['second']) == 'random'
+
+
+def test_jobs_have_the_network_they_want(flagvalues):
+  with flagsaver.flagsaver(image_size=32, taps='pre_activation',
+                           control='efficientnet_lite2:random'):
+    load = lambda name: run_flags.load_backbone(reproduction.JOBS[name])
+    assert load('accuracy').tap_set == 'pre_activation'
+    assert load('with_input').tap_set == 'with_input'
+    assert load('control').taps == ('embedding', 'control')
+    second = load('second')
+    assert (second.name, second.tap_set) == ('efficientnet_lite2', 'all')

@@ -17,7 +17,9 @@ from vtab_h2t.studies import transfer
 from vtab_h2t.tasks import task as task_lib
 
 ACCURACY = 'accuracy'
-TRANSFER, REDUCED, CONTROL = 'transfer', 'reduced', 'control'
+TRANSFER, REDUCED = 'transfer', 'reduced'
+CONTROL, SECOND = 'control', 'second'
+OWN, PAIR = 'own', 'pair'  # Networks, beside SECOND.
 _FRACTIONS_SEED = 0
 
 
@@ -29,7 +31,8 @@ class Job:
     methods: method ids; those of the run where empty and there is no study.
     study: its name, or None.
     taps, cls_pooling: of the backbone, where not those of the run.
-    control: whether the backbone is paired with a second network.
+    network: the run's own, a pair of it and a second one, or the second one
+      alone.
     fractions: of the training examples; all where empty.
   """
 
@@ -37,7 +40,7 @@ class Job:
   study: str | None = None
   taps: str | None = None
   cls_pooling: str | None = None
-  control: bool = False
+  network: str = OWN
   fractions: tuple[float, ...] = ()
 
 
@@ -45,7 +48,8 @@ JOBS: dict[str, Job] = (
     {ACCURACY: Job()}
     | {name: Job(study=name) for name in studies.STUDIES}
     | {TRANSFER: Job(study=TRANSFER),
-       CONTROL: Job(study='one_tap', control=True),
+       CONTROL: Job(study='one_tap', network=PAIR),
+       SECOND: Job(('linear', 'scratch'), network=SECOND),
        REDUCED: Job(('linear', 'head2toe'), fractions=(0.1, 0.2, 0.5))}
     | {kind: Job(('head2toe',), taps=kind) for kind in retapping.KINDS}
     | {f'cls_{kind}': Job(('head2toe',), cls_pooling=kind)

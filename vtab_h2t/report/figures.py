@@ -233,18 +233,20 @@ def figure14(table: pd.DataFrame) -> 'figure_lib.Figure':
   return drawn
 
 
-def figure8(table: pd.DataFrame, printed: float) -> 'figure_lib.Figure':
+def figure8(table: pd.DataFrame, printed: float | None = None
+            ) -> 'figure_lib.Figure':
   """Domain affinity under two backbones.
 
   Args:
     table: task, group, and the two backbones' columns.
-    printed: Spearman's rho that the paper gives.
+    printed: Spearman's rho that the paper gives for it.
   """
   drawn, (ax,) = plotting.figure(1, 1, 5.0, 4.4)
   one, two = [c for c in table.columns if c not in ('task', 'group')]
   _scatter(ax, table, one, two)
-  ax.set_title(f'{ax.get_title()}; the paper prints {printed:+.3f}',
-               fontsize=10)
+  if printed is not None:
+    ax.set_title(f'{ax.get_title()}; the paper prints {printed:+.3f}',
+                 fontsize=10)
   ax.set(xlabel=f'domain affinity, {one} (points)',
          ylabel=f'domain affinity, {two} (points)')
   ax.legend(fontsize=8)

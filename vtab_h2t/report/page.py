@@ -73,7 +73,20 @@ def runs(rows: Iterable[Row]) -> list[Run]:
     own.sort(key=lambda r: order.index(r['method']))  # Stable within a method.
     found.append(Run(key, {_ACCURACY: own} | others.get(
         (*key[:-1], None), {}) | others.get(key, {})))
-  return sorted(found, key=lambda r: -sum(map(len, r.rows.values())))
+  found.sort(key=lambda r: -sum(map(len, r.rows.values())))
+  return [_with_second(run, found) for run in found]
+
+
+def _with_second(run: Run, others: Sequence[Run]) -> Run:
+  """Adds the rows of another network on the same images, if there are any."""
+  for other in others:
+    alike = (other.key[0], *other.key[3:]) == (run.key[0], *run.key[3:])
+    if alike and other is not run and {'linear', 'scratch'} <= {
+        r['method'] for r in other.rows[_ACCURACY]}:
+      return Run(run.key, {**run.rows, reproduction.SECOND: [
+          r for r in other.rows[_ACCURACY]
+          if r['method'] in ('linear', 'scratch')]})
+  return run
 
 
 # Jobs of methods, which have a grid; the others are studies.
