@@ -5,112 +5,26 @@ Markdown table of them. Measured frames come from the rows of jobs
 (`protocol.reproduction`), published ones from what the paper prints.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-import dataclasses
-import pathlib
-from typing import Any, TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
-from vtab_h2t import files
 from vtab_h2t import published
 from vtab_h2t.backbones import retapping
-from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.protocol import reproduction
 from vtab_h2t.report import cost
 from vtab_h2t.report import figures
 from vtab_h2t.report import frames as frames_lib
-from vtab_h2t.report import plotting
+from vtab_h2t.report import output as output_lib
 from vtab_h2t.report import statistics
 from vtab_h2t.report import tables
-
-if TYPE_CHECKING:
-  from matplotlib import figure as figure_lib
-
-Rows = Mapping[str, Sequence[dict[str, Any]]]  # By job.
-Frames = dict[str, pd.DataFrame]
 
 _ACCURACY = reproduction.ACCURACY
 PAPER_BACKBONES = 'resnet50', 'vit_b16'
 
 
-@dataclasses.dataclass(frozen=True)
-class Output:
-  """A table or figure.
-
-  Attributes:
-    name: as the runner's.
-    title: what it shows.
-    jobs: whose rows it is made from.
-    methods: that must be among the methods measured.
-    measured: its frames, from rows; None if it has nothing measured.
-    published: its frames, from the paper's numbers; None if those do not
-      suffice.
-    draw: a figure of the frames; None for tables.
-    markdown: the frames as Markdown; a table of each by default.
-    terminal: prints the frames; their Markdown by default.
-    from_ledger: its frames, from a work directory as it is.
-    vit: whether it is for ViTs only (True), or only for others (False).
-  """
-
-  name: str
-  title: str
-  jobs: tuple[str, ...] = ()
-  methods: tuple[str, ...] = ()
-  measured: Callable[[Rows], Frames] | None = None
-  published: Callable[[], Frames] | None = None
-  draw: Callable[[Frames], Any] | None = None
-  markdown: Callable[[Frames], str] | None = None
-  terminal: Callable[[Frames], None] | None = None
-  from_ledger: Callable[[ledger_lib.Ledger], Frames] | None = None
-  vit: bool | None = None
-
-  @property
-  def kind(self) -> str:
-    """'figures' or 'tables'."""
-    return 'figures' if self.draw else 'tables'
-
-  def text(self, frames: Frames) -> str:
-    """The frames as Markdown."""
-    if self.markdown:
-      return self.markdown(frames)
-    return '\n\n'.join(
-        table.to_markdown(index=False, floatfmt='.1f') for table in
-        frames.values()) + '\n'
-
-  def picture(self, frames: Frames, source: str) -> 'figure_lib.Figure':
-    """The drawing, with a line that says where its numbers come from."""
-    drawn = self.draw(frames)
-    plotting.note(drawn, source)
-    return drawn
-
-  def write(self, frames: Frames, folder: pathlib.Path, source: str
-            ) -> list[pathlib.Path]:
-    """Writes CSV and drawing or Markdown; returns the paths."""
-    paths = []
-    for name, table in frames.items():
-      suffix = '' if name == self.name else f'_{name}'
-      paths.append(folder / f'{self.name}{suffix}.csv')
-      with files.atomic_write(paths[-1]) as f:
-        table.to_csv(f, index=False, float_format='%.7g', lineterminator='\n')
-    if self.draw:
-      return paths + plotting.save(
-          self.picture(frames, source), folder, self.name)
-    paths.append(folder / f'{self.name}.md')
-    with files.atomic_write(paths[-1]) as f:
-      f.write(self.text(frames))
-    return paths
-
-  def show(self, frames: Frames) -> None:
-    """Prints what a terminal can show."""
-    print(self.title)
-    if self.terminal:
-      self.terminal(frames)
-    elif not self.draw:
-      print(self.text(frames))
-
-
-def _summaries_of_the_paper() -> Frames:
+def _summaries_of_the_paper() -> output_lib.Frames:
   """Tables 1 and 4, by backbone, in the form of `statistics.summarise`."""
   table = published.table('table1_accuracy')
   table = table[table.task != 'mean'].merge(
@@ -353,85 +267,86 @@ def _scores(rows):
 
 _BASELINES = 'linear', 'scratch', 'finetune'
 
+_Output = output_lib.Output
 _ALL = (
-    Output('table1', 'Table 1: test accuracy of each method on each task',
-           (_ACCURACY,), measured=_table1, published=_summaries_of_the_paper,
-           markdown=_table1_markdown, terminal=_print_table1),
-    Output('table2', 'Table 2: the settings that Head2Toe chose',
-           (_ACCURACY,), ('head2toe',), _table2,
-           lambda: {'table2': published.table('table2_hyperparameters')},
-           markdown=_settings_markdown),
-    Output('table3', 'Table 3: cost', from_ledger=_table3, published=_table3,
-           markdown=lambda f: '\n\n'.join(
-               t.to_markdown(index=False, floatfmt='.7g') for t in f.values())
-           + '\n', terminal=_print_table3),
-    Output('table4', 'Table 4: standard deviations over seeds',
-           (_ACCURACY,), measured=_table4_measured,
-           published=_table4_published, markdown=_deviations_markdown),
-    Output('table5', 'Table 5: tasks', (_ACCURACY,), measured=_table5,
-           published=lambda: {'table5': published.table('table5_tasks')}),
-    Output('table6', 'Table 6: Head2Toe on other taps', tuple(_TABLE6.values()),
-           ('head2toe',), lambda rows: {'table6': _variants(
-               rows, _TABLE6, published.table('table6_ablation_resnet50'))},
-           lambda: {'table6': published.table('table6_ablation_resnet50')},
-           vit=False),
-    Output('table7', 'Table 7: Head2Toe and the class token',
-           tuple(_TABLE7.values()), ('head2toe',),
-           lambda rows: {'table7': _variants(
-               rows, _TABLE7, published.table('table7_cls_token_vit_b16'))},
-           lambda: {'table7': published.table('table7_cls_token_vit_b16')},
-           vit=True),
-    Output('figure2', 'Figure 2: Linear, Scratch and fine-tuning by affinity',
-           (_ACCURACY,), _BASELINES, _affinity, _affinity_of_the_paper,
-           figures.figure2),
-    Output('figure3', 'Figure 3: gains over Linear by affinity',
-           (_ACCURACY,), (*_BASELINES, 'head2toe'),
-           lambda rows: _gains(_affinity(rows), 'linear',
-                               ('head2toe', 'finetune')),
-           lambda: _gains(_affinity_of_the_paper(), 'linear',
-                          ('head2toe', 'finetune')), figures.figure3),
-    Output('figure4', 'Figure 4: one additional tap; Oracle and Control',
-           (_ACCURACY, 'one_tap', reproduction.CONTROL), _BASELINES[:2],
-           _figure4,
-           lambda: {'averages': published.table('figure4_averages_resnet50')},
-           lambda f: figures.figure4(f.get('gains'), f['averages'])),
-    Output('figure6', 'Figure 6: selecting features or whole taps',
-           ('granularity',), (),
-           lambda rows: {'figure6': _granularity(rows)['figure6']},
-           draw=lambda f: figures.figure6(f['figure6'])),
-    Output('figure7', 'Figure 7: other tasks\' features; more candidates',
-           (reproduction.TRANSFER, 'scaling'), (), _figure7,
-           draw=lambda f: figures.figure7(f['transfer'], f['scaling'])),
-    Output('figure8', 'Figure 8 (left): domain affinity under two backbones',
-           (_ACCURACY, reproduction.SECOND), _BASELINES[:2], _figure8,
-           _figure8_published, _draw8),
-    Output('figure10', 'Figure 10: selecting features or whole taps, by task',
-           ('granularity',), (),
-           lambda rows: {'figure10': _granularity(rows)['figure10']},
-           draw=lambda f: figures.figure10(f['figure10'])),
-    Output('figure11', 'Figure 11: gain over fine-tuning; overlap; ranking',
-           (_ACCURACY, 'relevance', 'offset'), (*_BASELINES, 'head2toe'),
-           _figure11, lambda: _gains(_affinity_of_the_paper(), 'finetune',
-                                     ('head2toe',)), _draw11),
-    Output('figure12', 'Figure 12: selected features by depth',
-           ('relevance',), (),
-           lambda rows: {'figure12': frames_lib.depth(rows['relevance'])},
-           draw=lambda f: figures.figure12(f['figure12']), vit=False),
-    Output('figure13', 'Figure 13: fewer training images',
-           (_ACCURACY, reproduction.REDUCED), ('linear', 'head2toe'), _figure13,
-           draw=lambda f: figures.figure13(f['figure13'])),
-    Output('figure14', 'Figure 14: more candidate features, by task',
-           ('scaling',), (), lambda rows: {'figure14': _scaling(rows)[0]},
-           draw=lambda f: figures.figure14(f['figure14']), vit=False),
-    Output('figure15', 'Figure 15: selected features by depth of a ViT',
-           ('relevance',), (),
-           lambda rows: {'figure15': frames_lib.depth(rows['relevance'])},
-           draw=lambda f: figures.figure12(f['figure15']), vit=True),
-    Output('figure16', 'Figure 16: more candidate features of a ViT, by task',
-           ('scaling',), (), lambda rows: {'figure16': _scaling(rows)[0]},
-           draw=lambda f: figures.figure14(f['figure16']), vit=True),
-    Output('scores', 'Relevance scores other than the group lasso\'s',
-           ('scores',), (), _scores,
-           draw=lambda f: figures.scores(f['scores'])),
+    _Output('table1', 'Table 1: test accuracy of each method on each task',
+            (_ACCURACY,), measured=_table1, published=_summaries_of_the_paper,
+            markdown=_table1_markdown, terminal=_print_table1),
+    _Output('table2', 'Table 2: the settings that Head2Toe chose',
+            (_ACCURACY,), ('head2toe',), _table2,
+            lambda: {'table2': published.table('table2_hyperparameters')},
+            markdown=_settings_markdown),
+    _Output('table3', 'Table 3: cost', from_ledger=_table3, published=_table3,
+            markdown=lambda f: '\n\n'.join(
+                t.to_markdown(index=False, floatfmt='.7g') for t in f.values())
+            + '\n', terminal=_print_table3),
+    _Output('table4', 'Table 4: standard deviations over seeds',
+            (_ACCURACY,), measured=_table4_measured,
+            published=_table4_published, markdown=_deviations_markdown),
+    _Output('table5', 'Table 5: tasks', (_ACCURACY,), measured=_table5,
+            published=lambda: {'table5': published.table('table5_tasks')}),
+    _Output('table6', 'Table 6: Head2Toe on other taps', tuple(_TABLE6.values()),
+            ('head2toe',), lambda rows: {'table6': _variants(
+                rows, _TABLE6, published.table('table6_ablation_resnet50'))},
+            lambda: {'table6': published.table('table6_ablation_resnet50')},
+            vit=False),
+    _Output('table7', 'Table 7: Head2Toe and the class token',
+            tuple(_TABLE7.values()), ('head2toe',),
+            lambda rows: {'table7': _variants(
+                rows, _TABLE7, published.table('table7_cls_token_vit_b16'))},
+            lambda: {'table7': published.table('table7_cls_token_vit_b16')},
+            vit=True),
+    _Output('figure2', 'Figure 2: Linear, Scratch and fine-tuning by affinity',
+            (_ACCURACY,), _BASELINES, _affinity, _affinity_of_the_paper,
+            figures.figure2),
+    _Output('figure3', 'Figure 3: gains over Linear by affinity',
+            (_ACCURACY,), (*_BASELINES, 'head2toe'),
+            lambda rows: _gains(_affinity(rows), 'linear',
+                                ('head2toe', 'finetune')),
+            lambda: _gains(_affinity_of_the_paper(), 'linear',
+                           ('head2toe', 'finetune')), figures.figure3),
+    _Output('figure4', 'Figure 4: one additional tap; Oracle and Control',
+            (_ACCURACY, 'one_tap', reproduction.CONTROL), _BASELINES[:2],
+            _figure4,
+            lambda: {'averages': published.table('figure4_averages_resnet50')},
+            lambda f: figures.figure4(f.get('gains'), f['averages'])),
+    _Output('figure6', 'Figure 6: selecting features or whole taps',
+            ('granularity',), (),
+            lambda rows: {'figure6': _granularity(rows)['figure6']},
+            draw=lambda f: figures.figure6(f['figure6'])),
+    _Output('figure7', 'Figure 7: other tasks\' features; more candidates',
+            (reproduction.TRANSFER, 'scaling'), (), _figure7,
+            draw=lambda f: figures.figure7(f['transfer'], f['scaling'])),
+    _Output('figure8', 'Figure 8 (left): domain affinity under two backbones',
+            (_ACCURACY, reproduction.SECOND), _BASELINES[:2], _figure8,
+            _figure8_published, _draw8),
+    _Output('figure10', 'Figure 10: selecting features or whole taps, by task',
+            ('granularity',), (),
+            lambda rows: {'figure10': _granularity(rows)['figure10']},
+            draw=lambda f: figures.figure10(f['figure10'])),
+    _Output('figure11', 'Figure 11: gain over fine-tuning; overlap; ranking',
+            (_ACCURACY, 'relevance', 'offset'), (*_BASELINES, 'head2toe'),
+            _figure11, lambda: _gains(_affinity_of_the_paper(), 'finetune',
+                                      ('head2toe',)), _draw11),
+    _Output('figure12', 'Figure 12: selected features by depth',
+            ('relevance',), (),
+            lambda rows: {'figure12': frames_lib.depth(rows['relevance'])},
+            draw=lambda f: figures.figure12(f['figure12']), vit=False),
+    _Output('figure13', 'Figure 13: fewer training images',
+            (_ACCURACY, reproduction.REDUCED), ('linear', 'head2toe'), _figure13,
+            draw=lambda f: figures.figure13(f['figure13'])),
+    _Output('figure14', 'Figure 14: more candidate features, by task',
+            ('scaling',), (), lambda rows: {'figure14': _scaling(rows)[0]},
+            draw=lambda f: figures.figure14(f['figure14']), vit=False),
+    _Output('figure15', 'Figure 15: selected features by depth of a ViT',
+            ('relevance',), (),
+            lambda rows: {'figure15': frames_lib.depth(rows['relevance'])},
+            draw=lambda f: figures.figure12(f['figure15']), vit=True),
+    _Output('figure16', 'Figure 16: more candidate features of a ViT, by task',
+            ('scaling',), (), lambda rows: {'figure16': _scaling(rows)[0]},
+            draw=lambda f: figures.figure14(f['figure16']), vit=True),
+    _Output('scores', 'Relevance scores other than the group lasso\'s',
+            ('scores',), (), _scores,
+            draw=lambda f: figures.scores(f['scores'])),
 )
-OUTPUTS: dict[str, Output] = {o.name: o for o in _ALL}
+OUTPUTS: dict[str, output_lib.Output] = {o.name: o for o in _ALL}

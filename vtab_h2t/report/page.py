@@ -16,6 +16,7 @@ from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.protocol import reproduction
 from vtab_h2t.report import catalogue
 from vtab_h2t.report import claims
+from vtab_h2t.report import contradictions
 from vtab_h2t.report import cost
 from vtab_h2t.report import frames
 from vtab_h2t.report import statistics
@@ -127,7 +128,7 @@ def build(rows: Sequence[Row], units: Sequence[ledger_lib.Unit],
       contradictions=[
           {'text': c.text, 'tables': c.tables,
            'value': None if c.check is None else f'{c.check():.3g}'}
-          for c in claims.CONTRADICTIONS])
+          for c in contradictions.CONTRADICTIONS])
 
 
 def _html(table: pd.DataFrame, digits: int = 1):
