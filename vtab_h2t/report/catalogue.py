@@ -285,8 +285,8 @@ _ALL = (
             published=_table4_published, markdown=_deviations_markdown),
     _Output('table5', 'Table 5: tasks', (_ACCURACY,), measured=_table5,
             published=lambda: {'table5': published.table('table5_tasks')}),
-    _Output('table6', 'Table 6: Head2Toe on other taps', tuple(_TABLE6.values()),
-            ('head2toe',), lambda rows: {'table6': _variants(
+    _Output('table6', 'Table 6: Head2Toe on other taps',
+            tuple(_TABLE6.values()), ('head2toe',), lambda rows: {'table6': _variants(
                 rows, _TABLE6, published.table('table6_ablation_resnet50'))},
             lambda: {'table6': published.table('table6_ablation_resnet50')},
             vit=False),
@@ -333,7 +333,8 @@ _ALL = (
             lambda rows: {'figure12': frames_lib.depth(rows['relevance'])},
             draw=lambda f: figures.figure12(f['figure12']), vit=False),
     _Output('figure13', 'Figure 13: fewer training images',
-            (_ACCURACY, reproduction.REDUCED), ('linear', 'head2toe'), _figure13,
+            (_ACCURACY, reproduction.REDUCED), ('linear', 'head2toe'),
+            _figure13,
             draw=lambda f: figures.figure13(f['figure13'])),
     _Output('figure14', 'Figure 14: more candidate features, by task',
             ('scaling',), (), lambda rows: {'figure14': _scaling(rows)[0]},
