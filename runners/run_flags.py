@@ -89,6 +89,12 @@ _HEAD_INIT = flags.DEFINE_enum(
 _SNR = flags.DEFINE_enum(
     'snr', 'code', ['code', 'paper'], 'Which definition of the signal-to-noise '
     'ratio auto_snr goes by.')
+_SMOOTHING = flags.DEFINE_float(
+    'probe_smoothing', 0.1, 'Label smoothing while head_probe probes.',
+    lower_bound=0, upper_bound=1)
+_HIDDEN = flags.DEFINE_integer(
+    'probe_hidden', 0, 'Units of a hidden layer in head_probe\'s head; 0: '
+    'linear.', lower_bound=0)
 _SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], 'Comma-separated seeds of '
                            'the final heads.')
 WORKDIR = flags.DEFINE_string('workdir', 'workdir', 'Where features, rows and '
@@ -204,7 +210,8 @@ def settings(task: task_lib.Task, job: reproduction.Job,
   grid = grids.get(_GRID.value, name, task.name, _HPARAMS.value)
   grid = dataclasses.replace(grid, tuning=dataclasses.replace(
       grid.tuning, optimizer=_OPTIMIZER.value, unit_norm=_UNIT_NORM.value,
-      head_init=_HEAD_INIT.value, snr=_SNR.value))
+      head_init=_HEAD_INIT.value, snr=_SNR.value, smoothing=_SMOOTHING.value,
+      hidden=_HIDDEN.value))
   names = job.methods or _METHODS.value or [
       m.name for m in methods.available(grid)]
   wanted = methods.methods([*names, *(() if job.methods else required)])

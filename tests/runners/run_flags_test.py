@@ -2,6 +2,7 @@ from absl.testing import flagsaver
 import pytest
 
 from runners import run_flags
+from vtab_h2t.methods import tuned
 from vtab_h2t.protocol import reproduction
 
 
@@ -45,6 +46,19 @@ def test_weights_of_the_control_name_both(flagvalues):
     assert run_flags.weights_name(jobs['accuracy']) == 'imagenet'
     assert run_flags.weights_name(jobs['control']) == 'imagenet+random'
     assert run_flags.weights_name(jobs['second']) == 'random'
+
+
+def test_tuning_follows_the_flags(flagvalues):
+  task, = run_flags.tasks()[:1]
+  job = reproduction.JOBS['accuracy']
+  usual = run_flags.settings(task, job, ()).grid.tuning
+  assert usual == tuned.Tuning(steps=(500,))
+  with flagsaver.flagsaver(probe_hidden=512, probe_smoothing=0.2,
+                           finetune_optimizer='adam', snr='paper',
+                           finetune_unit_norm=False, head_init='head2toe'):
+    assert run_flags.settings(task, job, ()).grid.tuning == tuned.Tuning(
+        steps=(500,), optimizer='adam', unit_norm=False, head_init='head2toe',
+        snr='paper', smoothing=0.2, hidden=512)
 
 
 def test_jobs_have_the_network_they_want(flagvalues):
