@@ -27,6 +27,7 @@ setuptools.setup(
         'mlxtend',
         'numpy',
         'pandas',
+        'pillow',
         'protobuf',
         'requests',
         'rich',
