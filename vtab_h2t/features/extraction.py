@@ -44,6 +44,17 @@ def read(backbone: backbone_lib.Backbone, split: task_lib.Split,
         'it again')
 
 
+def layout_of(backbone: backbone_lib.Backbone, target_size: int | None
+              ) -> pooling.Layout:
+  """The layout of a backbone's taps at a target size, or of `EMBEDDING`."""
+  shapes = backbone.tap_shapes()
+  if target_size is not EMBEDDING:
+    return pooling.layout(shapes, target_size, backbone.cls_pooling)
+  tap = backbone.embedding
+  return pooling.Layout((pooling.Block(
+      tap, pooling.GLOBAL, pooling.pooled_size(shapes[tap], pooling.GLOBAL)),))
+
+
 class Extractor:
   """Images in, pooled blocks out.
 
@@ -57,15 +68,9 @@ class Extractor:
                target_sizes: Sequence[int], batch_size: int = 64):
     import keras
     import tensorflow as tf
-    shapes = backbone.tap_shapes()
-    tap = backbone.embedding
-    vector = pooling.Block(tap, pooling.GLOBAL,
-                           pooling.pooled_size(shapes[tap], pooling.GLOBAL))
     self.backbone = backbone
     self.layouts: dict[int | None, pooling.Layout] = {
-        EMBEDDING: pooling.Layout((vector,))}
-    for t in target_sizes:
-      self.layouts[t] = pooling.layout(shapes, t, backbone.cls_pooling)
+        size: layout_of(backbone, size) for size in (EMBEDDING, *target_sizes)}
     self.blocks = pooling.unique_blocks(self.layouts.values())
     self._batch_size = batch_size
     outputs = backbone.model.output

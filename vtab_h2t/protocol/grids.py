@@ -63,11 +63,16 @@ class Grid:
     return self.penalty_coefficients.get(penalty, ())
 
 
+def target_sizes(backbone: str) -> tuple[int, ...]:
+  """Those of a backbone; of one's own, a ResNet's."""
+  return TARGET_SIZES.get(backbone, TARGET_SIZES['resnet50'])
+
+
 def paper(backbone: str) -> Grid:
   """Appendix A: five folds and the full grid."""
   return Grid('paper', tuple(range(task_lib.NUM_FOLDS)), _LEARNING_RATES,
               _STEPS,
-              TARGET_SIZES[backbone], fraction_lib.FRACTIONS,
+              target_sizes(backbone), fraction_lib.FRACTIONS,
               dict.fromkeys(('l1', 'l2', 'l21'), _COEFFICIENTS),
               _SELECTION_COEFFICIENTS)
 
@@ -76,7 +81,7 @@ def quick(backbone: str) -> Grid:
   """One fold, 500 steps and the smallest target size; else the paper's."""
   return dataclasses.replace(
       paper(backbone), name='quick', folds=(task_lib.NUM_FOLDS - 1,),
-      steps=_STEPS[:1], target_sizes=TARGET_SIZES[backbone][:1],
+      steps=_STEPS[:1], target_sizes=target_sizes(backbone)[:1],
       tuning=dataclasses.replace(tuned.Tuning(), steps=_STEPS[:1]))
 
 
@@ -91,7 +96,7 @@ def study(backbone: str) -> study_lib.Space:
   It is the one of the quick grid with the best mean validation accuracy over
   the embedded suite.
   """
-  sizes = TARGET_SIZES[backbone]
+  sizes = target_sizes(backbone)
   return study_lib.Space(
       'study', (task_lib.NUM_FOLDS - 1,),
       base.Hparams(0.01, _STEPS[0], sizes[0], 1e-5, 0.1),

@@ -286,7 +286,8 @@ _ALL = (
     _Output('table5', 'Table 5: tasks', (_ACCURACY,), measured=_table5,
             published=lambda: {'table5': published.table('table5_tasks')}),
     _Output('table6', 'Table 6: Head2Toe on other taps',
-            tuple(_TABLE6.values()), ('head2toe',), lambda rows: {'table6': _variants(
+            tuple(_TABLE6.values()), ('head2toe',),
+            lambda rows: {'table6': _variants(
                 rows, _TABLE6, published.table('table6_ablation_resnet50'))},
             lambda: {'table6': published.table('table6_ablation_resnet50')},
             vit=False),

@@ -29,7 +29,7 @@ import numpy as np
 
 from vtab_h2t import published
 from vtab_h2t.backbones import registry as backbones
-from vtab_h2t.features import pooling
+from vtab_h2t.features import extraction
 from vtab_h2t.selection import fraction as fraction_lib
 
 if TYPE_CHECKING:
@@ -256,8 +256,7 @@ def _measured(unit):
                        ours['cls_pooling'])
   network = measure(backbone)
   classes = unit.manifest['classes']
-  features = pooling.layout(backbone.tap_shapes(), ours['target_size'],
-                            backbone.cls_pooling).size
+  features = extraction.layout_of(backbone, ours['target_size']).size
   fraction, steps = ours['fraction'], ours['steps']
   found = {'task': ours['task'], 'fraction': fraction, 'num_features': features,
            'num_classes': classes, 'linear_steps': linear['steps'],
