@@ -1,0 +1,102 @@
+r"""Adapts a pretrained network to photographs of one's own.
+
+Prints the chosen setting, the cross-validated accuracy with an interval beside
+Linear's, the taps that matter and the size of what was written.
+
+  python -m runners.adapt --train_dir=photos/ --out=model/
+  python -m runners.adapt --train_dir=list.csv --out=model/ --val_fraction=0.2
+  python -m runners.adapt --train_dir=photos/ --out=model/ \
+      --backbone=vit_ti16 --weights=FILE.npz
+"""
+
+import contextlib
+import pathlib
+import tempfile
+
+from absl import flags
+
+from runners import common
+from vtab_h2t import errors
+from vtab_h2t.backbones import registry as backbones
+from vtab_h2t.methods import registry as methods
+from vtab_h2t.protocol import grids
+from vtab_h2t.tasks import pictures
+
+_TRAIN = flags.DEFINE_string(
+    'train_dir', None, 'Folder with one sub-folder of images for each class, '
+    'or a CSV with the columns path and label.', required=True)
+_OUT = flags.DEFINE_string('out', None, 'Folder to write the model to.',
+                           required=True)
+_METHOD = flags.DEFINE_enum('method', 'head2toe', list(methods.FROZEN),
+                            'How to adapt.')
+_BACKBONE = flags.DEFINE_enum('backbone', 'efficientnet_lite0',
+                              list(backbones.BACKBONES), 'The frozen network.')
+_WEIGHTS = flags.DEFINE_string(
+    'weights', 'imagenet', 'Its weights: a name or a file; see '
+    'docs/backbones.md.')
+_IMAGE_SIZE = flags.DEFINE_integer(
+    'image_size', 224, 'Side in pixels of what the network sees, for networks '
+    'that take any.', lower_bound=32)
+_GRID = flags.DEFINE_enum('grid', 'quick', ['quick', 'paper'],
+                          'Which settings to choose from.')
+_VAL = flags.DEFINE_float(
+    'val_fraction', None, 'Hold out this share of the images once, instead of '
+    'each image once in five folds.', lower_bound=0.01, upper_bound=0.9)
+_BAD = flags.DEFINE_enum('on_bad_image', pictures.FAIL,
+                         [pictures.FAIL, pictures.SKIP], 'What to do about '
+                         'files that cannot be decoded.')
+_SEED = flags.DEFINE_integer('seed', 0, 'Of folds and heads.', lower_bound=0)
+_WORKDIR = flags.DEFINE_string(
+    'workdir', None, 'Where features are kept for the next time; by default '
+    'they are not.')
+
+
+def main() -> None:
+  if pathlib.Path(_OUT.value).exists():
+    raise errors.InputError(
+        f'{_OUT.value} is there already; choose another --out')
+  backbones.BACKBONES[_BACKBONE.value].check_weights(_WEIGHTS.value)
+  found = pictures.read(_TRAIN.value, _BAD.value)
+  for _, why in found.skipped:
+    print(f'skipped: {why}')
+  print(f'{len(found.paths)} images of {len(found.classes)} classes')
+  common.prepare_tensorflow()
+  from vtab_h2t.protocol import adapting
+  from vtab_h2t.protocol import artefact
+  backbone = backbones.load(_BACKBONE.value, _WEIGHTS.value, _IMAGE_SIZE.value)
+  grid = {'quick': grids.quick, 'paper': grids.paper}[_GRID.value](
+      backbone.name)
+  with contextlib.ExitStack() as stack:
+    workdir = _WORKDIR.value or stack.enter_context(
+        tempfile.TemporaryDirectory())
+    progress = stack.enter_context(common.Progress(1, 'adapt'))
+    adapted = adapting.adapt(
+        found.split(), found.classes, backbone, pathlib.Path(workdir),
+        method=_METHOD.value, grid=grid, val_fraction=_VAL.value,
+        seed=_SEED.value, progress=progress.stage)
+  sizes = artefact.save(adapted, _WEIGHTS.value, _OUT.value)
+  _show(adapted, sizes)
+
+
+def _show(adapted, sizes) -> None:
+  from vtab_h2t.report import cost
+  setting = ', '.join(f'{k} {v:g}' for k, v in
+                      adapted.hparams.as_row().items())
+  print(f'setting: {setting}')
+  print(f'held-out accuracy of {adapted.method}: {adapted.accuracy}')
+  if adapted.method != 'linear':
+    print(f'held-out accuracy of linear: {adapted.linear}')
+  print('(of the settings that did best on the same images, so a little high)')
+  taps = adapted.taps().sort_values('share', ascending=False, kind='stable')
+  print('taps that matter, by their share of the squared weights:')
+  for row in taps.head(8).to_dict('records'):
+    print(f'  {row["tap"]}: {row["share"]:.0%}, {row["selected"]} of '
+          f'{row["features"]} features')
+  total = sum(sizes.values())
+  whole = cost.network_bytes(adapted.backbone, len(adapted.classes))
+  print(f'model: {_OUT.value}, {total:,} bytes, {total / whole:.2%} of a '
+        f'fine-tuned copy of the network')
+
+
+if __name__ == '__main__':
+  common.run(main)

@@ -1,0 +1,79 @@
+r"""Classifies images with an adapted model.
+
+  python -m runners.predict --model=model/ --images=photos/
+  python -m runners.predict --model=model/ --images=photo.jpg --format=json
+"""
+
+import csv
+import json
+import sys
+
+from absl import flags
+
+from runners import common
+from vtab_h2t import errors
+from vtab_h2t.tasks import pictures
+
+_MODEL = flags.DEFINE_string('model', None, 'Folder that adapt wrote.',
+                             required=True)
+_IMAGES = flags.DEFINE_string('images', None, 'An image, or a folder of them.',
+                              required=True)
+_FORMAT = flags.DEFINE_enum('format', 'csv', ['csv', 'json'],
+                            'json: one object a line.')
+_WEIGHTS = flags.DEFINE_string('weights', None, 'File of the network\'s '
+                               'weights, where they are not packaged.')
+_BAD = flags.DEFINE_enum('on_bad_image', pictures.FAIL,
+                         [pictures.FAIL, pictures.SKIP], 'What to do about '
+                         'files that cannot be decoded.')
+
+
+def main() -> None:
+  paths, skipped = _readable(pictures.list_images(_IMAGES.value))
+  for why in skipped:
+    print(f'skipped: {why}', file=sys.stderr)
+  common.prepare_tensorflow()
+  import numpy as np
+  from vtab_h2t.protocol import artefact
+  model = artefact.load(_MODEL.value, _WEIGHTS.value)
+  split = pictures.split_of(paths, np.zeros(len(paths), np.int64))
+  write = _csv(model.classes) if _FORMAT.value == 'csv' else _json(
+      model.classes)
+  with common.Progress(len(paths), 'images') as progress:
+    progress.start('predict')
+    for done, probabilities in model.probabilities(split):
+      for path, row in zip(paths[done:], probabilities):
+        write(path, model.classes[int(row.argmax())], row)
+      progress.stage('images', done + len(probabilities), len(paths))
+
+
+def _readable(paths):
+  good, skipped = [], []
+  for path in paths:
+    try:
+      pictures.decode(path)
+    except errors.InputError as e:
+      if _BAD.value == pictures.FAIL:
+        raise
+      skipped.append(str(e))
+    else:
+      good.append(path)
+  if not good:
+    raise errors.InputError(f'{_IMAGES.value} has no image that can be read')
+  return good, skipped
+
+
+def _csv(classes):
+  writer = csv.writer(sys.stdout, lineterminator='\n')
+  writer.writerow(['path', 'class', *classes])
+  return lambda path, name, row: writer.writerow(
+      [path, name, *(f'{p:.6f}' for p in row)])
+
+
+def _json(classes):
+  return lambda path, name, row: print(json.dumps({
+      'path': path, 'class': name, 'probabilities': {
+          c: round(float(p), 6) for c, p in zip(classes, row)}}))
+
+
+if __name__ == '__main__':
+  common.run(main)

@@ -1,0 +1,93 @@
+"""Adapt and predict, as a user runs them."""
+
+import csv
+import io
+import json
+
+import numpy as np
+from PIL import Image
+import pytest
+
+from tests import testing
+
+_FAST = ['--image_size=32', '--weights=random', '--val_fraction=0.3']
+
+
+def _photos(folder, count=12, seed=0):
+  """Two classes that differ in hue, of several sizes and kinds."""
+  rng = np.random.default_rng(seed)
+  for name, hue in (('warm', (200, 60, 30)), ('cold', (30, 60, 200))):
+    (folder / name).mkdir(parents=True)
+    for i in range(count):
+      pixels = rng.integers(0, 50, (20 + i, 30, 3)) + np.array(hue)
+      Image.fromarray(pixels.astype(np.uint8)).save(
+          folder / name / f'{i}.{"jpg" if i % 2 else "png"}')
+  return folder
+
+
+@pytest.fixture(scope='module')
+def model(tmp_path_factory):
+  root = tmp_path_factory.mktemp('adapt')
+  done = testing.run_runner(
+      'adapt', f'--train_dir={_photos(root / "photos")}',
+      f'--out={root / "model"}', *_FAST)
+  assert done.returncode == 0, done.stderr
+  return root, done.stdout
+
+
+def test_it_says_what_was_chosen_and_how_good_it_is(model):
+  root, out = model
+  assert '24 images of 2 classes' in out
+  assert 'setting: learning_rate 0' in out and 'fraction 0' in out
+  assert 'held-out accuracy of head2toe: 100.0 % of 8 (95 % interval' in out
+  assert 'held-out accuracy of linear: ' in out
+  assert out.count(' features\n') >= 1 and 'of a fine-tuned copy' in out
+  assert sorted(p.name for p in (root / 'model').iterdir()) == [
+      'model.json', 'model.safetensors']
+
+
+def test_predictions_name_classes_and_probabilities(model, tmp_path):
+  root, _ = model
+  photos = _photos(tmp_path / 'new', 3, seed=1)
+  arguments = [f'--model={root / "model"}', f'--images={photos}']
+  done = testing.run_runner('predict', *arguments)
+  assert done.returncode == 0, done.stderr
+  rows = list(csv.DictReader(io.StringIO(done.stdout)))
+  assert len(rows) == 6
+  for row in rows:
+    assert row['class'] == ('cold' if '/cold/' in row['path'] else 'warm')
+    assert float(row['cold']) + float(row['warm']) == pytest.approx(1, abs=1e-5)
+  done = testing.run_runner('predict', *arguments, '--format=json')
+  lines = [json.loads(line) for line in done.stdout.splitlines()]
+  assert [l['path'] for l in lines] == [r['path'] for r in rows]
+  assert all(l['probabilities'][r['class']] == float(r[r['class']])
+             for l, r in zip(lines, rows))
+  assert '\r' not in done.stderr  # No bar where there is no terminal.
+
+
+def test_bad_images_fail_or_are_skipped(model, tmp_path):
+  root, _ = model
+  photos = _photos(tmp_path / 'photos', 4)
+  (photos / 'warm' / 'broken.jpg').write_bytes(b'x')
+  for runner, arguments in (
+      ('adapt', [f'--train_dir={photos}', f'--out={tmp_path / "m"}', *_FAST]),
+      ('predict', [f'--model={root / "model"}', f'--images={photos}'])):
+    done = testing.run_runner(runner, *arguments)
+    assert done.returncode == 1 and 'Traceback' not in done.stderr
+    assert 'broken.jpg cannot be decoded' in done.stderr.splitlines()[-1]
+    done = testing.run_runner(runner, *arguments, '--on_bad_image=skip')
+    assert done.returncode == 0, done.stderr
+    assert 'broken.jpg' in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize('runner, arguments, message', [
+    ('adapt', ['--out=m'], 'train_dir'),
+    ('adapt', ['--train_dir=nowhere', '--out=m'], 'nowhere is not a folder'),
+    ('adapt', ['--train_dir=nowhere', '--out=tests'], 'tests is there already'),
+    ('adapt', ['--train_dir=x', '--out=m', '--weights=nope'],
+     'there are no weights'),
+    ('predict', ['--model=tests', '--images=docs'], 'docs has no images')])
+def test_what_is_wrong_is_one_line(runner, arguments, message):
+  done = testing.run_runner(runner, *arguments)
+  assert done.returncode == 1 and 'Traceback' not in done.stderr
+  assert message in done.stderr
