@@ -16,6 +16,7 @@ if TYPE_CHECKING:
   from vtab_h2t.heads.sweep import HeadSpec
   from vtab_h2t.heads.sweep import Problem
   from vtab_h2t.heads.sweep import train as train_heads
+  from vtab_h2t.protocol.estimator import Head2Toe
   from vtab_h2t.protocol.ledger import Ledger
   from vtab_h2t.protocol.unit import run as run_unit
   from vtab_h2t.protocol.unit import Settings
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _API = {
     'Backbone': ('backbones.backbone', 'Backbone'),
     'Extractor': ('features.extraction', 'Extractor'),
+    'Head2Toe': ('protocol.estimator', 'Head2Toe'),
     'HeadSpec': ('heads.sweep', 'HeadSpec'),
     'InputError': ('errors', 'InputError'),
     'L21': ('heads.regularizers', 'L21'),
