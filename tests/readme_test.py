@@ -9,15 +9,19 @@ import pytest
 
 from runners import run_flags
 
-_README = (pathlib.Path(__file__).parents[1] / 'README.md').read_text()
+_ROOT = pathlib.Path(__file__).parents[1]
+_README = (_ROOT / 'README.md').read_text()
 
 
-def test_python_example_runs(capsys):
-  blocks = re.findall(r'```python\n(.*?)```', _README, re.DOTALL)
+@pytest.mark.parametrize('text, said', [
+    (_README, 'stem.pool'), ((_ROOT / 'docs' / 'own_images.md').read_text(),
+                             '0.9')], ids=['README', 'own_images'])
+def test_python_examples_run(text, said, capsys):
+  blocks = re.findall(r'```python\n(.*?)```', text, re.DOTALL)
   assert blocks
   for block in blocks:
     exec(block, {})
-  assert 'stem.pool' in capsys.readouterr().out
+  assert said in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
