@@ -14,14 +14,14 @@ _README = (_ROOT / 'README.md').read_text()
 
 
 @pytest.mark.parametrize('text, said', [
-    (_README, 'stem.pool'), ((_ROOT / 'docs' / 'own_images.md').read_text(),
-                             '0.9')], ids=['README', 'own_images'])
+    (_README, r'stem\.pool'),
+    ((_ROOT / 'docs' / 'own_images.md').read_text(), r'^(0\.9|1\.0)')], ids=['README', 'own_images'])
 def test_python_examples_run(text, said, capsys):
   blocks = re.findall(r'```python\n(.*?)```', text, re.DOTALL)
   assert blocks
   for block in blocks:
     exec(block, {})
-  assert said in capsys.readouterr().out
+  assert re.search(said, capsys.readouterr().out)
 
 
 @pytest.mark.parametrize(
