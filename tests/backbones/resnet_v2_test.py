@@ -7,6 +7,7 @@ from tests import testing
 from vtab_h2t import errors
 from vtab_h2t.backbones import registry
 from vtab_h2t.backbones import resnet_v2
+from vtab_h2t.backbones import retapping
 from vtab_h2t.features import pooling
 
 
@@ -108,7 +109,8 @@ def test_does_what_every_backbone_does(tmp_path, tap_set):
 
 def test_registry_offers_it_at_the_papers_size():
   entry = registry.BACKBONES['resnet50']
-  assert entry.image_size == 240 and entry.tap_sets == resnet_v2.TAP_SETS
+  assert entry.image_size == 240
+  assert entry.tap_sets == (*resnet_v2.TAP_SETS, *retapping.KINDS)
 
 
 def test_files_that_do_not_fit_are_one_line(h5, tmp_path):

