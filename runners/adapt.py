@@ -64,8 +64,7 @@ def main() -> None:
   from vtab_h2t.protocol import adapting
   from vtab_h2t.protocol import artefact
   backbone = backbones.load(_BACKBONE.value, _WEIGHTS.value, _IMAGE_SIZE.value)
-  grid = {'quick': grids.quick, 'paper': grids.paper}[_GRID.value](
-      backbone.name)
+  grid = grids.get(_GRID.value, backbone.name, task='')
   with contextlib.ExitStack() as stack:
     workdir = _WORKDIR.value or stack.enter_context(
         tempfile.TemporaryDirectory())

@@ -47,19 +47,13 @@ def main() -> None:
 
 
 def _readable(paths):
-  good, skipped = [], []
-  for path in paths:
-    try:
-      pictures.decode(path)
-    except errors.InputError as e:
-      if _BAD.value == pictures.FAIL:
-        raise
-      skipped.append(str(e))
-    else:
-      good.append(path)
+  bad = pictures.unreadable(paths)
+  if bad and _BAD.value == pictures.FAIL:
+    raise errors.InputError(next(iter(bad.values())))
+  good = [path for path in paths if path not in bad]
   if not good:
     raise errors.InputError(f'{_IMAGES.value} has no image that can be read')
-  return good, skipped
+  return good, list(bad.values())
 
 
 def _csv(classes):

@@ -77,7 +77,7 @@ class Head2Toe(sklearn_base.ClassifierMixin, sklearn_base.BaseEstimator):
           f'{len(self.classes_)} classes; there must be as many labels as '
           'images, of at least two classes')
     network = backbones.load(self.backbone, self.weights, self.image_size)
-    grid = {'quick': grids.quick, 'paper': grids.paper}[self.grid](network.name)
+    grid = grids.get(self.grid, network.name, task='')
     split = split_of(images, numbers.astype(np.int64))
     with tempfile.TemporaryDirectory() as temporary:
       self.adapted_ = adapting.adapt(

@@ -199,7 +199,7 @@ def list_images(path: str | os.PathLike[str]) -> list[str]:
 
 
 def _pictures(source, pairs, on_bad_image) -> Pictures:
-  bad = _bad(p for p, _ in pairs)
+  bad = unreadable([p for p, _ in pairs])
   if bad and on_bad_image == FAIL:
     raise errors.InputError(
         f'{next(iter(bad.values()))}' + (
@@ -220,7 +220,7 @@ def _pictures(source, pairs, on_bad_image) -> Pictures:
       tuple(bad.items()))
 
 
-def _bad(paths) -> dict[str, str]:
+def unreadable(paths: Sequence[str]) -> dict[str, str]:
   """The files that cannot be decoded, and why, in order."""
   def check(path):
     try:
