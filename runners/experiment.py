@@ -85,6 +85,7 @@ def measure(jobs: Sequence[str], required: Sequence[str]
   batches = reproduction.batches(jobs)
   for batch in batches:  # Bad settings fail before anything is measured.
     job = reproduction.JOBS[batch[0]]
+    run_flags.networks(job)
     if not job.study:
       for task in tasks:
         run_flags.settings(task, job, (), required)

@@ -155,17 +155,24 @@ def is_vit() -> bool:
   return backbones.BACKBONES[_BACKBONE.value].cls_token
 
 
-def _networks(job: reproduction.Job) -> list[tuple[str, str]]:
-  """Name and weights of the network that a job wants, or of both of a pair."""
+def networks(job: reproduction.Job) -> list[tuple[str, str]]:
+  """Name and weights of the network that a job wants, or of both of a pair.
+
+  Raises:
+    errors.InputError: the job wants a second network and it is the run's own.
+  """
   own = _BACKBONE.value, _WEIGHTS.value
   name, _, weights = _CONTROL.value.partition(':')
+  if job.network != reproduction.OWN and own == (name, weights):
+    raise errors.InputError(
+        f'--control={_CONTROL.value} is the run\'s own network; name another')
   return {reproduction.OWN: [own], reproduction.SECOND: [(name, weights)],
           reproduction.PAIR: [own, (name, weights)]}[job.network]
 
 
 def weights_name(job: reproduction.Job) -> str:
   """The weights as in rows: a file's folder says nothing."""
-  return '+'.join(pathlib.Path(weights).name for _, weights in _networks(job))
+  return '+'.join(pathlib.Path(weights).name for _, weights in networks(job))
 
 
 def load_backbone(job: reproduction.Job) -> backbone_lib.Backbone:
@@ -174,7 +181,7 @@ def load_backbone(job: reproduction.Job) -> backbone_lib.Backbone:
     size = _IMAGE_SIZE.value or tasks_registry.IMAGE_SIZES[_SUITE.value]
     return backbones.load(name, weights, size, taps, _RESIZE.value, cls_pooling)
 
-  first, *rest = _networks(job)
+  first, *rest = networks(job)
   if job.network == reproduction.SECOND:  # The flags are of the other.
     return load(*first, backbone_lib.ALL_TAPS, pooling.CLS_POOLED)
   backbone = load(*first, job.taps or _TAPS.value,
@@ -206,7 +213,7 @@ def settings(task: task_lib.Task, job: reproduction.Job,
   if studies:
     return unit.Settings((), grids.study(_BACKBONE.value), studies=studies,
                          **shared)
-  name, _ = _networks(job)[0]
+  name, _ = networks(job)[0]
   grid = grids.get(_GRID.value, name, task.name, _HPARAMS.value)
   grid = dataclasses.replace(grid, tuning=dataclasses.replace(
       grid.tuning, optimizer=_OPTIMIZER.value, unit_norm=_UNIT_NORM.value,

@@ -17,7 +17,7 @@ _ROOT = pathlib.Path(__file__).parents[2]
 _SETTING = ['--suite=vtab', '--data_source=archive', '--tasks=mine',
             '--weights=random', '--image_size=32', '--seeds=0', '--grid=fixed',
             '--hparams=lr=0.1,steps=5,target_size=256,fraction=0.1,l21=1e-5,'
-            'ft_lr=0.01,ft_steps=2', '--control=efficientnet_lite0:random']
+            'ft_lr=0.01,ft_steps=2', '--control=efficientnet_lite2:random']
 
 
 def test_each_output_has_a_runner():
@@ -82,7 +82,9 @@ def test_reproduce_measures_everything_once(tmp_path):
     ('table7', [], 'table7: not for this backbone'),
     ('figure15', [], 'figure15: not for this backbone'),
     ('reproduce', ['--only=figure1'], 'there is no figure1; choose from'),
-    ('figure4', ['--control=x:imagenet'], 'unknown backbone \'x\'')])
+    ('figure4', ['--control=x:imagenet'], 'unknown backbone \'x\''),
+    ('figure8', ['--control=efficientnet_lite0:imagenet'],
+     'is the run\'s own network; name another')])
 def test_what_cannot_be_made_is_one_line(runner, arguments, message, tmp_path):
   done = testing.run_runner(runner, *arguments, f'--workdir={tmp_path}')
   assert done.returncode != 0 and 'Traceback' not in done.stderr
