@@ -16,6 +16,7 @@ import tempfile
 from absl import flags
 
 from runners import common
+from runners import plugin_flags
 from vtab_h2t import errors
 from vtab_h2t.backbones import registry as backbones
 from vtab_h2t.methods import registry as methods
@@ -29,8 +30,8 @@ _OUT = flags.DEFINE_string('out', None, 'Folder to write the model to.',
                            required=True)
 _METHOD = flags.DEFINE_enum('method', 'head2toe', list(methods.FROZEN),
                             'How to adapt.')
-_BACKBONE = flags.DEFINE_enum('backbone', 'efficientnet_lite0',
-                              list(backbones.BACKBONES), 'The frozen network.')
+plugin_flags.plugins()
+_BACKBONE = plugin_flags.backbone()
 _WEIGHTS = flags.DEFINE_string(
     'weights', 'imagenet', 'Its weights: a name or a file; see '
     'docs/backbones.md.')

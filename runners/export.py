@@ -9,12 +9,14 @@ float32 images [B, H, W, 3], pixels 0 to 255, and give probabilities [B, C].
 from absl import flags
 
 from runners import common
+from runners import plugin_flags
 
 _MODEL = flags.DEFINE_string('model', None, 'Folder that adapt wrote.',
                              required=True)
 _OUT = flags.DEFINE_string('out', None, 'Folder to write to.', required=True)
 _WEIGHTS = flags.DEFINE_string('weights', None, 'File of the network\'s '
                                'weights, where they are not packaged.')
+plugin_flags.plugins()
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ import sys
 from absl import flags
 
 from runners import common
+from runners import plugin_flags
 from vtab_h2t import errors
 from vtab_h2t.tasks import pictures
 
@@ -22,6 +23,7 @@ _FORMAT = flags.DEFINE_enum('format', 'csv', ['csv', 'json'],
                             'json: one object a line.')
 _WEIGHTS = flags.DEFINE_string('weights', None, 'File of the network\'s '
                                'weights, where they are not packaged.')
+plugin_flags.plugins()
 _BAD = flags.DEFINE_enum('on_bad_image', pictures.FAIL,
                          [pictures.FAIL, pictures.SKIP], 'What to do about '
                          'files that cannot be decoded.')

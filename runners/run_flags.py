@@ -11,6 +11,7 @@ from absl import flags
 
 from runners import common
 from runners import data_flags
+from runners import plugin_flags
 from vtab_h2t import errors
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.backbones import pair
@@ -33,13 +34,13 @@ SOURCE = flags.DEFINE_enum(
     'if need be. published: from the numbers that the paper prints.')
 _SUITE = flags.DEFINE_enum(
     'suite', 'embedded', tasks_registry.SUITES, 'embedded: ten tasks without '
-    'download. vtab: VTAB-1k.')
+    'download. vtab: VTAB-1k. own: those that --plugins registers.')
 _DATA_SOURCE = data_flags.data_source()
 _DATA_DIR = data_flags.data_dir()
 _DOWNLOAD = data_flags.download()
 _TASKS = data_flags.tasks()
-_BACKBONE = flags.DEFINE_enum('backbone', 'efficientnet_lite0',
-                              list(backbones.BACKBONES), 'The frozen network.')
+plugin_flags.plugins()
+_BACKBONE = plugin_flags.backbone()
 _WEIGHTS = flags.DEFINE_string(
     'weights', 'imagenet', 'The network\'s weights: imagenet (of '
     'efficientnet_lite0), random for the control, the path of a file, or the '
@@ -51,7 +52,7 @@ _TAPS = flags.DEFINE_enum(
     'are Table 6\'s.')
 _IMAGE_SIZE = flags.DEFINE_integer(
     'image_size', None, 'Side in pixels of what the network sees, for networks '
-    'that take any; by default 96 for embedded, 224 for vtab.', lower_bound=16)
+    'that take any; by default 96 for embedded, else 224.', lower_bound=16)
 _RESIZE = flags.DEFINE_enum(
     'resize', backbone_lib.BILINEAR, backbone_lib.RESIZES, 'bilinear: to a '
     'square, without antialias. legacy: as TensorFlow 1 did it, which the '

@@ -15,7 +15,8 @@ _README = (_ROOT / 'README.md').read_text()
 
 @pytest.mark.parametrize('text, said', [
     (_README, r'stem\.pool'),
-    ((_ROOT / 'docs' / 'own_images.md').read_text(), r'^(0\.9|1\.0)')], ids=['README', 'own_images'])
+    ((_ROOT / 'docs' / 'own_images.md').read_text(), r'^(0\.9|1\.0)')],
+                         ids=['README', 'own_images'])
 def test_python_examples_run(text, said, capsys):
   blocks = re.findall(r'```python\n(.*?)```', text, re.DOTALL)
   assert blocks

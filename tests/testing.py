@@ -221,6 +221,19 @@ def write_archive(folder, names=()):
   return folder
 
 
+def write_photographs(folder, count=12, seed=0):
+  """Two classes that differ in hue, of several sizes and kinds."""
+  from PIL import Image
+  rng = np.random.default_rng(seed)
+  for name, hue in (('warm', (200, 60, 30)), ('cold', (30, 60, 200))):
+    (folder / name).mkdir(parents=True)
+    for i in range(count):
+      pixels = rng.integers(0, 50, (20 + i, 30, 3)) + np.array(hue)
+      Image.fromarray(pixels.astype(np.uint8)).save(
+          folder / name / f'{i}.{"jpg" if i % 2 else "png"}')
+  return folder
+
+
 def export(backbone, names, folder, signature):
   """Writes a backbone as a SavedModel with a signature of endpoints.
 

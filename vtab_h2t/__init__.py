@@ -9,6 +9,7 @@ from typing import Any, TYPE_CHECKING
 if TYPE_CHECKING:
   from vtab_h2t.backbones.backbone import Backbone
   from vtab_h2t.backbones.registry import load as load_backbone
+  from vtab_h2t.backbones.registry import register as register_backbone
   from vtab_h2t.errors import InputError
   from vtab_h2t.features.extraction import Extractor
   from vtab_h2t.features.normalization import unit_norm
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
   from vtab_h2t.protocol.unit import Settings
   from vtab_h2t.selection.fraction import relevance_scores
   from vtab_h2t.selection.fraction import select as select_features
+  from vtab_h2t.tasks.registry import register as register_task
   from vtab_h2t.tasks.registry import tasks as load_tasks
   from vtab_h2t.tasks.task import Task
 
@@ -38,6 +40,8 @@ _API = {
     'Task': ('tasks.task', 'Task'),
     'load_backbone': ('backbones.registry', 'load'),
     'load_tasks': ('tasks.registry', 'tasks'),
+    'register_backbone': ('backbones.registry', 'register'),
+    'register_task': ('tasks.registry', 'register'),
     'relevance_scores': ('selection.fraction', 'relevance_scores'),
     'run_unit': ('protocol.unit', 'run'),
     'select_features': ('selection.fraction', 'select'),

@@ -10,12 +10,23 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import socket
 import tempfile
 from typing import Any, IO
 
+from vtab_h2t import errors
+
 _TEMPORARY = '.tmp-'
+
+
+def check_name(what: str, name: str) -> None:
+  """Raises InputError unless a name can be part of a path as it is."""
+  if not re.fullmatch(r'[a-z0-9][a-z0-9_.-]*', name):
+    raise errors.InputError(
+        f'{what} {name!r}: a name has lower-case letters, digits, and _.- after '
+        'the first')
 
 
 def sha256(data: bytes | memoryview) -> str:

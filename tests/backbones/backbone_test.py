@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tests import testing
+from vtab_h2t import errors
 from vtab_h2t.backbones import backbone as backbone_lib
 
 
@@ -54,3 +55,53 @@ def test_input_protocol_covers_size_and_scale():
   assert len({dataclasses.replace(backbone, **change).input_protocol()
               for change in ({}, {'scale': 1.0}, {'offset': 0.0},
                              {'image_size': 32}, {'resize': 'legacy'})}) == 5
+
+
+def _small_model():
+  import keras
+  layers = keras.layers
+  inputs = keras.Input((16, 16, 3))
+  x = layers.Conv2D(4, 3, name='a')(inputs)
+  x = layers.BatchNormalization(name='b')(x)
+  x = layers.GlobalAveragePooling2D(name='c')(x)
+  return keras.Model(inputs, layers.Dense(5)(x))
+
+
+def test_a_keras_model_of_ones_own():
+  model = _small_model()
+  backbone = backbone_lib.Backbone.of_model(model, ['a', 'c'], 1 / 255, 0)
+  assert backbone.taps == ('a', 'c') and backbone.embedding == 'c'
+  assert backbone.image_size == 16 and not backbone.model.trainable
+  assert backbone.tap_shapes() == {'a': (14, 14, 4), 'c': (4,)}
+  pixels = testing.images(2)
+  out = backbone.model(backbone.preprocess(pixels))
+  np.testing.assert_allclose(
+      out['a'], model.get_layer('a')(pixels / np.float32(255)), atol=1e-5)
+  # What no tap needs is no part of it.
+  kernel = model.layers[-1].kernel
+  kernel.assign(kernel + 1)
+  again = backbone_lib.Backbone.of_model(model, ['a', 'c'], 1 / 255, 0)
+  assert again.weights_sha256 == backbone.weights_sha256
+  other = backbone_lib.Backbone.of_model(_small_model(), ['a'], 1 / 255, 0)
+  assert other.weights_sha256 != backbone.weights_sha256
+
+
+@pytest.mark.parametrize('taps, embedding, message', [
+    (['a', 'none'], None, 'has no layer \'none\' to tap'),
+    (['a'], 'c', 'embedding \'c\' is not among the taps a'),
+    ([], None, r'\(none\)')])
+def test_what_a_model_lacks_is_one_line(taps, embedding, message):
+  with pytest.raises(errors.InputError, match=message):
+    backbone_lib.Backbone.of_model(_small_model(), taps, 1, 0, embedding)
+
+
+def test_models_that_take_no_square_images_are_refused():
+  import keras
+  for shape in ((16, 8, 3), (None, None, 3), (16, 16, 1), (7,)):
+    inputs = keras.Input(shape)
+    model = keras.Model(inputs, keras.layers.Dense(2, name='d')(inputs))
+    with pytest.raises(errors.InputError, match='takes one batch of images'):
+      backbone_lib.Backbone.of_model(model, ['d'], 1, 0)
+  with pytest.raises(errors.InputError, match='must be a functional'):
+    backbone_lib.Backbone.of_model(keras.Sequential(
+        [keras.layers.Dense(2)]), ['dense'], 1, 0)

@@ -1,5 +1,6 @@
 import pytest
 
+from tests import testing
 from vtab_h2t import errors
 from vtab_h2t.backbones import registry
 
@@ -20,3 +21,33 @@ def test_a_file_of_weights_must_be_there(tmp_path):
   entry.check_weights(str(tmp_path / 'some.npz'))
   with pytest.raises(errors.InputError, match='imagenet, random$'):
     registry.load('efficientnet_lite0', str(tmp_path / 'some.npz'), 96)
+
+
+@pytest.fixture
+def registered(monkeypatch):
+  """What a test registers is gone after it."""
+  monkeypatch.setattr(registry, 'BACKBONES', dict(registry.BACKBONES))
+
+
+def test_a_registered_backbone_is_loaded_under_its_name(registered):
+  calls = []
+
+  def build(weights, size):
+    calls.append((weights, size))
+    return testing.tiny_backbone()
+
+  registry.register('mine', build, ['one', 'two'], image_size=16)
+  assert registry.load('mine', 'two', 96).name == 'mine'
+  assert calls == [('two', 16)]
+  with pytest.raises(errors.InputError, match='no weights .*from one, two$'):
+    registry.load('mine', 'three', 16)
+  with pytest.raises(errors.InputError, match='no taps'):
+    registry.load('mine', 'one', 16, 'released')
+
+
+@pytest.mark.parametrize('name, message', [
+    ('vit_b16', 'there is a backbone vit_b16 already'),
+    ('../up', 'lower-case letters'), ('', 'lower-case'), ('.x', 'lower-case')])
+def test_names_are_checked(registered, name, message):
+  with pytest.raises(errors.InputError, match=message):
+    registry.register(name, None, ['one'])

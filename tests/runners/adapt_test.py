@@ -4,8 +4,6 @@ import csv
 import io
 import json
 
-import numpy as np
-from PIL import Image
 import pytest
 
 from tests import testing
@@ -13,23 +11,11 @@ from tests import testing
 _FAST = ['--image_size=32', '--weights=random', '--val_fraction=0.3']
 
 
-def _photos(folder, count=12, seed=0):
-  """Two classes that differ in hue, of several sizes and kinds."""
-  rng = np.random.default_rng(seed)
-  for name, hue in (('warm', (200, 60, 30)), ('cold', (30, 60, 200))):
-    (folder / name).mkdir(parents=True)
-    for i in range(count):
-      pixels = rng.integers(0, 50, (20 + i, 30, 3)) + np.array(hue)
-      Image.fromarray(pixels.astype(np.uint8)).save(
-          folder / name / f'{i}.{"jpg" if i % 2 else "png"}')
-  return folder
-
-
 @pytest.fixture(scope='module')
 def model(tmp_path_factory):
   root = tmp_path_factory.mktemp('adapt')
   done = testing.run_runner(
-      'adapt', f'--train_dir={_photos(root / "photos")}',
+      'adapt', f'--train_dir={testing.write_photographs(root / "photos")}',
       f'--out={root / "model"}', *_FAST)
   assert done.returncode == 0, done.stderr
   return root, done.stdout
@@ -48,7 +34,7 @@ def test_it_says_what_was_chosen_and_how_good_it_is(model):
 
 def test_predictions_name_classes_and_probabilities(model, tmp_path):
   root, _ = model
-  photos = _photos(tmp_path / 'new', 3, seed=1)
+  photos = testing.write_photographs(tmp_path / 'new', 3, seed=1)
   arguments = [f'--model={root / "model"}', f'--images={photos}']
   done = testing.run_runner('predict', *arguments)
   assert done.returncode == 0, done.stderr
@@ -67,7 +53,7 @@ def test_predictions_name_classes_and_probabilities(model, tmp_path):
 
 def test_bad_images_fail_or_are_skipped(model, tmp_path):
   root, _ = model
-  photos = _photos(tmp_path / 'photos', 4)
+  photos = testing.write_photographs(tmp_path / 'photos', 4)
   (photos / 'warm' / 'broken.jpg').write_bytes(b'x')
   for runner, arguments in (
       ('adapt', [f'--train_dir={photos}', f'--out={tmp_path / "m"}', *_FAST]),

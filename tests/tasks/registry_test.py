@@ -1,5 +1,6 @@
 """The promises that every embedded task makes."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from tests import testing
 from vtab_h2t import errors
 from vtab_h2t.tasks import registry
 from vtab_h2t.tasks import task as task_lib
@@ -69,3 +71,24 @@ def test_unknown_names_are_one_line():
     registry.tasks('nope')
   with pytest.raises(errors.InputError, match='unknown task .nope.*digits'):
     registry.tasks('embedded', ['digits', 'nope'])
+
+
+def test_registered_tasks_are_the_suite_own(monkeypatch):
+  monkeypatch.setattr(registry, '_registered', {})
+  with pytest.raises(errors.InputError, match='own has no tasks; --plugins'):
+    registry.tasks('own')
+  task = testing.tiny_task('mine')
+  registry.register(task)
+  found, = registry.tasks('own', ['mine'])
+  assert found.suite == 'own' and found.name == 'mine'
+  assert found.train.ids == task.train.ids
+  with pytest.raises(errors.InputError, match='there is a task mine already'):
+    registry.register(task)
+  with pytest.raises(errors.InputError, match='lower-case letters'):
+    registry.register(testing.tiny_task('../mine'))
+  with pytest.raises(errors.InputError, match='unknown group \'new\''):
+    registry.register(dataclasses.replace(task, name='b', group='new'))
+  with pytest.raises(errors.InputError, match='unknown task .*from mine'):
+    registry.tasks('own', ['digits'])
+  with pytest.raises(errors.InputError, match='the own suite takes no'):
+    registry.tasks('own', data_dir='x')

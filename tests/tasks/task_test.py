@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests import testing
+from vtab_h2t import errors
 from vtab_h2t.tasks import task as task_lib
 
 
@@ -70,3 +71,32 @@ def test_reduced_task_uses_fewer_rows_of_the_same_images():
   assert np.bincount(task.train.labels[part.final_rows]).tolist() == [10] * 3
   assert set(part.examples.val200) <= set(task.examples.val200)
   np.testing.assert_array_equal(task.reduced(1, 0).final_rows, task.final_rows)
+
+
+def test_a_task_of_ones_own_arrays():
+  pixels, labels = testing.images(10), np.arange(10) % 3
+  task = task_lib.Task.of_arrays('mine', (pixels, labels), (pixels, labels))
+  assert task.num_classes == 3 and task.group == 'own'
+  assert len(task.examples.train800) == 8 and len(task.examples.val200) == 2
+  order = [int(i.rpartition('/')[2]) for i in task.train.ids]
+  assert sorted(order) == list(range(10)) and order != sorted(order)
+  np.testing.assert_array_equal(task.train.labels, labels[order])
+  np.testing.assert_array_equal(
+      list(task.train.images().as_numpy_iterator()), pixels[order])
+  np.testing.assert_array_equal(task.test.labels, labels)
+  other = task_lib.Task.of_arrays(
+      'mine', (pixels, labels), (pixels, labels), seed=1)
+  assert other.train.ids != task.train.ids
+
+
+@pytest.mark.parametrize('pixels, labels, message', [
+    (np.zeros((2, 4, 4, 3)), [0, 1], 'train images are float64'),
+    (testing.images(2)[..., 0], [0, 1], 'not uint8'),
+    (testing.images(2), [0, 1, 1], 'a whole number for each of 2 images'),
+    (testing.images(2), [0.5, 1], 'train labels are float64'),
+    (testing.images(0), np.zeros(0, int), 'train labels'),
+    (testing.images(2), [-1, 1], 'has label -1')])
+def test_arrays_of_another_form_are_one_line(pixels, labels, message):
+  good = testing.images(2), [0, 1]
+  with pytest.raises(errors.InputError, match=message):
+    task_lib.Task.of_arrays('mine', (pixels, labels), good)

@@ -1,12 +1,13 @@
 """What every backbone is: a functional Keras model with named, ordered taps."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import dataclasses
 import hashlib
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vtab_h2t import errors
 from vtab_h2t import files
 
 if TYPE_CHECKING:
@@ -58,6 +59,59 @@ class Backbone:
       raise ValueError(f'embedding {self.embedding!r} is not a tap')
     if set(self.taps) != set(self.model.output):
       raise ValueError('taps and model outputs differ')
+
+  @classmethod
+  def of_model(cls, model: 'keras.Model', taps: Sequence[str], scale: float,
+               offset: float, embedding: str | None = None,
+               blocks: Mapping[str, str] | None = None) -> 'Backbone':
+    """A functional Keras model of one's own.
+
+    Args:
+      model: takes one image batch `[B, H, W, 3]` of a fixed, square size. Its
+        outputs are not used; it becomes frozen.
+      taps: names of layers whose outputs are the features, by depth.
+      scale, offset: the model is fed `pixel * scale + offset` for pixels
+        0..255.
+      embedding: the tap that the Linear baseline reads; the last by default.
+      blocks: of `Backbone.blocks`; by default all of it is one, 'whole'.
+
+    Raises:
+      errors.InputError: the model is not functional or takes something else, or
+        a tap is no layer of it or not a map, tokens or a vector.
+    """
+    import keras
+    if not isinstance(model, keras.Model) or not hasattr(model, 'inputs') or (
+        not model.inputs):
+      raise errors.InputError(
+          'a backbone must be a functional (or built Sequential) Keras model')
+    shape = tuple(model.inputs[0].shape[1:])
+    if len(model.inputs) != 1 or len(shape) != 3 or shape[0] is None or (
+        shape[0] != shape[1]) or shape[2] != 3:
+      raise errors.InputError(
+          f'a backbone takes one batch of images [B, H, H, 3] with a fixed H; '
+          f'{model.name} takes {[tuple(i.shape) for i in model.inputs]}')
+    outputs = {}
+    for tap in taps:
+      try:
+        outputs[tap] = model.get_layer(tap).output
+      except (ValueError, AttributeError) as e:
+        raise errors.InputError(
+            f'{model.name} has no layer {tap!r} to tap') from e
+      if not hasattr(outputs[tap], 'shape') or (
+          len(outputs[tap].shape) not in (2, 3, 4)
+          or None in outputs[tap].shape[1:]):
+        raise errors.InputError(
+            f'tap {tap} of {model.name} is no [B, h, w, C] map, [B, n, C] '
+            'tokens or [B, C] vector of a fixed size')
+    if embedding not in (None, *taps) or not taps:
+      raise errors.InputError(
+          f'the embedding {embedding!r} is not among the taps '
+          f'{", ".join(taps) or "(none)"}')
+    tapped = keras.Model(model.inputs, outputs)
+    tapped.trainable = False
+    return cls(model.name, tapped, tuple(taps), embedding or taps[-1], shape[0],
+               scale, offset, hash_weights(tapped),
+               blocks={'whole': '.*'} if blocks is None else blocks)
 
   def tap_shapes(self) -> dict[str, tuple[int, ...]]:
     """Shape of each tap without the batch axis, in depth order."""

@@ -1,11 +1,12 @@
 """Backbones by name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import dataclasses
 import functools
 import pathlib
 
 from vtab_h2t import errors
+from vtab_h2t import files
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.backbones import efficientnet_lite
 from vtab_h2t.backbones import keras_cv_resnet
@@ -105,6 +106,33 @@ BACKBONES: dict[str, Entry] = {
     'vit_s16': _vit('vit_s16'),
     'vit_b16': _vit('vit_b16'),
 }
+
+
+def register(name: str,
+             build: Callable[[str, int], backbone_lib.Backbone],
+             weights: Sequence[str], any_file: str | None = None,
+             image_size: int | None = None) -> None:
+  """Adds a backbone of one's own, under a name of its own.
+
+  Args:
+    name: for `--backbone` and result rows: lower-case letters, digits and _.-
+    build: called with (weights, side of the input in pixels); see
+      `Backbone.of_model`.
+    weights: names that `build` knows; the first is the default.
+    any_file: what a path of weights must be of, if `build` takes paths, too.
+    image_size: the side in pixels that it wants; None for any.
+
+  Raises:
+    errors.InputError: a name that is taken or has other characters.
+  """
+  files.check_name('backbone', name)
+  if name in BACKBONES:
+    raise errors.InputError(f'there is a backbone {name} already')
+
+  def build_named(weights, size, unused_tap_set):
+    return dataclasses.replace(build(weights, size), name=name)
+
+  BACKBONES[name] = Entry(build_named, tuple(weights), any_file, image_size)
 
 
 def load(name: str, weights: str, image_size: int,

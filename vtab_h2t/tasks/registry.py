@@ -4,15 +4,18 @@ The embedded suite needs no download. Its tasks stand in for VTAB's three
 groups: the structured ones apply VTAB's label rules to this project's own
 renderings. They are not VTAB tasks, and their results are never VTAB results.
 The suite 'vtab' is VTAB-1k itself, from TensorFlow Datasets or from archives,
-and with the latter the user's own folders beside it.
+and with the latter the user's own folders beside it. The suite 'own' holds what
+was registered.
 """
 
 from collections.abc import Callable, Sequence
+import dataclasses
 import functools
 import os
 import pathlib
 
 from vtab_h2t import errors
+from vtab_h2t import files
 from vtab_h2t.tasks import crops
 from vtab_h2t.tasks import handwriting
 from vtab_h2t.tasks import shapes
@@ -25,13 +28,13 @@ from vtab_h2t.tasks import vtab
 _SEED = 0  # Draws every embedded task's examples; part of what the task is.
 
 
-def _embedded() -> tuple[task_lib.Task, ...]:
+def _embedded() -> dict[str, task_lib.Task]:
   def entry(name, group, classes, load, *args, images=None):
     return task_lib.Task(
         'embedded', name, group, classes,
         lambda: task_lib.Examples.in_order(*load(*args, _SEED)), images=images)
 
-  return (
+  found = (
       entry('photo_patches', 'natural', len(crops.PHOTOS),
             crops.load, 'photo_patches', crops.PHOTOS),
       entry('digits', 'natural', 10, handwriting.load_digits),
@@ -51,14 +54,37 @@ def _embedded() -> tuple[task_lib.Task, ...]:
       entry('solids_elev', 'structured', 9, solids.load, 'elevation',
             images='solids'),
   )
+  return {task.name: task for task in found}
 
 
-SUITES = ('embedded', 'vtab')
+OWN = 'own'
+SUITES = ('embedded', 'vtab', OWN)
 TFDS, ARCHIVE = 'tfds', 'archive'
 SOURCES = (TFDS, ARCHIVE)
 
 # Side in pixels of what a suite's backbone sees, where the backbone takes any.
-IMAGE_SIZES = {'embedded': 96, 'vtab': 224}
+IMAGE_SIZES = {'embedded': 96, 'vtab': 224, OWN: 224}
+_registered: dict[str, task_lib.Task] = {}
+
+
+def register(task: task_lib.Task) -> None:
+  """Adds a task of one's own to the suite 'own'.
+
+  Args:
+    task: its suite becomes 'own'. For arrays see `Task.of_arrays`.
+
+  Raises:
+    errors.InputError: a name that is taken, or cannot be part of a path; an
+      unknown group.
+  """
+  files.check_name('task', task.name)
+  if task.name in _registered:
+    raise errors.InputError(f'there is a task {task.name} already')
+  if task.group not in task_lib.GROUPS:
+    raise errors.InputError(
+        f'task {task.name}: unknown group {task.group!r}; choose from '
+        f'{", ".join(task_lib.GROUPS)}')
+  _registered[task.name] = dataclasses.replace(task, suite=OWN)
 
 
 def tasks(suite: str, names: Sequence[str] | None = None,
@@ -83,12 +109,17 @@ def tasks(suite: str, names: Sequence[str] | None = None,
   if suite not in SUITES:
     raise errors.InputError(
         f'unknown suite {suite!r}; choose from {", ".join(SUITES)}')
-  if suite == 'embedded':
+  if suite != 'vtab':
     if data_dir or download:
       raise errors.InputError(
-          'the embedded suite takes no --data_dir and no --download; use '
+          f'the {suite} suite takes no --data_dir and no --download; use '
           '--suite=vtab with them')
-    makers = {t.name: lambda t=t: t for t in _EMBEDDED}
+    found = _registered if suite == OWN else _EMBEDDED
+    if not found:
+      raise errors.InputError(
+          'the suite own has no tasks; --plugins names the code that registers '
+          'them')
+    makers = {name: lambda t=t: t for name, t in found.items()}
   else:
     makers = _vtab(data_dir, source, download)
   for name in names or ():

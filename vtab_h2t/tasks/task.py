@@ -106,7 +106,7 @@ class Task:
   """A classification task in the VTAB-1k form.
 
   Attributes:
-    suite: 'embedded' or 'vtab'.
+    suite: 'embedded', 'vtab' or 'own'.
     name: task id, as in result rows.
     group: one of `GROUPS`.
     num_classes: number of classes; labels are below it.
@@ -126,6 +126,47 @@ class Task:
   every_class: bool = True
   images: str | None = None
   train_fraction: float = 1.0
+
+  @classmethod
+  def of_arrays(cls, name: str, train: tuple[np.ndarray, Sequence[int]],
+                test: tuple[np.ndarray, Sequence[int]], seed: int = 0
+                ) -> 'Task':
+    """A task of one's own from images in memory.
+
+    Args:
+      name: its id, as in result rows.
+      train: uint8 images `[n, H, W, 3]` and labels `[n]`, 0 to classes - 1.
+      test: the same of test images.
+      seed: shuffles the training examples; four fifths are then train800, the
+        rest val200.
+
+    Raises:
+      errors.InputError: images or labels of another form.
+    """
+    parts = []
+    for where, (images, labels) in (('train', train), ('test', test)):
+      images, labels = np.asarray(images), np.asarray(labels)
+      if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
+        raise errors.InputError(
+            f'task {name}: {where} images are {images.dtype} '
+            f'{list(images.shape)}, not uint8 [n, H, W, 3]')
+      if labels.shape != images.shape[:1] or not len(labels) or (
+          labels.dtype.kind not in 'iu'):
+        raise errors.InputError(
+            f'task {name}: {where} labels are {labels.dtype} '
+            f'{list(labels.shape)}; there must be a whole number for each of '
+            f'{len(images)} images')
+      order = np.arange(len(images))
+      if where == 'train':
+        np.random.default_rng(seed).shuffle(order)
+      parts.append(array_split(
+          f'{name}/{where}', images[order], labels[order], order))
+    classes = int(parts[0].labels.max()) + 1
+    for part in parts:
+      check_labels(f'task {name}', part, classes)
+    first = max(1, len(parts[0].ids) * 4 // 5)
+    return cls('own', name, 'own', classes,
+               lambda: Examples.in_order(*parts, first), every_class=False)
 
   @functools.cached_property
   def examples(self) -> Examples:
