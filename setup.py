@@ -41,5 +41,5 @@ setuptools.setup(
         'tensorflow-hub',
         'threadpoolctl',
     ],
-    extras_require={'test': ['hypothesis', 'pytest']},
+    extras_require={'ray': ['ray'], 'test': ['hypothesis', 'pytest', 'ray']},
 )

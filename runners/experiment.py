@@ -1,8 +1,6 @@
 """The course of every runner of tables and figures: measure, derive, write."""
 
 from collections.abc import Sequence
-import functools
-import time
 
 from runners import common
 from runners import run_flags
@@ -44,6 +42,10 @@ def run(names: Sequence[str] | None) -> None:
   failures: list[str] = []
   if published:
     made = [(output, output.published()) for output in possible]
+  elif run_flags.is_shard():
+    made, failures = [], _measure(possible)[1]
+    print('this shard is done; when all are, the same command without shard '
+          'flags makes the tables and figures')
   else:
     made, failures = _measured(possible)
   for output, frames in made:
@@ -57,11 +59,15 @@ def run(names: Sequence[str] | None) -> None:
     raise errors.InputError('; '.join(failures))
 
 
+def _measure(outputs):
+  """What `measure` gives for some outputs."""
+  return measure([job for o in outputs for job in o.jobs],
+                 list(dict.fromkeys(m for o in outputs for m in o.methods)))
+
+
 def _measured(outputs):
   """Pairs of outputs and their frames, and what went wrong."""
-  rows, failures = measure(
-      [job for o in outputs for job in o.jobs],
-      list(dict.fromkeys(m for o in outputs for m in o.methods)))
+  rows, failures = _measure(outputs)
   from vtab_h2t.protocol import ledger as ledger_lib
   ledger = ledger_lib.Ledger(run_flags.WORKDIR.value)
   made = []
@@ -90,47 +96,28 @@ def measure(jobs: Sequence[str], required: Sequence[str]
       for task in tasks:
         run_flags.settings(task, job, (), required)
   common.prepare_tensorflow()
+  from runners import executors
   from vtab_h2t.protocol import ledger as ledger_lib
   ledger = ledger_lib.Ledger(run_flags.WORKDIR.value)
+  execute = executors.EXECUTORS[run_flags.EXECUTOR.value]
   rows: dict[str, list] = {name: [] for batch in batches for name in batch}
   failures: list[str] = []
-  with common.Progress(len(tasks) * len(batches), 'tasks') as progress:
-    for batch in batches:
-      _measure(batch, tasks, required, ledger, rows, failures, progress)
+  pieces = [(tuple(batch), group) for batch in batches
+            for group in tasks_registry.sharing_images(tasks)]
+  groups_of: dict[tuple[str, ...], list] = {}
+  for names, group in run_flags.shard(pieces):
+    groups_of.setdefault(names, []).append(group)
+  total = sum(len(g) for groups in groups_of.values() for g in groups)
+  with common.Progress(total, 'tasks') as progress:
+    for names, groups in groups_of.items():
+      studies = tuple(reproduction.study_of(reproduction.JOBS[name], rows)
+                      for name in names if reproduction.JOBS[name].study)
+      batch = executors.Batch(names, studies, tuple(required))
+      for group, found in execute(batch, groups, ledger, progress):
+        if isinstance(found, errors.InputError):
+          failures.append(f'{", ".join(t.name for t in group)}: {found}')
+          continue
+        for name in names:
+          study = reproduction.JOBS[name].study
+          rows[name] += [r for r in found if r['method'] == study or not study]
   return rows, failures
-
-
-def _measure(batch, tasks, required, ledger, rows, failures, progress) -> None:
-  """Adds the rows of jobs that are alike but for their studies."""
-  from vtab_h2t.features import extraction
-  from vtab_h2t.protocol import unit
-  job = reproduction.JOBS[batch[0]]
-  title = '' if batch == [reproduction.ACCURACY] else ', '.join(batch) + ': '
-  progress.start(title)
-  progress.stage('load', 0, 1)
-  backbone = run_flags.load_backbone(job)
-  extractor_for = functools.cache(
-      lambda sizes: extraction.Extractor(backbone, sizes))
-  studies = tuple(
-      reproduction.study_of(reproduction.JOBS[name], rows)
-      for name in batch if reproduction.JOBS[name].study)
-  for together in tasks_registry.sharing_images(tasks):
-    started = time.monotonic()
-    names = ', '.join(t.name for t in together)
-    progress.start(title + names)
-    try:
-      found = unit.run(
-          reproduction.tasks_of(job, together), backbone,
-          run_flags.weights_name(job),
-          {t.name: run_flags.settings(t, job, studies, required)
-           for t in together},
-          ledger, extractor_for, progress.stage)
-    except errors.InputError as e:
-      failures.append(f'{names}: {e}')
-      progress.finish(f'{title}{names}: failed', len(together))
-      continue
-    for name in batch:
-      study = reproduction.JOBS[name].study
-      rows[name] += [r for r in found if r['method'] == study or not study]
-    progress.finish(f'{title}{names}: {time.monotonic() - started:.0f} s',
-                    len(together))

@@ -6,6 +6,7 @@ A runner makes them its own with `flags.adopt_module_key_flags(run_flags)`.
 from collections.abc import Sequence
 import dataclasses
 import pathlib
+from typing import Any
 
 from absl import flags
 
@@ -107,6 +108,22 @@ _CONTROL = flags.DEFINE_string(
     'control', 'efficientnet_lite2:imagenet', 'The second network of Figures 4 '
     'and 8, as backbone:weights.')
 
+EXECUTOR = flags.DEFINE_enum(
+    'executor', 'local', ['local', 'ray'], 'local: one unit after the other, '
+    'each on all cores. ray: on a Ray cluster.')
+RAY_ADDRESS = flags.DEFINE_string(
+    'ray_address', 'auto', 'The cluster\'s address; auto: the one that this '
+    'machine belongs to.')
+_UNIT_CPUS = flags.DEFINE_integer(
+    'unit_cpus', 1, 'CPUs that a unit reserves on a cluster.', lower_bound=1)
+_UNIT_GPUS = flags.DEFINE_float(
+    'unit_gpus', 0, 'GPUs that a unit reserves on a cluster.', lower_bound=0)
+_SHARD = flags.DEFINE_integer(
+    'shard_index', 0, 'Which shard of --num_shards this process runs.',
+    lower_bound=0)
+_NUM_SHARDS = flags.DEFINE_integer(
+    'num_shards', 1, 'Into how many shards the units are dealt, of which this '
+    'process runs one.', lower_bound=1)
 
 common.check_choices('methods', list(methods.METHODS))
 
@@ -143,6 +160,40 @@ def _valid_control(value: str) -> bool:
 def _valid_seeds(values: list[str]) -> bool:
   return bool(values) and all(v.isdecimal() for v in values) and len(
       set(map(int, values))) == len(values)
+
+
+@flags.multi_flags_validator(['shard_index', 'num_shards', 'executor'])
+def _valid_shard(values: dict[str, Any]) -> bool:
+  if values['shard_index'] >= values['num_shards']:
+    raise flags.ValidationError(
+        f'--shard_index={values["shard_index"]} must be below --num_shards='
+        f'{values["num_shards"]}')
+  if values['num_shards'] > 1 and values['executor'] != 'local':
+    raise flags.ValidationError('shards are for --executor=local')
+  return True
+
+
+def is_shard() -> bool:
+  """Whether this process runs a part of the units."""
+  return _NUM_SHARDS.value > 1
+
+
+def shard(pieces: Sequence[tuple[tuple[str, ...], Any]]
+          ) -> list[tuple[tuple[str, ...], Any]]:
+  """Those of some (jobs, tasks) that this process runs, in order.
+
+  In a shard what needs other tasks' rows is left for the run without shards.
+  """
+  if not is_shard():
+    return list(pieces)
+  alone = [p for p in pieces if reproduction.TRANSFER not in p[0]]
+  return alone[_SHARD.value::_NUM_SHARDS.value]
+
+
+def unit_needs() -> dict[str, float]:
+  """What a unit reserves on a cluster."""
+  return {'num_cpus': _UNIT_CPUS.value, 'num_gpus': _UNIT_GPUS.value,
+          'memory': int(_MEMORY_GIB.value * 2**30)}
 
 
 def tasks() -> list[task_lib.Task]:

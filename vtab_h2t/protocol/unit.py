@@ -132,6 +132,18 @@ def run(tasks: Sequence[task_lib.Task], backbone: backbone_lib.Backbone,
   return [row for unit in units for m in unit.wanted for row in unit.rows[m]]
 
 
+def rows_paths(tasks: Sequence[task_lib.Task], backbone: backbone_lib.Backbone,
+               weights: str, settings: Mapping[str, Settings],
+               ledger: ledger_lib.Ledger) -> list[pathlib.Path]:
+  """The files of all rows that `run` with the same arguments gives.
+
+  Raises:
+    errors.InputError: bad data.
+  """
+  return [path for task in tasks for path in _Unit(
+      task, backbone, weights, settings[task.name], ledger).rows_paths()]
+
+
 class _Unit:
   """A task, and the rows of its methods.
 
@@ -161,6 +173,10 @@ class _Unit:
     self.measured = {m.name: [] for m in self.missing}
     # Of these, the seconds are those of the last process only.
     self._resumed = [m for m in self.measured if self.runs(m).exists()]
+
+  def rows_paths(self) -> list[pathlib.Path]:
+    """Where the rows are, or will be."""
+    return [self._ledger.rows_path(i) for i in self._inputs.values()]
 
   def runs(self, method: str) -> pathlib.Path:
     """Where the single runs of a method keep results and states."""
