@@ -1,5 +1,6 @@
 """What is committed under results/ agrees with itself."""
 
+import collections
 import json
 import pathlib
 
@@ -7,6 +8,7 @@ import pandas as pd
 import pytest
 
 from vtab_h2t import published
+from vtab_h2t.methods import base
 from vtab_h2t.methods import registry as methods
 from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.report import catalogue
@@ -16,36 +18,52 @@ from vtab_h2t.tasks import registry as tasks
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _EMBEDDED = _ROOT / 'results' / 'embedded'
+_METHODS = {'quick': tuple(methods.FROZEN), 'light': tuple(methods.METHODS)}
 
 
-def _tables(weights):
+def _tables(weights, grid='quick'):
   """Folder of the committed tables."""
+  size = '32-' if grid == 'light' else ''
   return _EMBEDDED / 'tables' / (
-      f'embedded-efficientnet_lite0-{weights}-all-selected-quick-exact')
+      f'embedded-efficientnet_lite0-{weights}-all-{size}selected-{grid}-exact')
 
 
-def _rows(weights):
+def _rows(weights, grid):
   """Committed rows in the table's order."""
   rows = []
   for task in tasks.tasks('embedded'):
     folder = _EMBEDDED / 'rows' / 'embedded' / 'efficientnet_lite0' / task.name
-    for method in methods.FROZEN:
+    for method in _METHODS[grid]:
       for path in sorted(folder.glob(f'{method}-*.jsonl')):
         rows += [json.loads(l) for l in path.read_text().splitlines()]
-  return [r for r in rows if r['weights'] == weights]
+  return [r for r in rows if r['weights'] == weights and r['grid'] == grid
+          and 'train_fraction' not in r]
 
 
-@pytest.mark.parametrize('weights', ['imagenet', 'random'])
-def test_tables_follow_from_rows(weights, tmp_path):
-  rows = _rows(weights)
+@pytest.mark.parametrize('weights, grid', [
+    ('imagenet', 'quick'), ('random', 'quick'), ('imagenet', 'light')])
+def test_tables_follow_from_rows(weights, grid, tmp_path):
+  rows = _rows(weights, grid)
   assert all(set(ledger_lib.FIELDS) <= set(r) for r in rows)
   assert {r['schema'] for r in rows} == {ledger_lib.SCHEMA}
   summary = statistics.summarise(rows)
-  assert len(summary) == len(tasks.tasks('embedded')) * len(methods.FROZEN)
+  assert len(summary) == len(tasks.tasks('embedded')) * len(_METHODS[grid])
   assert (summary.seeds == 3).all()
   for path in catalogue.OUTPUTS['table1'].write(
       {'table1': summary}, tmp_path, ''):
-    assert path.read_text() == (_tables(weights) / path.name).read_text()
+    assert path.read_text() == (_tables(weights, grid) / path.name).read_text()
+
+
+def test_readme_shows_the_means_of_all_methods():
+  table = (_tables('imagenet', 'light') / 'table1.md').read_text()
+  header, _, *lines = [
+      [cell.strip() for cell in line.split('|')[1:-1]]
+      for line in table.splitlines() if line.startswith('|')]
+  means = [i for i, name in enumerate(header) if name.endswith(': mean')]
+  readme = (_ROOT / 'README.md').read_text()
+  assert len(lines) == len(methods.METHODS) + 1  # The last is the affinity.
+  for line in lines:
+    assert f'| {" | ".join(line[i] for i in (0, *means))} |' in readme
 
 
 def test_readme_shows_the_committed_table():
@@ -63,10 +81,14 @@ def test_readme_shows_the_committed_table():
 def test_every_unit_has_its_provenance():
   facts = [json.loads(p.read_text())
            for p in (_EMBEDDED / 'provenance').rglob('*.json')]
-  assert len(facts) == 2 * len(tasks.tasks('embedded'))
+  measured = {m for m, method in methods.METHODS.items()
+              if not isinstance(method, base.Derived)}
+  found = collections.Counter()
   for one in facts:
-    assert one['git']['dirty'] is False and one['methods'] == list(
-        methods.FROZEN)
+    assert one['git']['dirty'] is False
+    found[frozenset(one['methods'])] += 1
+  assert found[frozenset(methods.FROZEN)] == 2 * len(tasks.tasks('embedded'))
+  assert found[frozenset(measured)] == len(tasks.tasks('embedded'))
 
 
 def test_comparison_with_the_released_code_follows_from_rows():
