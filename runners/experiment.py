@@ -49,9 +49,9 @@ def run(names: Sequence[str] | None) -> None:
   else:
     made, failures = _measured(possible)
   for output, frames in made:
+    output.show(frames)
     paths = output.write(frames, run_flags.folder(output.kind),
                          run_flags.source_text())
-    output.show(frames)
     print('\n'.join(f'{output.name}: {path}' for path in paths))
   if not published:
     print(f'rows: {run_flags.WORKDIR.value}/rows')

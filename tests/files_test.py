@@ -3,6 +3,7 @@ import os
 
 import pytest
 
+from vtab_h2t import errors
 from vtab_h2t import files
 
 
@@ -72,3 +73,18 @@ def test_what_dead_processes_left_is_removed(tmp_path):
     (mine / 'a').write_text(json.dumps(1))
   assert sorted(os.listdir(tmp_path)) == ['other', 'rows', 'store']
   assert os.listdir(path) == ['a']
+
+
+def test_discarding_what_another_process_discards(tmp_path):
+  (tmp_path / 'a' / 'b').mkdir(parents=True)
+  (tmp_path / 'a' / 'b' / 'c').write_text('x')
+  for _ in range(2):
+    files.discard(tmp_path / 'a')
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('name', ['../a', 'a/b', '', '.a', 'A', '-a', 'a b'])
+def test_names_that_are_no_part_of_a_path(name):
+  with pytest.raises(errors.InputError, match='name has lower-case letters'):
+    files.check_name('task', name)
+  files.check_name('task', 'a-1_b.c')

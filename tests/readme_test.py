@@ -39,3 +39,14 @@ def test_flags_of_each_command_are_known(command):
       assert known[name].boolean
     elif value != 'DIR' and not value.endswith('.npz'):
       known[name].parser.parse(value)
+
+
+def test_tests_that_the_documents_name_exist():
+  """`file_test.test_name`, or `test_name...` after it, in reliability.md."""
+  text = (_ROOT / 'docs' / 'reliability.md').read_text()
+  found = {p.stem: p.read_text() for p in (_ROOT / 'tests').rglob('*_test.py')}
+  names = re.findall(r'`(\w+_test)(?:\.(test_\w+))?(\.\.\.)?`', text)
+  assert len(names) > 15
+  for file, test, more in names:
+    assert file in found, file
+    assert not test or f'def {test}{"" if more else "("}' in found[file], test

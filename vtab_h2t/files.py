@@ -103,6 +103,17 @@ def atomic_directory(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
     raise
 
 
+def discard(path: pathlib.Path) -> None:
+  """Deletes a directory; another process may do the same, or still write."""
+  aside = pathlib.Path(tempfile.mkdtemp(
+      prefix=f'{path.name}{_TEMPORARY}{_owner()}', dir=path.parent))
+  try:
+    os.rename(path, aside)  # Over an empty directory, at once.
+  except FileNotFoundError:
+    pass
+  shutil.rmtree(aside, ignore_errors=True)
+
+
 def remove_abandoned(path: pathlib.Path) -> None:
   """Deletes what dead processes of this host left of `path`'s writing."""
   for stale in path.parent.glob(f'{path.name}{_TEMPORARY}*'):

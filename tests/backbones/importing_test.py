@@ -1,3 +1,5 @@
+from unittest import mock
+
 import keras
 import numpy as np
 import pytest
@@ -67,4 +69,12 @@ def test_what_is_no_plain_npz_is_one_line(tmp_path, content):
   np.savez(path, a=np.arange(300))
   content(path)
   with pytest.raises(errors.InputError, match='w.npz cannot be read'):
+    importing.read_npz(path)
+
+
+def test_a_file_that_claims_too_much_is_one_line(tmp_path):
+  path = tmp_path / 'w.npz'
+  np.savez_compressed(path, a=np.zeros(100_000))
+  with mock.patch.object(importing, '_MAX_BYTES', 1000), pytest.raises(
+      errors.InputError, match='claims to hold .* GiB'):
     importing.read_npz(path)

@@ -132,15 +132,64 @@ def test_what_cannot_be_fetched_is_one_line(server, tmp_path, folder):
     saved_model.fetch(str(tmp_path / 'empty'))
 
 
-def test_archives_write_nothing_outside(tmp_path, cache):
+def _outside(kind, root):
+  """A tar's members that would write outside of its folder."""
+  if kind == 'dots':
+    return [tarfile.TarInfo('../../escaped')]
+  if kind == 'absolute':
+    return [tarfile.TarInfo(f'{root}/../escaped/x')]
+  link = tarfile.TarInfo('link')
+  link.type = tarfile.SYMTYPE if kind == 'symlink' else tarfile.LNKTYPE
+  link.linkname = str(root)
+  return [link, tarfile.TarInfo('link/escaped')]
+
+
+@pytest.mark.parametrize('where', ['file', 'address'])
+@pytest.mark.parametrize('kind', ['dots', 'absolute', 'symlink', 'hardlink'])
+def test_archives_write_nothing_outside(kind, where, tmp_path, cache, server):
   path = tmp_path / 'bad.tar.gz'
+  root = tmp_path / 'a' / 'b'
+  root.mkdir(parents=True)
   with tarfile.open(path, 'w:gz') as archive:
-    info = tarfile.TarInfo('../../escaped')
-    info.size = 1
-    archive.addfile(info, io.BytesIO(b'x'))
-  with pytest.raises(errors.InputError, match='bad.tar.gz cannot be unpacked'):
-    saved_model.fetch(str(path))
-  assert not list(tmp_path.rglob('escaped')) and not list(cache.iterdir())
+    for info in _outside(kind, root):
+      info.size = 1 if info.isreg() else 0
+      archive.addfile(info, io.BytesIO(b'x'))
+  location = str(path) if where == 'file' else f'{server[0]}/bad.tar.gz'
+  with pytest.raises(errors.InputError):
+    saved_model.fetch(location)
+  # An absolute path may have lost its root and be in the cache.
+  assert not [p for p in tmp_path.rglob('escaped')
+              if cache not in p.parents]
+
+
+def test_a_download_that_breaks_off_is_one_line(folder, tmp_path):
+  """The server sends half of what it announced; then all of it."""
+  whole = _archive(folder, tmp_path / 'model.tar.gz', '.').read_bytes()
+  sent = [len(whole) // 2, len(whole)]
+
+  class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+      self.send_response(200)
+      self.send_header('Content-Length', str(len(whole)))
+      self.end_headers()
+      self.wfile.write(whole[:sent[0]])
+
+    def log_message(self, *args):
+      pass
+
+  with http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler) as running:
+    thread = threading.Thread(target=running.serve_forever)
+    thread.start()
+    url = f'http://127.0.0.1:{running.server_port}/model.tar.gz'
+    try:
+      with pytest.raises(errors.InputError, match='cannot be fetched'):
+        saved_model.fetch(url)
+      sent.pop(0)
+      found = saved_model.fetch(url)
+    finally:
+      running.shutdown()
+      thread.join()
+  assert saved_model.sha256(found) == saved_model.sha256(folder)
 
 
 def test_variables_of_both_versions_of_tensorflow(folder, tmp_path):

@@ -11,7 +11,7 @@ _INPUTS = {'suite': 's', 'backbone': 'b', 'task': 't', 'method': 'm', 'x': 1}
 
 def _row(**changes):
   row = dict.fromkeys(ledger_lib.FIELDS, 0)
-  return row | {'split': 'test'} | changes
+  return row | _INPUTS | {'split': 'test'} | changes
 
 
 def test_rows_are_read_as_they_were_written(tmp_path):
@@ -82,7 +82,7 @@ def test_provenance_is_kept_apart(tmp_path):
 
 def test_units_join_provenance_rows_and_manifest(tmp_path):
   ledger = ledger_lib.Ledger(tmp_path)
-  row = _row(suite='s', manifest_sha256='a' * 64)
+  row = _row(manifest_sha256='a' * 64)
   ledger.write(_INPUTS, [row])
   ledger.write_manifest({'suite': 's', 'task': 't', 'sha256': 'a' * 64})
   facts = {'methods': ['m'], 'rows': [ledger.rows_path(_INPUTS).name]}
@@ -95,3 +95,14 @@ def test_units_join_provenance_rows_and_manifest(tmp_path):
   ledger.rows_path(_INPUTS).unlink()
   with pytest.raises(errors.InputError, match='delete it to leave it out'):
     list(ledger.units())
+
+
+def test_rows_in_anothers_place_are_one_line(tmp_path):
+  ledger = ledger_lib.Ledger(tmp_path)
+  other = _INPUTS | {'method': 'o'}
+  ledger.write(_INPUTS, [_row()])
+  ledger.write(other, [_row(method='o')])
+  ledger.rows_path(_INPUTS).write_bytes(ledger.rows_path(other).read_bytes())
+  with pytest.raises(errors.InputError, match='holds rows of s/b/t/o; delete'):
+    ledger.read(_INPUTS)
+  assert ledger.read(other)

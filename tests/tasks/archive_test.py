@@ -1,12 +1,14 @@
 import numpy as np
 from PIL import Image
 import pytest
+import tensorflow as tf
 
 from tests import testing
 from vtab_h2t import errors
 from vtab_h2t import published
 from vtab_h2t.features import extraction
 from vtab_h2t.tasks import archive
+from vtab_h2t.tasks import pictures
 from vtab_h2t.tasks import registry
 
 _CALTECH = testing.SHARED / 'vtab-1k' / 'caltech101'
@@ -81,6 +83,16 @@ def test_an_unreadable_image_is_named(folder):
   train = archive.load(folder, 3).train
   with pytest.raises(errors.InputError, match='val/2.jpg cannot be decoded'):
     list(extraction.Extractor(testing.tiny_backbone(), ())(train))
+
+
+def test_an_image_bomb_is_named(folder, monkeypatch):
+  """A limit below the images' 400 pixels stands in for a larger one."""
+  monkeypatch.setattr(pictures, 'MAX_PIXELS', 300)
+  task = archive.load(folder, 3)
+  with pytest.raises(errors.InputError, match='cannot be decoded'):
+    task.test.name_unreadable()
+  with pytest.raises(tf.errors.InvalidArgumentError, match='too many pixels'):
+    list(task.test.images())
 
 
 def test_tasks_are_the_papers_and_the_users(tmp_path):

@@ -1,6 +1,6 @@
 """What all weight importers share: every tensor is used, and fits."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 import os
 from typing import NamedTuple, TYPE_CHECKING
 
@@ -10,6 +10,9 @@ from vtab_h2t import errors
 
 if TYPE_CHECKING:
   import keras
+
+
+_MAX_BYTES = 4 * 2**30  # A ViT-g/14's weights fit.
 
 
 class Tensor(NamedTuple):
@@ -68,17 +71,32 @@ def load(model: 'keras.Model', plan: Mapping[str, Tensor],
           'architecture') from e
 
 
+def check_size(path: str | os.PathLike[str], sizes: Iterable[int]) -> None:
+  """Raises InputError if what a file claims to hold is no network's weights.
+
+  Args:
+    path: of the file.
+    sizes: bytes of its tensors, as its headers give them.
+  """
+  total = sum(sizes)
+  if total > _MAX_BYTES:
+    raise errors.InputError(
+        f'weights file {path} claims to hold {total / 2**30:.3g} GiB, more '
+        f'than the {_MAX_BYTES / 2**30:g} that are read')
+
+
 def read_npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
   """Reads all arrays of an npz file, without pickle.
 
   Raises:
     errors.InputError: the file is missing, damaged or holds objects.
   """
-  import zipfile
   try:
     with np.load(path, allow_pickle=False) as file:
+      check_size(path, (i.file_size for i in file.zip.infolist()))
       return {name: file[name] for name in file.files}
-  except (OSError, ValueError, EOFError, AttributeError, TypeError,
-          zipfile.BadZipFile) as e:  # TypeError: an npy file, no npz.
+  except errors.InputError:
+    raise
+  except Exception as e:  # Damage shows as errors of a dozen kinds.
     raise errors.InputError(
         f'weights file {path} cannot be read ({e}); fetch it again') from e

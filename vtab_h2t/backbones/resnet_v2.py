@@ -152,17 +152,21 @@ def read_h5(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     errors.InputError: the file is missing or damaged.
   """
   import h5py
-  tensors = {}
+  found = {}
 
   def visit(name, item):
     if isinstance(item, h5py.Dataset):
       parts = name.split('/')
-      tensors[f'{parts[0]}/{parts[-1].split(":")[0]}'] = item[()]
+      found[f'{parts[0]}/{parts[-1].split(":")[0]}'] = item
 
   try:
     with h5py.File(path, 'r') as f:
       f.get('model_weights', f).visititems(visit)
-  except (OSError, RuntimeError, KeyError) as e:
+      importing.check_size(path, (item.nbytes for item in found.values()))
+      tensors = {name: item[()] for name, item in found.items()}
+  except errors.InputError:
+    raise
+  except Exception as e:  # Damage shows as errors of a dozen kinds.
     raise errors.InputError(
         f'weights file {path} cannot be read ({e}); fetch it again') from e
   return tensors

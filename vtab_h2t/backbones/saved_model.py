@@ -1,6 +1,8 @@
 """SavedModels as backbones: fetched, loaded, and their endpoints as taps."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+import contextlib
+import errno
 import os
 import pathlib
 import tarfile
@@ -56,28 +58,35 @@ def fetch(location: str) -> pathlib.Path:
 
 def _download(url: str) -> pathlib.Path:
   import tensorflow_hub as hub
-  try:
+  with _damage_is_one_line(
+      f'{url} cannot be fetched (%s); check the address and the connection'):
     return pathlib.Path(hub.resolve(url))
-  except (OSError, tarfile.TarError, ValueError) as e:
-    raise errors.InputError(
-        f'{url} cannot be fetched ({e}); check the address and the connection'
-        ) from e
 
 
 def _unpack(path: pathlib.Path) -> pathlib.Path:
   """Unpacks an archive once; nothing outside the folder is written."""
   cache = pathlib.Path(os.environ.get('TFHUB_CACHE_DIR') or pathlib.Path(
       tempfile.gettempdir(), 'tfhub_modules'))
-  try:
+  with _damage_is_one_line(f'{path} cannot be unpacked (%s); fetch it again'):
     folder = cache / files.sha256_file(path)
     if not folder.exists():
       with tarfile.open(path) as archive, files.atomic_directory(
           folder) as temporary:
         archive.extractall(temporary, filter='data')
-  except (FileNotFoundError, EOFError, tarfile.TarError) as e:
-    raise errors.InputError(
-        f'{path} cannot be unpacked ({e}); fetch it again') from e
   return folder
+
+
+@contextlib.contextmanager
+def _damage_is_one_line(message: str) -> Iterator[None]:
+  """Damaged archives and broken connections show as errors of a dozen kinds."""
+  try:
+    yield
+  except Exception as e:
+    # A full disk is not the archive's fault.
+    if isinstance(e, OSError) and e.errno in (
+        errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EFBIG):
+      raise
+    raise errors.InputError(message % e) from e
 
 
 def sha256(folder: pathlib.Path) -> str:

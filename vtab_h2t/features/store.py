@@ -10,7 +10,6 @@ import contextlib
 import json
 import logging
 import pathlib
-import shutil
 
 import numpy as np
 
@@ -80,7 +79,7 @@ def open_or_compute(
     except _DamagedError as e:
       logging.warning('feature store %s is damaged (%s); computing it again',
                       path, e)
-      shutil.rmtree(path)
+      files.discard(path)
   with files.atomic_directory(path) as temporary:
     _compute(temporary, extractor, split, progress)
   return FeatureStore(_open(path), extractor.layouts)

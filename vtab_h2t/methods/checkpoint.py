@@ -1,6 +1,7 @@
 """Where a training run that is cut off goes on."""
 
 from collections.abc import Sequence
+import contextlib
 import pathlib
 import time
 from typing import Protocol
@@ -52,7 +53,9 @@ class Checkpoint:
     """Keeps the state after so many steps, if the last is old enough."""
     if time.monotonic() - self._last < self._seconds:
       return
-    with files.atomic_write(self._path, binary=True) as f:
+    # Another process may have finished the unit and removed the folder.
+    with contextlib.suppress(FileNotFoundError), files.atomic_write(
+        self._path, binary=True) as f:
       np.savez(f, **{f'{i:05d}': value for i, value in enumerate(
           [np.int64(steps), *trainer.state()])})
     self._last = time.monotonic()

@@ -2,9 +2,11 @@
 
 import abc
 from collections.abc import Callable, Iterator, Sequence
+import contextlib
 import dataclasses
 import itertools
 import json
+import logging
 import pathlib
 from typing import Any, TYPE_CHECKING
 
@@ -84,15 +86,22 @@ class Images:
     return self.runs / f'{files.fingerprint(key)[:32]}.{ending}'
 
   def remember(self, key: Any, compute: Callable[[], Any]) -> Any:
-    """The JSON value of a run, computed once and kept."""
+    """The JSON value of a run, computed once and kept with its checksum."""
     path = self.path(key, 'json')
     try:
       with open(path, encoding='utf-8') as f:
-        return json.load(f)
-    except (FileNotFoundError, ValueError):
-      value = compute()
-    with files.atomic_write(path) as f:
-      json.dump(value, f)
+        kept = json.load(f)
+      if kept['sha256'] == files.fingerprint(kept['value']):
+        return kept['value']
+      logging.warning('%s is damaged; the run is done again', path)
+    except FileNotFoundError:
+      pass
+    except (ValueError, KeyError, TypeError):
+      logging.warning('%s is damaged; the run is done again', path)
+    value = compute()
+    # Another process may have finished the unit and removed the folder.
+    with contextlib.suppress(FileNotFoundError), files.atomic_write(path) as f:
+      json.dump({'value': value, 'sha256': files.fingerprint(value)}, f)
     return value
 
 

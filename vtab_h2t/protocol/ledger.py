@@ -120,6 +120,11 @@ class Ledger:
       if missing:
         raise errors.InputError(
             f'{path} lacks {missing[0]}; delete it to measure again')
+      named = tuple(row[k] for k in ('suite', 'backbone', 'task', 'method'))
+      if named != (*path.parts[-4:-1], path.name.rpartition('-')[0]):
+        raise errors.InputError(
+            f'{path} holds rows of {"/".join(map(str, named))}; delete it to '
+            'measure again')
     return rows
 
   def write(self, inputs: Mapping[str, Any], rows: Sequence[Row]) -> None:

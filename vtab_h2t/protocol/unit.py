@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 import functools
 import pathlib
-import shutil
 from typing import Any
 
 import numpy as np
@@ -214,7 +213,8 @@ class _Unit:
       common['train_fraction'] = self.task.train_fraction
     for method, rows in self.measured.items():
       self._finish(method, [common | {'method': method} | r for r in rows])
-      shutil.rmtree(self.runs(method), ignore_errors=True)
+      if self.runs(method).exists():
+        files.discard(self.runs(method))
 
   def derive(self) -> None:
     """Writes the rows of methods that follow from those of others."""

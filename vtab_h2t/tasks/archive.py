@@ -15,6 +15,7 @@ import numpy as np
 
 from vtab_h2t import errors
 from vtab_h2t import files
+from vtab_h2t.tasks import pictures
 from vtab_h2t.tasks import task as task_lib
 
 _LISTS = ('train800.txt', 'val200.txt', 'test.txt')
@@ -98,6 +99,9 @@ def _decode(path):
   import tensorflow as tf
   image = tf.io.decode_image(tf.io.read_file(path), channels=3,
                              expand_animations=False)
+  tf.debugging.assert_less(
+      tf.size(image, tf.int64) // 3, tf.constant(pictures.MAX_PIXELS, tf.int64),
+      'too many pixels')
   return tf.ensure_shape(image, [None, None, 3])
 
 

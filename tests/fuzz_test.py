@@ -1,0 +1,199 @@
+"""Whatever bytes a file holds, its reader gives values or one line of error.
+
+`torch_stream` and pictures have such tests of their own.
+"""
+
+import contextlib
+import json
+import pathlib
+import tarfile
+
+import h5py
+from hypothesis import given
+from hypothesis import HealthCheck
+from hypothesis import settings
+from hypothesis import strategies as st
+import keras
+import numpy as np
+import pytest
+from safetensors import numpy as safetensors_numpy
+
+from tests import testing
+from vtab_h2t import errors
+from vtab_h2t import files
+from vtab_h2t.backbones import importing
+from vtab_h2t.backbones import registry as backbones
+from vtab_h2t.backbones import resnet_v2
+from vtab_h2t.backbones import saved_model
+from vtab_h2t.features import extraction
+from vtab_h2t.features import store
+from vtab_h2t.protocol import artefact
+from vtab_h2t.protocol import ledger as ledger_lib
+from vtab_h2t.tasks import archive
+
+_fuzz = settings(max_examples=60, deadline=None, derandomize=True,
+                 suppress_health_check=[HealthCheck.function_scoped_fixture])
+# Flipped bits at relative places, and where the file ends.
+_damage = st.tuples(
+    st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(1, 255)),
+             max_size=8),
+    st.one_of(st.none(), st.floats(0, 1)))
+
+
+def _damaged(data: bytes, damage) -> bytes:
+  flips, end = damage
+  changed = bytearray(data)
+  for place, bits in flips:
+    if changed:
+      changed[int(place * len(changed))] ^= bits
+  return bytes(changed if end is None else changed[:int(end * len(changed))])
+
+
+def _npz(folder):
+  np.savez(folder / 'w.npz', a=np.arange(50.), b=np.eye(3, dtype='f4'))
+  return folder / 'w.npz', importing.read_npz
+
+
+def _npz_compressed(folder):
+  np.savez_compressed(folder / 'w.npz', a=np.zeros(5000))
+  return folder / 'w.npz', importing.read_npz
+
+
+def _h5(folder):
+  with h5py.File(folder / 'w.h5', 'w') as f:
+    f['layer/layer/kernel:0'] = np.arange(50.)
+    f['other/other/bias:0'] = np.eye(3)
+  return folder / 'w.h5', resnet_v2.read_h5
+
+
+def _rows(folder):
+  inputs = {'suite': 's', 'backbone': 'b', 'task': 't', 'method': 'm'}
+  ledger = ledger_lib.Ledger(folder)
+  ledger.write(inputs, [dict.fromkeys(ledger_lib.FIELDS) | inputs] * 2)
+  return ledger.rows_path(inputs), lambda path: ledger.read(inputs)
+
+
+def _list(folder):
+  testing.write_archive(folder / 'mine')
+  return (folder / 'mine' / 'test.txt',
+          lambda path: archive.load(folder / 'mine', 3))
+
+
+def _tar(folder):
+  (folder / 'm').mkdir()
+  (folder / 'm' / 'saved_model.pb').write_bytes(bytes(range(256)) * 4)
+  with tarfile.open(folder / 'm.tar.gz', 'w:gz') as f:
+    f.add(folder / 'm', '.')
+  return folder / 'm.tar.gz', lambda path: saved_model.fetch(str(path))
+
+
+def _tar_plain(folder):
+  """Without compression, so that headers are reached."""
+  (folder / 'm').mkdir()
+  (folder / 'm' / 'saved_model.pb').write_bytes(b'x')
+  with tarfile.open(folder / 'm.tar.gz', 'w') as f:
+    f.add(folder / 'm', '.')
+  return folder / 'm.tar.gz', lambda path: saved_model.fetch(str(path))
+
+
+def _keras_cv(folder):
+  model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+  model.save_weights(folder / 'w.weights.h5')
+  def read(path):
+    backbones.load('keras_cv_resnet50', str(path), 240)
+  return folder / 'w.weights.h5', read
+
+
+@pytest.mark.parametrize('make', [
+    _npz, _npz_compressed, _h5, _rows, _list, _tar, _tar_plain])
+@_fuzz
+@given(damage=_damage)
+def test_damaged_files_are_read_or_refused(
+    make, damage, tmp_path_factory, monkeypatch):
+  folder = tmp_path_factory.mktemp('fuzz')
+  monkeypatch.setenv('TFHUB_CACHE_DIR', str(folder / 'cache'))
+  path, read = make(folder)
+  assert read(path) is not None
+  path.write_bytes(_damaged(path.read_bytes(), damage))
+  with contextlib.suppress(errors.InputError):
+    read(path)
+
+
+@settings(_fuzz, max_examples=5)
+@given(damage=_damage)
+def test_damaged_weights_of_keras_cv_are_refused(damage, tmp_path_factory):
+  path, read = _keras_cv(tmp_path_factory.mktemp('fuzz'))
+  path.write_bytes(_damaged(path.read_bytes(), damage))
+  with pytest.raises(errors.InputError):  # They are no ResNet's even if whole.
+    read(path)
+
+
+@pytest.fixture(scope='module')
+def stored(tmp_path_factory):
+  """A feature store's folder, its files, and what reads it."""
+  root = tmp_path_factory.mktemp('store')
+  task = testing.tiny_task(train=20)
+  extractor = extraction.Extractor(testing.tiny_backbone(), (6,))
+  def read():
+    opened = store.open_or_compute(root, extractor, task.train,
+                                   testing.no_progress)
+    return np.concatenate([np.array(b) for b in opened.blocks(6)], 1)
+  wanted = read()
+  path, = root.iterdir()
+  return path, {p.name: p.read_bytes() for p in path.iterdir()}, read, wanted
+
+
+@_fuzz
+@given(data=st.data(), damage=_damage)
+def test_a_damaged_store_never_gives_other_features(stored, data, damage):
+  path, whole, read, wanted = stored
+  name = data.draw(st.sampled_from(sorted(whole)))
+  (path / name).write_bytes(_damaged(whole[name], damage))
+  np.testing.assert_array_equal(read(), wanted)
+  assert (path / name).read_bytes() == whole[name]
+
+
+_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
+        st.text(), inner, max_size=3), max_leaves=5)
+
+
+@pytest.fixture(scope='module')
+def model(tmp_path_factory):
+  """A model's files: 256 features of an untrained network, two classes."""
+  folder = tmp_path_factory.mktemp('model')
+  backbone = backbones.load('efficientnet_lite0', 'random', 32)
+  size = extraction.layout_of(backbone, 256).size
+  tensors = safetensors_numpy.save({
+      'kernel': np.zeros((2, size), 'f4'), 'bias': np.zeros(2, 'f4')})
+  (folder / 'model.safetensors').write_bytes(tensors)
+  facts = {
+      'format': artefact.FORMAT, 'classes': ['a', 'b'], 'method': 'all_l2',
+      'backbone': backbone.name, 'weights': 'random',
+      'weights_sha256': backbone.weights_sha256, 'image_size': 32,
+      'taps': 'all', 'resize': 'bilinear', 'cls_pooling': 'pooled',
+      'normalization': 'selected', 'target_size': 256, 'num_features': size,
+      'tensors_sha256': files.sha256(tensors), 'hparams': {}, 'accuracy': {},
+      'linear': {}}
+  (folder / 'model.json').write_text(json.dumps(facts))
+  assert artefact.load(folder).classes == ('a', 'b')
+  return folder, facts
+
+
+@settings(_fuzz, max_examples=30)
+@given(data=st.data())
+def test_an_edited_model_is_read_or_refused(model, data, tmp_path_factory):
+  source, facts = model
+  folder = tmp_path_factory.mktemp('edited')
+  name = data.draw(st.sampled_from(sorted(facts)))
+  changed = facts | {name: data.draw(_values)}
+  tensors = (source / 'model.safetensors').read_bytes()
+  # Damage to the tensors with a checksum to match; the header is at the front.
+  tensors = _damaged(tensors[:400], data.draw(_damage)) + tensors[400:]
+  if name != 'tensors_sha256':
+    changed['tensors_sha256'] = files.sha256(tensors)
+  (folder / 'model.json').write_text(json.dumps(changed))
+  (folder / 'model.safetensors').write_bytes(tensors)
+  with contextlib.suppress(errors.InputError):
+    artefact.load(folder)
