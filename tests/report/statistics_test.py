@@ -105,3 +105,15 @@ def test_spearman_with_ties():
   one, other = pd.Series([1, 2, 2, 4]), pd.Series([10, 20, 20, 30])
   assert statistics.spearman(one, other) == pytest.approx(1)
   assert statistics.spearman(one, -other) == pytest.approx(-1)
+
+
+def test_means_do_not_hang_on_the_order_of_tasks():
+  values = [42.3, 68.7, 67.4, 27.5, 62.6, 31.8, 0.1]
+  found = set()
+  for shift in range(len(values)):
+    turned = values[shift:] + values[:shift]
+    summary = pd.DataFrame({
+        'method': 'm', 'task': [f't{i}' for i in range(len(values))],
+        'group': 'own', 'accuracy_percent': turned})
+    found.add(statistics.wide(summary, ['own'])['own', 'mean'].item())
+  assert len(found) == 1

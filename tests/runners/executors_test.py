@@ -1,4 +1,4 @@
-"""Work units elsewhere: the same rows, whatever happens to who computes them."""
+"""Work units elsewhere: the same rows, whatever happens to the workers."""
 
 import os
 import pathlib

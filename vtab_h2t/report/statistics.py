@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 import dataclasses
+import math
 
 import numpy as np
 import pandas as pd
@@ -75,9 +76,14 @@ def wide(summary: pd.DataFrame, groups: Sequence[str],
     if names:
       for name in names:
         result[group, name] = table[name]
-      result[group, 'mean'] = table[names].mean(axis=1, skipna=False)
-  result['all', 'mean'] = table.mean(axis=1, skipna=False)
+      result[group, 'mean'] = _row_means(table[names])
+  result['all', 'mean'] = _row_means(table)
   return pd.DataFrame(result)
+
+
+def _row_means(table: pd.DataFrame) -> pd.Series:
+  """Means of rows, the same for any order of columns; NaN if a value is."""
+  return table.apply(lambda row: math.fsum(row) / len(row), axis=1)
 
 
 def spearman(one: pd.Series, other: pd.Series) -> float:
