@@ -25,8 +25,8 @@ def check_name(what: str, name: str) -> None:
   """Raises InputError unless a name can be part of a path as it is."""
   if not re.fullmatch(r'[a-z0-9][a-z0-9_.-]*', name):
     raise errors.InputError(
-        f'{what} {name!r}: a name has lower-case letters, digits, and after the '
-        'first also _.-')
+        f'{what} {name!r}: a name has lower-case letters, digits, and after '
+        'the first also _.-')
 
 
 def sha256(data: bytes | memoryview) -> str:

@@ -215,3 +215,27 @@ def test_groups_that_do_not_fit_are_refused(penalty, groups):
   problem = dataclasses.replace(_problem(*_data(), _HEADS), groups=groups)
   with pytest.raises(ValueError, match='do not fit'):
     _train([problem], 1, penalty)
+
+
+@pytest.mark.parametrize('penalty, groups', [
+    *((p, None) for p in sweep.PENALTIES), ('l21', (1, 139, 60, 40))])
+def test_blocks_of_columns_change_nothing(penalty, groups, monkeypatch):
+  """Groups of features reach over the borders of blocks."""
+  x, y = _data()
+  twin, twin_y = _data(seed=2)
+  problems = [dataclasses.replace(_problem(*data, _HEADS), groups=groups)
+              for data in ((x, y), (twin, twin_y))]
+  whole = _train(problems, 30, penalty)
+  monkeypatch.setattr(sweep, '_COLUMNS', 100)
+  blocks = _train(problems, 30, penalty)
+  for one, two in zip(whole, blocks):
+    for a, b in zip(one, two, strict=True):
+      np.testing.assert_allclose(a.kernel, b.kernel, atol=2e-4)
+      np.testing.assert_allclose(a.bias, b.bias, atol=1e-4)
+
+
+def test_wide_heads_are_budgeted_by_what_they_hold():
+  """SUN397 at the largest target size, which the paper left out."""
+  head = sweep.head_bytes(1_696_552, 397)
+  assert head < 4.6 * 4 * 1_696_552 * 397
+  assert sweep.head_bytes(30_440, 397) == 7 * 4 * 30_440 * 397

@@ -15,12 +15,15 @@ A head's result is that of training it alone in Keras; what is shared is work:
     the logits are multiplied by lr.
   * Batches are cut once, padded to 128 rows that a zero weight mutes, so that
     taking one is a view and one trace serves all shapes.
+  * Wide matrices and their kernels are cut into blocks of columns: gradients
+    and temporaries are a block's, so three arrays of a kernel's size are all
+    that training holds.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 import dataclasses
 import functools
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
@@ -35,8 +38,11 @@ PENALTIES = (None, 'l1', 'l2', 'l21')
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-7  # Keras' defaults for Adam.
 _TINY = 1e-30  # Squared norms of kernel rows up to this have no gradient.
 
-# Arrays of a kernel's size that a step holds: U, m, v, gradient, temporaries.
-_KERNEL_COPIES = 7
+_COLUMNS = 2 ** 16  # Of a block.
+
+# Arrays of a kernel's size that are held at once: U, m, v, and of one block
+# gradient and temporaries; of a wide one the three, the result, and a block's.
+_KERNEL_COPIES, _WIDE_KERNEL_COPIES = 7, 4.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +101,10 @@ def initial_kernel(seed: Sequence[int], features: int, classes: int
   """Glorot-uniform float32 `[classes, features]`, as Keras' Dense starts."""
   limit = np.sqrt(6.0 / (features + classes))
   draw = np.random.default_rng(seed).random((classes, features), np.float32)
-  return (2 * draw - 1) * np.float32(limit)
+  draw *= 2  # In place, as there may be gigabytes of them.
+  draw -= 1
+  draw *= np.float32(limit)
+  return draw
 
 
 def pad_rows(rows: np.ndarray) -> np.ndarray:
@@ -116,7 +125,16 @@ def batch_bytes(num_examples: int, num_features: int) -> int:
 
 def head_bytes(num_features: int, classes: int) -> int:
   """Memory that one head takes while it is trained, in bytes."""
-  return _KERNEL_COPIES * 4 * num_features * classes
+  copies = _KERNEL_COPIES if num_features <= _COLUMNS else _WIDE_KERNEL_COPIES
+  return int(copies * 4 * num_features * classes)
+
+
+def _needed_bytes(batches: int, heads: int) -> int:
+  """Memory for problems, from their `batch_bytes` and `head_bytes`.
+
+  Once batches are cut they take half of what cutting took.
+  """
+  return max(batches, batches // 2 + heads)
 
 
 def train(problems: Sequence[Problem], *, classes: int, steps: int,
@@ -167,27 +185,27 @@ def _chunks(problems, classes, memory_bytes) -> Iterator[list[Problem]]:
 
   A problem whose heads do not fit together is cut into several.
   """
-  chunk, used = [], 0
+  chunk, batches, heads = [], 0, 0
   for problem in problems:
-    batches = batch_bytes(len(problem.labels), problem.num_features)
+    own = batch_bytes(len(problem.labels), problem.num_features)
     head = head_bytes(problem.num_features, classes)
-    most = (memory_bytes - batches) // head
-    if most < 1:
+    if _needed_bytes(own, head) > memory_bytes:
       raise errors.InputError(
           f'a head of {classes} classes on {problem.num_features} features '
-          f'needs {(batches + head) / 2**30:.1f} GiB, more than the allowed '
-          f'{memory_bytes / 2**30:.1f}; raise --memory_gib or choose a smaller '
-          'target size')
+          f'needs {_needed_bytes(own, head) / 2**30:.1f} GiB, more than the '
+          f'allowed {memory_bytes / 2**30:.1f}; raise --memory_gib or choose a '
+          'smaller target size')
+    most = (memory_bytes - own // 2) // head
     for first in range(0, len(problem.heads), most):
       part = dataclasses.replace(
           problem, heads=problem.heads[first:first + most])
-      need = batches + head * len(part.heads)
-      if chunk and (used + need > memory_bytes
+      more = head * len(part.heads)
+      if chunk and (_needed_bytes(batches + own, heads + more) > memory_bytes
                     or len(chunk[0].labels) != len(part.labels)):
         yield chunk
-        chunk, used = [], 0
+        chunk, batches, heads = [], 0, 0
       chunk.append(part)
-      used += need
+      batches, heads = batches + own, heads + more
   if chunk:
     yield chunk
 
@@ -224,55 +242,83 @@ def _cut(matrices: Sequence['tf.Tensor']) -> 'tf.Tensor':
   return batches[0] if len(batches) == 1 else tf.concat(batches, axis=1)
 
 
+def _column_blocks(features: int) -> list[slice]:
+  """The blocks of a matrix of so many columns."""
+  return [slice(first, min(first + _COLUMNS, features))
+          for first in range(0, features, _COLUMNS)]
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class _State:
   """What the loop reads (constants) and changes (variables) for one stack.
 
-  constants: features `[K, S, B, D]`, one-hot labels `[K, S, B, C]`, learning
-    rates `[S, G]`, coefficients `[S, G]`, group of each feature `[D]`.
-  variables: kernel U `[S, G * C, D]`, its moments m and v; the same for the
-    bias, `[S, G, C]`.
+  constants: of each block of columns the features `[K, S, B, D_j]`; one-hot
+    labels `[K, S, B, C]`, learning rates `[S, G]`, coefficients `[S, G]`, group
+    of each feature `[D]`.
+  variables: of each block of columns the kernel U `[S, G * C, D_j]` and its
+    moments m and v; the same for the bias, `[S, G, C]`.
   """
 
-  constants: tuple['tf.Tensor', ...]
-  variables: tuple['tf.Variable', ...]
+  constants: tuple[Any, ...]
+  variables: tuple[Any, ...]
 
   @classmethod
   def start(cls, stack, classes):
     import tensorflow as tf
     features = stack[0].num_features
+    blocks = _column_blocks(features)
+    matrices = [p.load() for p in stack]
+    if len(blocks) == 1:
+      batches = [_cut(matrices)]
+    else:
+      batches = [_cut([x[:, block] for x in matrices]) for block in blocks]
+    del matrices  # Before there are kernels.
     one_hot = np.eye(classes, dtype=np.float32)
     labels = [one_hot[pad_rows(p.labels)] for p in stack]
     table = lambda name: np.array(
         [[getattr(h, name) for h in p.heads] for p in stack], np.float32)
     rates = table('learning_rate')
-    kernel = np.stack([
-        np.concatenate([initial_kernel(h.seed, features, classes)
-                        / np.float32(h.learning_rate) for h in p.heads])
-        for p in stack])
-    bias = np.zeros((*rates.shape, classes), np.float32)
+    kernel = np.empty((len(stack), rates.shape[1] * classes, features),
+                      np.float32)
+    for i, p in enumerate(stack):
+      for j, h in enumerate(p.heads):
+        part = kernel[i, j * classes:(j + 1) * classes]
+        np.divide(initial_kernel(h.seed, features, classes),
+                  np.float32(h.learning_rate), out=part)
     sizes = stack[0].groups or (1,) * features
-    constants = (_cut([p.load() for p in stack]), _cut(labels),
+    constants = (batches, _cut(labels),
                  tf.constant(rates), tf.constant(table('coefficient')),
                  tf.constant(np.repeat(np.arange(len(sizes)), sizes), tf.int32))
-    variables = []
-    for value in (kernel, bias):
-      # Shapes are left open so that one trace serves all.
-      open_shape = tf.TensorShape([None] * value.ndim)
-      variables.append(tf.Variable(value, shape=open_shape, trainable=False))
-      for _ in range(2):
-        variables.append(tf.Variable(
-            tf.zeros(value.shape), shape=open_shape, trainable=False))
-    return cls(constants, tuple(variables))
+    starts = [np.ascontiguousarray(kernel[:, :, block]) for block in blocks]
+    del kernel
+    return cls(constants, (
+        [cls._with_moments(value) for value in starts],
+        cls._with_moments(np.zeros((*rates.shape, classes), np.float32))))
+
+  @staticmethod
+  def _with_moments(value):
+    """A variable, and Adam's two moments of it."""
+    import tensorflow as tf
+    # Shapes are left open so that one trace serves all.
+    open_shape = tf.TensorShape([None] * value.ndim)
+    return [tf.Variable(start, shape=open_shape, trainable=False)
+            for start in (value, tf.zeros(value.shape), tf.zeros(value.shape))]
 
   def heads(self, classes) -> list[list[Head]]:
-    """Undoes the scaling and takes the stack apart."""
+    """Undoes the scaling and takes the stack apart; the state is used up."""
     import tensorflow as tf
     rates = self.constants[2]
-    bias = self.variables[3] * rates[:, :, None]
+    blocks, (bias, *_) = self.variables
     s, g = rates.shape
-    kernel = tf.reshape(self.variables[0], [s, g, classes, -1])
-    kernel = kernel * rates[:, :, None, None]
+    kernels = []
+    while blocks:  # Blocks go as their parts of the result come.
+      u, *_ = blocks.pop(0)
+      kernels.append(tf.reshape(u, [s, g, classes, -1])
+                     * rates[:, :, None, None])
+      del u
+    kernel = kernels[0] if len(kernels) == 1 else tf.concat(kernels, axis=3)
+    del kernels
+    bias = bias * rates[:, :, None]
     finite = tf.reduce_all(tf.math.is_finite(kernel)) & tf.reduce_all(
         tf.math.is_finite(bias))
     if not finite:
@@ -294,17 +340,26 @@ def _loop(penalty: str | None, grouped: bool):
     summed = tf.math.segment_sum(by_feature, groups)
     return tf.transpose(tf.gather(summed, groups), [1, 2, 3, 0])
 
-  def penalty_gradient(kernel, rates, coefficients, groups):
-    """Gradient at W = lr * U, `[S, G, C, D]`, from U."""
+  def squared_norms(kernels, groups):
+    """Of each feature's or group's kernel, `[S, G, 1, D_j]` for each block."""
+    squared = [tf.reduce_sum(k * k, axis=2, keepdims=True) for k in kernels]
+    if not grouped:
+      return squared
+    whole = squared[0] if len(squared) == 1 else tf.concat(squared, axis=3)
+    whole = over_groups(whole, groups)
+    if len(squared) == 1:
+      return [whole]
+    return tf.split(whole, [tf.shape(x)[3] for x in squared], axis=3,
+                    num=len(squared))
+
+  def penalty_gradient(kernel, squared, rates, coefficients):
+    """Gradient at W = lr * U, `[S, G, C, D_j]`, from U."""
     coefficients = coefficients[:, :, None, None]
     if penalty == 'l1':
       return coefficients * tf.sign(kernel)
     if penalty == 'l2':
       return (2 * coefficients * rates[:, :, None, None]) * kernel
     # w_i / ||w_i|| is the same for U as for W.
-    squared = tf.reduce_sum(kernel * kernel, axis=2, keepdims=True)
-    if grouped:
-      squared = over_groups(squared, groups)
     scale = tf.where(squared > _TINY, tf.math.rsqrt(squared), 0.0)
     return kernel * (coefficients * scale)
 
@@ -317,24 +372,29 @@ def _loop(penalty: str | None, grouped: bool):
 
   def step(constants, variables, weights, batch, rate, beta_powers, classes):
     features, labels, rates, coefficients, groups = constants
-    u, u_m, u_v, b, b_m, b_v = variables
-    x, y = features[batch], labels[batch]
-    kernel, bias = tf.identity(u), tf.identity(b)
-    shape = tf.shape(kernel)
-    s, g = shape[0], tf.shape(rates)[1]
-    logits = tf.reshape(tf.matmul(x, kernel, transpose_b=True),
-                        [s, BATCH_SIZE, g, classes])
+    blocks, (b, b_m, b_v) = variables
+    xs, y = [x[batch] for x in features], labels[batch]
+    flat, bias = [tf.identity(u) for u, _, _ in blocks], tf.identity(b)
+    s, g = tf.shape(bias)[0], tf.shape(rates)[1]
+    products = [tf.matmul(x, kernel, transpose_b=True)
+                for x, kernel in zip(xs, flat)]
+    logits = products[0] if len(products) == 1 else tf.add_n(products)
+    logits = tf.reshape(logits, [s, BATCH_SIZE, g, classes])
     logits = (logits + bias[:, None]) * rates[:, None, :, None]
     weight = weights[batch]
     error = (tf.nn.softmax(logits) - y[:, :, None]) * weight[:, None, None]
-    gradient = tf.matmul(tf.reshape(error, [s, BATCH_SIZE, g * classes]), x,
-                         transpose_a=True)
-    if penalty is not None:
-      extra = penalty_gradient(tf.reshape(kernel, [s, g, classes, shape[2]]),
-                               rates, coefficients * tf.reduce_sum(weight),
-                               groups)
-      gradient += tf.reshape(extra, shape)
-    adam(u, u_m, u_v, gradient, rate, beta_powers)
+    flat_error = tf.reshape(error, [s, BATCH_SIZE, g * classes])
+    kernels = [tf.reshape(k, [s, g, classes, tf.shape(k)[2]]) for k in flat]
+    squared = [None] * len(kernels)
+    if penalty == 'l21':
+      squared = squared_norms(kernels, groups)
+    for (u, m, v), x, kernel, norms in zip(blocks, xs, kernels, squared):
+      gradient = tf.matmul(flat_error, x, transpose_a=True)
+      if penalty is not None:
+        extra = penalty_gradient(
+            kernel, norms, rates, coefficients * tf.reduce_sum(weight))
+        gradient += tf.reshape(extra, tf.shape(gradient))
+      adam(u, m, v, gradient, rate, beta_powers)
     adam(b, b_m, b_v, tf.reduce_sum(error, axis=1), rate, beta_powers)
 
   @functools.partial(tf.function, reduce_retracing=True)

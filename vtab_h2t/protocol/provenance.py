@@ -43,7 +43,7 @@ def facts(stopwatch: Stopwatch) -> dict[str, Any]:
       'packages': {p: _version(p) for p in _PACKAGES},
       'python': platform.python_version(),
       'machine': platform.platform(),
-      'git': _git(),
+      'git': git(),
       'command': sys.argv,
   }
 
@@ -55,7 +55,7 @@ def _version(package: str) -> str | None:
     return None
 
 
-def _git() -> dict[str, Any] | None:
+def git() -> dict[str, Any] | None:
   """Commit and whether the checkout differs from it; None outside of one."""
   def run(*arguments):
     return subprocess.run(

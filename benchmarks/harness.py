@@ -1,0 +1,103 @@
+"""What all benchmarks share: timing, the machine's limits, rows of results."""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent import futures
+import dataclasses
+import json
+import os
+import pathlib
+import platform
+import resource
+import subprocess
+import sys
+import time
+from typing import Any
+
+from absl import flags
+import numpy as np
+
+from vtab_h2t.protocol import provenance
+
+SMALL, FULL = 'small', 'full'
+SETTING = flags.DEFINE_enum(
+    'setting', FULL, [SMALL, FULL], 'small: ends within a minute, to notice '
+    'when something has become slower. full: what the table of goals wants.')
+_OUT = flags.DEFINE_string(
+    'out', str(pathlib.Path(__file__).parent / 'results.jsonl'),
+    'Where rows are added.')
+
+
+@dataclasses.dataclass(frozen=True)
+class Time:
+  """Seconds: medians over repetitions."""
+
+  wall: float
+  cpu: float
+
+  def __truediv__(self, count: float) -> 'Time':
+    return Time(self.wall / count, self.cpu / count)
+
+
+def timed(run: Callable[[], Any], repeats: int = 3, warm: int = 1) -> Time:
+  """Median times of a call, after some that do not count."""
+  for _ in range(warm):
+    run()
+  found = []
+  for _ in range(repeats):
+    wall, cpu = time.perf_counter(), time.process_time()
+    run()
+    found.append((time.perf_counter() - wall, time.process_time() - cpu))
+  return Time(*(float(x) for x in np.median(found, axis=0)))
+
+
+def per_step(run: Callable[[int], Any], few: int, many: int,
+             repeats: int = 3) -> Time:
+  """Time of a step: that of many less that of few, so starting costs nothing.
+
+  Args:
+    run: does so many steps.
+    few, many: numbers of steps.
+    repeats: of both.
+  """
+  run(few)
+  one, two = timed(lambda: run(few), repeats, 0), timed(
+      lambda: run(many), repeats, 0)
+  return Time((two.wall - one.wall) / (many - few),
+              (two.cpu - one.cpu) / (many - few))
+
+
+def copy_bandwidth() -> float:
+  """Bytes a second read and written by copies on all cores."""
+  cores = os.cpu_count() or 1
+  parts = [(np.ones(2**27 // cores, np.float32),
+            np.empty(2**27 // cores, np.float32)) for _ in range(cores)]
+  with futures.ThreadPoolExecutor(cores) as pool:
+    copy = lambda: list(pool.map(lambda p: np.copyto(p[1], p[0]), parts))
+    spent = timed(copy, 5)
+  return 2 * sum(p[0].nbytes for p in parts) / spent.wall
+
+
+def peak_memory() -> int:
+  """Most bytes that this process has held."""
+  return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def elsewhere(module: str, *arguments: str) -> dict[str, Any]:
+  """What a module prints last, as JSON, in a process of its own."""
+  done = subprocess.run(
+      [sys.executable, '-m', module, *arguments], check=True,
+      stdout=subprocess.PIPE, text=True)
+  return json.loads(done.stdout.splitlines()[-1])
+
+
+def write(benchmark: str, rows: Sequence[Mapping[str, Any]]) -> None:
+  """Prints rows and adds them to the file of results."""
+  import pandas as pd
+  print(pd.DataFrame(rows).to_string(
+      index=False, float_format=lambda v: f'{v:.4g}'))
+  facts = {'benchmark': benchmark, 'setting': SETTING.value,
+           'machine': platform.platform(), 'cores': os.cpu_count(),
+           'git': provenance.git(), 'time': time.strftime('%Y-%m-%d %H:%M')}
+  with open(_OUT.value, 'a', encoding='utf-8') as f:
+    for row in rows:
+      f.write(json.dumps(facts | dict(row), sort_keys=True) + '\n')
