@@ -80,7 +80,8 @@ def main(argv: Sequence[str]) -> None:
   small = harness.SETTING.value == harness.SMALL
   runs = [('efficientnet_lite0', 96, 256, 64)] if small else [
       ('efficientnet_lite0', 96, 1024, 64),
-      ('efficientnet_lite0', 224, 256, 32), ('resnet50', 240, 64, 16), ('vit_ti16', 224, 128, 16)]
+      ('efficientnet_lite0', 224, 256, 32), ('resnet50', 240, 64, 16),
+      ('vit_ti16', 224, 128, 16)]
   rows = [_compare(*run) for run in runs]
   for count in (128, 256) if small else (256, 1024, 4096):
     peak = harness.elsewhere('benchmarks.extraction', f'--memory_of={count}')
