@@ -82,8 +82,8 @@ def prepare_tensorflow() -> None:
 def _keep_freed_memory() -> None:
   """Has glibc keep what is freed: steps take and free the same megabytes.
 
-  Giving them back to the kernel and faulting them in again was measured to take a
-  tenth of the time of training a small network.
+  Giving them back to the kernel and faulting them in again was measured to take
+  a tenth of the time of training a small network.
   """
   try:
     mallopt = ctypes.CDLL(None).mallopt
