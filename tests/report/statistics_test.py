@@ -117,3 +117,10 @@ def test_means_do_not_hang_on_the_order_of_tasks():
         'group': 'own', 'accuracy_percent': turned})
     found.add(statistics.wide(summary, ['own'])['own', 'mean'].item())
   assert len(found) == 1
+
+
+def test_a_table_without_rows_has_no_means():
+  """As ours less the paper's on a task that is not the paper's."""
+  summary = pd.DataFrame(
+      {'method': [], 'task': [], 'group': [], 'accuracy_percent': []})
+  assert statistics.wide(summary, ['own']).empty

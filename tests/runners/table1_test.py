@@ -146,13 +146,13 @@ def test_help_imports_nothing_heavy():
 @pytest.mark.parametrize('arguments, message', [
     (['--tasks=digits,nope'], "unknown task 'nope' in suite embedded; choose"),
     (['--methods=nope'], "unknown value 'nope'; choose from linear"),
-    (['--backbone=nope'], 'should be one of <efficientnet_lite0|'),
+    (['--backbone=nope'], "unknown backbone 'nope'; choose from efficient"),
     (['--weights=nope'], "no weights 'nope' for this backbone; choose from "
      'imagenet, random'),
     (['--backbone=vit_ti16', '--weights=/none.npz'], 'choose from random, or '
      'the path of an npz file'),
     (['--taps=released'], "no taps 'released' for this backbone"),
-    (['--suite=nope'], 'should be one of <embedded|vtab>'),
+    (['--suite=nope'], 'should be one of <embedded|vtab|own>'),
     (['--suite=vtab', '--data_source=archive'], '--data_source=archive needs a '
      '--data_dir'),
     (['--suite=vtab', '--data_source=archive', '--data_dir=/tmp', '--download'],
