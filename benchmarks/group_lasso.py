@@ -14,11 +14,12 @@ from collections.abc import Sequence
 from absl import app
 import numpy as np
 
+from benchmarks import baseline
 from benchmarks import harness
-from vtab_h2t.heads import regularizers
 from vtab_h2t.heads import sweep
 
-_EXAMPLES, _COEFFICIENT, _RATE = 1000, 1e-4, 0.01
+_EXAMPLES = 1000
+_SPEC = sweep.HeadSpec(0.01, (0,), 1e-4)
 
 
 def _features(count: int):
@@ -29,8 +30,7 @@ def _features(count: int):
 
 
 def _ours(x, y, classes):
-  spec = sweep.HeadSpec(_RATE, (0,), _COEFFICIENT)
-  problem = sweep.Problem(lambda: x, x.shape[1], y, [spec])
+  problem = sweep.Problem(lambda: x, x.shape[1], y, [_SPEC])
   def run(steps):
     ((_, (head,)),) = sweep.train(
         [problem], classes=classes, steps=steps, penalty='l21',
@@ -41,29 +41,13 @@ def _ours(x, y, classes):
 
 def _keras(x, y, classes, compiled):
   """Steps in the released code's manner, on the same start and batches."""
-  import keras
   import tensorflow as tf
   starts = range(0, _EXAMPLES, sweep.BATCH_SIZE)
   batches = [(tf.identity(x[s:min(s + sweep.BATCH_SIZE, _EXAMPLES)]),
               tf.constant(y[s:s + sweep.BATCH_SIZE])) for s in starts]
 
   def run(steps):
-    layer = keras.layers.Dense(
-        classes, kernel_regularizer=regularizers.L21(_COEFFICIENT))
-    layer.build(x.shape)
-    layer.kernel.assign(sweep.initial_kernel((0,), x.shape[1], classes).T)
-    optimizer = keras.optimizers.Adam(
-        keras.optimizers.schedules.CosineDecay(_RATE, steps))
-    optimizer.build(layer.trainable_variables)
-
-    def step(features, labels):
-      with tf.GradientTape() as tape:
-        loss = tf.nn.sparse_softmax_cross_entropy_with_logits(
-            labels, layer(features)) + layer.losses[0]
-        loss = tf.nn.compute_average_loss(
-            loss, global_batch_size=sweep.BATCH_SIZE)
-      optimizer.apply(tape.gradient(loss, layer.trainable_variables))
-
+    layer, step = baseline.head(x.shape[1], classes, _SPEC, steps, 'l21')
     step = tf.function(step, reduce_retracing=True) if compiled else step
     for t in range(steps):
       step(*batches[t % len(batches)])

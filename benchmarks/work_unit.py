@@ -14,15 +14,14 @@ import pathlib
 import tempfile
 
 from absl import app
-import keras
 import numpy as np
 import tensorflow as tf
 
+from benchmarks import baseline
 from benchmarks import harness
 from vtab_h2t.backbones import registry as backbones
 from vtab_h2t.features import extraction
 from vtab_h2t.features import normalization
-from vtab_h2t.heads import regularizers
 from vtab_h2t.heads import sweep
 from vtab_h2t.methods import base
 from vtab_h2t.methods import registry as methods
@@ -50,27 +49,9 @@ class _Baseline:
     return [np.concatenate(column) for column in zip(*parts)]
 
   def _train(self, x, y, spec, steps, penalty):
-    layer = keras.layers.Dense(
-        self._task.num_classes,
-        kernel_regularizer=regularizers.get(penalty, spec.coefficient))
-    layer.build(x.shape)
-    layer.kernel.assign(sweep.initial_kernel(
-        spec.seed, x.shape[1], self._task.num_classes).T)
-    optimizer = keras.optimizers.Adam(
-        keras.optimizers.schedules.CosineDecay(spec.learning_rate, steps))
-    optimizer.build(layer.trainable_variables)
-
-    @tf.function(reduce_retracing=True)
-    def step(features, labels):
-      with tf.GradientTape() as tape:
-        loss = tf.nn.sparse_softmax_cross_entropy_with_logits(
-            labels, layer(features))
-        if layer.losses:
-          loss += tf.add_n(layer.losses)
-        loss = tf.nn.compute_average_loss(
-            loss, global_batch_size=sweep.BATCH_SIZE)
-      optimizer.apply(tape.gradient(loss, layer.trainable_variables))
-
+    layer, step = baseline.head(
+        x.shape[1], self._task.num_classes, spec, steps, penalty)
+    step = tf.function(step, reduce_retracing=True)
     batches = tf.data.Dataset.from_tensor_slices((x, y)).batch(
         sweep.BATCH_SIZE).repeat().take(steps)
     for batch in batches:
@@ -127,7 +108,7 @@ def main(argv: Sequence[str]) -> None:
   spent = harness.timed(ours, 1, 0)
   found = [{'what': 'ours, all', 'count': 1, 'cpu_seconds': spent.cpu,
             'wall_seconds': spent.wall, 'all_cpu_seconds': spent.cpu}]
-  baseline = _Baseline(task, backbone, grid.target_sizes[0])
+  released = _Baseline(task, backbone, grid.target_sizes[0])
   fold, = grid.folds
   val = task.folds[fold]
   train = np.setdiff1d(task.cv_rows, val)
@@ -137,7 +118,7 @@ def main(argv: Sequence[str]) -> None:
     count = len(candidates) + len(_SEEDS)
     chosen = candidates[len(candidates) // 2]
     answers = []
-    one = harness.timed(lambda: answers.append(baseline.run(
+    one = harness.timed(lambda: answers.append(released.run(
         name, chosen, _SEEDS[0], train, task.train, val)), 1, 0)
     of_sweep, = [r['correct'] for r in rows if r['method'] == name
                  and r['split'] == 'val' and chosen.as_row().items()

@@ -9,7 +9,7 @@ import pytest
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _NAMES = sorted(p.stem for p in (_ROOT / 'benchmarks').glob('*.py')
-                if p.stem not in ('__init__', 'harness'))
+                if p.stem not in ('__init__', 'baseline', 'harness'))
 
 
 @pytest.mark.slow

@@ -267,3 +267,10 @@ def run_runner(name, *arguments):
       [sys.executable, '-m', f'runners.{name}', *arguments],
       cwd=pathlib.Path(__file__).parents[1], capture_output=True, text=True,
       timeout=300)
+
+
+def results(workdir):
+  """Every row and table file of a work directory, by name."""
+  return {p.relative_to(workdir): p.read_bytes()
+          for part in ('rows', 'tables')
+          for p in sorted((workdir / part).rglob('*')) if p.is_file()}

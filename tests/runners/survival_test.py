@@ -15,12 +15,6 @@ _SETTING = ['--tasks=digits', '--weights=random', '--image_size=32',
             'ft_lr=0.01,ft_steps=2']
 
 
-def _results(workdir):
-  return {p.relative_to(workdir): p.read_bytes()
-          for part in ('rows', 'tables')
-          for p in sorted((workdir / part).rglob('*')) if p.is_file()}
-
-
 @pytest.fixture(scope='module')
 def reference(tmp_path_factory):
   workdir = tmp_path_factory.mktemp('reference')
@@ -50,7 +44,7 @@ def test_two_processes_on_one_work_directory(reference, tmp_path):
   for process in both:
     _, err = process.communicate()
     assert process.returncode == 0, err
-  assert _results(tmp_path) == _results(reference)
+  assert testing.results(tmp_path) == testing.results(reference)
   assert not list(tmp_path.rglob('*.tmp-*'))
   assert not list((tmp_path / 'runs').iterdir())
 
@@ -59,7 +53,7 @@ def test_two_processes_on_one_work_directory(reference, tmp_path):
 def test_a_directory_that_may_not_be_written(reference, tmp_path):
   """Finished rows are still shown; nothing unfinished is begun."""
   done = testing.run_runner('table1', *_SETTING, f'--workdir={reference}')
-  before = _results(reference)
+  before = testing.results(reference)
   mounted = subprocess.run(
       ['mount', '--bind', '-o', 'ro', str(reference), str(tmp_path)],
       capture_output=True)
@@ -77,4 +71,4 @@ def test_a_directory_that_may_not_be_written(reference, tmp_path):
     assert 'error: Read-only file system: ' in new.stderr
   finally:
     subprocess.run(['umount', str(tmp_path)], check=True)
-  assert _results(reference) == before
+  assert testing.results(reference) == before

@@ -35,13 +35,6 @@ def _finish(process):
   return process.returncode, out, err
 
 
-def _results(workdir):
-  """Every row and table file of a work directory, by name."""
-  return {p.relative_to(workdir): p.read_bytes()
-          for part in ('rows', 'tables')
-          for p in sorted((workdir / part).rglob('*')) if p.is_file()}
-
-
 @pytest.fixture(scope='module')
 def reference(tmp_path_factory):
   """An undisturbed run: its work directory, stdout and stderr."""
@@ -76,7 +69,7 @@ def test_another_process_and_hash_seed_give_the_same_bytes(
     reference, tmp_path):
   status, out, err = _finish(_start(*_FLAGS, f'--workdir={tmp_path}', seed='2'))
   assert status == 0, err
-  assert _results(tmp_path) == _results(reference[0])
+  assert testing.results(tmp_path) == testing.results(reference[0])
   table = lambda text: text.split('table1:')[0]
   assert table(out) == table(reference[1])
 
@@ -120,7 +113,7 @@ def test_killed_anywhere_and_started_again_gives_the_same_bytes(
   assert killed >= 5
   status, _, err = _finish(_start(*_FLAGS, f'--workdir={tmp_path}'))
   assert status == 0, err
-  assert _results(tmp_path) == _results(reference[0])
+  assert testing.results(tmp_path) == testing.results(reference[0])
   assert not list(tmp_path.glob('features/*.tmp-*'))
 
 
@@ -251,13 +244,13 @@ def test_a_full_disk_is_one_line_and_loses_nothing(reference, tmp_path):
     status, _, err = _finish(_start(*_FLAGS, f'--workdir={disk}'))
     assert status == 1 and 'Traceback' not in err
     assert err.splitlines()[-1].startswith('error: the disk is full while')
-    kept = _results(disk)
-    assert kept and set(kept.items()) <= set(_results(reference[0]).items())
+    kept = testing.results(disk)
+    assert kept and kept.items() <= testing.results(reference[0]).items()
     assert not list(disk.glob('features/*.tmp-*'))
     subprocess.run(['mount', '-o', 'remount,size=400m', str(disk)], check=True)
     status, _, err = _finish(_start(*_FLAGS, f'--workdir={disk}'))
     assert status == 0, err
-    assert _results(disk) == _results(reference[0])
+    assert testing.results(disk) == testing.results(reference[0])
   finally:
     subprocess.run(['umount', str(disk)], check=True)
 
