@@ -44,8 +44,9 @@ def run(names: Sequence[str] | None) -> None:
     made = [(output, output.published()) for output in possible]
   elif run_flags.is_shard():
     made, failures = [], _measure(possible)[1]
-    print('this shard is done; when all are, the same command without shard '
-          'flags makes the tables and figures')
+    if not failures:
+      print('this shard is done; when all are, the same command without shard '
+            'flags makes the tables and figures')
   else:
     made, failures = _measured(possible)
   for output, frames in made:

@@ -118,7 +118,7 @@ def test_http(folder, server, tmp_path, inside):
 
 def test_what_cannot_be_fetched_is_one_line(server, tmp_path, folder):
   address, _ = server
-  for url in (f'{address}/none.tar.gz', 'http://127.0.0.1:1/x.tar.gz'):
+  for url in (f'{address}/none.tar.gz', 'http://127.0.0.1:1/x%20y.tar.gz'):
     with pytest.raises(errors.InputError, match='cannot be fetched .*; check'):
       saved_model.fetch(url)
   good = _archive(folder, tmp_path / 'good.tar.gz', '.')

@@ -58,8 +58,8 @@ def fetch(location: str) -> pathlib.Path:
 
 def _download(url: str) -> pathlib.Path:
   import tensorflow_hub as hub
-  with _damage_is_one_line(
-      f'{url} cannot be fetched (%s); check the address and the connection'):
+  with _damage_is_one_line(f'{url} cannot be fetched',
+                           'check the address and the connection'):
     return pathlib.Path(hub.resolve(url))
 
 
@@ -67,7 +67,7 @@ def _unpack(path: pathlib.Path) -> pathlib.Path:
   """Unpacks an archive once; nothing outside the folder is written."""
   cache = pathlib.Path(os.environ.get('TFHUB_CACHE_DIR') or pathlib.Path(
       tempfile.gettempdir(), 'tfhub_modules'))
-  with _damage_is_one_line(f'{path} cannot be unpacked (%s); fetch it again'):
+  with _damage_is_one_line(f'{path} cannot be unpacked', 'fetch it again'):
     folder = cache / files.sha256_file(path)
     if not folder.exists():
       with tarfile.open(path) as archive, files.atomic_directory(
@@ -77,7 +77,7 @@ def _unpack(path: pathlib.Path) -> pathlib.Path:
 
 
 @contextlib.contextmanager
-def _damage_is_one_line(message: str) -> Iterator[None]:
+def _damage_is_one_line(what: str, remedy: str) -> Iterator[None]:
   """Damaged archives and broken connections show as errors of a dozen kinds."""
   try:
     yield
@@ -86,7 +86,7 @@ def _damage_is_one_line(message: str) -> Iterator[None]:
     if isinstance(e, OSError) and e.errno in (
         errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EFBIG):
       raise
-    raise errors.InputError(message % e) from e
+    raise errors.InputError(f'{what} ({e}); {remedy}') from e
 
 
 def sha256(folder: pathlib.Path) -> str:

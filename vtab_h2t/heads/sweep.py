@@ -268,10 +268,7 @@ class _State:
     features = stack[0].num_features
     blocks = _column_blocks(features)
     matrices = [p.load() for p in stack]
-    if len(blocks) == 1:
-      batches = [_cut(matrices)]
-    else:
-      batches = [_cut([x[:, block] for x in matrices]) for block in blocks]
+    batches = [_cut([x[:, block] for x in matrices]) for block in blocks]
     del matrices  # Before there are kernels.
     one_hot = np.eye(classes, dtype=np.float32)
     labels = [one_hot[pad_rows(p.labels)] for p in stack]
@@ -316,7 +313,7 @@ class _State:
       kernels.append(tf.reshape(u, [s, g, classes, -1])
                      * rates[:, :, None, None])
       del u
-    kernel = kernels[0] if len(kernels) == 1 else tf.concat(kernels, axis=3)
+    kernel = tf.concat(kernels, axis=3)
     del kernels
     bias = bias * rates[:, :, None]
     finite = tf.reduce_all(tf.math.is_finite(kernel)) & tf.reduce_all(
@@ -345,10 +342,7 @@ def _loop(penalty: str | None, grouped: bool):
     squared = [tf.reduce_sum(k * k, axis=2, keepdims=True) for k in kernels]
     if not grouped:
       return squared
-    whole = squared[0] if len(squared) == 1 else tf.concat(squared, axis=3)
-    whole = over_groups(whole, groups)
-    if len(squared) == 1:
-      return [whole]
+    whole = over_groups(tf.concat(squared, axis=3), groups)
     return tf.split(whole, [tf.shape(x)[3] for x in squared], axis=3,
                     num=len(squared))
 
@@ -378,8 +372,7 @@ def _loop(penalty: str | None, grouped: bool):
     s, g = tf.shape(bias)[0], tf.shape(rates)[1]
     products = [tf.matmul(x, kernel, transpose_b=True)
                 for x, kernel in zip(xs, flat)]
-    logits = products[0] if len(products) == 1 else tf.add_n(products)
-    logits = tf.reshape(logits, [s, BATCH_SIZE, g, classes])
+    logits = tf.reshape(tf.add_n(products), [s, BATCH_SIZE, g, classes])
     logits = (logits + bias[:, None]) * rates[:, None, :, None]
     weight = weights[batch]
     error = (tf.nn.softmax(logits) - y[:, :, None]) * weight[:, None, None]

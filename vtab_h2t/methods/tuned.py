@@ -91,13 +91,13 @@ class Images:
     try:
       with open(path, encoding='utf-8') as f:
         kept = json.load(f)
-      if kept['sha256'] == files.fingerprint(kept['value']):
-        return kept['value']
-      logging.warning('%s is damaged; the run is done again', path)
+      if kept['sha256'] != files.fingerprint(kept['value']):
+        raise ValueError('another checksum')
+      return kept['value']
     except FileNotFoundError:
       pass
-    except (ValueError, KeyError, TypeError):
-      logging.warning('%s is damaged; the run is done again', path)
+    except (ValueError, KeyError, TypeError) as e:
+      logging.warning('%s is damaged; the run is done again (%s)', path, e)
     value = compute()
     # Another process may have finished the unit and removed the folder.
     with contextlib.suppress(FileNotFoundError), files.atomic_write(path) as f:
