@@ -41,5 +41,6 @@ setuptools.setup(
         'tensorflow-hub',
         'threadpoolctl',
     ],
-    extras_require={'ray': ['ray'], 'test': ['hypothesis', 'pytest', 'ray']},
+    extras_require={'convex': ['numba'], 'ray': ['ray'],
+                    'test': ['hypothesis', 'numba', 'pytest', 'ray']},
 )

@@ -20,6 +20,7 @@ from vtab_h2t.backbones import registry as backbones
 from vtab_h2t.backbones import retapping
 from vtab_h2t.features import normalization
 from vtab_h2t.features import pooling
+from vtab_h2t.methods import base
 from vtab_h2t.methods import registry as methods
 from vtab_h2t.protocol import accuracy
 from vtab_h2t.protocol import grids
@@ -79,6 +80,11 @@ _NORMALIZATION = flags.DEFINE_enum(
     'normalization', normalization.SELECTED, normalization.RULES,
     'selected: unit norm of each tap after selection, as released. once: '
     'before it, as the paper describes.')
+_SCORE_SOLVER = flags.DEFINE_enum(
+    'score_solver', base.ADAM, base.SCORE_SOLVERS, 'What ranks the features '
+    'of head2toe and head2toe_ft. adam: a group-lasso head, as in the paper. '
+    'convex: the group lasso solved, features in the order in which they '
+    'enter; needs "vtab_h2t[convex]".')
 _OPTIMIZER = flags.DEFINE_enum(
     'finetune_optimizer', 'sgd', ['sgd', 'adam'], 'Of scratch, finetune, '
     'head2toe_ft and head_probe. adam: as the released code.')
@@ -270,7 +276,9 @@ def settings(task: task_lib.Task, job: reproduction.Job,
   grid = dataclasses.replace(grid, tuning=dataclasses.replace(
       grid.tuning, optimizer=_OPTIMIZER.value, unit_norm=_UNIT_NORM.value,
       head_init=_HEAD_INIT.value, snr=_SNR.value, smoothing=_SMOOTHING.value,
-      hidden=_HIDDEN.value))
+      hidden=_HIDDEN.value), score_solver=_SCORE_SOLVER.value)
+  if _SCORE_SOLVER.value != base.ADAM:  # Runs are told apart by their grids.
+    grid = dataclasses.replace(grid, name=f'{grid.name}-{_SCORE_SOLVER.value}')
   names = job.methods or _METHODS.value or [
       m.name for m in methods.available(grid)]
   wanted = methods.methods([*names, *(() if job.methods else required)])
@@ -294,5 +302,8 @@ def folder(kind: str) -> pathlib.Path:
            pathlib.Path(_WEIGHTS.value).name, _TAPS.value]
   parts += [str(flag.value) for flag in (_IMAGE_SIZE, _CLS_POOLING, _RESIZE)
             if flag.value != flag.default]
-  parts += [_NORMALIZATION.value, _GRID.value, _HPARAMS.value, _PROTOCOL.value]
+  parts += [_NORMALIZATION.value, _GRID.value, _HPARAMS.value]
+  if _SCORE_SOLVER.value != _SCORE_SOLVER.default:
+    parts.append(_SCORE_SOLVER.value)
+  parts.append(_PROTOCOL.value)
   return pathlib.Path(WORKDIR.value, kind, '-'.join(filter(None, parts)))

@@ -1,5 +1,9 @@
-import numpy as np
+import dataclasses
 
+import numpy as np
+import pytest
+
+from vtab_h2t import errors
 from vtab_h2t.heads import sweep
 from vtab_h2t.methods import base
 from vtab_h2t.methods import head2toe
@@ -59,3 +63,38 @@ def test_scores_are_shared_with_all_l21_and_serve_every_fraction(
   # 2 folds x 2 learning rates x (2 shared, 1 other) coefficients, then the
   # second stage: 2 folds x 4 rankings x 2 fractions in one loop.
   assert trained == [('l21', 8), ('l21', 4), (None, 16)]
+
+
+def test_convex_solver_ranks_by_the_order_of_entry(data, folds, rows, grid):
+  convex = dataclasses.replace(grid, score_solver=base.CONVEX)
+  candidates = _METHOD.candidates(convex)
+  assert [dataclasses.replace(c, score_solver=None)
+          for c in candidates] == _METHOD.candidates(grid)
+  assert {c.as_row()['score_solver'] for c in candidates} == {'convex'}
+  assert not any('score_solver' in c.as_row()
+                 for c in _METHOD.candidates(grid))
+
+  results = _METHOD.cross_validate(data, folds, convex, 0)
+  assert list(results) == candidates
+  hparams = next(c for c in candidates if c.fraction == 0.5
+                 and c.coefficient == 1e-3 and c.learning_rate == 0.01)
+  for fold, counted in zip(folds, results[hparams]):
+    head, = _METHOD.fit(data, fold.train_rows, hparams, (0,))
+    x = data.matrix(30, fold.val_rows, head.columns)
+    assert abs(counted - data.count_correct(
+        x, fold.val_rows, head.head)) <= 1
+
+  one, two = _METHOD.fit(data, rows, hparams, (0, 1))
+  np.testing.assert_array_equal(one.columns, two.columns)
+  solution, = data.group_lasso(30, rows, [1e-3])
+  np.testing.assert_array_equal(
+      one.columns, fraction.select(solution.entered, 0.5))
+  if len(solution.columns) <= len(one.columns):
+    assert set(solution.columns) <= set(one.columns)
+
+
+def test_convex_solver_keeps_to_the_memory(data, rows):
+  small = base.TrainingData(data.features, data.labels, data.classes, data.rule,
+                            1000)
+  with pytest.raises(errors.InputError, match='--memory_gib'):
+    small.group_lasso(30, rows, [1e-3])

@@ -162,6 +162,11 @@ def test_inputs_tell_every_setting_apart(backbone):
   fewer = dataclasses.replace(fewer, taps=fewer.taps[::-1])
   inputs.append(unit.inputs_of(task, fewer, 'noise', _SETTINGS, 'linear'))
   assert len({json.dumps(i, sort_keys=True) for i in inputs}) == len(inputs)
+  of = lambda **changes: unit.inputs_of(task, backbone, 'noise', (
+      dataclasses.replace(_SETTINGS, grid=dataclasses.replace(
+          _GRID, **changes))), 'head2toe')
+  assert of(score_solver='convex') != of() == of(score_solver='adam')
+  assert 'score_solver' not in of()['grid']
   more_memory = dataclasses.replace(_SETTINGS, memory_bytes=1)
   assert unit.inputs_of(task, backbone, 'noise', more_memory,
                         'linear') == inputs[0]

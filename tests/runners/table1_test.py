@@ -156,6 +156,7 @@ def test_help_imports_nothing_heavy():
     (['--data_dir=/tmp'], 'the embedded suite takes no --data_dir'),
     (['--data_source=nope'], 'should be one of <tfds|archive>'),
     (['--grid=nope'], 'should be one of <quick|light|paper|published|fixed>'),
+    (['--score_solver=nope'], 'should be one of <adam|convex>'),
     (['--protocol=nope'], 'should be one of <exact|official>'),
     (['--seeds=0,x'], 'distinct whole numbers'),
     (['--seeds=1,1'], 'distinct whole numbers'),

@@ -7,8 +7,10 @@ from typing import Any, Protocol, TYPE_CHECKING
 
 import numpy as np
 
+from vtab_h2t import errors
 from vtab_h2t.features import normalization
 from vtab_h2t.features import store as store_lib
+from vtab_h2t.heads import convex
 from vtab_h2t.heads import sweep
 from vtab_h2t.selection import fraction as fraction_lib
 
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
 
 # Stages of a method, second part of a head's seed.
 FIRST, SECOND = 1, 2
+
+# What solves the group lasso whose head selects features.
+ADAM, CONVEX = 'adam', 'convex'
+SCORE_SOLVERS = (ADAM, CONVEX)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +42,7 @@ class Hparams:
     block: the part of the network that is tuned.
     tau: epochs of probing before fine-tuning.
     batch: images in a step, where the network is trained.
+    score_solver: of what selects features; None for Adam.
   """
 
   learning_rate: float
@@ -48,6 +55,7 @@ class Hparams:
   block: str | None = None
   tau: int | None = None
   batch: int | None = None
+  score_solver: str | None = None
 
   def as_row(self) -> dict[str, float | str]:
     """The fields that the method has, for a result row."""
@@ -80,6 +88,7 @@ class SearchSpace(Protocol):
   target_sizes: Sequence[int]
   fractions: Sequence[float]
   selection_coefficients: Sequence[float]
+  score_solver: str
   tuning: 'tuned.Tuning'
 
   def coefficients(self, penalty: str) -> Sequence[float]:
@@ -233,6 +242,26 @@ class TrainingData:
       problem = self.problem(target_size, rows, heads)
       (_, self._fitted[key]), = self.train([problem], steps, penalty)
     return self._fitted[key]
+
+  def group_lasso(self, target_size: int | None, rows: np.ndarray,
+                  coefficients: Sequence[float]) -> list[convex.Solution]:
+    """`convex.path` on all features of rows; the same call costs nothing.
+
+    Raises:
+      errors.InputError: the features do not fit the memory, numba is not
+        installed, or the solver does not come near enough.
+    """
+    needed = sweep.batch_bytes(len(rows), self.num_features(target_size))
+    if needed > self.memory_bytes:
+      raise errors.InputError(
+          f'the convex solver needs {needed / 2**30:.1f} GiB for '
+          f'{self.num_features(target_size)} features, more than the allowed '
+          f'{self.memory_bytes / 2**30:.1f}; raise --memory_gib or choose a '
+          'smaller target size')
+    return self.once(
+        ('group_lasso', target_size, rows.tobytes(), tuple(coefficients)),
+        lambda: convex.path(self.matrix(target_size, rows).numpy(),
+                            self.labels[rows], coefficients))
 
 
 def logits_of(matrix: 'tf.Tensor', head: sweep.Head) -> 'tf.Tensor':

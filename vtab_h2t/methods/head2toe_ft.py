@@ -13,7 +13,6 @@ import numpy as np
 from vtab_h2t import errors
 from vtab_h2t.methods import base
 from vtab_h2t.methods import head2toe
-from vtab_h2t.methods import linear
 from vtab_h2t.methods import readout as readout_lib
 from vtab_h2t.methods import trainer as trainer_lib
 from vtab_h2t.methods import tuned
@@ -49,9 +48,8 @@ class Head2ToeFt(tuned.Tuned):
       columns = frozen.columns
       head = [(frozen.head.kernel.numpy(), frozen.head.bias.numpy())]
     else:
-      first, = linear.fit_first(data, rows, selection, [seed], 'l21')
-      columns = fraction_lib.select(
-          fraction_lib.relevance_scores(first.kernel), hparams.fraction)
+      scores, = head2toe.relevance(data, rows, selection, [seed])
+      columns = fraction_lib.select(scores, hparams.fraction)
       head = readout_lib.glorot(
           (len(columns), data.classes), (seed, tuned.HEAD))
     readout = readout_lib.Selected(

@@ -69,6 +69,8 @@ def inputs_of(task: task_lib.Task, backbone: backbone_lib.Backbone,
   grid = dataclasses.asdict(settings.grid)
   if method in methods_registry.FROZEN:
     del grid['tuning']
+  if grid.get('score_solver') == base.ADAM:
+    del grid['score_solver']  # Rows from before there was a choice stay good.
   return ({'study': study.inputs()} if study else {}) | {
       'schema': ledger_lib.SCHEMA,
       'version': VERSION,

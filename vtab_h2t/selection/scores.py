@@ -7,6 +7,7 @@ scikit-learn's. All are computed on normalised features.
 """
 
 from typing import TYPE_CHECKING
+import warnings
 
 import numpy as np
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 OF_KERNEL = ('l2', 'l1', 'linf')
 OF_DATA = ('variance', 'random', 'f_classif', 'mutual_info', 'chi2',
            'extra_trees')
+# Those that another seed makes another score; in mutual_info it only parts
+# features that are equal.
+SEEDED = ('random', 'extra_trees')
 SCORES = OF_KERNEL + OF_DATA
 
 _TREES = 100
@@ -63,7 +67,9 @@ def of_data(name: str, features: np.ndarray, labels: np.ndarray, seed: int
   from sklearn import ensemble
   from sklearn import feature_selection
   if name == 'f_classif':
-    with np.errstate(divide='ignore', invalid='ignore'):
+    with np.errstate(divide='ignore', invalid='ignore'), (
+        warnings.catch_warnings()):
+      warnings.filterwarnings('ignore', '.*are constant', UserWarning)
       found, _ = feature_selection.f_classif(features, labels)
   elif name == 'mutual_info':
     found = feature_selection.mutual_info_classif(

@@ -14,6 +14,7 @@ import numpy as np
 from vtab_h2t.features import pooling
 from vtab_h2t.heads import sweep
 from vtab_h2t.methods import base
+from vtab_h2t.methods import head2toe
 from vtab_h2t.methods import linear
 from vtab_h2t.selection import fraction as fraction_lib
 
@@ -139,8 +140,7 @@ def first_stage(data: base.TrainingData, rows: np.ndarray, space: Space,
 def relevance(data: base.TrainingData, rows: np.ndarray, space: Space,
               seeds: Sequence[int]) -> list[np.ndarray]:
   """Relevance scores `[D]` of the setting, for each seed."""
-  return [fraction_lib.relevance_scores(h.kernel)
-          for h in first_stage(data, rows, space, seeds)]
+  return head2toe.relevance(data, rows, space.setting, seeds)
 
 
 def columns_of(layout: pooling.Layout, taps: Iterable[str]) -> np.ndarray:
