@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vtab_h2t import devices
 from vtab_h2t import errors
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.features import pooling
@@ -58,6 +59,9 @@ def layout_of(backbone: backbone_lib.Backbone, target_size: int | None
 class Extractor:
   """Images in, pooled blocks out.
 
+  Batches are dealt to the devices that `devices` names, each with a copy of the
+  network; while a batch's features are used, the next are computed.
+
   Attributes:
     backbone: the network.
     layouts: target size (or `EMBEDDING`) to its layout.
@@ -66,18 +70,29 @@ class Extractor:
 
   def __init__(self, backbone: backbone_lib.Backbone,
                target_sizes: Sequence[int], batch_size: int = 64):
-    import keras
     import tensorflow as tf
     self.backbone = backbone
     self.layouts: dict[int | None, pooling.Layout] = {
         size: layout_of(backbone, size) for size in (EMBEDDING, *target_sizes)}
     self.blocks = pooling.unique_blocks(self.layouts.values())
     self._batch_size = batch_size
-    outputs = backbone.model.output
-    pooled = {b.name: b(outputs[b.tap]) for b in self.blocks}
-    model = keras.Model(backbone.model.inputs, pooled)
+    self._forwards = []
+    for device in devices.names():
+      with tf.device(device):
+        self._forwards.append(self._forward_on(bool(self._forwards)))
+
+  def _forward_on(self, copy):
+    """The compiled pass, of the network itself or of a copy here."""
+    import keras
+    import tensorflow as tf
+    network = self.backbone.model
+    if copy:
+      weights, network = network.get_weights(), keras.models.clone_model(network)
+      network.set_weights(weights)
+    pooled = {b.name: b(network.output[b.tap]) for b in self.blocks}
+    model = keras.Model(network.inputs, pooled)
     # XLA is left off: it makes depthwise convolutions ten times slower on CPU.
-    self._forward = tf.function(
+    return tf.function(
         lambda x: model(x, training=False), reduce_retracing=True)
 
   def __call__(self, split: task_lib.Split
@@ -92,10 +107,14 @@ class Extractor:
       errors.InputError: an image cannot be decoded, a feature is NaN or
         infinite, or images are missing.
     """
-    for done, images in read(self.backbone, split, self._batch_size):
-      batch = self._forward(images)
+    def embed(piece, number):
+      done, images = piece
+      batch = self._forwards[number](images)
       self._check_finite(split, done, batch)
-      yield done, batch
+      return done, batch
+
+    yield from devices.spread(
+        embed, read(self.backbone, split, self._batch_size), ahead=True)
 
   def _check_finite(self, split, done, batch) -> None:
     for name, value in batch.items():

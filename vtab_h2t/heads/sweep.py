@@ -27,6 +27,7 @@ from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
+from vtab_h2t import devices
 from vtab_h2t import errors
 
 if TYPE_CHECKING:
@@ -142,15 +143,16 @@ def train(problems: Sequence[Problem], *, classes: int, steps: int,
           ) -> Iterator[tuple[int, list[Head]]]:
   """Trains every head of every problem.
 
-  As many heads as fit `memory_bytes` are trained in one loop; a head's result
-  does not depend on its company but for rounding.
+  As many heads as fit `memory_bytes` are trained in one loop, and as many loops
+  at a time as there are devices; a head's result does not depend on its company
+  but for rounding.
 
   Args:
     problems: what to train.
     classes: number of classes `C`; labels are below it.
     steps: optimisation steps, also the horizon of the cosine decay.
     penalty: one of `PENALTIES`, for all heads.
-    memory_bytes: working memory, batches included.
+    memory_bytes: working memory, batches included; see `devices.memory`.
 
   Yields:
     (index of a problem, its trained heads), for each problem in order.
@@ -172,8 +174,10 @@ def train(problems: Sequence[Problem], *, classes: int, steps: int,
                        f'{p.num_features} and penalty {penalty!r}')
   waiting: list[Head] = []
   index = 0
-  for chunk in _chunks(problems, classes, memory_bytes):
-    for part in _train_together(chunk, classes, steps, penalty):
+  chunks = _chunks(problems, classes, devices.memory(memory_bytes))
+  for parts in devices.spread(
+      lambda chunk, _: _train_together(chunk, classes, steps, penalty), chunks):
+    for part in parts:
       waiting.extend(part)
       if len(waiting) == len(problems[index].heads):
         yield index, waiting

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vtab_h2t import devices
 from vtab_h2t import errors
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.methods import readout as readout_lib
@@ -43,7 +44,8 @@ class Network:
 
     Args:
       backbone: what to copy.
-      strategy: over which devices batches are split; all GPUs by default.
+      strategy: over which devices batches are split; by default that of
+        `devices`.
       policy: Keras' dtype policy; by default mixed_bfloat16 where there is a
         GPU, else float32.
 
@@ -61,9 +63,7 @@ class Network:
           else {'dtype': policy}))
 
     self.backbone = backbone
-    self.strategy = strategy or (
-        tf.distribute.MirroredStrategy() if len(gpus) > 1
-        else tf.distribute.get_strategy())
+    self.strategy = strategy or devices.strategy()
     with self.strategy.scope():
       self._model = keras.models.clone_model(
           backbone.model, clone_function=copy)

@@ -1,0 +1,95 @@
+"""Which devices compute, and how much memory each has for it.
+
+Those of the `tf.distribute` strategy in whose scope the work is done; without
+one, all GPUs, or the CPU. Work is dealt to them in pieces that do not depend on
+one another: batches of images, stacks of heads.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+import collections
+from concurrent import futures
+from typing import Any, TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+  import tensorflow as tf
+
+_Piece = TypeVar('_Piece')
+
+
+def strategy() -> 'tf.distribute.Strategy':
+  """The current strategy; without one, a mirrored one over several GPUs."""
+  import tensorflow as tf
+  if (not tf.distribute.has_strategy()
+      and len(tf.config.list_logical_devices('GPU')) > 1):
+    return tf.distribute.MirroredStrategy()
+  return tf.distribute.get_strategy()
+
+
+def names() -> tuple[str, ...]:
+  """The devices that work is dealt to, at least one."""
+  import tensorflow as tf
+  if tf.distribute.has_strategy():
+    return tuple(tf.distribute.get_strategy().extended.worker_devices)
+  found = (tf.config.list_logical_devices('GPU')
+           or tf.config.list_logical_devices('CPU')[:1])
+  return tuple(d.name for d in found)
+
+
+def memory(allowed: int) -> int:
+  """Bytes that a piece of work may take on its device.
+
+  Args:
+    allowed: bytes of working memory. CPU devices share it; another device has
+      as much, but no more than is free on it.
+  """
+  import tensorflow as tf
+  used = [tf.DeviceSpec.from_string(name) for name in names()]
+  if used[0].device_type == 'CPU':
+    return allowed // len(used)
+  return min(allowed, *(_free(device) for device in used))
+
+
+def _free(device: 'tf.DeviceSpec') -> int:
+  """Bytes of an accelerator that TensorFlow may still take."""
+  from tensorflow.python.client import device_lib
+  import tensorflow as tf
+  name = f'{device.device_type}:{device.device_index}'
+  limit = next(d.memory_limit for d in device_lib.list_local_devices()
+               if d.name.endswith(name))
+  return limit - tf.config.experimental.get_memory_info(name)['current']
+
+
+def spread(work: Callable[[_Piece, int], Any], pieces: Iterable[_Piece],
+           ahead: bool = False) -> Iterator[Any]:
+  """Does pieces of work, one at a time on each device.
+
+  Args:
+    work: is given a piece and the number of its device, in whose scope it runs.
+    pieces: taken when a device is free for them.
+    ahead: whether a device goes on while the result of its last piece is used,
+      so that both take memory.
+
+  Yields:
+    What work returned for each piece, in order.
+  """
+  import tensorflow as tf
+  devices = names()
+
+  def run(piece, number):
+    with tf.device(devices[number]):
+      return work(piece, number)
+
+  running: collections.deque[futures.Future] = collections.deque()
+  with futures.ThreadPoolExecutor(len(devices)) as pool:
+    for i, piece in enumerate(pieces):
+      done = []
+      if len(running) == len(devices):
+        # In turn: what is waited for ran where this piece will run.
+        done.append(running.popleft().result())
+      if not ahead:
+        yield from done
+      running.append(pool.submit(run, piece, i % len(devices)))
+      if ahead:
+        yield from done
+    while running:
+      yield running.popleft().result()
