@@ -1,4 +1,4 @@
-"""Devices: several logical CPUs in processes of their own, and what they get."""
+"""Several logical CPUs, in processes of their own."""
 
 import pathlib
 import subprocess

@@ -87,8 +87,8 @@ class Extractor:
     import tensorflow as tf
     network = self.backbone.model
     if copy:
-      weights, network = network.get_weights(), keras.models.clone_model(network)
-      network.set_weights(weights)
+      network = keras.models.clone_model(network)
+      network.set_weights(self.backbone.model.get_weights())
     pooled = {b.name: b(network.output[b.tap]) for b in self.blocks}
     model = keras.Model(network.inputs, pooled)
     # XLA is left off: it makes depthwise convolutions ten times slower on CPU.
