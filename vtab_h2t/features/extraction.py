@@ -1,6 +1,7 @@
 """One forward pass gives all taps at all target sizes, pooled in the graph."""
 
 from collections.abc import Iterator, Sequence
+import functools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -91,9 +92,15 @@ class Extractor:
       network.set_weights(self.backbone.model.get_weights())
     pooled = {b.name: b(network.output[b.tap]) for b in self.blocks}
     model = keras.Model(network.inputs, pooled)
+
     # XLA is left off: it makes depthwise convolutions ten times slower on CPU.
-    return tf.function(
-        lambda x: model(x, training=False), reduce_retracing=True)
+    @functools.partial(tf.function, reduce_retracing=True)
+    def forward(images):
+      batch = model(images, training=False)
+      sums = tf.stack([tf.reduce_sum(value) for value in batch.values()])
+      return batch, tf.reduce_all(tf.math.is_finite(sums))
+
+    return forward
 
   def __call__(self, split: task_lib.Split
                ) -> Iterator[tuple[int, dict[str, 'tf.Tensor']]]:
@@ -109,14 +116,16 @@ class Extractor:
     """
     def embed(piece, number):
       done, images = piece
-      batch = self._forwards[number](images)
-      self._check_finite(split, done, batch)
+      batch, finite = self._forwards[number](images)
+      if not finite:
+        self._check_finite(split, done, batch)
       return done, batch
 
     yield from devices.spread(
         embed, read(self.backbone, split, self._batch_size), ahead=True)
 
   def _check_finite(self, split, done, batch) -> None:
+    """Names what is not finite; nothing may be, as sums can overflow."""
     for name, value in batch.items():
       finite = np.isfinite(value.numpy())
       if not finite.all():
