@@ -7,9 +7,11 @@ import sys
 
 import pytest
 
+from benchmarks import summary
+
 _ROOT = pathlib.Path(__file__).parents[1]
 _NAMES = sorted(p.stem for p in (_ROOT / 'benchmarks').glob('*.py')
-                if p.stem not in ('__init__', 'baseline', 'harness'))
+                if p.stem not in ('__init__', 'baseline', 'harness', 'summary'))
 
 
 @pytest.mark.slow
@@ -24,3 +26,20 @@ def test_small_settings_run(name, tmp_path):
           (tmp_path / 'rows.jsonl').read_text().splitlines()]
   assert rows and all(r['benchmark'] == name for r in rows)
   assert all(r['setting'] == 'small' for r in rows)
+
+
+def test_summary_is_of_the_medians_of_full_settings():
+  goal = summary.Goal('what', 'b', 'x', lambda row: row.get('n') == 1, 2.0)
+  row = lambda x, **changes: {
+      'benchmark': 'b', 'setting': 'full', 'n': 1, 'x': x} | changes
+  rows = [row(1.0), row(3.0), row(9.0), row(0.1, n=2),
+          row(0.1, setting='small'), row(0.1, benchmark='c')]
+  assert goal.values(rows) == [1, 3, 9]
+  assert goal.line(rows) == '| what | at least 2 | 3 (3 runs) | yes |'
+  assert goal.line([row(1.5)]) == '| what | at least 2 | 1.5 | no |'
+  assert goal.line([]) == '| what | at least 2 | not measured | |'
+
+
+def test_every_goal_has_a_benchmark_of_its_name():
+  assert {g.benchmark for g in summary.GOALS} <= set(_NAMES)
+  assert len({g.text for g in summary.GOALS}) == len(summary.GOALS)
