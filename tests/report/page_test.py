@@ -9,6 +9,7 @@ import pytest
 from tests import testing
 from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.protocol import toys
+from vtab_h2t.report import catalogue
 from vtab_h2t.report import page
 
 _ROOT = pathlib.Path(__file__).parents[2]
@@ -144,3 +145,21 @@ def test_a_browser_shows_every_figure_and_sorts(html, tmp_path):
 def test_a_console_error_would_be_seen(html, tmp_path):
   _, console = _browse(html, tmp_path, 'undefinedFunction();')
   assert console
+
+
+@needs_chromium
+def test_the_papers_page_has_its_tables_and_figures(tmp_path):
+  text = page.build_published(toys.tables())
+  assert text == page.build_published(toys.tables())
+  for part in ('VTAB-1k, resnet50', 'VTAB-1k, vit_b16',
+               'Head2Toe, as published', 'nothing here was measured', 'Table 7', 'Figure 8'):
+    assert part in text
+  for part in ('Head2Toe, measured', 'Where the numbers come from',
+               '<h3>Failures', '<h3>Claims'):
+    assert part not in text
+  wanted = [o for o in catalogue.OUTPUTS.values() if o.published and o.draw]
+  shown, console = _browse(text, tmp_path, '''
+window.addEventListener('load', () => { document.title = [...document.images]
+    .filter(i => i.complete && i.naturalWidth > 0).length; });''')
+  assert not console
+  assert f'<title>{len(wanted)}</title>' in shown

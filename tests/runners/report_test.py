@@ -18,3 +18,10 @@ def test_a_folder_without_rows_is_one_line(tmp_path):
   done = testing.run_runner('report', f'--workdir={tmp_path}')
   assert done.returncode == 1
   assert f'error: {tmp_path} has no rows' in done.stderr
+
+
+def test_the_papers_page_needs_no_rows(tmp_path):
+  done = testing.run_runner('report', '--source=published',
+                            f'--out={tmp_path}/paper.html')
+  assert done.returncode == 0, done.stderr
+  assert 'as published' in (tmp_path / 'paper.html').read_text()

@@ -1,4 +1,4 @@
-"""One self-contained HTML page of all that a work directory has."""
+"""One self-contained HTML page: all that a work directory has, or the paper."""
 
 import base64
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,6 +19,7 @@ from vtab_h2t.report import claims
 from vtab_h2t.report import contradictions
 from vtab_h2t.report import cost
 from vtab_h2t.report import frames
+from vtab_h2t.report import output as output_lib
 from vtab_h2t.report import statistics
 from vtab_h2t.report import tables
 from vtab_h2t.tasks import task as task_lib
@@ -29,6 +30,12 @@ _ACCURACY = reproduction.ACCURACY
 _KEY = ('suite', 'backbone', 'weights', 'image_size', 'resize', 'normalization',
         'protocol')
 _CLS_JOBS = {pooling.CLS_ONLY: 'cls_only', pooling.CLS_BOTH: 'cls_both'}
+
+
+# Of a section, where it has no such part.
+_EMPTY = {'comparison': '', 'published': False, 'protocol': '', 'claims': (),
+          'cost': '', 'failures': None, 'provenance': '', 'head': (),
+          'lines': (), 'tables': (), 'figures': ()}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,6 +123,28 @@ def build(rows: Sequence[Row], units: Sequence[ledger_lib.Unit],
     units: its runs of work units.
     toys: what `protocol.toys.tables` gives.
   """
+  return _render('Head2Toe, measured', [_section(run, units)
+                                        for run in runs(rows)], toys)
+
+
+def build_published(toys: Mapping[str, pd.DataFrame]) -> str:
+  """The page of the paper's own numbers; as `build`."""
+  sections = []
+  for backbone, summary in catalogue.OUTPUTS['table1'].published().items():
+    sections.append({
+        'name': f'VTAB-1k, {backbone}', 'answer': _answer(summary, ()),
+        'protocol': 'Published (Tables 1 and 4): test accuracy in percent, '
+                    'median of 3 seeds.'} | _table1(summary, False))
+  made = [(output, output.published()) for output in catalogue.OUTPUTS.values()
+          if output.published and output.name != 'table1']
+  sections.append({'name': 'Other tables and figures', 'answer': 'From what '
+                   'the paper prints; nothing here was measured.'}
+                  | _shown(made, 'published numbers (Evci et al., 2022)'))
+  return _render('Head2Toe, as published', sections, toys)
+
+
+def _render(title: str, sections: Sequence[Mapping[str, Any]],
+            toys: Mapping[str, pd.DataFrame]) -> str:
   import jinja2
   environment = jinja2.Environment(
       autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
@@ -123,7 +152,7 @@ def build(rows: Sequence[Row], units: Sequence[ledger_lib.Unit],
       importlib.resources.files(__package__).joinpath('page.html').read_text(
           encoding='utf-8'))
   return template.render(
-      runs=[_section(run, units) for run in runs(rows)],
+      title=title, runs=[_EMPTY | section for section in sections],
       toys=_html(claims.toy_table(toys)),
       contradictions=[
           {'text': c.text, 'tables': c.tables,
@@ -131,11 +160,11 @@ def build(rows: Sequence[Row], units: Sequence[ledger_lib.Unit],
           for c in contradictions.CONTRADICTIONS])
 
 
-def _html(table: pd.DataFrame, digits: int = 1):
+def _html(table: pd.DataFrame):
   """A table as safe HTML; missing numbers are blank."""
   import markupsafe
   text = table.to_html(index=False, border=0, na_rep='',
-                       float_format=lambda v: f'{v:.{digits}f}')
+                       float_format=lambda v: f'{v:.4g}')
   return markupsafe.Markup(text)
 
 
@@ -154,7 +183,7 @@ def _section(run: Run, units: Sequence[ledger_lib.Unit]) -> dict[str, Any]:
       'protocol': tables.title(summary) + '.',
       'claims': [_claim(c) for c in found_claims.to_dict('records')],
       'cost': _html(measured.drop(columns=[
-          c for c in measured if c.endswith('wall_seconds')]), 4)
+          c for c in measured if c.endswith('wall_seconds')]))
               if len(measured) else '',
       'failures': [
           f'{r["method"]} on {r["task"]}, {r["split"]}, seed {r["seed"]}: '
@@ -185,8 +214,8 @@ def _answer(summary, judged) -> str:
     return 'Head2Toe and Linear were not both measured here.'
   gain = wide.loc['head2toe'] - wide.loc['linear']
   by_task = gain[[c for c in gain.index if c[1] != 'mean']]
-  interval = next(v.interval for v in judged
-                  if v.claim.id == 'head2toe_above_linear')
+  interval = next((v.interval for v in judged
+                   if v.claim.id == 'head2toe_above_linear'), None)
   groups = ', '.join(f'{group} {gain[group, "mean"]:+.1f}'
                      for group in dict.fromkeys(g for g, _ in gain.index)
                      if group != 'all')
@@ -288,26 +317,31 @@ def _claim(line: Mapping[str, Any]) -> dict[str, Any]:
 
 def _outputs(run: Run) -> dict[str, Any]:
   """Tables and figures of the catalogue that the run has the rows for."""
-  found: dict[str, Any] = {'tables': [], 'figures': []}
   present = {r['method'] for r in run.rows[_ACCURACY]}
   is_vit = run.key[1].startswith('vit')
-  for output in catalogue.OUTPUTS.values():
-    if (output.name == 'table1' or not output.measured
-        or output.vit not in (None, is_vit)
-        or not all(run.rows.get(job) for job in output.jobs)
-        or not set(output.methods) <= present):
-      continue
-    made = output.measured(run.rows)
+  return _shown(
+      [(output, output.measured(run.rows))
+       for output in catalogue.OUTPUTS.values()
+       if output.name != 'table1' and output.measured
+       and output.vit in (None, is_vit)
+       and all(run.rows.get(job) for job in output.jobs)
+       and set(output.methods) <= present], f'measured: {run.name}')
+
+
+def _shown(outputs: Iterable[tuple[output_lib.Output, output_lib.Frames]],
+           source: str) -> dict[str, Any]:
+  """Tables and figures for the template, from where their numbers come."""
+  found: dict[str, Any] = {'tables': [], 'figures': []}
+  for output, made in outputs:
     if output.draw:
       buffer = io.BytesIO()
-      output.picture(made, f'measured: {run.name}').savefig(
-          buffer, format='png', dpi=110)
+      output.picture(made, source).savefig(buffer, format='png', dpi=110)
       found['figures'].append({
           'name': output.name, 'title': output.title,
           'png': base64.b64encode(buffer.getvalue()).decode('ascii'),
-          'tables': [_html(t, 2) for t in made.values()]})
+          'tables': [_html(t) for t in made.values()]})
     else:
-      found['tables'] += [{'title': output.title, 'html': _html(t, 2)}
+      found['tables'] += [{'title': output.title, 'html': _html(t)}
                           for t in made.values()]
   return found
 
