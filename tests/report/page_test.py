@@ -152,7 +152,8 @@ def test_the_papers_page_has_its_tables_and_figures(tmp_path):
   text = page.build_published(toys.tables())
   assert text == page.build_published(toys.tables())
   for part in ('VTAB-1k, resnet50', 'VTAB-1k, vit_b16',
-               'Head2Toe, as published', 'nothing here was measured', 'Table 7', 'Figure 8'):
+               'Head2Toe, as published', 'nothing here was measured',
+               'Table 7', 'Figure 8'):
     assert part in text
   for part in ('Head2Toe, measured', 'Where the numbers come from',
                '<h3>Failures', '<h3>Claims'):
