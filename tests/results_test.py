@@ -37,7 +37,7 @@ def _rows(weights, grid):
       for path in sorted(folder.glob(f'{method}-*.jsonl')):
         rows += [json.loads(l) for l in path.read_text().splitlines()]
   return [r for r in rows if r['weights'] == weights and r['grid'] == grid
-          and 'train_fraction' not in r]
+          and r['taps'] == 'all' and 'train_fraction' not in r]
 
 
 @pytest.mark.parametrize('weights, grid', [
@@ -148,11 +148,22 @@ def test_searched_caltech101_is_what_the_readme_shows(grid, names, tmp_path):
 def test_manifests_are_those_of_the_rows(path):
   manifest = json.loads(path.read_text())
   assert path.stem == f'{manifest["task"]}-{manifest["sha256"][:16]}'
-  assert manifest['splits']['train800val200']['size'] == 1000
+  sizes = set()
   for file in (path.parents[2] / 'rows').rglob('*.jsonl'):
     if file.parent.name == manifest['task']:
       row = json.loads(file.read_text().splitlines()[0])
-      assert row['manifest_sha256'] == manifest['sha256']
+      if row['manifest_sha256'] == manifest['sha256']:
+        sizes.add(round(1000 * row.get('train_fraction', 1)))
+  assert sizes == {manifest['splits']['train800val200']['size']}
+
+
+def test_every_row_has_its_manifest():
+  for rows in (_ROOT / 'results').rglob('rows'):
+    manifests = {json.loads(p.read_text())['sha256']
+                 for p in (rows.parent / 'manifests').rglob('*.json')}
+    for file in rows.rglob('*.jsonl'):
+      for line in file.read_text().splitlines():
+        assert json.loads(line)['manifest_sha256'] in manifests, file
 
 
 @pytest.mark.parametrize('name', [

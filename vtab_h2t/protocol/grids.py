@@ -45,8 +45,8 @@ class Grid:
     fractions: fractions of features that Head2Toe keeps.
     penalty_coefficients: penalty to the coefficients that all_* methods try.
     selection_coefficients: l21 coefficients that Head2Toe selects with.
-    score_solver: of `base.SCORE_SOLVERS`, for Head2Toe's selection.
     tuning: of the methods that train the backbone.
+    score_solver: of `base.SCORE_SOLVERS`, for Head2Toe's selection.
   """
 
   name: str
@@ -57,8 +57,8 @@ class Grid:
   fractions: tuple[float, ...]
   penalty_coefficients: Mapping[str, tuple[float, ...]]
   selection_coefficients: tuple[float, ...]
-  score_solver: str = base.ADAM
   tuning: tuned.Tuning = tuned.Tuning()
+  score_solver: str = base.ADAM
 
   def coefficients(self, penalty: str) -> Sequence[float]:
     """Coefficients to try for a penalty; empty if none are given."""
@@ -118,7 +118,7 @@ def single(name: str, values: Mapping[str, float | str]) -> Grid:
   return Grid(name, (), one('lr', float), one('steps', int),
               one('target_size', int), one('fraction', float),
               {p: one(p, float) for p in ('l1', 'l2', 'l21')},
-              one('l21', float), tuning=tuned.Tuning(
+              one('l21', float), tuned.Tuning(
                   one('ft_lr', float), one('ft_steps', int),
                   int(values['batch']) if 'batch' in values else None,
                   lp_ft_learning_rates=one('ft_lr', float),
