@@ -14,6 +14,7 @@ from runners import common
 from runners import data_flags
 from runners import plugin_flags
 from vtab_h2t import errors
+from vtab_h2t import published
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.backbones import pair
 from vtab_h2t.backbones import registry as backbones
@@ -290,7 +291,7 @@ def settings(task: task_lib.Task, job: reproduction.Job,
 def source_text() -> str:
   """Where numbers come from, for figures."""
   if SOURCE.value == PUBLISHED:
-    return 'published numbers (Evci et al., 2022)'
+    return published.SOURCE
   return f'measured: {folder("").name}'
 
 
@@ -300,10 +301,8 @@ def folder(kind: str) -> pathlib.Path:
     return pathlib.Path(WORKDIR.value, kind, PUBLISHED)
   parts = [_SUITE.value, _BACKBONE.value,
            pathlib.Path(_WEIGHTS.value).name, _TAPS.value]
-  parts += [str(flag.value) for flag in (_IMAGE_SIZE, _CLS_POOLING, _RESIZE)
+  parts += [str(flag.value) for flag in (
+      _IMAGE_SIZE, _CLS_POOLING, _RESIZE, _SCORE_SOLVER)
             if flag.value != flag.default]
-  parts += [_NORMALIZATION.value, _GRID.value, _HPARAMS.value]
-  if _SCORE_SOLVER.value != _SCORE_SOLVER.default:
-    parts.append(_SCORE_SOLVER.value)
-  parts.append(_PROTOCOL.value)
+  parts += [_NORMALIZATION.value, _GRID.value, _HPARAMS.value, _PROTOCOL.value]
   return pathlib.Path(WORKDIR.value, kind, '-'.join(filter(None, parts)))

@@ -28,7 +28,7 @@ from vtab_h2t.protocol import unit
 
 _GRID = grids.Grid(
     'test', (4,), (0.1, 0.01), (30,), (6,), (0.1, 0.5), {'l1': (1e-4,)},
-    (1e-4,), tuned.Tuning((0.1, 0.01), (4,), 32))
+    (1e-4,), tuning=tuned.Tuning((0.1, 0.01), (4,), 32))
 _METHODS = 'linear', 'all_l1', 'head2toe', 'finetune'
 
 

@@ -172,7 +172,7 @@ def test_redrawn_numbers_are_the_papers(name, tmp_path):
   output = catalogue.OUTPUTS[name]
   folder = _ROOT / 'results' / 'redrawn' / output.kind / 'published'
   for path in output.write(
-      output.published(), tmp_path, 'published numbers (Evci et al., 2022)'):
+      output.published(), tmp_path, published.SOURCE):
     assert (folder / path.name).exists()
     if path.suffix in ('.csv', '.md'):
       assert path.read_text() == (folder / path.name).read_text()

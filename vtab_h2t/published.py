@@ -12,6 +12,7 @@ from vtab_h2t import errors
 if TYPE_CHECKING:
   import pandas as pd
 
+SOURCE = 'published numbers (Evci et al., 2022)'  # In words, for figures.
 DIRECTORY = pathlib.Path(__file__).parents[1] / 'results' / 'published'
 
 

@@ -57,6 +57,7 @@ class Grid:
   fractions: tuple[float, ...]
   penalty_coefficients: Mapping[str, tuple[float, ...]]
   selection_coefficients: tuple[float, ...]
+  _: dataclasses.KW_ONLY  # One taken for another would go unnoticed.
   tuning: tuned.Tuning = tuned.Tuning()
   score_solver: str = base.ADAM
 
@@ -118,7 +119,7 @@ def single(name: str, values: Mapping[str, float | str]) -> Grid:
   return Grid(name, (), one('lr', float), one('steps', int),
               one('target_size', int), one('fraction', float),
               {p: one(p, float) for p in ('l1', 'l2', 'l21')},
-              one('l21', float), tuned.Tuning(
+              one('l21', float), tuning=tuned.Tuning(
                   one('ft_lr', float), one('ft_steps', int),
                   int(values['batch']) if 'batch' in values else None,
                   lp_ft_learning_rates=one('ft_lr', float),

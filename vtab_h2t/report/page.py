@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from vtab_h2t import published
 from vtab_h2t.backbones import retapping
 from vtab_h2t.features import pooling
 from vtab_h2t.methods import registry as methods
@@ -139,7 +140,7 @@ def build_published(toys: Mapping[str, pd.DataFrame]) -> str:
           if output.published and output.name != 'table1']
   sections.append({'name': 'Other tables and figures', 'answer': 'From what '
                    'the paper prints; nothing here was measured.'}
-                  | _shown(made, 'published numbers (Evci et al., 2022)'))
+                  | _shown(made, published.SOURCE))
   return _render('Head2Toe, as published', sections, toys)
 
 
@@ -161,10 +162,11 @@ def _render(title: str, sections: Sequence[Mapping[str, Any]],
 
 
 def _html(table: pd.DataFrame):
-  """A table as safe HTML; missing numbers are blank."""
+  """A table as safe HTML; missing numbers are blank, others have 4 digits."""
   import markupsafe
-  text = table.to_html(index=False, border=0, na_rep='',
-                       float_format=lambda v: f'{v:.4g}')
+  text = table.to_html(
+      index=False, border=0, na_rep='',  # Whole numbers may be long.
+      float_format=lambda v: f'{v:.4g}' if abs(v) < 1e4 else f'{v:.0f}')
   return markupsafe.Markup(text)
 
 
