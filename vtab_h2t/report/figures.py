@@ -36,14 +36,14 @@ def _by_task(ax, tasks) -> None:
 
 def _panels(tables: Mapping[str, pd.DataFrame], width=6.0):
   """A panel for each backbone, one below the other, titled by its name."""
-  drawn, axes = plotting.figure(len(tables), 1, width, 3.4)
+  drawn, axes = plotting.figure(len(tables), 1, width, 3.8)
   for ax, name in zip(axes, tables):
     ax.set_title(name)
   return drawn, axes
 
 
-def _legend_above(drawn, ax) -> None:
-  drawn.legend(*ax.get_legend_handles_labels(), loc='outside upper center',
+def _legend_below(drawn, ax) -> None:
+  drawn.legend(*ax.get_legend_handles_labels(), loc='outside lower center',
                ncols=4)
 
 
@@ -61,7 +61,7 @@ def figure2(tables: Mapping[str, pd.DataFrame]) -> 'figure_lib.Figure':
     _by_task(ax, [f'{t} ({a:+.0f})'
                   for t, a in zip(table.task, table.affinity)])
     ax.set(ylabel=PERCENT, xlabel='task (domain affinity in points)')
-  _legend_above(drawn, axes[0])
+  _legend_below(drawn, axes[0])
   return drawn
 
 
@@ -84,17 +84,16 @@ def figure3(tables: Mapping[str, pd.DataFrame]) -> 'figure_lib.Figure':
                   for t, a in zip(table.task, table.affinity)])
     ax.set(ylabel='gain over Linear (points)',
            xlabel='task (domain affinity in points)')
-  _legend_above(drawn, axes[0])
+  _legend_below(drawn, axes[0])
   return drawn
 
 
 def _scatter(ax: 'axes_lib.Axes', table, x, y, name='') -> None:
-  """Tasks as points, groups by marker, with Spearman's rho."""
+  """Tasks as points, groups by marker, with Spearman's rho; not yet named."""
   groups = [g for g in task_lib.GROUPS if g in set(table.group)]
   for i, (group, marker) in enumerate(zip(groups, plotting.MARKERS)):
     part = table[table.group == group]
     ax.scatter(part[x], part[y], marker=marker, color=f'C{i}', label=group)
-  plotting.name_points(ax, table[x], table[y], table.task)
   rho = statistics.spearman(table[x], table[y])
   ax.set_title(f'{name}: ' * bool(name) + f'Spearman {rho:+.3f}', fontsize=10)
 
@@ -132,6 +131,8 @@ def figure4(gains: pd.DataFrame | None, averages: pd.DataFrame
     left.legend(fontsize=8)
   _group_bars(right, averages)
   right.legend(fontsize=8)
+  if gains is not None:
+    plotting.name_points(left, gains.affinity, gains.oracle_gain, gains.task)
   return drawn
 
 
@@ -250,6 +251,7 @@ def figure8(table: pd.DataFrame, printed: float | None = None
   ax.set(xlabel=f'domain affinity, {one} (points)',
          ylabel=f'domain affinity, {two} (points)')
   ax.legend(fontsize=8)
+  plotting.name_points(ax, table[one], table[two], table.task)
   return drawn
 
 
@@ -276,11 +278,15 @@ def figure11(gains: Mapping[str, pd.DataFrame],
   if overlap is not None:
     _heatmap(drawn, rest[0], overlap, 'task', 'other', 'shared', '{:.2f}',
              'share of selected features in common')
+    rest[0].set(xlabel='task', ylabel='task')
+    rest[0].set_title('on the diagonal: of different seeds', fontsize=10)
     rest = rest[1:]
   if offset is not None:
     rest[0].plot(offset.offset, offset.percent, **plotting.STYLES[0])
     rest[0].set(xlabel='place of the first feature in the ranking',
                 ylabel=f'{PERCENT}, mean over tasks')
+  for ax, table in zip(axes, gains.values()):
+    plotting.name_points(ax, table.affinity, table.head2toe_gain, table.task)
   return drawn
 
 
@@ -314,9 +320,12 @@ def scores(table: pd.DataFrame) -> 'figure_lib.Figure':
   """Other relevance scores: score, percent (means over tasks)."""
   drawn, (ax,) = plotting.figure(1, 1, 5.0, 3.6)
   ordered = table.sort_values('percent')
-  ax.barh(ordered.score, ordered.percent, color='C0', edgecolor='black')
+  # Points, as bars that do not start at zero would mislead.
+  ax.plot(ordered.percent, ordered.score, 'o', color='C0')
+  ax.grid(axis='y', color='0.85')
   for i, value in enumerate(ordered.percent):
-    ax.text(value, i, f' {value:.1f}', va='center', fontsize=8)
-  ax.set(xlabel=f'{PERCENT}, mean over tasks', xlim=(
-      max(0, ordered.percent.min() - 10), ordered.percent.max() + 4))
+    ax.annotate(f'{value:.1f}', (value, i), (6, 0), va='center', fontsize=8,
+                textcoords='offset points')
+  ax.margins(x=0.12)
+  ax.set_xlabel(f'{PERCENT}, mean over tasks')
   return drawn

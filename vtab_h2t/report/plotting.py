@@ -29,13 +29,17 @@ def figure(rows: int, columns: int, width: float = 3.6, height: float = 3.2
 
 def name_points(ax: 'axes_lib.Axes', x: Sequence[float], y: Sequence[float],
                 names: Sequence[str]) -> None:
-  """Writes names beside points so that few meet."""
+  """Writes names beside points so that few meet, as the last of a figure."""
   import adjustText
-  ax.margins(0.12)
+  ax.margins(0.2, 0.15)
+  # Places are those of the final layout, which is only known once it is drawn.
+  ax.figure.draw_without_rendering()
   texts = [ax.text(*one, fontsize=6) for one in zip(x, y, names)]
+  legend = ax.get_legend()
   # A number of iterations, as time would make figures differ.
   adjustText.adjust_text(
-      texts, list(x), list(y), ax=ax, iter_lim=200, arrowprops={
+      texts, list(x), list(y), ax=ax, iter_lim=200, expand=(1.2, 1.6),
+      objects=[legend] if legend else None, arrowprops={
           'arrowstyle': '-', 'color': '0.6', 'linewidth': 0.5})
 
 
