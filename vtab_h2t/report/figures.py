@@ -144,11 +144,13 @@ def _curves(ax, table, kinds, x, label) -> None:
     ax.plot(part[x], part.percent, label=label(kind), markersize=4, **style)
 
 
-def _grid(tasks, width=2.6, height=2.2):
+def _grid(tasks):
   """A panel for each task and what hides the empty ones."""
   columns = min(5, len(tasks))
-  drawn, axes = plotting.figure(-(-len(tasks) // columns), columns, width,
-                                height)
+  rows = -(-len(tasks) // columns)
+  # No smaller than a figure of one panel, for the words around it.
+  drawn, axes = plotting.figure(rows, columns, max(2.6, 5.0 / columns),
+                                max(2.2, 3.6 / rows))
   for ax in axes[len(tasks):]:
     ax.set_visible(False)
   for ax, task in zip(axes, tasks):

@@ -23,6 +23,7 @@ from vtab_h2t.report import frames
 from vtab_h2t.report import output as output_lib
 from vtab_h2t.report import statistics
 from vtab_h2t.report import tables
+from vtab_h2t.tasks import registry
 from vtab_h2t.tasks import task as task_lib
 
 Row = Mapping[str, Any]
@@ -62,7 +63,12 @@ def runs(rows: Iterable[Row]) -> list[Run]:
 
   A run has the methods of one grid on the network's usual taps; studies and
   variants of the network belong to each run of the same images and network.
+  Tasks are in their suite's order, others behind them by name.
   """
+  places = {(suite, name): place for suite in registry.SUITES
+            for place, name in enumerate(registry.order(suite))}
+  rows = sorted(rows, key=lambda r: (
+      places.get((r['suite'], r['task']), len(places)), r['task']))
   main: dict[tuple, list[Row]] = {}
   others: dict[tuple, dict[str, list[Row]]] = {}
   for row in rows:

@@ -130,6 +130,12 @@ def tasks(suite: str, names: Sequence[str] | None = None,
   return [make() for name, make in makers.items() if not names or name in names]
 
 
+def order(suite: str) -> list[str]:
+  """Names of a suite's tasks in its order, of folders of one's own none."""
+  return list({'embedded': _EMBEDDED, 'vtab': vtab.ENTRIES,
+               OWN: _registered}[suite])
+
+
 def sharing_images(tasks_in_order: Sequence[task_lib.Task]
                    ) -> list[list[task_lib.Task]]:
   """Puts together the tasks that label the same images; order as given."""
