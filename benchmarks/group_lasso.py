@@ -22,13 +22,6 @@ _EXAMPLES = 1000
 _SPEC = sweep.HeadSpec(0.01, (0,), 1e-4)
 
 
-def _features(count: int):
-  """Uniform features, `[1024, count]`: the last 24 rows are padding."""
-  import tensorflow as tf
-  rows = len(sweep.pad_rows(np.arange(_EXAMPLES)))
-  return tf.random.stateless_uniform([rows, count], (0, 1))
-
-
 def _ours(x, y, classes):
   problem = sweep.Problem(lambda: x, x.shape[1], y, [_SPEC])
   def run(steps):
@@ -39,15 +32,21 @@ def _ours(x, y, classes):
   return run
 
 
-def _keras(x, y, classes, compiled):
-  """Steps in the released code's manner, on the same start and batches."""
+def _batches(x, y):
+  """The same batches, cut before."""
   import tensorflow as tf
   starts = range(0, _EXAMPLES, sweep.BATCH_SIZE)
-  batches = [(tf.identity(x[s:min(s + sweep.BATCH_SIZE, _EXAMPLES)]),
-              tf.constant(y[s:s + sweep.BATCH_SIZE])) for s in starts]
+  return [(tf.identity(x[s:min(s + sweep.BATCH_SIZE, _EXAMPLES)]),
+           tf.constant(y[s:s + sweep.BATCH_SIZE])) for s in starts]
+
+
+def _keras(batches, classes, compiled):
+  """Steps in the released code's manner, on the same start."""
+  import tensorflow as tf
+  features = batches[0][0].shape[1]
 
   def run(steps):
-    layer, step = baseline.head(x.shape[1], classes, _SPEC, steps, 'l21')
+    layer, step = baseline.head(features, classes, _SPEC, steps, 'l21')
     step = tf.function(step, reduce_retracing=True) if compiled else step
     for t in range(steps):
       step(*batches[t % len(batches)])
@@ -57,17 +56,21 @@ def _keras(x, y, classes, compiled):
 
 def _compare(features: int, classes: int, eager: bool, bandwidth: float
              ) -> dict[str, float]:
-  x = _features(features)
+  # The last 24 rows are padding.
+  x = harness.uniform(len(sweep.pad_rows(np.arange(_EXAMPLES))), features)
   y = np.random.default_rng(0).integers(0, classes, _EXAMPLES)
   few, many = (4, 12) if features > 10**6 else (8, 32)
   ours = _ours(x, y, classes)
   found = {'ours': harness.per_step(ours, few, many)}
-  keras = _keras(x, y, classes, True)
+  one = ours(few).kernel.numpy()
+  batches = _batches(x, y)
+  del x, ours  # At the largest size there is no room for both.
+  keras = _keras(batches, classes, True)
   found['keras'] = harness.per_step(keras, few, many)
   if eager:
     found['eager'] = harness.per_step(
-        _keras(x, y, classes, False), 2, 6, repeats=1)
-  one, other = ours(few).kernel, keras(few).kernel.numpy().T
+        _keras(batches, classes, False), 2, 6, repeats=1)
+  other = keras(few).kernel.numpy().T
   difference = np.linalg.norm(one - other) / np.linalg.norm(other)
   assert difference < 1e-3, difference
   batch = 4 * sweep.BATCH_SIZE * features

@@ -28,12 +28,11 @@ _SIZES = {'examples': (250, 500, 1000, 2000, 4000),
 
 
 def _run(examples, features, classes, heads, tasks) -> harness.Time:
-  import tensorflow as tf
   rows = len(sweep.pad_rows(np.arange(examples)))
   labels = np.random.default_rng(0).integers(0, classes, examples)
   specs = [sweep.HeadSpec(0.01, (seed,), 1e-4) for seed in range(heads)]
   problems = [sweep.Problem(
-      lambda: tf.random.stateless_uniform([rows, features], (0, 1)),
+      lambda: harness.uniform(rows, features),
       features, labels, specs) for _ in range(tasks)]
   return harness.timed(lambda: list(sweep.train(
       problems, classes=classes, steps=_STEPS, penalty='l21',

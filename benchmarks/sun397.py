@@ -19,13 +19,12 @@ from vtab_h2t.heads import sweep
 
 def main(argv: Sequence[str]) -> None:
   del argv
-  import tensorflow as tf
   small = harness.SETTING.value == harness.SMALL
   features, classes = (200_000, 50) if small else (1_696_552, 397)
   steps = 8
   y = np.random.default_rng(0).integers(0, classes, 1000)
   problem = sweep.Problem(
-      lambda: tf.random.stateless_uniform([1024, features], (0, 1)),
+      lambda: harness.uniform(1024, features),
       features, y, [sweep.HeadSpec(0.01, (0,), 1e-4)])
   started = time.perf_counter()
   ((_, (head,)),) = sweep.train(

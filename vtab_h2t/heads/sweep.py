@@ -290,10 +290,10 @@ class _State:
     constants = (batches, _cut(labels),
                  tf.constant(rates), tf.constant(table('coefficient')),
                  tf.constant(np.repeat(np.arange(len(sizes)), sizes), tf.int32))
-    starts = [np.ascontiguousarray(kernel[:, :, block]) for block in blocks]
-    del kernel
+    # Block after block, so that the kernel is not held twice.
     return cls(constants, (
-        [cls._with_moments(value) for value in starts],
+        [cls._with_moments(np.ascontiguousarray(kernel[:, :, block]))
+         for block in blocks],
         cls._with_moments(np.zeros((*rates.shape, classes), np.float32))))
 
   @staticmethod
