@@ -23,6 +23,7 @@ A head's result is that of training it alone in Keras; what is shared is work:
 from collections.abc import Callable, Iterator, Sequence
 import dataclasses
 import functools
+import itertools
 from typing import Any, TYPE_CHECKING
 
 import numpy as np
@@ -100,12 +101,15 @@ class Head:
 def initial_kernel(seed: Sequence[int], features: int, classes: int
                    ) -> np.ndarray:
   """Glorot-uniform float32 `[classes, features]`, as Keras' Dense starts."""
-  limit = np.sqrt(6.0 / (features + classes))
-  draw = np.random.default_rng(seed).random((classes, features), np.float32)
-  draw *= 2  # In place, as there may be gigabytes of them.
-  draw -= 1
-  draw *= np.float32(limit)
-  return draw
+  return np.stack(list(_initial_rows(seed, features, classes)))
+
+
+def _initial_rows(seed, features, classes) -> Iterator[np.ndarray]:
+  """Rows of the initial kernel, as all of it may be gigabytes."""
+  limit = np.float32(np.sqrt(6.0 / (features + classes)))
+  rng = np.random.default_rng(seed)
+  for _ in range(classes):
+    yield (rng.random(features, np.float32) * 2 - 1) * limit
 
 
 def pad_rows(rows: np.ndarray) -> np.ndarray:
@@ -252,7 +256,7 @@ def _column_blocks(features: int) -> list[slice]:
           for first in range(0, features, _COLUMNS)]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(eq=False)
 class _State:
   """What the loop reads (constants) and changes (variables) for one stack.
 
@@ -279,22 +283,25 @@ class _State:
     table = lambda name: np.array(
         [[getattr(h, name) for h in p.heads] for p in stack], np.float32)
     rates = table('learning_rate')
-    kernel = np.empty((len(stack), rates.shape[1] * classes, features),
-                      np.float32)
+    kernels = [np.empty((len(stack), rates.shape[1] * classes, x.shape[-1]),
+                        np.float32) for x in batches]
     for i, p in enumerate(stack):
-      for j, h in enumerate(p.heads):
-        part = kernel[i, j * classes:(j + 1) * classes]
-        np.divide(initial_kernel(h.seed, features, classes),
-                  np.float32(h.learning_rate), out=part)
+      rows = itertools.chain.from_iterable(
+          (row / np.float32(h.learning_rate)
+           for row in _initial_rows(h.seed, features, classes))
+          for h in p.heads)
+      for j, row in enumerate(rows):
+        for kernel, block in zip(kernels, blocks):
+          kernel[i, j] = row[block]
     sizes = stack[0].groups or (1,) * features
     constants = (batches, _cut(labels),
                  tf.constant(rates), tf.constant(table('coefficient')),
                  tf.constant(np.repeat(np.arange(len(sizes)), sizes), tf.int32))
-    # Block after block, so that the kernel is not held twice.
-    return cls(constants, (
-        [cls._with_moments(np.ascontiguousarray(kernel[:, :, block]))
-         for block in blocks],
-        cls._with_moments(np.zeros((*rates.shape, classes), np.float32))))
+    variables = []
+    while kernels:  # One goes as the other comes.
+      variables.append(cls._with_moments(kernels.pop(0)))
+    return cls(constants, (variables, cls._with_moments(
+        np.zeros((*rates.shape, classes), np.float32))))
 
   @staticmethod
   def _with_moments(value):
@@ -309,6 +316,7 @@ class _State:
     """Undoes the scaling and takes the stack apart; the state is used up."""
     import tensorflow as tf
     rates = self.constants[2]
+    self.constants = ()  # The features go before a result comes.
     blocks, (bias, *_) = self.variables
     s, g = rates.shape
     kernels = []
