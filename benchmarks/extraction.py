@@ -15,6 +15,7 @@ from absl import flags
 import numpy as np
 
 from benchmarks import harness
+from vtab_h2t import devices
 from vtab_h2t.backbones import registry as backbones
 from vtab_h2t.features import extraction
 from vtab_h2t.protocol import grids
@@ -53,8 +54,11 @@ def _compare(name: str, size: int, images: int, batch: int
       pass
 
   def embedding():
-    for _, x in extraction.read(backbone, pictures, batch):
-      forward(x)
+    # Computes ahead as the extractor does.
+    for _ in devices.spread(
+        lambda piece, _: forward(piece[1]),
+        extraction.read(backbone, pictures, batch), ahead=True):
+      pass
 
   # In turn, so that both see the same machine.
   found = [(harness.timed(all_taps, 1, i == 0),
