@@ -10,13 +10,20 @@ import platform
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from typing import Any
 
 from absl import flags
 import numpy as np
 
+from vtab_h2t.backbones import backbone as backbone_lib
+from vtab_h2t.features import extraction
+from vtab_h2t.protocol import grids
+from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.protocol import provenance
+from vtab_h2t.protocol import unit as unit_lib
+from vtab_h2t.tasks import task as task_lib
 
 SMALL, FULL = 'small', 'full'
 SETTING = flags.DEFINE_enum(
@@ -86,6 +93,36 @@ def uniform(rows: int, columns: int):
   key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=[0, 1])
   return tf.raw_ops.StatelessRandomUniformV2(
       shape=[rows, columns], key=key, counter=counter, alg=1)
+
+
+def unit(task: task_lib.Task, backbone: backbone_lib.Backbone, weights: str,
+         methods: tuple[str, ...], grid: grids.Grid, seeds: tuple[int, ...]
+         ) -> tuple[list[ledger_lib.Row], Time, dict[str, Time]]:
+  """Runs a work unit as the runners do, from images on.
+
+  Args:
+    task: its task.
+    backbone: its network.
+    weights: their name.
+    methods: what to run.
+    grid: to search.
+    seeds: of the final heads.
+
+  Returns:
+    Its rows, the time of all, and of each stage.
+  """
+  settings = unit_lib.Settings(methods, grid, 'exact', seeds, 'selected',
+                               8 * 2**30)
+  rows: list[ledger_lib.Row] = []
+  with tempfile.TemporaryDirectory() as folder:
+    ledger = ledger_lib.Ledger(folder)
+    spent = timed(lambda: rows.extend(unit_lib.run(
+        [task], backbone, weights, {task.name: settings}, ledger,
+        lambda sizes: extraction.Extractor(backbone, sizes),
+        lambda *unused: None)), 1, 0)
+    stages, = [u.facts['seconds'] for u in ledger.units()]
+  return rows, spent, {
+      name: Time(s['wall'], s['cpu']) for name, s in stages.items()}
 
 
 def peak_memory() -> int:

@@ -14,8 +14,6 @@ compared with the sweep's for the same setting.
 from collections.abc import Sequence
 import dataclasses
 import itertools
-import pathlib
-import tempfile
 
 from absl import app
 from absl import flags
@@ -31,8 +29,6 @@ from vtab_h2t.heads import sweep
 from vtab_h2t.methods import base
 from vtab_h2t.methods import registry as methods
 from vtab_h2t.protocol import grids
-from vtab_h2t.protocol import ledger as ledger_lib
-from vtab_h2t.protocol import unit
 from vtab_h2t.selection import fraction as fraction_lib
 from vtab_h2t.tasks import registry as tasks
 
@@ -94,20 +90,6 @@ class _Baseline:
     return int((answers == test_split.labels[test_rows]).sum())
 
 
-def _ours(task, backbone, names, grid):
-  """Rows of the unit, its time, and cpu seconds by stage."""
-  extractor = extraction.Extractor(backbone, grid.target_sizes)
-  settings = unit.Settings(names, grid, 'exact', _SEEDS, 'selected', 8 * 2**30)
-  with tempfile.TemporaryDirectory() as folder:
-    ledger = ledger_lib.Ledger(pathlib.Path(folder))
-    run = lambda: unit.run(
-        [task], backbone, 'imagenet', {task.name: settings}, ledger,
-        lambda sizes: extractor, lambda *unused: None)
-    spent = harness.timed(run, 1, 0)
-    stages, = [u.facts['seconds'] for u in ledger.units()]
-    return run(), spent, {k: v['cpu'] for k, v in stages.items()}
-
-
 def _versus(task, released, name, steps, grid, rows):
   """One configuration of the baseline, and how often the unit has its like."""
   candidates = [c for c in methods.METHODS[name].candidates(grid)
@@ -143,8 +125,9 @@ def main(argv: Sequence[str]) -> None:
       backbone.name)
   grid = dataclasses.replace(grid, target_sizes=grid.target_sizes[:1])
   names = tuple(methods.FROZEN)[:1] if small else tuple(methods.FROZEN)
-  rows, spent, stages = _ours(task, backbone, names, grid)
-  found = [{'what': f'ours, {stage}', 'all_cpu_seconds': seconds}
+  rows, spent, stages = harness.unit(
+      task, backbone, 'imagenet', names, grid, _SEEDS)
+  found = [{'what': f'ours, {stage}', 'all_cpu_seconds': seconds.cpu}
            for stage, seconds in stages.items()]
   found.append({'what': 'ours, all', 'all_cpu_seconds': spent.cpu,
                 'wall_seconds': spent.wall})
