@@ -113,6 +113,18 @@ def test_labels_need_not_be_consecutive_nor_features_vary():
   assert len(solution.bias) == 3
 
 
+def test_features_that_are_much_alike():
+  rng = np.random.default_rng(1)
+  common = rng.random((200, 5))
+  x = np.maximum(0, 3 + common @ rng.normal(size=(5, 400))
+                 + 0.1 * rng.normal(size=(200, 400))).astype(np.float32)
+  x /= np.linalg.norm(x, axis=0)
+  y = np.argmax(common + 0.2 * rng.random((200, 5)), axis=1)
+  for solution in convex.path(x, y, [1e-3, 1e-5]):
+    assert solution.gap <= 1e-4 * solution.objective
+    assert solution.objective == pytest.approx(_objective(x, y, solution))
+
+
 @pytest.mark.parametrize('coefficients', [[], [0.0], [0.1, -1.0]])
 def test_bad_coefficients(coefficients):
   with pytest.raises(ValueError, match='above 0'):

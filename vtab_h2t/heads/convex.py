@@ -8,10 +8,12 @@ coefficients, each from the last, by
 
   * working sets: only features whose gradient norm exceeds the coefficient, the
     largest first, are looked at beside those in use;
-  * for each set, majorisation: the softmax's curvature at an example is at most
-    2 max p(1 - p), the same for all classes, so that one Gram matrix serves
-    them; block coordinate descent minimises the quadratic bound, and Nesterov's
-    extrapolation with restarts speeds the sequence up;
+  * for each set, two steps in turn. Majorisation finds which features are in
+    use: the softmax's curvature at an example is at most 2 max p(1 - p), the
+    same for all classes, so that one Gram matrix serves them; block coordinate
+    descent minimises the quadratic bound, with Nesterov's extrapolation. Newton
+    steps by conjugate gradients then move these features, among which the
+    objective is smooth;
   * the duality gap, over all features, as the rule to stop.
 """
 
@@ -24,10 +26,11 @@ import numpy as np
 from vtab_h2t import errors
 
 _POINTS_A_DECADE = 8
-_CHECK = 10  # Iterations between looks at the gap.
-_KEEP = 20  # Iterations for which a Gram matrix serves.
+_ROUNDS = 500  # Of majorisation and Newton, at most, for one working set.
+_BOUNDS = 10  # Minimised in a round.
 _SWEEPS = 20  # Of coordinate descent, at most, for one bound.
-_ITERATIONS = 20_000  # For one working set.
+_CONJUGATE = 200  # Directions, at most, for one Newton step.
+_HALVINGS = 30  # Of a Newton step, at most.
 _LEAST_NEW = 10  # Features that a working set grows by, if so many are wanted.
 
 
@@ -201,12 +204,16 @@ class _State:
     """Solves on a working set; returns the loss's gradient, `[N, C]`."""
     x = np.ones((len(self.features), len(columns) + 1))
     x[:, :-1] = self.features[:, columns]
-    kernel, residual = _accelerated(
-        x, self.one_hot, np.concatenate([weights, self.bias[None]]),
+    # Centred, features have little to do with the bias and with each other.
+    means = x[:, :-1].mean(axis=0)
+    x[:, :-1] -= means
+    kernel, residual = _minimise(
+        x, self.one_hot,
+        np.concatenate([weights, (self.bias + means @ weights)[None]]),
         coefficient, share)
     kept = kernel[:-1].any(axis=1)
     self.used, self.weights = columns[kept], kernel[:-1][kept]
-    self.bias = kernel[-1]
+    self.bias = kernel[-1] - means[kept] @ self.weights
     return residual
 
   def solution(self) -> Solution:
@@ -242,8 +249,8 @@ def _gap(one_hot, residual, largest, coefficient, penalty, bias):
   return objective, float(objective - dual + missed)
 
 
-def _accelerated(x, one_hot, kernel, coefficient, share):
-  """Majorisation with extrapolation, for a few features and the bias.
+def _minimise(x, one_hot, kernel, coefficient, share):
+  """Solves for a few features and the bias.
 
   Args:
     x: `[N, p + 1]`, the last column ones.
@@ -255,42 +262,144 @@ def _accelerated(x, one_hot, kernel, coefficient, share):
   Returns:
     The kernel, and (P - Y) / N.
   """
+  caution = 1.0
+  for _ in range(_ROUNDS):
+    kernel, residual = _with_best_bias(x, one_hot, kernel)
+    largest = _norms(x[:, :-1].T @ residual).max(initial=0.0)
+    objective, gap = _gap(
+        one_hot, residual, largest, coefficient,
+        coefficient * _norms(kernel[:-1]).sum(), kernel[-1])
+    if gap <= share * objective:
+      break
+    moved = _majorise(x, one_hot, kernel, coefficient,
+                      1e-2 * share * objective, caution)
+    if _objective(x @ moved, one_hot, moved, coefficient) <= objective:
+      kernel, caution = moved, max(1.0, caution / 2)
+    else:  # The curvature grew on the way.
+      caution *= 2
+    kernel = _newton(x, one_hot, kernel, coefficient)
+  else:
+    kernel, residual = _with_best_bias(x, one_hot, kernel)
+  return kernel, residual
+
+
+def _objective(logits, one_hot, kernel, coefficient) -> float:
+  top = logits.max(axis=1)
+  loss = (np.log(np.exp(logits - top[:, None]).sum(axis=1)) + top
+          - (logits * one_hot).sum(axis=1)).mean()
+  return float(loss + coefficient * _norms(kernel[:-1]).sum())
+
+
+def _with_best_bias(x, one_hot, kernel):
+  """Newton's method for the bias alone; returns kernel and (P - Y) / N.
+
+  It makes the residuals add up to 0, without which they are no point of the
+  dual.
+  """
+  kernel = kernel.copy()
+  logits = x[:, :-1] @ kernel[:-1]
+  for _ in range(_SWEEPS):
+    p = _softmax(logits + kernel[-1])
+    residual = (p - one_hot) / len(p)
+    missed = residual.sum(axis=0)
+    if np.abs(missed).max() <= 1e-12:
+      break
+    hessian = np.diag(p.mean(axis=0)) - p.T @ p / len(p)
+    kernel[-1] -= np.linalg.lstsq(hessian, missed, rcond=1e-12)[0]
+  return kernel, residual
+
+
+def _majorise(x, one_hot, kernel, coefficient, enough, caution):
+  """Minimises a few quadratic bounds, one from where the last was least.
+
+  Args:
+    x, one_hot, kernel, coefficient: as in `_minimise`.
+    enough: as in `_descend`.
+    caution: factor of the curvature, from 1, where it only bounds the objective
+      nearby, on; with the curvature's largest value it does so everywhere.
+
+  Returns:
+    A kernel.
+  """
   descend = _descend()
   count = len(x)
   thresholds = np.full(len(kernel), coefficient)
   thresholds[-1] = 0
-  last, momentum, age = kernel, 1.0, _KEEP
-  best, best_objective = kernel, np.inf
-  for i in range(_ITERATIONS):
-    if i % _CHECK == 0:
-      residual = (_softmax(x @ kernel) - one_hot) / count
-      largest = _norms(x[:, :-1].T @ residual).max(initial=0.0)
-      objective, gap = _gap(
-          one_hot, residual, largest, coefficient,
-          coefficient * _norms(kernel[:-1]).sum(), kernel[-1])
-      if gap <= share * objective:
-        return kernel, residual
-      if objective > best_objective:  # The Gram matrix was too old a bound.
-        kernel = last = best
-        momentum, age = 1.0, _KEEP
-      else:
-        best, best_objective = kernel, objective
+  last, momentum, gram = kernel, 1.0, None
+  for _ in range(_BOUNDS):
     following = (1 + np.sqrt(1 + 4 * momentum * momentum)) / 2
     start = kernel + (momentum - 1) / following * (kernel - last)
-    momentum = following
     p = _softmax(x @ start)
-    if age >= _KEEP:
-      age = 0
-      curvature = 2 * (p * (1 - p)).max(axis=1) / count
+    if gram is None:
+      curvature = np.minimum(caution * 2 * (p * (1 - p)).max(axis=1), 0.5)
       # Not 0, or examples that are certain would never change.
-      gram = (x * (curvature + 1e-10 / count)[:, None]).T @ x
-    age += 1
+      gram = (x * ((curvature + 1e-10) / count)[:, None]).T @ x
     last, kernel = kernel, start.copy()
-    descend(gram, x.T @ ((p - one_hot) / count), kernel, thresholds,
-            1e-2 * share * best_objective)
-    if ((start - kernel) * (kernel - last)).sum() > 0:
-      momentum = 1.0
-  return best, (_softmax(x @ best) - one_hot) / count
+    descend(gram, x.T @ ((p - one_hot) / count), kernel, thresholds, enough)
+    ahead = caution == 1 and ((start - kernel) * (kernel - last)).sum() <= 0
+    momentum = following if ahead else 1.0
+  return kernel
+
+
+def _newton(x, one_hot, kernel, coefficient):
+  """A Newton step for the features that have weights, and the bias.
+
+  Args:
+    x, one_hot, kernel, coefficient: as in `_minimise`.
+
+  Returns:
+    A kernel whose objective is not above.
+  """
+  count = len(x)
+  rows = kernel.any(axis=1)
+  rows[-1] = True
+  x, w = x[:, rows], kernel[rows]
+  norms = _norms(w)[:, None]
+  norms[-1] = np.inf  # The bias has no penalty.
+  unit, stiffness = w / norms, coefficient / norms
+  logits = x @ w
+  p = _softmax(logits)
+  gradient = x.T @ ((p - one_hot) / count) + coefficient * unit
+
+  def hessian(v):
+    z = x @ v
+    z -= (p * z).sum(axis=1, keepdims=True)
+    z *= p / count
+    return x.T @ z + stiffness * (
+        v - unit * (unit * v).sum(axis=1, keepdims=True))
+
+  diagonal = (x * x).T @ (p * (1 - p)) / count + stiffness + 1e-12
+  step = _conjugate_gradients(hessian, -gradient, diagonal)
+  change, slope = x @ step, (gradient * step).sum()
+  before = _objective(logits, one_hot, w, coefficient)
+  for halving in range(_HALVINGS):
+    part = 0.5 ** halving
+    moved = w + part * step
+    after = _objective(logits + part * change, one_hot, moved, coefficient)
+    if after <= before + 1e-4 * part * slope:
+      kernel = kernel.copy()
+      kernel[rows] = moved
+      break
+  return kernel
+
+
+def _conjugate_gradients(product, target, diagonal):
+  """Solves product(v) = target nearly, preconditioned by a diagonal."""
+  solution, residual = np.zeros_like(target), target.copy()
+  scaled = residual / diagonal
+  direction, size = scaled, (residual * scaled).sum()
+  enough = 1e-2 * size
+  for _ in range(_CONJUGATE):
+    image = product(direction)
+    curvature = (direction * image).sum()
+    if size <= enough or curvature <= 0:
+      break
+    solution += size / curvature * direction
+    residual -= size / curvature * image
+    scaled = residual / diagonal
+    last, size = size, (residual * scaled).sum()
+    direction = scaled + size / last * direction
+  return solution
 
 
 @functools.cache
