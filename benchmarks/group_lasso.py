@@ -35,6 +35,15 @@ _EXAMPLES = 1000
 _SPEC = sweep.HeadSpec(0.01, (0,), 1e-4)
 
 
+def _batches(features, y):
+  """Batches of features and labels, the last of them padded with features."""
+  import tensorflow as tf
+  starts = range(0, _EXAMPLES, sweep.BATCH_SIZE)
+  return [(harness.uniform(sweep.BATCH_SIZE, features, seed),
+           tf.constant(y[s:s + sweep.BATCH_SIZE]))
+          for seed, s in enumerate(starts)]
+
+
 def _ours(x, y, classes):
   problem = sweep.Problem(lambda: x, x.shape[1], y, [_SPEC])
   def run(steps):
@@ -43,14 +52,6 @@ def _ours(x, y, classes):
         memory_bytes=2**40)
     return head.kernel
   return run
-
-
-def _batches(x, y):
-  """The same batches, cut before."""
-  import tensorflow as tf
-  starts = range(0, _EXAMPLES, sweep.BATCH_SIZE)
-  return [(tf.identity(x[s:min(s + sweep.BATCH_SIZE, _EXAMPLES)]),
-           tf.constant(y[s:s + sweep.BATCH_SIZE])) for s in starts]
 
 
 def _keras(batches, classes, compiled):
@@ -75,16 +76,16 @@ def _steps(features: int) -> tuple[int, int]:
 def _measure(side: str, features: int, classes: int, kernel: str
              ) -> harness.Time:
   """Time of a step; saves the kernel after a few of them."""
-  # The last 24 rows are padding.
-  x = harness.uniform(len(sweep.pad_rows(np.arange(_EXAMPLES))), features)
+  import tensorflow as tf
   y = np.random.default_rng(0).integers(0, classes, _EXAMPLES)
   few, many = _steps(features)
+  batches = _batches(features, y)
   if side == _OURS:
-    run = _ours(x, y, classes)
+    run = _ours(tf.concat([x for x, _ in batches], axis=0), y, classes)
+    del batches  # At the largest size there is no room for both.
   else:
-    batches = _batches(x, y)
-    run = _keras(batches, classes, side == _KERAS)
-  del x
+    run = _keras([(x[:len(labels)], labels) for x, labels in batches], classes,
+                 side == _KERAS)
   np.save(kernel, run(few).numpy())
   if side == _EAGER:
     return harness.per_step(run, 2, 6, repeats=1)
@@ -127,9 +128,9 @@ def main(argv: Sequence[str]) -> None:
   print(f'copy bandwidth: {bandwidth / 1e9:.1f} GB/s')
   sizes = ([(30_440, 10)] if harness.SETTING.value == harness.SMALL else
            [(d, c) for d in (30_440, 467_688, 1_696_552) for c in (10, 100)])
-  rows = [_compare(d, c, c == 10, bandwidth) | {'copy_gb_s': bandwidth / 1e9}
-          for d, c in sizes]
-  harness.write('group_lasso', rows)
+  for d, c in sizes:
+    harness.write('group_lasso', [
+        _compare(d, c, c == 10, bandwidth) | {'copy_gb_s': bandwidth / 1e9}])
 
 
 if __name__ == '__main__':

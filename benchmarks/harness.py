@@ -84,13 +84,13 @@ def copy_bandwidth() -> float:
   return 2 * sum(p[0].nbytes for p in parts) / spent.wall
 
 
-def uniform(rows: int, columns: int):
+def uniform(rows: int, columns: int, seed: int = 0):
   """Features between 0 and 1, `[rows, columns]`.
 
   `tf.random.stateless_uniform` would hold three arrays of that size.
   """
   import tensorflow as tf
-  key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=[0, 1])
+  key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=[seed, 1])
   return tf.raw_ops.StatelessRandomUniformV2(
       shape=[rows, columns], key=key, counter=counter, alg=1)
 

@@ -1,4 +1,4 @@
-"""The goals beside the medians of what was measured, as a Markdown table.
+"""What was measured, as Markdown tables: the goals, the solvers, their accuracy.
 
   python -m benchmarks.summary
 """
@@ -103,10 +103,66 @@ GOALS = (
 )
 
 
-def table(rows: Sequence[Row]) -> str:
-  """All goals."""
+def goals(rows: Sequence[Row]) -> str:
+  """All goals beside the medians."""
   return '\n'.join(['| what | goal | measured, median | reached |',
                     '|---|---|---|---|', *(g.line(rows) for g in GOALS)])
+
+
+def _latest(rows: Sequence[Row], benchmark: str, *keys: str) -> list[Row]:
+  """The last full row of each kind, in the order of the kinds' first."""
+  found: dict[tuple[Any, ...], Row] = {}
+  for row in rows:
+    if (row['benchmark'], row['setting']) == (benchmark, 'full'):
+      found[tuple(row[k] for k in keys)] = row
+  return list(found.values())
+
+
+def _lines(header: Sequence[str], cells: Sequence[Sequence[Any]]) -> str:
+  text = lambda v: f'{v:.3g}' if isinstance(v, float) else (
+      f'{v:,}' if isinstance(v, int) else v)
+  return '\n'.join(
+      f'| {" | ".join(line)} |' for line in (
+          header, ['---'] * len(header),
+          *([text(v) for v in line] for line in cells)))
+
+
+def solved(rows: Sequence[Row]) -> str:
+  """The convex solver beside Adam and adelie."""
+  return _lines(
+      ['task', 'D', 'coefficient', 'objective', 'above the optimum by at most',
+       'Adam\'s', 'adelie\'s', 'features used', 'rank correlation with Adam',
+       'shared of those used', 'of 1%', 'of 10%'],
+      [[r['task'], r['features'], f'{r["coefficient"]:g}',
+        f'{r["objective"]:.5f}', f'{r["relative_gap"]:.0e}',
+        f'{r["adam_objective"]:.5f}', f'{r["adelie_objective"]:.5f}',
+        r['used'], f'{r["rank_correlation"]:.2f}', f'{r["shared_used"]:.2f}',
+        f'{r["shared_0.01"]:.2f}', f'{r["shared_0.1"]:.2f}']
+       for r in _latest(rows, 'convex', 'task', 'features', 'coefficient')])
+
+
+def solving(rows: Sequence[Row]) -> str:
+  """Cpu seconds of what `solved` compares, down to the least coefficient."""
+  some = _latest(rows, 'convex', 'task', 'features', 'coefficient')
+  least = min((r['coefficient'] for r in some), default=0)
+  return _lines(
+      ['task', 'D', 'C', 'Adam, 4 heads', 'path', 'adelie'],
+      [[r['task'], r['features'], r['classes'], r['adam_cpu_seconds'],
+        r['convex_cpu_seconds'], r['adelie_cpu_seconds']]
+       for r in some if r['coefficient'] == least])
+
+
+def accuracies(rows: Sequence[Row]) -> str:
+  """Head2Toe with either solver."""
+  by_task: dict[str, dict[str, Row]] = {}
+  for row in _latest(rows, 'solvers', 'task', 'solver'):
+    by_task.setdefault(row['task'], {})[row['solver']] = row
+  return _lines(
+      ['task', 'Adam', 'convex', 'cpu seconds, Adam', 'cpu seconds, convex'],
+      [[task, *(f'{r["accuracy_percent"]:.1f}' for r in both),
+        *(r['cpu_seconds'] for r in both)]
+       for task, found in by_task.items()
+       for both in [(found['adam'], found['convex'])]])
 
 
 def read(path: str | pathlib.Path) -> list[Row]:
@@ -115,9 +171,13 @@ def read(path: str | pathlib.Path) -> list[Row]:
           pathlib.Path(path).read_text('utf-8').splitlines()]
 
 
+TABLES = (goals, solved, solving, accuracies)
+
+
 def main(argv: Sequence[str]) -> None:
   del argv
-  print(table(read(_RESULTS.value)))
+  rows = read(_RESULTS.value)
+  print('\n\n'.join(make(rows) for make in TABLES))
 
 
 if __name__ == '__main__':
