@@ -8,6 +8,7 @@ import os
 import pathlib
 import platform
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -131,10 +132,17 @@ def peak_memory() -> int:
 
 
 def elsewhere(module: str, *arguments: str) -> dict[str, Any]:
-  """What a module prints last, as JSON, in a process of its own."""
+  """What a module prints last, as JSON, in a process of its own.
+
+  Raises:
+    MemoryError: the process was killed, as Linux does where memory ends.
+  """
   done = subprocess.run(
-      [sys.executable, '-m', module, *arguments], check=True,
+      [sys.executable, '-m', module, *arguments], check=False,
       stdout=subprocess.PIPE, text=True)
+  if done.returncode == -signal.SIGKILL:
+    raise MemoryError(f'{module} {" ".join(arguments)} was killed')
+  done.check_returncode()
   return json.loads(done.stdout.splitlines()[-1])
 
 

@@ -81,7 +81,8 @@ GOALS = (
          'work_unit', 'over_ours', _sized(grid='paper'), 30, unit='x'),
     *(Goal(f'group-lasso step, D = {d:,}, C = {c}: Keras\' over ours',
            'group_lasso', 'keras_over_ours', _sized(features=d, classes=c),
-           2 if d == 467_688 else None, unit='x') for d, c in _HEADS),
+           2 if d == 467_688 else None, unit='x')
+      for d, c in _HEADS[:-1]),  # The last does not fit the memory with Keras.
     *(Goal(f'the same, D = {d:,}, C = {c}: ours over the bandwidth bound',
            'group_lasso', 'ours_over_bound', _sized(features=d, classes=c),
            2.5 if d == 467_688 else None, False, 'x') for d, c in _HEADS),
