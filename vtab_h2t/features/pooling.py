@@ -70,6 +70,8 @@ def pool_tap(x: 'keras.KerasTensor', pool: int) -> 'keras.KerasTensor':
     return x
   if pool == GLOBAL:
     return ops.mean(x, axis=positions)
+  if pool == 1:  # The average of one is itself, and costs nothing.
+    return layers.Flatten()(x)
   layer = layers.AveragePooling1D if len(positions) == 1 else \
       layers.AveragePooling2D
   return layers.Flatten()(layer(pool, strides=pool, padding='valid')(x))
