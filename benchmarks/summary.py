@@ -1,4 +1,4 @@
-"""What was measured, as Markdown tables: the goals, the solvers, their accuracy.
+"""What was measured, as Markdown tables: goals, solvers, their accuracy.
 
   python -m benchmarks.summary
 """
