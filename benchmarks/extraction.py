@@ -36,13 +36,11 @@ def split(count: int) -> task_lib.Split:
   return task_lib.Split(range(count), np.zeros(count, np.int64), dataset, '')
 
 
-def _compare(name: str, size: int, images: int, batch: int
-             ) -> dict[str, float]:
+def _compare(name: str, size: int, images: int) -> dict[str, float]:
   import tensorflow as tf
   backbone = backbones.load(name, 'random', size)
   pictures = split(images)
-  extractor = extraction.Extractor(
-      backbone, grids.target_sizes(name), batch_size=batch)
+  extractor = extraction.Extractor(backbone, grids.target_sizes(name))
   model = backbone.model
   import keras
   bare = keras.Model(model.inputs, model.output[backbone.embedding])
@@ -57,7 +55,7 @@ def _compare(name: str, size: int, images: int, batch: int
     # Computes ahead as the extractor does.
     for _ in devices.spread(
         lambda piece, _: forward(piece[1]),
-        extraction.read(backbone, pictures, batch), ahead=True):
+        extraction.read(backbone, pictures), ahead=True):
       pass
 
   # In turn, so that both see the same machine.
@@ -82,10 +80,9 @@ def main(argv: Sequence[str]) -> None:
     print(json.dumps({'peak': harness.peak_memory()}))
     return
   small = harness.SETTING.value == harness.SMALL
-  runs = [('efficientnet_lite0', 96, 256, 64)] if small else [
-      ('efficientnet_lite0', 96, 1024, 64),
-      ('efficientnet_lite0', 224, 256, 32), ('resnet50', 240, 64, 16),
-      ('vit_ti16', 224, 128, 16)]
+  runs = [('efficientnet_lite0', 96, 256)] if small else [
+      ('efficientnet_lite0', 96, 1024), ('efficientnet_lite0', 224, 256),
+      ('resnet50', 240, 128), ('vit_ti16', 224, 256)]
   rows = [_compare(*run) for run in runs]
   for count in (128, 256) if small else (256, 1024, 4096):
     peak = harness.elsewhere('benchmarks.extraction', f'--memory_of={count}')

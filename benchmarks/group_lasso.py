@@ -7,10 +7,10 @@ r"""The group-lasso head: a step of the sweep trainer against Keras' steps.
 Each side has a process of its own (`--side` and `--kernel` are for them), as at
 the largest size there is no room for two, and reads the same batches, cut
 before; where memory does not suffice for a side of Keras', its numbers are
-missing. `bound` is the time that the machine's
-copy bandwidth needs for the bytes that a step cannot do without: the batch
-twice (the softmax needs all logits before there is a gradient), and kernel and
-moments read and written, the kernel once more for the logits.
+missing. `bound` is the time that the machine's copy bandwidth needs for the
+bytes that a step cannot do without: the batch twice (the softmax needs all
+logits before there is a gradient), and kernel and moments read and written, the
+kernel once more for the logits.
 """
 
 from collections.abc import Sequence

@@ -50,6 +50,10 @@ def _draw(rows):
               [first['cpu_seconds'] * r[name] / first[name] for r in some],
               'k:', label='in proportion')
     ax.set_xlabel(name)
+    ax.set_xticks(_SIZES[name], [f'{size:,}' for size in _SIZES[name]],
+                  rotation=30, fontsize=7)
+    ax.minorticks_off()
+    ax.set_ylim(0.05, 50)  # The same for all, as they share a middle.
   axes[0].set_ylabel('cpu seconds')
   axes[0].legend(fontsize=7)
   return drawn

@@ -40,6 +40,13 @@ def test_summary_is_of_the_medians_of_full_settings():
   assert goal.line([]) == '| what | at least 2 | not measured | |'
 
 
+def test_readme_shows_the_tables_of_the_committed_results():
+  rows = summary.read(_ROOT / 'benchmarks' / 'results.jsonl')
+  readme = (_ROOT / 'benchmarks' / 'README.md').read_text('utf-8')
+  for make in summary.TABLES:
+    assert make(rows) in readme
+
+
 def test_every_goal_has_a_benchmark_of_its_name():
   assert {g.benchmark for g in summary.GOALS} <= set(_NAMES)
   assert len({g.text for g in summary.GOALS}) == len(summary.GOALS)

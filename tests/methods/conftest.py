@@ -46,7 +46,7 @@ def tunable(tmp_path, task):
   features = store.open_or_compute(
       tmp_path / 'features', extractor, task.train, testing.no_progress)
   inputs = np.concatenate(
-      [b.numpy() for _, b in extraction.read(backbone, task.train, 64)])
+      [b.numpy() for _, b in extraction.read(backbone, task.train)])
   net = functools.cache(lambda: network.Network(backbone))
   return base.TrainingData(
       features, task.train.labels, task.num_classes, 'selected', 2 ** 30,

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 # The layout of the embedding alone, which the Linear baseline reads.
 EMBEDDING = None
 
+BATCH_SIZE = 64  # Images of a forward pass.
+
 
 def read(backbone: backbone_lib.Backbone, split: task_lib.Split,
-         batch_size: int) -> Iterator[tuple[int, 'tf.Tensor']]:
+         batch_size: int = BATCH_SIZE) -> Iterator[tuple[int, 'tf.Tensor']]:
   """A split's images as a backbone wants them, batch by batch, in order.
 
   Yields:
@@ -70,7 +72,7 @@ class Extractor:
   """
 
   def __init__(self, backbone: backbone_lib.Backbone,
-               target_sizes: Sequence[int], batch_size: int = 64):
+               target_sizes: Sequence[int], batch_size: int = BATCH_SIZE):
     import tensorflow as tf
     self.backbone = backbone
     self.layouts: dict[int | None, pooling.Layout] = {

@@ -79,7 +79,7 @@ def count_correct_of_network(
     errors.InputError: as `extraction.read` raises.
   """
   correct = 0
-  for done, images in extraction.read(backbone, split, 64):
+  for done, images in extraction.read(backbone, split):
     end = done + len(images)
     correct += int((predict(images) == split.labels[done:end]).sum())
     progress(end, len(split.ids))

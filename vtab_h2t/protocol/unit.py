@@ -259,7 +259,7 @@ def _measure(units, extractor, ledger, progress, watch) -> None:
   network = functools.cache(lambda: network_lib.Network(extractor.backbone))
   inputs = functools.cache(lambda: np.concatenate([
       batch.numpy() for _, batch in extraction.read(
-          extractor.backbone, train, 64)]))
+          extractor.backbone, train)]))
   judged, heads = [], []
   for unit in units:
     data = base.TrainingData(
