@@ -34,6 +34,7 @@ setuptools.setup(
         'safetensors',
         'scikit-image',
         'scikit-learn',
+        'scipy',
         'setuptools<81',  # tensorflow-hub imports pkg_resources.
         'tabulate',
         'tensorflow',

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from vtab_h2t import errors
 from vtab_h2t.heads import convex
 
 
@@ -138,15 +139,5 @@ def test_one_class():
 
 
 def test_a_gap_that_cannot_be_reached_is_an_error():
-  from vtab_h2t import errors
   with pytest.raises(errors.InputError, match='no closer'):
     convex.path(*_problem(), [0.002], gap=1e-12)
-
-
-def test_without_numba(monkeypatch):
-  import sys
-  from vtab_h2t import errors
-  monkeypatch.setitem(sys.modules, 'numba', None)
-  convex._descend.cache_clear()
-  with pytest.raises(errors.InputError, match=r'vtab_h2t\[convex\]'):
-    convex.path(*_problem(), [0.1])
