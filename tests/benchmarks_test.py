@@ -31,13 +31,14 @@ def test_small_settings_run(name, tmp_path):
 def test_summary_is_of_the_medians_of_full_settings():
   goal = summary.Goal('what', 'b', 'x', lambda row: row.get('n') == 1, 2.0)
   row = lambda x, **changes: {
-      'benchmark': 'b', 'setting': 'full', 'n': 1, 'x': x} | changes
-  rows = [row(1.0), row(3.0), row(9.0), row(0.1, n=2),
+      'benchmark': 'b', 'setting': 'full', 'processor': 'p', 'n': 1, 'x': x
+  } | changes
+  rows = [row(1.0), row(3.0), row(9.0), row(0.1, n=2), row(1.5, processor='q'),
           row(0.1, setting='small'), row(0.1, benchmark='c')]
-  assert goal.values(rows) == [1, 3, 9]
-  assert goal.line(rows) == '| what | at least 2 | 3 (3 runs) | yes |'
-  assert goal.line([row(1.5)]) == '| what | at least 2 | 1.5 | no |'
-  assert goal.line([]) == '| what | at least 2 | not measured | |'
+  assert goal.values(rows, 'p') == [1, 3, 9]
+  assert goal.line(rows, ['p', 'q', 'r']) == (
+      '| what | at least 2 | 3 (3 runs), reached | 1.5, missed | not measured |')
+  assert summary.goals(rows).startswith('| what | goal | p | q |\n')
 
 
 def test_readme_shows_the_tables_of_the_committed_results():
