@@ -91,10 +91,10 @@ GOALS = (
            2.5 if d == 467_688 else None, False, 'x') for d, c in _HEADS),
     Goal('D = 1,696,552, C = 397 (SUN397): most memory held', 'sun397',
          'peak_gib', _sized(classes=397), 20, False, ' GiB'),
-    *(Goal(f'selected heads, {d:,} features: {name} time of model.fit over '
-           'ours', 'selected_heads', f'fit_over_ours_{name}', _sized(features=d),
-           goal, unit='x')
-      for d, goal in ((256, 30), (4096, 10)) for name in ('cpu', 'wall')),
+    *(Goal(f'selected heads, {d:,} features: {kind} time of model.fit over '
+           'ours', 'selected_heads', f'fit_over_ours_{kind}',
+           _sized(features=d), goal, unit='x')
+      for d, goal in ((256, 30), (4096, 10)) for kind in ('cpu', 'wall')),
     *(Goal(f'all taps at three target sizes beside the bare network, {name} '
            f'at {size}', 'extraction', 'taps_cost_percent',
            _sized(backbone=name, image_size=size), 10, False, '%')

@@ -37,7 +37,8 @@ def test_summary_is_of_the_medians_of_full_settings():
           row(0.1, setting='small'), row(0.1, benchmark='c')]
   assert goal.values(rows, 'p') == [1, 3, 9]
   assert goal.line(rows, ['p', 'q', 'r']) == (
-      '| what | at least 2 | 3 (3 runs), reached | 1.5, missed | not measured |')
+      '| what | at least 2 | 3 (3 runs), reached | 1.5, missed | '
+      'not measured |')
   assert summary.goals(rows).startswith('| what | goal | p | q |\n')
 
 
