@@ -130,7 +130,7 @@ def _majorise(x, one_hot, kernel, coefficient, enough, caution):
   """Minimises a few quadratic bounds, one from where the last was least.
 
   Args:
-    x, one_hot, kernel, coefficient: as in `_minimise`.
+    x, one_hot, kernel, coefficient: as in `minimise`.
     enough: as in `_descend`.
     caution: factor of the curvature, at least 1. With 1 the bound holds near
       the kernel; the larger, the farther from it.
@@ -162,7 +162,7 @@ def _newton(x, one_hot, kernel, coefficient):
   """A Newton step for the features that have weights, and the bias.
 
   Args:
-    x, one_hot, kernel, coefficient: as in `_minimise`.
+    x, one_hot, kernel, coefficient: as in `minimise`.
 
   Returns:
     A kernel whose objective is not above.
