@@ -150,26 +150,35 @@ def solved(rows: Sequence[Row]) -> str:
 
 def solving(rows: Sequence[Row]) -> str:
   """Cpu seconds of what `solved` compares, down to the least coefficient."""
-  some = _latest(rows, 'convex', 'task', 'features', 'coefficient')
+  some = _latest(rows, 'convex', 'processor', 'task', 'features', 'coefficient')
   least = min((r['coefficient'] for r in some), default=0)
   return _lines(
-      ['task', 'D', 'C', 'Adam, 4 heads', 'path', 'adelie'],
-      [[r['task'], r['features'], r['classes'], r['adam_cpu_seconds'],
-        r['convex_cpu_seconds'], r['adelie_cpu_seconds']]
+      ['processor', 'task', 'D', 'C', 'Adam, 4 heads', 'path', 'adelie'],
+      [[r['processor'], r['task'], r['features'], r['classes'],
+        r['adam_cpu_seconds'], r['convex_cpu_seconds'], r['adelie_cpu_seconds']]
        for r in some if r['coefficient'] == least])
 
 
 def accuracies(rows: Sequence[Row]) -> str:
-  """Head2Toe with either solver."""
-  by_task: dict[str, dict[str, Row]] = {}
-  for row in _latest(rows, 'solvers', 'task', 'solver'):
-    by_task.setdefault(row['task'], {})[row['solver']] = row
-  return _lines(
-      ['task', 'Adam', 'convex', 'cpu seconds, Adam', 'cpu seconds, convex'],
-      [[task, *(f'{r["accuracy_percent"]:.1f}' for r in both),
-        *(r['cpu_seconds'] for r in both)]
-       for task, found in by_task.items()
-       for both in [(found['adam'], found['convex'])]])
+  """Head2Toe with either solver; means of accuracies, sums of seconds."""
+  found: dict[tuple[str, str], dict[str, dict[str, Row]]] = {}
+  for row in _latest(rows, 'solvers', 'processor', 'task', 'solver'):
+    tasks = found.setdefault((row['processor'], row['backbone']), {})
+    tasks.setdefault(row['task'], {})[row['solver']] = row
+  solvers = 'adam', 'convex'
+  cells = []
+  for (processor, _), tasks in found.items():
+    numbers = [[task[s][k] for k in ('accuracy_percent', 'cpu_seconds')
+                for s in solvers] for task in tasks.values()]
+    lines = dict(zip(tasks, numbers))
+    if len(tasks) > 1:
+      columns = list(zip(*numbers))
+      lines['all of these'] = [*map(statistics.mean, columns[:2]),
+                               *map(sum, columns[2:])]
+    cells += [[processor, name, *(f'{v:.1f}' for v in values[:2]), *values[2:]]
+              for name, values in lines.items()]
+  return _lines(['processor', 'task', 'Adam', 'convex', 'cpu seconds, Adam',
+                 'cpu seconds, convex'], cells)
 
 
 def read(path: str | pathlib.Path) -> list[Row]:

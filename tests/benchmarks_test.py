@@ -42,6 +42,22 @@ def test_summary_is_of_the_medians_of_full_settings():
   assert summary.goals(rows).startswith('| what | goal | p | q |\n')
 
 
+def test_accuracies_of_several_tasks_have_a_mean_and_their_seconds_a_sum():
+  rows = [
+      {'benchmark': 'solvers', 'setting': 'full', 'processor': 'p',
+       'backbone': backbone, 'task': task, 'solver': solver,
+       'accuracy_percent': accuracy, 'cpu_seconds': seconds}
+      for backbone, task, solver, accuracy, seconds in [
+          ('a', 's', 'adam', 0.0, 9), ('a', 's', 'adam', 50.0, 1),
+          ('a', 's', 'convex', 40.0, 3), ('a', 't', 'adam', 70.0, 4),
+          ('a', 't', 'convex', 80.0, 5), ('b', 'u', 'adam', 1.0, 6),
+          ('b', 'u', 'convex', 2.0, 7)]]
+  assert summary.accuracies(rows).splitlines()[2:] == [
+      '| p | s | 50.0 | 40.0 | 1 | 3 |', '| p | t | 70.0 | 80.0 | 4 | 5 |',
+      '| p | all of these | 60.0 | 60.0 | 5 | 8 |',
+      '| p | u | 1.0 | 2.0 | 6 | 7 |']
+
+
 def test_readme_shows_the_tables_of_the_committed_results():
   rows = summary.read(_ROOT / 'benchmarks' / 'results.jsonl')
   readme = (_ROOT / 'benchmarks' / 'README.md').read_text('utf-8')
