@@ -19,6 +19,7 @@ from vtab_h2t import devices
 from vtab_h2t.backbones import registry as backbones
 from vtab_h2t.features import extraction
 from vtab_h2t.protocol import grids
+from vtab_h2t.protocol import provenance
 from vtab_h2t.tasks import task as task_lib
 
 _MEMORY_OF = flags.DEFINE_integer('memory_of', None, 'Number of images.')
@@ -78,7 +79,7 @@ def main(argv: Sequence[str]) -> None:
     extractor = extraction.Extractor(backbone, (256, 1024, 4096))
     for _ in extractor(split(_MEMORY_OF.value)):
       pass
-    print(json.dumps({'peak': harness.peak_memory()}))
+    print(json.dumps({'peak': provenance.peak_memory()}))
     return
   small = harness.SETTING.value == harness.SMALL
   runs = [('efficientnet_lite0', 96, 256)] if small else [

@@ -7,7 +7,6 @@ import json
 import os
 import pathlib
 import platform
-import resource
 import signal
 import subprocess
 import sys
@@ -124,11 +123,6 @@ def unit(task: task_lib.Task, backbone: backbone_lib.Backbone, weights: str,
     stages, = [u.facts['seconds'] for u in ledger.units()]
   return rows, spent, {
       name: Time(s['wall'], s['cpu']) for name, s in stages.items()}
-
-
-def peak_memory() -> int:
-  """Most bytes that this process has held."""
-  return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def elsewhere(module: str, *arguments: str) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from vtab_h2t.features import extraction
 from vtab_h2t.heads import sweep
 from vtab_h2t.methods import base
 from vtab_h2t.protocol import evaluation
+from vtab_h2t.protocol import provenance
 
 _IMAGES = flags.DEFINE_integer('images', None, 'For the processes.')
 
@@ -43,7 +44,7 @@ def _judge(images: int) -> dict[str, float]:
       extractor, split, heads, lambda done, total: None), 1, 0)
   return {'images': images, 'images_a_second': images / spent.wall,
           'cpu_seconds': spent.cpu,
-          'peak_gib': harness.peak_memory() / 2**30}
+          'peak_gib': provenance.peak_memory() / 2**30}
 
 
 def main(argv: Sequence[str]) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from benchmarks import harness
 from vtab_h2t.heads import sweep
+from vtab_h2t.protocol import provenance
 
 
 def main(argv: Sequence[str]) -> None:
@@ -34,7 +35,7 @@ def main(argv: Sequence[str]) -> None:
   harness.write('sun397', [{
       'features': features, 'classes': classes, 'steps': steps,
       'seconds': time.perf_counter() - started,
-      'peak_gib': harness.peak_memory() / 2**30}])
+      'peak_gib': provenance.peak_memory() / 2**30}])
 
 
 if __name__ == '__main__':

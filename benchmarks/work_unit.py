@@ -2,7 +2,7 @@ r"""Table 1's frozen methods on one task, against the released code's manner.
 
   python -m benchmarks.work_unit
   python -m benchmarks.work_unit --setting=small
-  python -m benchmarks.work_unit --grid=paper     # two hours
+  python -m benchmarks.work_unit --grid=paper     # 15 to 30 minutes
 
 The baseline embeds the images for each configuration (train, validation, test),
 trains one head at a time with a compiled Keras step, and shares nothing. One

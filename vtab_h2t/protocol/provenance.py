@@ -38,14 +38,23 @@ def facts(stopwatch: Stopwatch) -> dict[str, Any]:
   """What to keep beside the rows of a work unit."""
   return {
       'seconds': stopwatch.seconds,
-      'peak_memory_bytes': resource.getrusage(
-          resource.RUSAGE_SELF).ru_maxrss * 1024,
+      'peak_memory_bytes': peak_memory(),
       'packages': {p: _version(p) for p in _PACKAGES},
       'python': platform.python_version(),
       'machine': platform.platform(),
       'git': git(),
       'command': sys.argv,
   }
+
+
+def peak_memory() -> int:
+  """Most bytes that this process has held."""
+  # Linux's ru_maxrss begins at what the process held that started this one.
+  try:
+    status = pathlib.Path('/proc/self/status').read_text('utf-8')
+  except FileNotFoundError:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+  return int(status.split('VmHWM:')[1].split()[0]) * 1024
 
 
 def _version(package: str) -> str | None:
