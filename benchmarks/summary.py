@@ -1,4 +1,4 @@
-"""What was measured, as Markdown tables: goals, solvers, their accuracy.
+"""What was measured, as Markdown tables: goals, times, solvers.
 
   python -m benchmarks.summary
 """
@@ -126,12 +126,57 @@ def _latest(rows: Sequence[Row], benchmark: str, *keys: str) -> list[Row]:
 
 
 def _lines(header: Sequence[str], cells: Sequence[Sequence[Any]]) -> str:
-  text = lambda v: f'{v:.3g}' if isinstance(v, float) else (
-      f'{v:,}' if isinstance(v, int) else v)
+  def text(value):
+    if isinstance(value, str):
+      return value
+    whole = isinstance(value, int) or value >= 1000
+    return f'{value:,.0f}' if whole else f'{value:.3g}'
+
   return '\n'.join(
       f'| {" | ".join(line)} |' for line in (
           header, ['---'] * len(header),
           *([text(v) for v in line] for line in cells)))
+
+
+_WHOLE = 'baseline, all ('  # Of the grid; the sum of what is above it.
+
+
+def spending(rows: Sequence[Row]) -> str:
+  """Cpu seconds of a work unit's parts, on each processor for each grid."""
+  found: dict[tuple[str, str], dict[str, float]] = {}
+  for r in _latest(rows, 'work_unit', 'processor', 'grid', 'what'):
+    found.setdefault((r['processor'], r['grid']), {})[
+        r['what']] = r['all_cpu_seconds']
+  parts = dict.fromkeys(what for spent in found.values() for what in spent)
+  parts = sorted(parts, key=lambda what: what.startswith(_WHOLE))
+  return _lines(
+      ['cpu seconds', *(f'{p}, {grid}' for p, grid in found)],
+      [[what, *(spent.get(what, '') for spent in found.values())]
+       for what in parts])
+
+
+def stepping(rows: Sequence[Row]) -> str:
+  """Milliseconds of a group-lasso step."""
+  return _lines(
+      ['processor', 'D', 'C', 'ours', 'Keras', 'Keras, eager',
+       'copying as many bytes'],
+      [[r['processor'], r['features'], r['classes'],
+        *(r.get(f'{side}_ms', '') for side in (
+            'ours', 'keras', 'eager', 'bound'))]
+       for r in _latest(
+           rows, 'group_lasso', 'processor', 'features', 'classes')])
+
+
+def extracting(rows: Sequence[Row]) -> str:
+  """Images a second."""
+  some = [r for r in rows if 'taps_cost_percent' in r]
+  return _lines(
+      ['processor', 'backbone', 'pixels', 'features', 'images a second',
+       'without taps'],
+      [[r['processor'], r['backbone'], r['image_size'], r['features'],
+        r['images_a_second'], r['bare_images_a_second']]
+       for r in _latest(
+           some, 'extraction', 'processor', 'backbone', 'image_size')])
 
 
 def solved(rows: Sequence[Row]) -> str:
@@ -187,7 +232,8 @@ def read(path: str | pathlib.Path) -> list[Row]:
           pathlib.Path(path).read_text('utf-8').splitlines()]
 
 
-TABLES = (goals, solved, solving, accuracies)
+TABLES = (goals, spending, stepping, extracting, solved, solving,
+          accuracies)
 
 
 def main(argv: Sequence[str]) -> None:
