@@ -140,24 +140,13 @@ def elsewhere(module: str, *arguments: str) -> dict[str, Any]:
   return json.loads(done.stdout.splitlines()[-1])
 
 
-def _processor() -> str:
-  """Its name, as far as the system tells."""
-  try:
-    lines = pathlib.Path('/proc/cpuinfo').read_text('utf-8').splitlines()
-  except OSError:
-    lines = []
-  names = [line.partition(':')[2].strip() for line in lines
-           if line.startswith('model name')]
-  return names[0] if names else platform.processor()
-
-
 def write(benchmark: str, rows: Sequence[Mapping[str, Any]]) -> None:
   """Prints rows and adds them to the file of results."""
   import pandas as pd
   print(pd.DataFrame(rows).to_string(
       index=False, float_format=lambda v: f'{v:.4g}'))
   facts = {'benchmark': benchmark, 'setting': SETTING.value,
-           'machine': platform.platform(), 'processor': _processor(),
+           'machine': platform.platform(), 'processor': provenance.processor(),
            'cores': os.cpu_count(),
            'git': provenance.git(), 'time': time.strftime('%Y-%m-%d %H:%M')}
   with open(_OUT.value, 'a', encoding='utf-8') as f:

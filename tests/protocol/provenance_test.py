@@ -20,6 +20,7 @@ def test_facts_are_json_and_name_versions():
   facts = json.loads(json.dumps(provenance.facts(provenance.Stopwatch())))
   assert facts['packages']['tensorflow'].startswith('2.')
   assert facts['peak_memory_bytes'] > 10 ** 7
+  assert isinstance(facts['processor'], str)
   assert facts['git'] is None or len(facts['git']['commit']) == 40
 
 

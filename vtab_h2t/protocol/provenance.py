@@ -42,6 +42,7 @@ def facts(stopwatch: Stopwatch) -> dict[str, Any]:
       'packages': {p: _version(p) for p in _PACKAGES},
       'python': platform.python_version(),
       'machine': platform.platform(),
+      'processor': processor(),
       'git': git(),
       'command': sys.argv,
   }
@@ -55,6 +56,17 @@ def peak_memory() -> int:
   except FileNotFoundError:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
   return int(status.split('VmHWM:')[1].split()[0]) * 1024
+
+
+def processor() -> str:
+  """Its name, as far as the system tells."""
+  try:
+    lines = pathlib.Path('/proc/cpuinfo').read_text('utf-8').splitlines()
+  except FileNotFoundError:
+    lines = []
+  named = [line.partition(':')[2].strip() for line in lines
+           if line.startswith('model name')]
+  return named[0] if named else platform.processor()
 
 
 def _version(package: str) -> str | None:

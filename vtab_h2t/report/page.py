@@ -372,7 +372,9 @@ def _provenance(units, rows):
          'value': f'{seconds["wall"]:,.0f} / {seconds["cpu"]:,.0f}'},
         {'what': 'peak memory, GiB', 'value': '{:.1f}'.format(
             max(f['peak_memory_bytes'] for f in facts) / 2 ** 30)},
-        {'what': 'machine', 'value': facts[0]['machine']},
+        # Those of before processors were noted have none.
+        {'what': 'machine', 'value': ', '.join(
+            facts[0][k] for k in ('processor', 'machine') if k in facts[0])},
         {'what': 'versions', 'value': ', '.join(
             f'{p} {v}' for p, v in facts[0]['packages'].items())},
         {'what': 'command', 'value': ' '.join(facts[0]['command'])}]
