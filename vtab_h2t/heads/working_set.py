@@ -10,6 +10,8 @@ gradients then move these features, among which the objective is smooth.
 import functools
 
 import numpy as np
+from scipy import special
+from scipy.sparse import linalg
 
 from vtab_h2t import errors
 
@@ -18,16 +20,6 @@ _BOUNDS = 10  # Minimised in a round.
 _SWEEPS = 20  # Of coordinate descent, at most, for one bound.
 _CONJUGATE = 200  # Directions, at most, for one Newton step.
 _HALVINGS = 30  # Of a Newton step, at most.
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-  shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-  return shifted / shifted.sum(axis=1, keepdims=True)
-
-
-def _entropy(p: np.ndarray) -> float:
-  """Mean over rows."""
-  return -float((p * np.log(np.maximum(p, 1e-300))).sum(axis=1).mean())
 
 
 def _norms(x: np.ndarray) -> np.ndarray:
@@ -56,7 +48,8 @@ def duality_gap(one_hot, residual, largest, coefficient, penalty, bias):
   p = one_hot + count * residual
   loss = -np.log(np.maximum((p * one_hot).sum(axis=1), 1e-300)).mean()
   scale = min(1.0, coefficient / largest) if largest > 0 else 1.0
-  dual = _entropy(one_hot + scale * count * residual)
+  feasible = np.maximum(one_hot + scale * count * residual, 0)
+  dual = special.entr(feasible).sum(axis=1).mean()
   missed = np.abs(bias) @ np.abs(residual.sum(axis=0))
   objective = float(loss + penalty)
   return objective, float(objective - dual + missed)
@@ -101,8 +94,7 @@ def minimise(x, one_hot, kernel, coefficient, share):
 
 
 def _objective(logits, one_hot, kernel, coefficient) -> float:
-  top = logits.max(axis=1)
-  loss = (np.log(np.exp(logits - top[:, None]).sum(axis=1)) + top
+  loss = (special.logsumexp(logits, axis=1)
           - (logits * one_hot).sum(axis=1)).mean()
   return float(loss + coefficient * _norms(kernel[:-1]).sum())
 
@@ -116,7 +108,7 @@ def _with_best_bias(x, one_hot, kernel):
   kernel = kernel.copy()
   logits = x[:, :-1] @ kernel[:-1]
   for _ in range(_SWEEPS):
-    p = _softmax(logits + kernel[-1])
+    p = special.softmax(logits + kernel[-1], axis=1)
     residual = (p - one_hot) / len(p)
     missed = residual.sum(axis=0)
     if np.abs(missed).max() <= 1e-12:
@@ -146,7 +138,7 @@ def _majorise(x, one_hot, kernel, coefficient, enough, caution):
   for _ in range(_BOUNDS):
     following = (1 + np.sqrt(1 + 4 * momentum * momentum)) / 2
     start = kernel + (momentum - 1) / following * (kernel - last)
-    p = _softmax(x @ start)
+    p = special.softmax(x @ start, axis=1)
     if gram is None:
       curvature = np.minimum(caution * 2 * (p * (1 - p)).max(axis=1), 0.5)
       # Not 0, or examples that are certain would never change.
@@ -167,7 +159,6 @@ def _newton(x, one_hot, kernel, coefficient):
   Returns:
     A kernel whose objective is not above.
   """
-  from scipy.sparse import linalg
   count = len(x)
   rows = kernel.any(axis=1)
   rows[-1] = True
@@ -176,7 +167,7 @@ def _newton(x, one_hot, kernel, coefficient):
   norms[-1] = np.inf  # The bias has no penalty.
   unit, stiffness = w / norms, coefficient / norms
   logits = x @ w
-  p = _softmax(logits)
+  p = special.softmax(logits, axis=1)
   gradient = x.T @ ((p - one_hot) / count) + coefficient * unit
 
   def hessian(v):

@@ -10,13 +10,13 @@ import numpy as np
 from vtab_h2t import errors
 from vtab_h2t.features import normalization
 from vtab_h2t.features import store as store_lib
-from vtab_h2t.heads import convex
 from vtab_h2t.heads import sweep
 from vtab_h2t.selection import fraction as fraction_lib
 
 if TYPE_CHECKING:
   import tensorflow as tf
 
+  from vtab_h2t.heads import convex
   from vtab_h2t.methods import tuned
 
 # Stages of a method, second part of a head's seed.
@@ -244,13 +244,14 @@ class TrainingData:
     return self._fitted[key]
 
   def group_lasso(self, target_size: int | None, rows: np.ndarray,
-                  coefficients: Sequence[float]) -> list[convex.Solution]:
+                  coefficients: Sequence[float]) -> list['convex.Solution']:
     """`convex.path` on all features of rows; the same call costs nothing.
 
     Raises:
       errors.InputError: the features do not fit the memory, numba is not
         installed, or the solver does not come near enough.
     """
+    from vtab_h2t.heads import convex  # With SciPy, which --help needs not.
     needed = sweep.batch_bytes(len(rows), self.num_features(target_size))
     if needed > self.memory_bytes:
       raise errors.InputError(
