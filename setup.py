@@ -11,8 +11,17 @@ setuptools.setup(
     description='Reproducibility suite for Head2Toe: transfer learning from '
                 'intermediate representations',
     python_requires='>=3.11',
-    packages=setuptools.find_packages(include=['vtab_h2t*', 'runners*']),
-    package_data={'vtab_h2t.report': ['page.html']},
+    license='Apache-2.0',
+    # The programs and the paper's numbers are inside of the package once it is
+    # installed, so that they need no other name in site-packages.
+    packages=[*setuptools.find_packages(include=['vtab_h2t*']),
+              'vtab_h2t.runners', 'vtab_h2t.results.published'],
+    package_dir={'vtab_h2t.runners': 'runners',
+                 'vtab_h2t.results.published': 'results/published'},
+    package_data={'vtab_h2t.report': ['page.html'],
+                  'vtab_h2t.results.published': ['*.csv']},
+    entry_points={'console_scripts': [
+        'vtab-h2t = vtab_h2t.runners.cli:main']},
     install_requires=[
         'absl-py',
         'adjustText',
@@ -25,6 +34,7 @@ setuptools.setup(
         'keras-cv',
         'matplotlib',
         'mlxtend',
+        'numba',
         'numpy',
         'pandas',
         'pillow',
@@ -42,6 +52,9 @@ setuptools.setup(
         'tensorflow-hub',
         'threadpoolctl',
     ],
-    extras_require={'convex': ['numba'], 'ray': ['ray'],
-                    'test': ['hypothesis', 'numba', 'pytest', 'ray']},
+    extras_require={
+        'lint': ['mypy', 'ruff'],
+        'ray': ['ray'],
+        'test': ['hypothesis', 'mypy', 'pytest', 'pytest-xdist', 'ray', 'ruff'],
+    },
 )

@@ -34,7 +34,7 @@ from vtab_h2t.heads import sweep
 from vtab_h2t.methods import base
 from vtab_h2t.methods import linear
 from vtab_h2t.protocol import folds as folds_lib
-from vtab_h2t.selection import fraction as fraction_lib
+from vtab_h2t.heads import fraction as fraction_lib
 from vtab_h2t.tasks import registry as tasks
 
 _ADELIE = flags.DEFINE_string('adelie', None, 'A Python that imports adelie.')

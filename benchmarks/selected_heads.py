@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks import harness
 from vtab_h2t.heads import sweep
-from vtab_h2t.selection import fraction as fraction_lib
+from vtab_h2t.heads import fraction as fraction_lib
 
 _ROWS, _CLASSES, _STEPS = 800, 10, 500
 _RATES, _FOLDS, _SEEDS = (0.1, 0.01), 5, 3

@@ -29,7 +29,7 @@ from vtab_h2t.heads import sweep
 from vtab_h2t.methods import base
 from vtab_h2t.methods import registry as methods
 from vtab_h2t.protocol import grids
-from vtab_h2t.selection import fraction as fraction_lib
+from vtab_h2t.heads import fraction as fraction_lib
 from vtab_h2t.tasks import registry as tasks
 
 _GRID = flags.DEFINE_enum(

@@ -15,13 +15,14 @@ import tempfile
 
 from absl import flags
 
-from runners import common
-from runners import plugin_flags
 from vtab_h2t import errors
 from vtab_h2t.backbones import registry as backbones
 from vtab_h2t.methods import registry as methods
 from vtab_h2t.protocol import grids
 from vtab_h2t.tasks import pictures
+
+from . import common
+from . import shared_flags
 
 _TRAIN = flags.DEFINE_string(
     'train_dir', None, 'Folder with one sub-folder of images for each class, '
@@ -30,8 +31,8 @@ _OUT = flags.DEFINE_string('out', None, 'Folder to write the model to.',
                            required=True)
 _METHOD = flags.DEFINE_enum('method', 'head2toe', list(methods.FROZEN),
                             'How to adapt.')
-plugin_flags.plugins()
-_BACKBONE = plugin_flags.backbone()
+shared_flags.plugins()
+_BACKBONE = shared_flags.backbone()
 _WEIGHTS = flags.DEFINE_string(
     'weights', 'imagenet', 'Its weights: a name or a file; see '
     'docs/backbones.md.')
@@ -62,26 +63,27 @@ def main() -> None:
     print(f'skipped: {why}')
   print(f'{len(found.paths)} images of {len(found.classes)} classes')
   common.prepare_tensorflow()
-  from vtab_h2t.protocol import adapting
-  from vtab_h2t.protocol import artefact
+  from vtab_h2t.classifier import adapting
+  from vtab_h2t.classifier import artefact
   backbone = backbones.load(_BACKBONE.value, _WEIGHTS.value, _IMAGE_SIZE.value)
-  grid = grids.get(_GRID.value, backbone.name, task='')
+  space = grids.get(_GRID.value, backbone.name)
   with contextlib.ExitStack() as stack:
     workdir = _WORKDIR.value or stack.enter_context(
         tempfile.TemporaryDirectory())
     progress = stack.enter_context(common.Progress(1, 'adapt'))
     adapted = adapting.adapt(
         found.split(), found.classes, backbone, pathlib.Path(workdir),
-        method=_METHOD.value, grid=grid, val_fraction=_VAL.value,
+        method=_METHOD.value, space=space, val_fraction=_VAL.value,
         seed=_SEED.value, progress=progress.stage)
   sizes = artefact.save(adapted, _WEIGHTS.value, _OUT.value)
   _show(adapted, sizes)
 
 
-def _show(adapted, sizes) -> None:
+def _show(adapted: 'adapting.Adapted', sizes: dict[str, int]) -> None:
+  """Prints what was found."""
   from vtab_h2t.report import cost
   setting = ', '.join(f'{k} {v:g}' for k, v in
-                      adapted.hparams.as_row().items())
+                      adapted.setting.as_row().items())
   print(f'setting: {setting}')
   print(f'held-out accuracy of {adapted.method}: {adapted.accuracy}')
   if adapted.method != 'linear':

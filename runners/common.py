@@ -3,8 +3,11 @@
 from collections.abc import Callable, Sequence
 import ctypes
 import errno
+import inspect
 import os
 import sys
+import textwrap
+from types import TracebackType
 
 from absl import app
 from absl import flags
@@ -16,8 +19,14 @@ from vtab_h2t import errors
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 
 
-def run(main: Callable[[], None]) -> None:
+def run(main: Callable[[], None], first: Sequence[str] = ()) -> None:
   """Runs a program: stray arguments are a usage error, bad input one line.
+
+  `--help` shows the program's docstring and its flags.
+
+  Args:
+    main: the program.
+    first: the flags that most people need, which --help shows first.
 
   Exit status 0 if `main` returns, 1 for bad input or a failing disk (a line on
   stderr says which), 130 when interrupted.
@@ -39,7 +48,40 @@ def run(main: Callable[[], None]) -> None:
       print('interrupted; run the same command again to go on',
             file=sys.stderr)
       sys.exit(130)
+  if {'--help', '-h'} & set(sys.argv[1:]):
+    print(help_text(main, first))
+    sys.exit(0)
   app.run(wrapped)
+
+
+def help_text(main: Callable[[], None], first: Sequence[str]) -> str:
+  """What --help shows: each flag of a program in a line or two.
+
+  Args:
+    main: the program.
+    first: the flags that come first, in this order.
+  """
+  module = sys.modules[main.__module__]
+  name = 'runners.' + (os.path.basename(module.__file__ or '').removesuffix(
+      '.py'))
+  key = {flag.name: flag for flag in flags.FLAGS.get_key_flags_for_module(
+      module if main.__module__ != '__main__' else sys.argv[0])}
+  first = [n for n in first if n in key] or list(key)
+  rest = [n for n in key if n not in first]
+  parts = [inspect.getdoc(module) or '', f'Flags of {name}:', *(
+      _flag_text(key[n]) for n in first)]
+  if rest:
+    parts += ['\nSeldom needed:', *(_flag_text(key[n]) for n in rest)]
+  return '\n'.join(parts) + '\n\n--flagfile=FILE reads flags from a file.'
+
+
+def _flag_text(flag: flags.Flag) -> str:
+  """A flag, its default, and what it is."""
+  default = '' if flag.default in (None, '', []) else (
+      flag.default_as_str or '').strip('\'')
+  name = f'--[no]{flag.name}' if flag.boolean else f'--{flag.name}={default}'
+  return textwrap.fill(' '.join(f'{name}  {flag.help}'.split(' ')), 100,
+                       initial_indent='  ', subsequent_indent='      ')
 
 
 def fail(message: str) -> None:
@@ -50,7 +92,7 @@ def fail(message: str) -> None:
 
 def check_choices(flag: str, choices: Sequence[str]) -> None:
   """Every item of a list flag must be one of `choices`."""
-  def check(values):
+  def check(values: Sequence[str] | None) -> bool:
     for value in values or ():
       if value not in choices:
         raise flags.ValidationError(
@@ -113,11 +155,13 @@ class Progress:
     self._stage = self._bar.add_task('starting', total=None)
     self._name = ''
 
-  def __enter__(self):
+  def __enter__(self) -> 'Progress':
     self._bar.start()
     return self
 
-  def __exit__(self, *unused):
+  def __exit__(self, kind: type[BaseException] | None,
+               error: BaseException | None,
+               traceback: TracebackType | None) -> None:
     self._bar.stop()
 
   def start(self, name: str) -> None:

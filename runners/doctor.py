@@ -11,13 +11,14 @@ prepared.
 
 import sys
 
-from runners import common
-from runners import data_flags
 from vtab_h2t.tasks import diagnosis
 
-_DATA_SOURCE = data_flags.data_source()
-_DATA_DIR = data_flags.data_dir()
-_TASKS = data_flags.tasks()
+from . import common
+from . import shared_flags
+
+_DATA_SOURCE = shared_flags.data_source()
+_DATA_DIR = shared_flags.data_dir()
+_TASKS = shared_flags.tasks()
 
 
 def main() -> None:

@@ -1,12 +1,22 @@
 """The course of every runner of tables and figures: measure, derive, write."""
 
 from collections.abc import Sequence
+import pathlib
+from typing import TYPE_CHECKING
 
-from runners import common
-from runners import run_flags
 from vtab_h2t import errors
-from vtab_h2t.protocol import reproduction
+from vtab_h2t import published
+from vtab_h2t.methods import registry as methods_registry
 from vtab_h2t.tasks import registry as tasks_registry
+
+from . import common
+from . import flags
+
+if TYPE_CHECKING:
+  from vtab_h2t.report import output as output_lib
+  from vtab_h2t.report import results as results_lib
+
+PUBLISHED_FOLDER = 'published'  # In a work directory.
 
 
 def run(names: Sequence[str] | None) -> None:
@@ -26,99 +36,103 @@ def run(names: Sequence[str] | None) -> None:
         f'there is no {unknown[0]}; choose from '
         f'{", ".join(catalogue.OUTPUTS)}')
   chosen = [catalogue.OUTPUTS[name] for name in names or catalogue.OUTPUTS]
-  published = run_flags.SOURCE.value == run_flags.PUBLISHED
-  if published:
-    possible = [o for o in chosen if o.published]
-  else:
-    possible = [o for o in chosen if (o.measured or o.from_ledger)
-                and o.vit in (None, run_flags.is_vit())]
+  from_paper = flags.SOURCE.value == flags.PUBLISHED
+  possible = [o for o in chosen if (o.published if from_paper else (
+      o.measured and o.vit in (None, flags.is_vit())))]
   if names and len(possible) < len(chosen):
     first = next(o for o in chosen if o not in possible)
     raise errors.InputError(
         f'{first.name}: ' + (
             'the paper\'s numbers do not suffice; leave out --source'
-            if published else 'not for this backbone, or nothing of it is '
+            if from_paper else 'not for this backbone, or nothing of it is '
             'measured; try --source=published'))
-  failures: list[str] = []
-  if published:
-    made = [(output, output.published()) for output in possible]
-  elif run_flags.is_shard():
-    made, failures = [], _measure(possible)[1]
+  if from_paper:
+    _publish(possible)
+  else:
+    _measure_and_write(possible)
+
+
+def _publish(outputs: Sequence['output_lib.Output']) -> None:
+  """Makes outputs of the paper's numbers."""
+  folder = pathlib.Path(flags.WORKDIR.value, PUBLISHED_FOLDER)
+  for output in outputs:
+    frames = output.published()
+    output.show(frames, published.SOURCE)
+    _list(output.name, output.write(frames, folder, published.SOURCE))
+
+
+def _measure_and_write(outputs: Sequence['output_lib.Output']) -> None:
+  """Makes outputs of all that the run has, once what is asked for is there."""
+  required = list(dict.fromkeys(m for o in outputs for m in o.methods))
+  names = [job for o in outputs for job in o.jobs]
+  view, whole, failures = measure(names, required)
+  if flags.is_shard():
     if not failures:
       print('this shard is done; when all are, the same command without shard '
             'flags makes the tables and figures')
-  else:
-    made, failures = _measured(possible)
-  for output, frames in made:
-    output.show(frames)
-    paths = output.write(frames, run_flags.folder(output.kind),
-                         run_flags.source_text())
-    print('\n'.join(f'{output.name}: {path}' for path in paths))
-  if not published:
-    print(f'rows: {run_flags.WORKDIR.value}/rows')
+  elif whole is not None:
+    for output in outputs:
+      if view is not None and output.possible(view):
+        output.show(output.measured(view), view.run.title)
+        _list(output.name, output.write(
+            output.measured(whole), whole.folder.path,
+            f'measured: {whole.run.name}'
+            if output.draw else whole.run.title))
+    print(f'rows: {whole.folder.path / "rows"}')
   if failures:
     raise errors.InputError('; '.join(failures))
 
 
-def _measure(outputs):
-  """What `measure` gives for some outputs."""
-  return measure([job for o in outputs for job in o.jobs],
-                 list(dict.fromkeys(m for o in outputs for m in o.methods)))
+def _list(name: str, paths: Sequence[pathlib.Path]) -> None:
+  print('\n'.join(f'{name}: {path}' for path in paths))
 
 
-def _measured(outputs):
-  """Pairs of outputs and their frames, and what went wrong."""
-  rows, failures = _measure(outputs)
-  from vtab_h2t.protocol import ledger as ledger_lib
-  ledger = ledger_lib.Ledger(run_flags.WORKDIR.value)
-  made = []
-  for output in outputs:
-    if output.from_ledger:
-      made.append((output, output.from_ledger(ledger)))
-    elif all(rows[job] for job in output.jobs):
-      made.append((output, output.measured(rows)))
-  return made, failures
-
-
-def measure(jobs: Sequence[str], required: Sequence[str]
-            ) -> tuple[dict[str, list], list[str]]:
-  """The rows of each job, and what went wrong.
+def measure(names: Sequence[str], required: Sequence[str]
+            ) -> tuple['results_lib.Results | None',
+                       'results_lib.Results | None', list[str]]:
+  """Measures what jobs lack.
 
   Args:
-    jobs: of `protocol.reproduction`.
+    names: of `report.jobs`.
     required: methods that they must have.
+
+  Returns:
+    What was asked for, all that the run has, and what went wrong.
   """
-  tasks = run_flags.tasks()
-  batches = reproduction.batches(jobs)
-  for batch in batches:  # Bad settings fail before anything is measured.
-    job = reproduction.JOBS[batch[0]]
-    run_flags.networks(job)
-    if not job.study:
-      for task in tasks:
-        run_flags.settings(task, job, (), required)
-  common.prepare_tensorflow()
-  from runners import executors
-  from vtab_h2t.protocol import ledger as ledger_lib
-  ledger = ledger_lib.Ledger(run_flags.WORKDIR.value)
-  execute = executors.EXECUTORS[run_flags.EXECUTOR.value]
-  rows: dict[str, list] = {name: [] for batch in batches for name in batch}
-  failures: list[str] = []
-  pieces = [(tuple(batch), group) for batch in batches
+  from vtab_h2t.report import jobs
+  from vtab_h2t.report import results as results_lib
+  places, tried = flags.places(), flags.space()
+  suite, data_source = flags.suite_and_source()
+  tasks = tasks_registry.tasks(suite, flags.task_names(), places.data_dir,
+                               data_source, places.download)
+  groups = [tuple(t.name for t in group)
             for group in tasks_registry.sharing_images(tasks)]
-  groups_of: dict[tuple[str, ...], list] = {}
-  for names, group in run_flags.shard(pieces):
-    groups_of.setdefault(names, []).append(group)
-  total = sum(len(g) for groups in groups_of.values() for g in groups)
-  with common.Progress(total, 'tasks') as progress:
-    for names, groups in groups_of.items():
-      studies = tuple(reproduction.study_of(reproduction.JOBS[name], rows)
-                      for name in names if reproduction.JOBS[name].study)
-      batch = executors.Batch(names, studies, tuple(required))
-      for group, found in execute(batch, groups, ledger, progress):
-        if isinstance(found, errors.InputError):
-          failures.append(f'{", ".join(t.name for t in group)}: {found}')
-          continue
-        for name in names:
-          study = reproduction.JOBS[name].study
-          rows[name] += [r for r in found if r['method'] == study or not study]
-  return rows, failures
+  methods = flags.methods(tried, required)
+  has_second = any(jobs.JOBS[name].has_second for name in names)
+  for task in tasks:  # Bad settings fail before anything is loaded.
+    for method in methods:
+      methods_registry.check(method, tried.of_task(task.name))
+  if has_second:
+    flags.check_second()
+  common.prepare_tensorflow()
+  from vtab_h2t.protocol import ledger as ledger_lib
+  ledger = ledger_lib.Ledger(flags.WORKDIR.value)
+  run_ = flags.run()
+  ledger.find(run_)
+  other = flags.second(run_) if has_second else None
+  failures = []
+  batches = jobs.batches(names)
+  if flags.is_shard():  # What needs other tasks' rows is for all to do.
+    batches = [b for b in batches if jobs.TRANSFER not in b]
+  with common.Progress(len(batches) * len(tasks), 'tasks') as progress:
+    for batch in batches:
+      units = jobs.units(batch, run_, other, groups, methods, flags.seeds(),
+                         ledger)
+      for unit, error in flags.executor()(
+          flags.shard(units), places, ledger, progress):
+        if error is not None:
+          failures.append(f'{", ".join(unit.tasks)}: {error}')
+  whole = results_lib.read(ledger, run_, other)
+  view = None if whole is None else whole.view(
+      {t.name for t in tasks}, set(methods), set(flags.seeds()))
+  return view, whole, failures

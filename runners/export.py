@@ -8,21 +8,21 @@ float32 images [B, H, W, 3], pixels 0 to 255, and give probabilities [B, C].
 
 from absl import flags
 
-from runners import common
-from runners import plugin_flags
+from . import common
+from . import shared_flags
 
 _MODEL = flags.DEFINE_string('model', None, 'Folder that adapt wrote.',
                              required=True)
 _OUT = flags.DEFINE_string('out', None, 'Folder to write to.', required=True)
 _WEIGHTS = flags.DEFINE_string('weights', None, 'File of the network\'s '
                                'weights, where they are not packaged.')
-plugin_flags.plugins()
+shared_flags.plugins()
 
 
 def main() -> None:
   common.prepare_tensorflow()
-  from vtab_h2t.protocol import artefact
-  from vtab_h2t.protocol import exporting
+  from vtab_h2t.classifier import artefact
+  from vtab_h2t.classifier import exporting
   model = artefact.load(_MODEL.value, _WEIGHTS.value)
   for path in exporting.export(model, _OUT.value):
     print(f'exported: {path}')

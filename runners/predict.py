@@ -10,10 +10,11 @@ import sys
 
 from absl import flags
 
-from runners import common
-from runners import plugin_flags
 from vtab_h2t import errors
 from vtab_h2t.tasks import pictures
+
+from . import common
+from . import shared_flags
 
 _MODEL = flags.DEFINE_string('model', None, 'Folder that adapt wrote.',
                              required=True)
@@ -23,7 +24,7 @@ _FORMAT = flags.DEFINE_enum('format', 'csv', ['csv', 'json'],
                             'json: one object a line.')
 _WEIGHTS = flags.DEFINE_string('weights', None, 'File of the network\'s '
                                'weights, where they are not packaged.')
-plugin_flags.plugins()
+shared_flags.plugins()
 _BAD = flags.DEFINE_enum('on_bad_image', pictures.FAIL,
                          [pictures.FAIL, pictures.SKIP], 'What to do about '
                          'files that cannot be decoded.')
@@ -35,7 +36,8 @@ def main() -> None:
     print(f'skipped: {why}', file=sys.stderr)
   common.prepare_tensorflow()
   import numpy as np
-  from vtab_h2t.protocol import artefact
+
+  from vtab_h2t.classifier import artefact
   model = artefact.load(_MODEL.value, _WEIGHTS.value)
   split = pictures.split_of(paths, np.zeros(len(paths), np.int64))
   write = _csv(model.classes) if _FORMAT.value == 'csv' else _json(

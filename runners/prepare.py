@@ -13,14 +13,15 @@ import pathlib
 
 from absl import flags
 
-from runners import common
-from runners import data_flags
 from vtab_h2t import errors
 from vtab_h2t.tasks import vtab
 
-_DATA_DIR = data_flags.data_dir()
-_DOWNLOAD = data_flags.download()
-_TASKS = data_flags.tasks()
+from . import common
+from . import shared_flags
+
+_DATA_DIR = shared_flags.data_dir()
+_DOWNLOAD = shared_flags.download()
+_TASKS = shared_flags.tasks()
 _OUT = flags.DEFINE_string('out', None, 'Where the archives go.',
                            required=True)
 

@@ -1,41 +1,40 @@
 r"""Writes one self-contained HTML page of all that a work directory has.
 
-  python -m runners.report --workdir=results/embedded --out=report.html
+  python -m runners.report --workdir=results --out=report.html
   python -m runners.report --source=published --out=paper.html
 """
 
 import pathlib
 
-from absl import flags
+from absl import flags as absl_flags
 
-from runners import common
 from vtab_h2t import errors
 from vtab_h2t import files
 
-_WORKDIR = flags.DEFINE_string('workdir', 'workdir', 'Where rows are.')
-_MEASURED, _PUBLISHED = 'measured', 'published'
-_SOURCE = flags.DEFINE_enum(
-    'source', _MEASURED, [_MEASURED, _PUBLISHED], 'measured: what --workdir '
-    'has. published: what the paper prints.')
-_OUT = flags.DEFINE_string('out', 'report.html', 'The page to write.')
+from . import common
+from . import experiment
+from . import shared_flags
+
+_WORKDIR = shared_flags.workdir()
+_SOURCE = shared_flags.source()
+_OUT = absl_flags.DEFINE_string('out', 'report.html', 'The page to write.')
 
 
 def main() -> None:
   common.prepare_tensorflow()
   from vtab_h2t.protocol import ledger as ledger_lib
-  from vtab_h2t.protocol import toys
   from vtab_h2t.report import page
-  if _SOURCE.value == _PUBLISHED:
-    _write(page.build_published(toys.tables()))
-    return
-  if not (pathlib.Path(_WORKDIR.value) / 'rows').is_dir():
-    raise errors.InputError(
-        f'{_WORKDIR.value} has no rows; choose the --workdir of a run')
-  ledger = ledger_lib.Ledger(_WORKDIR.value)
-  _write(page.build(ledger.rows(), list(ledger.units()), toys.tables()))
-
-
-def _write(text: str) -> None:
+  from vtab_h2t.report import results as results_lib
+  from vtab_h2t.toys import tables as toys
+  measured, with_published = [], True
+  if _SOURCE.value == shared_flags.MEASURED:
+    measured = results_lib.read_all(ledger_lib.Ledger(_WORKDIR.value))
+    with_published = (
+        pathlib.Path(_WORKDIR.value) / experiment.PUBLISHED_FOLDER).is_dir()
+    if not measured and not with_published:
+      raise errors.InputError(
+          f'{_WORKDIR.value} has no results; choose the --workdir of a run')
+  text = page.build(measured, with_published, toys.tables())
   with files.atomic_write(pathlib.Path(_OUT.value)) as f:
     f.write(text)
   print(f'report: {_OUT.value}')

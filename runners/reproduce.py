@@ -1,25 +1,23 @@
-r"""Regenerates every table and figure of the paper, in one go.
+r"""Regenerates the tables and figures of the paper: one, some, or all.
 
-What several of them need is measured once; a run that is cut off goes on from
+What several of them need is measured once. A run that is cut off goes on from
 where it was when it is started again.
 
-  python -m runners.reproduce
+  python -m runners.reproduce --only=table3,figure6
   python -m runners.reproduce --source=published    # in a minute, without data
   python -m runners.reproduce --image_size=32 --grid=light
-  python -m runners.reproduce --only=figure4,table6
 """
 
-from absl import flags
+from absl import flags as absl_flags
 
-from runners import common
-from runners import experiment
-from runners import run_flags
+from . import common
+from . import experiment
+from . import flags
 
-flags.adopt_module_key_flags(run_flags)
-
-_ONLY = flags.DEFINE_list(
-    'only', None, 'Comma-separated runners of tables and figures, for example '
+_ONLY = absl_flags.DEFINE_list(
+    'only', None, 'Comma-separated tables and figures, for example '
     'table1,figure4; by default all that the backbone and the source have.')
+absl_flags.adopt_module_key_flags(flags)
 
 
 def main() -> None:
@@ -27,4 +25,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-  common.run(main)
+  common.run(main, ('only', *flags.FIRST))

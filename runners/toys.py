@@ -10,9 +10,10 @@ import pathlib
 
 from absl import flags
 
-from runners import common
 from vtab_h2t import files
-from vtab_h2t.protocol import toys
+from vtab_h2t.toys import tables as toys
+
+from . import common
 
 _WORKDIR = flags.DEFINE_string('workdir', 'workdir', 'Where tables and figures '
                                'go.')

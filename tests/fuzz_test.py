@@ -27,7 +27,7 @@ from vtab_h2t.backbones import resnet_v2
 from vtab_h2t.backbones import saved_model
 from vtab_h2t.features import extraction
 from vtab_h2t.features import store
-from vtab_h2t.protocol import artefact
+from vtab_h2t.classifier import artefact
 from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.tasks import archive
 

@@ -1,9 +1,14 @@
 """Small stand-ins: a backbone and a task that run in a second."""
 
+import atexit
 import csv
+import dataclasses
+import functools
+import json
 import pathlib
 import subprocess
 import sys
+import tempfile
 
 import numpy as np
 import pytest
@@ -23,11 +28,11 @@ def training_data(folder, task, target_sizes):
   """A task's features of the tiny backbone, as methods are given them."""
   from vtab_h2t.features import extraction
   from vtab_h2t.features import store
-  from vtab_h2t.methods import base
+  from vtab_h2t.methods import data
   features = store.open_or_compute(
       folder, extraction.Extractor(tiny_backbone(), target_sizes), task.train,
       no_progress)
-  return base.TrainingData(features, task.train.labels, task.num_classes,
+  return data.TrainingData(features, task.train.labels, task.num_classes,
                            'selected', 2 ** 30)
 
 
@@ -167,10 +172,7 @@ def _assert_equal(outputs, wanted):
 
 def result_rows():
   """Test and validation rows of two methods, three tasks, three seeds."""
-  base = {'suite': 's', 'backbone': 'b', 'weights': 'w', 'image_size': 96,
-          'taps': 'all',
-          'cls_pooling': 'pooled', 'resize': 'bilinear',
-          'normalization': 'n', 'grid': 'g',
+  base = {'run': 'r', 'job': 'accuracy', 'suite': 's', 'backbone': 'b',
           'protocol': 'exact', 'split': 'test', 'total': 200}
   rows = []
   for method, shift in (('linear', 0), ('head2toe', 20)):
@@ -261,16 +263,128 @@ def export(backbone, names, folder, signature):
   tf.saved_model.save(module, str(folder), {signature: module.call})
 
 
-def run_runner(name, *arguments):
-  """Runs a runner as a user does; returns the finished process."""
-  return subprocess.run(
-      [sys.executable, '-m', f'runners.{name}', *arguments],
-      cwd=pathlib.Path(__file__).parents[1], capture_output=True, text=True,
-      timeout=300)
+_ROOT = pathlib.Path(__file__).parents[1]
+
+
+@functools.cache
+def _zygote():
+  """The process that runs runners for this test worker."""
+  process = subprocess.Popen(
+      [sys.executable, '-m', 'tests.zygote'], cwd=_ROOT,
+      stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+  atexit.register(process.stdin.close)
+  return process
+
+
+def run_runner(name, *arguments, **env):
+  """Runs a runner in a process of its own, as a user does.
+
+  Args:
+    name: of `runners`.
+    *arguments: flags.
+    **env: additions to the environment.
+
+  Returns:
+    What `subprocess.run` would, with stdout and stderr as text.
+  """
+  zygote = _zygote()
+  with tempfile.TemporaryDirectory() as folder:
+    out, err = (pathlib.Path(folder, n) for n in ('stdout', 'stderr'))
+    out.touch(), err.touch()
+    call = {'module': f'runners.{name}', 'arguments': list(map(str, arguments)),
+            'env': env, 'stdout': str(out), 'stderr': str(err)}
+    print(json.dumps(call), file=zygote.stdin, flush=True)
+    status = int(zygote.stdout.readline())
+    return subprocess.CompletedProcess(
+        [name, *arguments], status, out.read_text(), err.read_text())
+
+
+def start_runner(name, *arguments, **options):
+  """Starts a runner in a fresh process, to be killed or waited for."""
+  return subprocess.Popen(
+      [sys.executable, '-m', f'runners.{name}', *map(str, arguments)],
+      cwd=_ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+      **options)
 
 
 def results(workdir):
-  """Every row and table file of a work directory, by name."""
+  """Every row, table and figure file of a work directory's runs, by path."""
   return {p.relative_to(workdir): p.read_bytes()
-          for part in ('rows', 'tables')
-          for p in sorted((workdir / part).rglob('*')) if p.is_file()}
+          for p in sorted(workdir.glob('*/**/*'))
+          if p.is_file() and p.relative_to(workdir).parts[0] != 'features'
+          and p.relative_to(workdir).parts[1] not in ('provenance',
+                                                      'unfinished')}
+
+
+def rows_files(workdir):
+  """Every rows file of a work directory's runs, by path."""
+  return {path: content for path, content in results(workdir).items()
+          if path.suffix == '.jsonl'}
+
+
+def read_rows(workdir):
+  """All rows of a work directory's runs."""
+  from vtab_h2t.protocol import ledger
+  return [row for folder in ledger.Ledger(workdir).folders()
+          for row in folder.rows()]
+
+
+def tiny_network(backbone):
+  """What a run says of a backbone that is not registered."""
+  from vtab_h2t.protocol import run
+  return run.Network(backbone=backbone.name, weights='noise',
+                     sha256=backbone.weights_sha256, scale=backbone.scale,
+                     offset=backbone.offset)
+
+
+def tiny_run(backbone=None, **changes):
+  """A run of a tiny backbone on the embedded suite, with a small space."""
+  from vtab_h2t.protocol import run
+  backbone = backbone or tiny_backbone()
+  return run.Run(**{
+      'suite': 'embedded', 'data_source': 'tfds',
+      'network': tiny_network(backbone), 'image_size': backbone.image_size,
+      'space': tiny_space()} | changes)
+
+
+def tiny_space(folds=(0, 4), **changes):
+  """Few settings of every method.
+
+  Args:
+    folds: numbers.
+    **changes: for a method, some of its options.
+  """
+  from vtab_h2t.protocol import grids
+  pooled = {'learning_rates': (0.1, 0.01), 'steps': (20,),
+            'target_sizes': (30,), 'coefficients': (1e-5, 1e-3)}
+  tuned = {'learning_rates': (0.1,), 'steps': (6,), 'batch': 64}
+  study = {'learning_rate': 0.1, 'steps': 10, 'target_size': 30}
+  options = dict.fromkeys(('all_l2', 'all_l1', 'all_l21'), pooled) | {
+      'linear': {'learning_rates': (0.1, 0.01), 'steps': (20,)},
+      'head2toe': pooled | {'fractions': (0.1, 0.5)},
+      'scratch': tuned, 'finetune': tuned, 'head2toe_ft': tuned,
+      'head_probe': tuned | {'taus': (0, 2)}} | dict.fromkeys(
+          ('lp_ft', 'surgical', 'auto_rgn', 'auto_snr'),
+          tuned | {'learning_rates': (1e-2,)}) | dict.fromkeys(
+              ('relevance', 'offset', 'scores', 'transfer'), study) | {
+                  'one_tap': study | {'learning_rates': (0.1, 0.01)},
+                  'granularity': study | {'fractions': (0.1, 0.5)},
+                  'scaling': study | {'target_sizes': (6, 30),
+                                      'fractions': (0.1, 0.5)}}
+  space = grids.paper('tiny').changed(options).changed(changes)
+  return dataclasses.replace(space, name='test', folds=folds)
+
+
+def measure(workdir, run, tasks, backbone, methods=(), studies=(),
+            seeds=(0, 1), progress=None):
+  """Measures with a run and returns all its rows."""
+  from vtab_h2t.features import extraction
+  from vtab_h2t.protocol import ledger as ledger_lib
+  from vtab_h2t.protocol import unit
+  ledger = ledger_lib.Ledger(workdir)
+  work = unit.Unit(run=run, tasks=tuple(t.name for t in tasks),
+                   methods=tuple(methods), studies=tuple(studies), seeds=seeds)
+  unit.run(work, tasks, backbone,
+           functools.cache(lambda sizes: extraction.Extractor(backbone, sizes)),
+           ledger, 2 ** 30, progress or no_progress)
+  return ledger.find(run).rows()

@@ -10,19 +10,19 @@ if TYPE_CHECKING:
   from vtab_h2t.backbones.backbone import Backbone
   from vtab_h2t.backbones.registry import load as load_backbone
   from vtab_h2t.backbones.registry import register as register_backbone
+  from vtab_h2t.classifier.estimator import Head2Toe
   from vtab_h2t.errors import InputError
   from vtab_h2t.features.extraction import Extractor
   from vtab_h2t.features.normalization import unit_norm
+  from vtab_h2t.heads.fraction import relevance_scores
+  from vtab_h2t.heads.fraction import select as select_features
   from vtab_h2t.heads.regularizers import L21
   from vtab_h2t.heads.sweep import HeadSpec
   from vtab_h2t.heads.sweep import Problem
   from vtab_h2t.heads.sweep import train as train_heads
-  from vtab_h2t.protocol.estimator import Head2Toe
   from vtab_h2t.protocol.ledger import Ledger
   from vtab_h2t.protocol.unit import run as run_unit
   from vtab_h2t.protocol.unit import Settings
-  from vtab_h2t.selection.fraction import relevance_scores
-  from vtab_h2t.selection.fraction import select as select_features
   from vtab_h2t.tasks.registry import register as register_task
   from vtab_h2t.tasks.registry import tasks as load_tasks
   from vtab_h2t.tasks.task import Task
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _API = {
     'Backbone': ('backbones.backbone', 'Backbone'),
     'Extractor': ('features.extraction', 'Extractor'),
-    'Head2Toe': ('protocol.estimator', 'Head2Toe'),
+    'Head2Toe': ('classifier.estimator', 'Head2Toe'),
     'HeadSpec': ('heads.sweep', 'HeadSpec'),
     'InputError': ('errors', 'InputError'),
     'L21': ('heads.regularizers', 'L21'),
@@ -42,9 +42,9 @@ _API = {
     'load_tasks': ('tasks.registry', 'tasks'),
     'register_backbone': ('backbones.registry', 'register'),
     'register_task': ('tasks.registry', 'register'),
-    'relevance_scores': ('selection.fraction', 'relevance_scores'),
+    'relevance_scores': ('heads.fraction', 'relevance_scores'),
     'run_unit': ('protocol.unit', 'run'),
-    'select_features': ('selection.fraction', 'select'),
+    'select_features': ('heads.fraction', 'select'),
     'train_heads': ('heads.sweep', 'train'),
     'unit_norm': ('features.normalization', 'unit_norm'),
 }

@@ -5,15 +5,16 @@ one, all GPUs, or the CPU. Work is dealt to them in pieces that do not depend on
 one another: batches of images, stacks of heads.
 """
 
-from collections.abc import Callable, Iterable, Iterator
 import collections
+from collections.abc import Callable, Iterable, Iterator
 from concurrent import futures
-from typing import Any, TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
   import tensorflow as tf
 
 _Piece = TypeVar('_Piece')
+_Result = TypeVar('_Result')
 
 
 def strategy() -> 'tf.distribute.Strategy':
@@ -51,16 +52,16 @@ def memory(allowed: int) -> int:
 
 def _free(device: 'tf.DeviceSpec') -> int:
   """Bytes of an accelerator that TensorFlow may still take."""
-  from tensorflow.python.client import device_lib
   import tensorflow as tf
+  from tensorflow.python.client import device_lib
   name = f'{device.device_type}:{device.device_index}'
   limit = next(d.memory_limit for d in device_lib.list_local_devices()
                if d.name.endswith(name))
   return limit - tf.config.experimental.get_memory_info(name)['current']
 
 
-def spread(work: Callable[[_Piece, int], Any], pieces: Iterable[_Piece],
-           ahead: bool = False) -> Iterator[Any]:
+def spread(work: Callable[[_Piece, int], _Result], pieces: Iterable[_Piece],
+           ahead: bool = False) -> Iterator[_Result]:
   """Does pieces of work, one at a time on each device.
 
   Args:
@@ -75,7 +76,7 @@ def spread(work: Callable[[_Piece, int], Any], pieces: Iterable[_Piece],
   import tensorflow as tf
   devices = names()
 
-  def run(piece, number):
+  def run(piece: _Piece, number: int) -> _Result:
     with tf.device(devices[number]):
       return work(piece, number)
 

@@ -13,7 +13,11 @@ if TYPE_CHECKING:
   import pandas as pd
 
 SOURCE = 'published numbers (Evci et al., 2022)'  # In words, for figures.
-DIRECTORY = pathlib.Path(__file__).parents[1] / 'results' / 'published'
+_PACKAGE = pathlib.Path(__file__).parent
+# In a checkout beside the package; inside of it where it is installed.
+DIRECTORY = next((p for p in (_PACKAGE.parent / 'results' / 'published',
+                              _PACKAGE / 'results' / 'published')
+                  if p.is_dir()), _PACKAGE.parent / 'results' / 'published')
 
 
 def table(name: str) -> 'pd.DataFrame':
@@ -29,6 +33,5 @@ def table(name: str) -> 'pd.DataFrame':
   path = DIRECTORY / f'{name}.csv'
   if not path.exists():
     raise errors.InputError(
-        f'published numbers {path} are missing; run from a checkout, installed '
-        'with pip install -e .')
+        f'the published numbers {path} are missing; install the package again')
   return pd.read_csv(path)

@@ -74,13 +74,26 @@ def test_missing_images_are_reported():
          _split(images, dataset))
 
 
-def test_features_that_are_not_finite_name_tap_and_image():
+@pytest.mark.parametrize('tap', testing.SHAPES)
+def test_features_that_are_not_finite_name_the_first_tap_and_the_image(tap):
+  """Infinite biases: ReLUs keep infinity, but some kernels turn NaN into 0."""
   backbone = testing.tiny_backbone()
-  # After the ReLU, which would turn NaN into 0.
-  kernel = backbone.model.weights[2]
-  kernel.assign(np.full(kernel.shape, np.nan))
-  with pytest.raises(errors.InputError, match='tokens.pool.* of image x/0 '):
+  biases = [w for w in backbone.model.weights if w.name == 'bias']
+  bias = biases[backbone.taps.index(tap)]
+  bias.assign(np.full(bias.shape, np.inf))
+  with pytest.raises(errors.InputError, match=rf'{tap}\.pool.* of image x/0 '):
     _all(extraction.Extractor(backbone, (30,)), _split(testing.images(3)))
+
+
+def test_the_image_whose_features_are_not_finite_is_named():
+  """Large weights: white overflows; this grey is 0 as the network sees it."""
+  backbone = testing.tiny_backbone()
+  kernel = backbone.model.weights[0]
+  kernel.assign(np.full(kernel.shape, 1e38, np.float32))
+  images = np.full((3, 16, 16, 3), 128, np.uint8)
+  images[2] = 255
+  with pytest.raises(errors.InputError, match=r'early\.pool.* of image x/2 '):
+    _all(extraction.Extractor(backbone, (30,)), _split(images))
 
 
 def test_an_image_that_cannot_be_decoded_is_named_by_its_split():

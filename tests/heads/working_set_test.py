@@ -1,11 +1,8 @@
 """The group lasso for a few features."""
 
-import sys
-
 import numpy as np
 import pytest
 
-from vtab_h2t import errors
 from vtab_h2t.heads import working_set
 
 _COEFFICIENT = 0.06
@@ -85,11 +82,3 @@ def test_no_features():
   share = np.log(one_hot.mean(axis=0))
   np.testing.assert_allclose(kernel[0] - kernel[0].mean(), share - share.mean())
   np.testing.assert_allclose(residual.sum(axis=0), 0, atol=1e-12)
-
-
-def test_without_numba(monkeypatch):
-  monkeypatch.setitem(sys.modules, 'numba', None)
-  working_set._descend.cache_clear()
-  x, one_hot = _problem()
-  with pytest.raises(errors.InputError, match=r'vtab_h2t\[convex\]'):
-    working_set.minimise(x, one_hot, _start(x, one_hot), _COEFFICIENT, 1e-6)

@@ -8,7 +8,7 @@ from tests import testing
 from vtab_h2t.features import extraction
 from vtab_h2t.features import store
 from vtab_h2t.methods import base
-from vtab_h2t.methods import network
+from vtab_h2t.training import network
 from vtab_h2t.methods import tuned
 from vtab_h2t.protocol import folds as folds_lib
 from vtab_h2t.protocol import grids

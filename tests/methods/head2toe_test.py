@@ -9,7 +9,7 @@ from vtab_h2t.methods import base
 from vtab_h2t.methods import head2toe
 from vtab_h2t.methods import linear
 from vtab_h2t.protocol import grids
-from vtab_h2t.selection import fraction
+from vtab_h2t.heads import fraction
 
 _METHOD = head2toe.Head2Toe()
 

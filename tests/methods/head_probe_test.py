@@ -4,7 +4,7 @@ import pytest
 from vtab_h2t.methods import base
 from vtab_h2t.methods import head_probe
 from vtab_h2t.methods import lp_ft
-from vtab_h2t.methods import readout as readout_lib
+from vtab_h2t.training import readout as readout_lib
 
 
 @pytest.mark.parametrize('classes', [2, 10])

@@ -3,13 +3,13 @@ import pytest
 
 from tests import testing
 from vtab_h2t import published
-from vtab_h2t.protocol import reproduction
+from vtab_h2t.report import jobs
 from vtab_h2t.report import catalogue
 
 
 def test_jobs_and_methods_are_known():
   for output in catalogue.OUTPUTS.values():
-    assert set(output.jobs) <= set(reproduction.JOBS)
+    assert set(output.jobs) <= set(jobs.JOBS)
     assert output.measured is None or output.jobs
 
 

@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vtab_h2t.protocol import toys
 from vtab_h2t.report import claims
+from vtab_h2t.toys import tables as toys
 
 _BY_ID = {c.id: c for c in claims.CLAIMS}
 

@@ -8,9 +8,9 @@ import pytest
 
 from tests import testing
 from vtab_h2t.protocol import ledger as ledger_lib
-from vtab_h2t.protocol import toys
 from vtab_h2t.report import catalogue
 from vtab_h2t.report import page
+from vtab_h2t.toys import tables as toys
 
 _ROOT = pathlib.Path(__file__).parents[2]
 _CHROMIUM = shutil.which('chromium')

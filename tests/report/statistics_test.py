@@ -1,3 +1,6 @@
+from collections.abc import Callable, Mapping
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -101,10 +104,114 @@ def test_bootstrap_wants_the_same_tasks():
       statistics.bootstrap(samples, {}, lambda a: 0)
 
 
+def _slow_bootstrap(samples: statistics.Samples, groups: Mapping[str, str],
+                    statistic: Callable[[Mapping[str, np.ndarray]], float],
+                    seed: int, replicates: int) -> tuple[float, float]:
+  """The interval, one `rng.choice` and one median at a time."""
+  tasks = sorted(next(iter(samples.values())))
+  strata = [[t for t in tasks if groups[t] == g]
+            for g in sorted(set(groups.values()))]
+  rng = np.random.default_rng(seed)
+  found = []
+  for _ in range(replicates):
+    drawn = [t for stratum in strata
+             for t in rng.choice(stratum, len(stratum))]
+    found.append(statistic({
+        condition: np.array([
+            np.median(rng.choice(by_task[t], len(by_task[t])))
+            for t in drawn])
+        for condition, by_task in samples.items()}))
+  low, high = np.nanpercentile(found, [2.5, 97.5])
+  return float(low), float(high)
+
+
+def _drawn_samples(
+    most_seeds: int, missing: float = 0, uneven: bool = True
+) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, str]]:
+  """Three conditions, eleven tasks and three groups that are not in order."""
+  rng = np.random.default_rng(most_seeds)
+  samples = {c: {f't{i}': rng.normal(50, 9, rng.integers(
+      1 if uneven else most_seeds, most_seeds + 1)) for i in range(11)}
+             for c in 'cab'}
+  for by_task in samples.values():
+    for values in by_task.values():
+      values[rng.random(len(values)) < missing] = np.nan
+  return samples, {f't{i}': 'yxxzx'[i % 5] for i in range(11)}
+
+
+def _mean_difference(a: Mapping[str, np.ndarray]) -> float:
+  return float(np.mean(a['a'] - a['b']))
+
+
+def _missing_passed_over(a: Mapping[str, np.ndarray]) -> float:
+  return float(np.nanmean(a['a'] - a['b']))
+
+
+def _rank_correlation(a: Mapping[str, np.ndarray]) -> float:
+  return statistics.spearman(pd.Series(a['a'] - a['c']),
+                             pd.Series(a['b'] - a['c']))
+
+
+@pytest.mark.parametrize('statistic', [
+    _mean_difference, _missing_passed_over, _rank_correlation])
+@pytest.mark.parametrize('most_seeds, missing, uneven', [
+    (1, 0, False), (3, 0, False), (4, 0, False), (6, 0, True), (6, 0.03, True),
+    (3, 0.03, False), (40, 0, True)])
+def test_bootstrap_draws_what_one_choice_at_a_time_draws(
+    statistic, most_seeds, missing, uneven):
+  """The same bits, with missing values and any number of seeds by task."""
+  samples, groups = _drawn_samples(most_seeds, missing, uneven)
+  found = statistics.bootstrap(samples, groups, statistic, 3, 40)
+  np.testing.assert_array_equal(
+      (found.low, found.high),
+      _slow_bootstrap(samples, groups, statistic, 3, 40))
+
+
+@pytest.mark.parametrize('most_seeds', [3, 6])
+def test_each_replicate_is_the_same_in_each_value(most_seeds):
+  """All that the statistic is given, in order."""
+  samples, groups = _drawn_samples(most_seeds, 0.05)
+  seen = {'fast': [], 'slow': []}
+
+  def noting(name: str) -> Callable[[Mapping[str, np.ndarray]], float]:
+    def statistic(a: Mapping[str, np.ndarray]) -> float:
+      assert list(a) == ['c', 'a', 'b']
+      seen[name].append(np.stack(list(a.values())))
+      return 0
+    return statistic
+
+  statistics.bootstrap(samples, groups, noting('fast'), 1, 30)
+  _slow_bootstrap(samples, groups, noting('slow'), 1, 30)
+  # The first is that of the samples themselves.
+  np.testing.assert_array_equal(seen['fast'][1:], seen['slow'])
+
+
 def test_spearman_with_ties():
   one, other = pd.Series([1, 2, 2, 4]), pd.Series([10, 20, 20, 30])
   assert statistics.spearman(one, other) == pytest.approx(1)
   assert statistics.spearman(one, -other) == pytest.approx(-1)
+
+
+@pytest.mark.parametrize('seed', range(40))
+def test_spearman_is_that_of_pandas(seed):
+  """With ties, missing values, and pairs by index in another order."""
+  rng = np.random.default_rng(seed)
+  n = int(rng.integers(4, 30))
+  one, other = (pd.Series(rng.integers(0, 9, n).astype(float) if ties
+                          else rng.normal(size=n))
+                for ties in (seed % 2, seed % 3 == 0))
+  if seed % 4 == 0:
+    one[rng.random(n) < 0.2] = np.nan
+  if seed % 5 == 0:
+    other = other.iloc[rng.permutation(n)[:n - 1]]
+  assert statistics.spearman(one, other) == pytest.approx(
+      one.rank().corr(other.rank()), abs=1e-12, nan_ok=True)
+
+
+@pytest.mark.parametrize('values', [[], [1.0], [2.0, 2.0], [1.0, np.nan]])
+def test_spearman_of_what_has_no_order_is_missing(values):
+  one = pd.Series(values, dtype=float)
+  assert math.isnan(statistics.spearman(one, one))
 
 
 def test_means_do_not_hang_on_the_order_of_tasks():

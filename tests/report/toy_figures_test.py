@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from vtab_h2t.protocol import toys
 from vtab_h2t.report import toy_figures
+from vtab_h2t.toys import tables as toys
 
 
 @pytest.fixture(scope='module')

@@ -1,7 +1,7 @@
 from tests import testing
 from vtab_h2t.backbones import registry
-from vtab_h2t.protocol import adapting
-from vtab_h2t.protocol import artefact
+from vtab_h2t.classifier import adapting
+from vtab_h2t.classifier import artefact
 from vtab_h2t.protocol import grids
 
 

@@ -3,7 +3,7 @@ import pytest
 
 from runners import run_flags
 from vtab_h2t.methods import tuned
-from vtab_h2t.protocol import reproduction
+from vtab_h2t.report import jobs
 
 
 @pytest.fixture
@@ -28,21 +28,21 @@ def test_folders_tell_runs_apart(flagvalues):
 
 def test_required_methods_join_those_of_the_grid(flagvalues):
   task, = run_flags.tasks()[:1]
-  job = reproduction.JOBS['accuracy']
+  job = jobs.JOBS['accuracy']
   names = run_flags.settings(task, job, (), ['scratch']).methods
   assert names == ('linear', 'all_l2', 'all_l1', 'all_l21', 'head2toe',
                    'scratch')
   with flagsaver.flagsaver(methods=['linear']):
     assert run_flags.settings(task, job, (), ['head2toe']).methods == (
         'linear', 'head2toe')
-  reduced = reproduction.JOBS['reduced']
+  reduced = jobs.JOBS['reduced']
   assert run_flags.settings(task, reduced, (), ['scratch']).methods == (
       'linear', 'head2toe')
 
 
 def test_weights_of_the_control_name_both(flagvalues):
   with flagsaver.flagsaver(control='efficientnet_lite2:random'):
-    jobs = reproduction.JOBS
+    jobs = jobs.JOBS
     assert run_flags.weights_name(jobs['accuracy']) == 'imagenet'
     assert run_flags.weights_name(jobs['control']) == 'imagenet+random'
     assert run_flags.weights_name(jobs['second']) == 'random'
@@ -50,7 +50,7 @@ def test_weights_of_the_control_name_both(flagvalues):
 
 def test_tuning_follows_the_flags(flagvalues):
   task, = run_flags.tasks()[:1]
-  job = reproduction.JOBS['accuracy']
+  job = jobs.JOBS['accuracy']
   usual = run_flags.settings(task, job, ()).grid.tuning
   assert usual == tuned.Tuning(steps=(500,))
   with flagsaver.flagsaver(probe_hidden=512, probe_smoothing=0.2,
@@ -64,7 +64,7 @@ def test_tuning_follows_the_flags(flagvalues):
 def test_jobs_have_the_network_they_want(flagvalues):
   with flagsaver.flagsaver(image_size=32, taps='pre_activation',
                            control='efficientnet_lite2:random'):
-    load = lambda name: run_flags.load_backbone(reproduction.JOBS[name])
+    load = lambda name: run_flags.load_backbone(jobs.JOBS[name])
     assert load('accuracy').tap_set == 'pre_activation'
     assert load('with_input').tap_set == 'with_input'
     assert load('control').taps == ('embedding', 'control')

@@ -26,7 +26,7 @@ def reference(tmp_path_factory):
 @pytest.mark.slow
 def test_killed_at_sixty_random_points(tmp_path):
   done = subprocess.run(
-      [sys.executable, '-m', 'tests.killing', str(tmp_path), '60', '0'],
+      [sys.executable, '-m', 'tools.killing', str(tmp_path), '60', '0'],
       cwd=_ROOT, capture_output=True, text=True)
   assert done.returncode == 0, done.stdout + done.stderr
   *stages, last = done.stdout.splitlines()

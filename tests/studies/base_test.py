@@ -4,7 +4,7 @@ from vtab_h2t.heads import sweep
 from vtab_h2t.methods import base
 from vtab_h2t.methods import head2toe
 from vtab_h2t.protocol import folds as folds_lib
-from vtab_h2t.selection import fraction
+from vtab_h2t.heads import fraction
 from vtab_h2t.studies import base as study
 
 

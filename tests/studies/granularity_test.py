@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vtab_h2t.selection import fraction
+from vtab_h2t.heads import fraction
 from vtab_h2t.studies import base as study
 from vtab_h2t.studies import granularity
 

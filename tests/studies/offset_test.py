@@ -2,7 +2,7 @@ import dataclasses
 
 import numpy as np
 
-from vtab_h2t.selection import fraction
+from vtab_h2t.heads import fraction
 from vtab_h2t.studies import base as study
 from vtab_h2t.studies import offset
 

@@ -1,7 +1,7 @@
 import numpy as np
 
-from vtab_h2t.selection import fraction
-from vtab_h2t.selection import scores as scores_lib
+from vtab_h2t.heads import fraction
+from vtab_h2t.heads import scores as scores_lib
 from vtab_h2t.studies import base as study
 from vtab_h2t.studies import scores
 

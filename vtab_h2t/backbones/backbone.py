@@ -12,6 +12,7 @@ from vtab_h2t import files
 
 if TYPE_CHECKING:
   import keras
+  import tensorflow as tf
 
 ALL_TAPS = 'all'  # The default set of taps.
 BILINEAR, LEGACY = 'bilinear', 'legacy'
@@ -49,12 +50,13 @@ class Backbone:
   scale: float
   offset: float
   weights_sha256: str
+  _: dataclasses.KW_ONLY
   tap_set: str = ALL_TAPS
   resize: str = BILINEAR
   cls_pooling: str = 'pooled'
   blocks: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if self.embedding not in self.taps:
       raise ValueError(f'embedding {self.embedding!r} is not a tap')
     if set(self.taps) != set(self.model.output):
@@ -126,7 +128,7 @@ class Backbone:
         'offset': self.offset,
     })
 
-  def preprocess(self, image):
+  def preprocess(self, image: 'np.ndarray | tf.Tensor') -> 'tf.Tensor':
     """uint8 `[H, W, 3]` or `[B, H, W, 3]` to the model's float32 input."""
     import tensorflow as tf
     size = [self.image_size, self.image_size]

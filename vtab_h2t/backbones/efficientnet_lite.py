@@ -112,16 +112,17 @@ def build(image_size: int, variant: Variant = LITE0
   from keras import layers
   taps = {}
 
-  def conv_bn(x, name, conv, activate=True):
+  def conv_bn(x: keras.KerasTensor, name: str, conv: keras.Layer,
+              activate: bool = True) -> keras.KerasTensor:
     x = conv(x)
     x = layers.BatchNormalization(epsilon=_EPSILON, name=f'{name}_bn')(x)
     return layers.ReLU(6.0, name=name)(x) if activate else x
 
-  def conv(filters, kernel, stride, name):
+  def conv(filters: int, kernel: int, stride: int, name: str) -> keras.Layer:
     return layers.Conv2D(filters, kernel, stride, padding='same',
                          use_bias=False, name=f'{name}_conv')
 
-  def depthwise(kernel, stride, name):
+  def depthwise(kernel: int, stride: int, name: str) -> keras.Layer:
     return layers.DepthwiseConv2D(kernel, stride, padding='same',
                                   use_bias=False, name=f'{name}_conv')
 
@@ -159,7 +160,7 @@ def _plan(model: 'keras.Model') -> dict[str, importing.Tensor]:
   torch_bn = {'gamma': 'weight', 'beta': 'bias', 'moving_mean': 'running_mean',
               'moving_variance': 'running_var'}
 
-  def add(layer, conv, bn):
+  def add(layer: str, conv: str, bn: str) -> None:
     # Torch has (out, in, kh, kw); depthwise: (channels, 1, kh, kw).
     axes = (2, 3, 0, 1) if layer.endswith('depthwise') else (2, 3, 1, 0)
     plan[f'{layer}_conv/kernel'] = importing.Tensor(

@@ -28,6 +28,7 @@ class Entry:
 
   build: Callable[[str, int, str], backbone_lib.Backbone]
   weights: tuple[str, ...]
+  _: dataclasses.KW_ONLY
   files: str | None = None
   image_size: int | None = None
   tap_sets: tuple[str, ...] = (backbone_lib.ALL_TAPS,)
@@ -76,23 +77,29 @@ def _efficientnet(variant: efficientnet_lite.Variant) -> Entry:
 
 
 def _vit(name: str) -> Entry:
-  def build(weights, image_size, tap_set):
+  def build(weights: str, image_size: int, tap_set: str
+            ) -> backbone_lib.Backbone:
     from vtab_h2t.backbones import vit  # Imports Keras.
     return vit.vit(name, weights, image_size, tap_set)
   return Entry(
-      build, ('random',), 'an npz file (names of timm or of AugReg) or of a '
-      'SavedModel (folder, .tar.gz or URL)', 224,
-      (backbone_lib.ALL_TAPS, 'released'), cls_token=True)
+      build, ('random',),
+      files='an npz file (names of timm or of AugReg) or of a SavedModel '
+      '(folder, .tar.gz or URL)',
+      image_size=224, tap_sets=(backbone_lib.ALL_TAPS, 'released'),
+      cls_token=True)
 
 
 def _resnet50() -> Entry:
-  def build(weights, image_size, tap_set):
+  def build(weights: str, image_size: int, tap_set: str
+            ) -> backbone_lib.Backbone:
     from vtab_h2t.backbones import resnet_v2  # Imports Keras.
     return resnet_v2.resnet50(weights, image_size, tap_set)
   return Entry(
-      build, ('random',), 'an h5 file of keras.applications or of a SavedModel '
-      '(folder, .tar.gz or URL)', 240,
-      (backbone_lib.ALL_TAPS, 'figure6', *retapping.KINDS))
+      build, ('random',),
+      files='an h5 file of keras.applications or of a SavedModel (folder, '
+      '.tar.gz or URL)',
+      image_size=240,
+      tap_sets=(backbone_lib.ALL_TAPS, 'figure6', *retapping.KINDS))
 
 
 BACKBONES: dict[str, Entry] = {
@@ -101,7 +108,7 @@ BACKBONES: dict[str, Entry] = {
     'resnet50': _resnet50(),
     'keras_cv_resnet50': Entry(
         keras_cv_resnet.keras_cv_resnet50, ('random',),
-        'a file that KerasCV\'s save_weights wrote', 240),
+        files='a file that KerasCV\'s save_weights wrote', image_size=240),
     'vit_ti16': _vit('vit_ti16'),
     'vit_s16': _vit('vit_s16'),
     'vit_b16': _vit('vit_b16'),
@@ -129,10 +136,12 @@ def register(name: str,
   if name in BACKBONES:
     raise errors.InputError(f'there is a backbone {name} already')
 
-  def build_named(weights, size, unused_tap_set):
+  def build_named(weights: str, size: int, unused_tap_set: str
+                  ) -> backbone_lib.Backbone:
     return dataclasses.replace(build(weights, size), name=name)
 
-  BACKBONES[name] = Entry(build_named, tuple(weights), any_file, image_size)
+  BACKBONES[name] = Entry(build_named, tuple(weights), files=any_file,
+                          image_size=image_size)
 
 
 def load(name: str, weights: str, image_size: int,

@@ -37,7 +37,7 @@ BLOCKS = {'block1': 'conv[12]_', 'block2': 'conv3_', 'block3': 'conv4_',
           'block4': '(conv5|post)_'}
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Variant:
   """What differs between published ResNet-50 v2s.
 
@@ -83,8 +83,12 @@ def build(image_size: int, variant: Variant = KERAS,
   if image_size < 32:
     raise errors.InputError(
         f'resnet50 needs an image size of at least 32, not {image_size}')
-  norm_relu = lambda x, name: layers.ReLU(name=f'{name}_relu')(
-      layers.BatchNormalization(epsilon=variant.epsilon, name=f'{name}_bn')(x))
+
+  def norm_relu(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
+    x = layers.BatchNormalization(
+        epsilon=variant.epsilon, name=f'{name}_bn')(x)
+    return layers.ReLU(name=f'{name}_relu')(x)
+
   taps = {}
   inputs = keras.Input((image_size, image_size, 3), name='image')
   x = layers.ZeroPadding2D(3, name='conv1_pad')(inputs)
@@ -154,7 +158,7 @@ def read_h5(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
   import h5py
   found = {}
 
-  def visit(name, item):
+  def visit(name: str, item: h5py.Dataset | h5py.Group) -> None:
     if isinstance(item, h5py.Dataset):
       parts = name.split('/')
       found[f'{parts[0]}/{parts[-1].split(":")[0]}'] = item

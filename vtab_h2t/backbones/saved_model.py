@@ -7,6 +7,7 @@ import os
 import pathlib
 import tarfile
 import tempfile
+from typing import Any, TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -14,6 +15,9 @@ import numpy as np
 from vtab_h2t import errors
 from vtab_h2t import files
 from vtab_h2t.backbones import backbone as backbone_lib
+
+if TYPE_CHECKING:
+  import tensorflow as tf
 
 _MARKER = 'saved_model.pb'
 SIGNATURES = ('representation', 'serving_default')  # Head2Toe's; of ViTs.
@@ -128,14 +132,14 @@ def variables(folder: pathlib.Path, scope: str) -> dict[str, np.ndarray]:
         ) from e
 
 
-def load(folder: pathlib.Path):
+def load(folder: pathlib.Path) -> Any:
   """Loads a SavedModel of TensorFlow 1 or 2.
 
   Raises:
     errors.InputError: it is damaged.
   """
-  import tensorflow as tf
   from google.protobuf import message
+  import tensorflow as tf
   try:
     return tf.saved_model.load(folder)
   except (OSError, ValueError, KeyError, message.DecodeError,
@@ -148,7 +152,8 @@ def load(folder: pathlib.Path):
 class Endpoints(keras.layers.Layer):
   """Some outputs of a SavedModel's signature, as a dict of tensors."""
 
-  def __init__(self, folder: str, endpoints: Mapping[str, str], **kwargs):
+  def __init__(self, folder: str, endpoints: Mapping[str, str],
+               **kwargs: Any):
     """Loads the model.
 
     Args:
@@ -180,18 +185,19 @@ class Endpoints(keras.layers.Layer):
           'the model that --backbone names')
     (self._input,) = self._call.structured_input_signature[1]
 
-  def call(self, x):
+  def call(self, x: 'tf.Tensor') -> dict[str, 'tf.Tensor']:
     import tensorflow as tf
     found = self._call(**{self._input: tf.cast(x, tf.float32)})
     return {name: found[endpoint] for name, endpoint in self.endpoints.items()}
 
-  def compute_output_spec(self, x):
+  def compute_output_spec(self, x: keras.KerasTensor
+                          ) -> dict[str, keras.KerasTensor]:
     # Signatures often leave sides open: a run on one image tells them.
     shapes = self.call(np.zeros((1, *x.shape[1:]), np.float32))
     return {name: keras.KerasTensor((x.shape[0], *value.shape[1:]), 'float32')
             for name, value in shapes.items()}
 
-  def get_config(self):
+  def get_config(self) -> dict[str, Any]:
     return super().get_config() | {
         'folder': self.folder, 'endpoints': self.endpoints}
 

@@ -45,8 +45,9 @@ class _Tensor(NamedTuple):
         storage[self.offset:], self.shape, strides, writeable=False).copy()
 
 
-def _rebuild_tensor(storage, offset, shape, stride, *unused) -> _Tensor:
-  """Stands in for `torch._utils._rebuild_tensor_v2`."""
+def _rebuild_tensor(storage: Any, offset: Any, shape: Any, stride: Any,
+                    *unused: Any) -> _Tensor:
+  """Stands in for `torch._utils._rebuild_tensor_v2`; trusts no argument."""
   del unused  # requires_grad and backward hooks mean nothing here.
   shape, stride = tuple(shape), tuple(stride)
   natural = all(type(n) is int and n >= 0 for n in (offset, *shape, *stride))
@@ -126,7 +127,10 @@ def read_state_dict(
 
 def _parse(data: bytes) -> dict[str, np.ndarray]:
   stream = io.BytesIO(data)
-  load = lambda: _Unpickler(stream, encoding='utf-8').load()
+
+  def load() -> Any:
+    return _Unpickler(stream, encoding='utf-8').load()
+
   if load() != _MAGIC or load() != _PROTOCOL:
     raise ValueError('wrong magic number or protocol')
   if load().get('little_endian') is not True:

@@ -11,7 +11,7 @@ position embeddings, and the class token beside the pre-logits, which are the
 same where a network has no layer between it and the logits.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 
 import keras
@@ -39,7 +39,7 @@ BLOCKS = {'embedding': '(patches|cls|position)$', 'blocks00_02': 'block0[0-2]_',
 _WIDTHS = {'vit_ti16': (192, 3), 'vit_s16': (384, 6), 'vit_b16': (768, 12)}
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Variant:
   """What differs between published ViTs of one size.
 
@@ -58,11 +58,11 @@ class Variant:
 class ClassToken(keras.layers.Layer):
   """Puts a learned token before `[B, n, C]` tokens."""
 
-  def build(self, shape):
+  def build(self, shape: Sequence[int | None]) -> None:
     self.token = self.add_weight(
         shape=(1, 1, shape[-1]), initializer='zeros', name='token')
 
-  def call(self, x):
+  def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
     batch = keras.ops.shape(x)[0]
     token = keras.ops.broadcast_to(self.token, (batch, 1, x.shape[-1]))
     return keras.ops.concatenate([token, x], axis=1)
@@ -72,11 +72,11 @@ class ClassToken(keras.layers.Layer):
 class PositionEmbedding(keras.layers.Layer):
   """Adds a learned vector to each of `[B, n, C]` tokens."""
 
-  def build(self, shape):
+  def build(self, shape: Sequence[int | None]) -> None:
     self.embedding = self.add_weight(
         shape=(1, *shape[1:]), initializer='zeros', name='embedding')
 
-  def call(self, x):
+  def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
     return x + self.embedding
 
 
@@ -102,7 +102,10 @@ def build(name: str, image_size: int, tap_set: str = backbone_lib.ALL_TAPS,
         f'{name} needs an image size that is a multiple of {_PATCH}, not '
         f'{image_size}')
   width, heads = _WIDTHS[name]
-  norm = lambda n: layers.LayerNormalization(epsilon=_EPSILON, name=n)
+
+  def norm(name: str) -> keras.Layer:
+    return layers.LayerNormalization(epsilon=_EPSILON, name=name)
+
   taps = {}
   inputs = keras.Input((image_size, image_size, 3), name='image')
   x = layers.Conv2D(width, _PATCH, _PATCH, name='patches')(inputs)
@@ -137,12 +140,12 @@ def build(name: str, image_size: int, tap_set: str = backbone_lib.ALL_TAPS,
 
 
 @keras.saving.register_keras_serializable(package='vtab_h2t')
-def _first_token(x):
+def _first_token(x: keras.KerasTensor) -> keras.KerasTensor:
   return x[:, 0]
 
 
 @keras.saving.register_keras_serializable(package='vtab_h2t')
-def _gelu_tanh(x):
+def _gelu_tanh(x: keras.KerasTensor) -> keras.KerasTensor:
   return keras.activations.gelu(x, approximate=True)
 
 
@@ -173,7 +176,8 @@ def _timm_plan(heads: int) -> dict[str, importing.Tensor]:
   plan = {'cls/token': tensor('cls_token'),
           'position/embedding': tensor('pos_embed')}
 
-  def add(layer, name, kernel='kernel', bias='bias', convert=np.transpose):
+  def add(layer: str, name: str, kernel: str = 'kernel', bias: str = 'bias',
+          convert: Callable[[np.ndarray], np.ndarray] = np.transpose) -> None:
     plan[f'{layer}/{kernel}'] = tensor(f'{name}.weight', convert)
     plan[f'{layer}/{bias}'] = tensor(f'{name}.bias')
 
@@ -186,11 +190,11 @@ def _timm_plan(heads: int) -> dict[str, importing.Tensor]:
     add(f'{ours}_mlp1', f'{theirs}.mlp.fc1')
     add(f'{ours}_mlp2', f'{theirs}.mlp.fc2')
     for part, name in enumerate(('query', 'key', 'value')):
-      def kernel(value, part=part):
+      def kernel(value: np.ndarray, part: int = part) -> np.ndarray:
         value = np.split(value, 3)[part].T
         return value.reshape(len(value), heads, -1)
 
-      def bias(value, part=part):
+      def bias(value: np.ndarray, part: int = part) -> np.ndarray:
         return np.split(value, 3)[part].reshape(heads, -1)
 
       layer = f'{ours}_attention/{name}'
@@ -210,7 +214,8 @@ def _jax_plan() -> dict[str, importing.Tensor]:
           'position/embedding': tensor(
               'Transformer/posembed_input/pos_embedding')}
 
-  def add(layer, name, kernel='kernel', weight='kernel', bias='bias'):
+  def add(layer: str, name: str, kernel: str = 'kernel',
+          weight: str = 'kernel', bias: str = 'bias') -> None:
     plan[f'{layer}/{kernel}'] = tensor(f'{name}/{weight}')
     plan[f'{layer}/{bias}'] = tensor(f'{name}/bias')
 
@@ -231,7 +236,8 @@ def _jax_plan() -> dict[str, importing.Tensor]:
   return plan
 
 
-def _load(model, plan, tensors, file):
+def _load(model: keras.Model, plan: Mapping[str, importing.Tensor],
+          tensors: Mapping[str, np.ndarray], file: str) -> None:
   """Loads a model; the classifier's tensors may be left over (see `build`)."""
   importing.load(model, plan, tensors, file, ignored=[
       plan[f'logits/{kind}'].name for kind in ('kernel', 'bias')])
@@ -258,7 +264,8 @@ def load_jax(model: keras.Model, tensors: Mapping[str, np.ndarray],
   _load(model, _jax_plan(), tensors, file)
 
 
-def _from_npz(name, weights, image_size, tap_set):
+def _from_npz(name: str, weights: str, image_size: int, tap_set: str
+              ) -> tuple[keras.Model, tuple[str, ...]]:
   """Builds the variant that a file holds, and loads it."""
   tensors = importing.read_npz(weights)
   from_jax = any(n.startswith(('Transformer/', 'embedding/')) for n in tensors)

@@ -1,13 +1,12 @@
 """One forward pass gives all taps at all target sizes, pooled in the graph."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 import functools
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from vtab_h2t import devices
 from vtab_h2t import errors
+from vtab_h2t import finite
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.features import pooling
 from vtab_h2t.tasks import task as task_lib
@@ -19,6 +18,9 @@ if TYPE_CHECKING:
 EMBEDDING = None
 
 BATCH_SIZE = 64  # Images of a forward pass.
+
+# From images to blocks by name, and whether all sums are finite.
+_Forward = Callable[['tf.Tensor'], tuple[dict[str, 'tf.Tensor'], 'tf.Tensor']]
 
 
 def read(backbone: backbone_lib.Backbone, split: task_lib.Split,
@@ -84,7 +86,7 @@ class Extractor:
       with tf.device(device):
         self._forwards.append(self._forward_on(bool(self._forwards)))
 
-  def _forward_on(self, copy):
+  def _forward_on(self, copy: bool) -> _Forward:
     """The compiled pass, of the network itself or of a copy here."""
     import keras
     import tensorflow as tf
@@ -97,10 +99,10 @@ class Extractor:
 
     # XLA is left off: it makes depthwise convolutions ten times slower on CPU.
     @functools.partial(tf.function, reduce_retracing=True)
-    def forward(images):
+    def forward(images: 'tf.Tensor'
+                ) -> tuple[dict[str, 'tf.Tensor'], 'tf.Tensor']:
       batch = model(images, training=False)
-      sums = tf.stack([tf.reduce_sum(value) for value in batch.values()])
-      return batch, tf.reduce_all(tf.math.is_finite(sums))
+      return batch, finite.sums_are(batch.values())
 
     return forward
 
@@ -116,25 +118,31 @@ class Extractor:
       errors.InputError: an image cannot be decoded, a feature is NaN or
         infinite, or images are missing.
     """
-    def embed(piece, number):
+    def embed(piece: tuple[int, 'tf.Tensor'], number: int
+              ) -> tuple[int, dict[str, 'tf.Tensor']]:
       done, images = piece
-      batch, finite = self._forwards[number](images)
-      if not finite:
-        self._check_finite(split, done, batch)
+      batch, fine = self._forwards[number](images)
+      if not fine:
+        self._name_fault(split, done, batch)
       return done, batch
 
     yield from devices.spread(
         embed, read(self.backbone, split, self._batch_size), ahead=True)
 
-  def _check_finite(self, split, done, batch) -> None:
-    """Names what is not finite; nothing may be, as sums can overflow."""
-    for name, value in batch.items():
-      finite = np.isfinite(value.numpy())
-      if not finite.all():
-        row = done + int(np.argmin(finite.all(axis=1)))
-        raise errors.InputError(
-            f'features {name} of image {split.ids[row]} are not finite; check '
-            'the backbone\'s weights and the image')
+  def _name_fault(self, split: task_lib.Split, done: int,
+                  batch: Mapping[str, 'tf.Tensor']) -> None:
+    """Raises InputError that names the first block by depth with a fault.
+
+    There may be none, as sums can overflow.
+    """
+    by_depth = sorted(self.blocks,
+                      key=lambda b: self.backbone.taps.index(b.tap))
+    fault = finite.first_fault({b.name: batch[b.name] for b in by_depth})
+    if fault:
+      name, row = fault
+      raise errors.InputError(
+          f'features {name} of image {split.ids[done + row]} are not finite; '
+          'check the backbone\'s weights and the image')
 
   def select(self, batch: dict[str, 'tf.Tensor'],
              target_size: int | None) -> list['tf.Tensor']:

@@ -72,7 +72,8 @@ def design_matrix(
   return tf.concat(parts, axis=1)
 
 
-def _take(block, rows, columns) -> 'tf.Tensor':
+def _take(block: 'np.ndarray | tf.Tensor', rows: np.ndarray | None,
+          columns: np.ndarray | None) -> 'tf.Tensor':
   """`block[rows][:, columns]`, reading only those cells of a memory map."""
   import tensorflow as tf
   if isinstance(block, np.ndarray):

@@ -15,9 +15,9 @@ it is all that is kept of the tap, or it stands before the pooled others
 (Appendix J, Table 7).
 """
 
+from collections.abc import Iterable, Sequence
 import dataclasses
 import math
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -64,7 +64,8 @@ def pooled_size(shape: Sequence[int], pool: int) -> int:
 
 def pool_tap(x: 'keras.KerasTensor', pool: int) -> 'keras.KerasTensor':
   """Average-pools and flattens a batch of a tap to `[B, pooled_size]`."""
-  from keras import layers, ops
+  from keras import layers
+  from keras import ops
   positions = tuple(range(1, len(x.shape) - 1))
   if not positions:
     return x

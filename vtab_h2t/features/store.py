@@ -89,7 +89,9 @@ class _DamagedError(Exception):
   pass
 
 
-def _compute(path, extractor, split, progress) -> None:
+def _compute(path: pathlib.Path, extractor: extraction.Extractor,
+             split: task_lib.Split, progress: Callable[[int, int], None]
+             ) -> None:
   """Embeds a split, writing each batch to the blocks' files as it comes.
 
   Plain writes, because a full disk makes them fail with an error; through a

@@ -14,6 +14,7 @@ coefficients, each from the last, by
 
 from collections.abc import Sequence
 import dataclasses
+from typing import Self
 
 import numpy as np
 
@@ -66,7 +67,7 @@ def path(features: np.ndarray, labels: np.ndarray,
     A solution for each coefficient, in their order.
 
   Raises:
-    errors.InputError: numba is not installed, or the gap was not reached.
+    errors.InputError: the gap was not reached.
     ValueError: a coefficient is not above 0, or there is only one class.
   """
   import threadpoolctl
@@ -129,7 +130,7 @@ class _State:
   gap: float = np.nan
 
   @classmethod
-  def start(cls, features, one_hot):
+  def start(cls, features: np.ndarray, one_hot: np.ndarray) -> Self:
     """With a bias alone, which has a closed form."""
     share = one_hot.mean(axis=0)
     count = features.shape[1]
@@ -139,7 +140,7 @@ class _State:
     state.norms = state._all_norms((share - one_hot) / len(one_hot))
     return state
 
-  def _all_norms(self, residual):
+  def _all_norms(self, residual: np.ndarray) -> np.ndarray:
     """Of the gradients of all features, from `[N, C]`."""
     product = residual.T.astype(np.float32) @ self.features
     return np.linalg.norm(product, axis=0).astype(np.float64)
@@ -169,14 +170,15 @@ class _State:
       if not len(new):
         raise errors.InputError(
             f'the group lasso for coefficient {coefficient:g} came no closer '
-            f'than {self.gap / self.objective:.1e} of its optimum; use '
-            '--score_solver=adam')
+            f'than {self.gap / self.objective:.1e} of its optimum; a larger '
+            'coefficient is easier')
     self.coefficient = coefficient
     first = self.used[np.isnan(self.entered[self.used])]
     self.entered[first] = np.clip(before[first], coefficient,
                                   max(ceiling, coefficient))
 
-  def _fit(self, columns, weights, coefficient, share):
+  def _fit(self, columns: np.ndarray, weights: np.ndarray, coefficient: float,
+           share: float) -> np.ndarray:
     """Solves on a working set; returns the loss's gradient, `[N, C]`."""
     x = np.ones((len(self.features), len(columns) + 1))
     x[:, :-1] = self.features[:, columns]

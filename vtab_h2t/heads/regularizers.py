@@ -12,6 +12,7 @@ gradient at a zero row, and drops the coefficient where groups are given.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
@@ -43,7 +44,7 @@ class L21(keras.regularizers.Regularizer):
     self.group_sizes = None if group_sizes is None else tuple(
         int(s) for s in group_sizes)
 
-  def __call__(self, x):
+  def __call__(self, x: keras.KerasTensor) -> keras.KerasTensor:
     """The penalty of a kernel `[features, classes]`, a scalar.
 
     Raises:
@@ -62,7 +63,7 @@ class L21(keras.regularizers.Regularizer):
     norm = ops.where(zero, 0.0, ops.sqrt(ops.where(zero, 1.0, squared)))
     return self.coefficient * ops.sum(norm)
 
-  def get_config(self):
+  def get_config(self) -> dict[str, Any]:
     return {'coefficient': self.coefficient, 'group_sizes': self.group_sizes}
 
 

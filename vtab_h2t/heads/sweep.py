@@ -22,23 +22,21 @@ A head's result is that of training it alone in Keras; what is shared is work:
 
 from collections.abc import Callable, Iterator, Sequence
 import dataclasses
-import functools
-import itertools
-from typing import Any, TYPE_CHECKING
+from typing import Self, TYPE_CHECKING
 
 import numpy as np
 
 from vtab_h2t import devices
 from vtab_h2t import errors
+from vtab_h2t import finite
+from vtab_h2t.heads import initial
+from vtab_h2t.heads import loop
 
 if TYPE_CHECKING:
   import tensorflow as tf
 
 BATCH_SIZE = 128
 PENALTIES = (None, 'l1', 'l2', 'l21')
-
-_BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-7  # Keras' defaults for Adam.
-_TINY = 1e-30  # Squared norms of kernel rows up to this have no gradient.
 
 _COLUMNS = 2 ** 16  # Of a block.
 
@@ -87,7 +85,7 @@ class Problem:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Head:
-  """A trained linear head: logits = x @ kernel.T + bias.
+  """A trained linear head.
 
   Attributes:
     kernel: float32 `[C, D]`.
@@ -97,19 +95,10 @@ class Head:
   kernel: 'tf.Tensor'
   bias: 'tf.Tensor'
 
-
-def initial_kernel(seed: Sequence[int], features: int, classes: int
-                   ) -> np.ndarray:
-  """Glorot-uniform float32 `[classes, features]`, as Keras' Dense starts."""
-  return np.stack(list(_initial_rows(seed, features, classes)))
-
-
-def _initial_rows(seed, features, classes) -> Iterator[np.ndarray]:
-  """Rows of the initial kernel, as all of it may be gigabytes."""
-  limit = np.float32(np.sqrt(6.0 / (features + classes)))
-  rng = np.random.default_rng(seed)
-  for _ in range(classes):
-    yield (rng.random(features, np.float32) * 2 - 1) * limit
+  def logits(self, matrix: 'np.ndarray | tf.Tensor') -> 'tf.Tensor':
+    """Logits `[n, C]` of normalised features, float32 `[n, D]`."""
+    import tensorflow as tf
+    return tf.matmul(matrix, self.kernel, transpose_b=True) + self.bias
 
 
 def pad_rows(rows: np.ndarray) -> np.ndarray:
@@ -188,7 +177,8 @@ def train(problems: Sequence[Problem], *, classes: int, steps: int,
         waiting, index = [], index + 1
 
 
-def _chunks(problems, classes, memory_bytes) -> Iterator[list[Problem]]:
+def _chunks(problems: Sequence[Problem], classes: int, memory_bytes: int
+            ) -> Iterator[list[Problem]]:
   """Cuts problems, in order, into lists that are trained in one loop each.
 
   A problem whose heads do not fit together is cut into several.
@@ -218,7 +208,8 @@ def _chunks(problems, classes, memory_bytes) -> Iterator[list[Problem]]:
     yield chunk
 
 
-def _train_together(problems, classes, steps, penalty) -> list[list[Head]]:
+def _train_together(problems: Sequence[Problem], classes: int, steps: int,
+                    penalty: str | None) -> list[list[Head]]:
   """Trains problems with equally many examples in one loop."""
   import tensorflow as tf
   num_examples = len(problems[0].labels)
@@ -231,8 +222,7 @@ def _train_together(problems, classes, steps, penalty) -> list[list[Head]]:
     stacks.setdefault((p.num_features, len(p.heads), p.groups), []).append(i)
   states = [_State.start([problems[i] for i in stack], classes)
             for stack in stacks.values()]
-  grouped = any(p.groups is not None for p in problems)
-  _loop(penalty, grouped)(
+  loop.compiled(penalty)(
       [s.constants for s in states], [s.variables for s in states],
       tf.constant(weights), tf.constant(steps), tf.constant(classes))
   trained = {}
@@ -241,7 +231,7 @@ def _train_together(problems, classes, steps, penalty) -> list[list[Head]]:
   return [trained[i] for i in range(len(problems))]
 
 
-def _cut(matrices: Sequence['tf.Tensor']) -> 'tf.Tensor':
+def _cut(matrices: Sequence['np.ndarray | tf.Tensor']) -> 'tf.Tensor':
   """`S` matrices `[K * 128, ...]` to batches `[K, S, 128, ...]`."""
   import tensorflow as tf
   batches = [tf.reshape(x, [-1, 1, BATCH_SIZE, *x.shape[1:]])
@@ -256,161 +246,73 @@ def _column_blocks(features: int) -> list[slice]:
           for first in range(0, features, _COLUMNS)]
 
 
+def _per_head(stack: Sequence[Problem], option: str) -> np.ndarray:
+  """An option of all heads, `[S, G]`."""
+  return np.array([[getattr(h, option) for h in p.heads] for p in stack],
+                  np.float32)
+
+
+def _initial_rows(heads: Sequence[HeadSpec], features: int, classes: int
+                  ) -> Iterator[np.ndarray]:
+  """Rows of U = W / lr of some heads, one head after the other."""
+  for head in heads:
+    for row in initial.rows(head.seed, features, classes):
+      yield row / np.float32(head.learning_rate)
+
+
 @dataclasses.dataclass(eq=False)
 class _State:
-  """What the loop reads (constants) and changes (variables) for one stack.
+  """What the loop reads and changes for one stack of problems."""
 
-  constants: of each block of columns the features `[K, S, B, D_j]`; one-hot
-    labels `[K, S, B, C]`, learning rates `[S, G]`, coefficients `[S, G]`, group
-    of each feature `[D]`.
-  variables: of each block of columns the kernel U `[S, G * C, D_j]` and its
-    moments m and v; the same for the bias, `[S, G, C]`.
-  """
-
-  constants: tuple[Any, ...]
-  variables: tuple[Any, ...]
+  constants: loop.Constants | None
+  variables: loop.Variables
 
   @classmethod
-  def start(cls, stack, classes):
+  def start(cls, stack: Sequence[Problem], classes: int) -> Self:
     import tensorflow as tf
-    features = stack[0].num_features
+    features, groups = stack[0].num_features, stack[0].groups
     blocks = _column_blocks(features)
     matrices = [p.load() for p in stack]
     batches = [_cut([x[:, block] for x in matrices]) for block in blocks]
     del matrices  # Before there are kernels.
     one_hot = np.eye(classes, dtype=np.float32)
     labels = [one_hot[pad_rows(p.labels)] for p in stack]
-    table = lambda name: np.array(
-        [[getattr(h, name) for h in p.heads] for p in stack], np.float32)
-    rates = table('learning_rate')
+    rates = _per_head(stack, 'learning_rate')
     kernels = [np.empty((len(stack), rates.shape[1] * classes, x.shape[-1]),
                         np.float32) for x in batches]
     for i, p in enumerate(stack):
-      rows = itertools.chain.from_iterable(
-          (row / np.float32(h.learning_rate)
-           for row in _initial_rows(h.seed, features, classes))
-          for h in p.heads)
-      for j, row in enumerate(rows):
+      for j, row in enumerate(_initial_rows(p.heads, features, classes)):
         for kernel, block in zip(kernels, blocks):
           kernel[i, j] = row[block]
-    sizes = stack[0].groups or (1,) * features
-    constants = (batches, _cut(labels),
-                 tf.constant(rates), tf.constant(table('coefficient')),
-                 tf.constant(np.repeat(np.arange(len(sizes)), sizes), tf.int32))
+    constants = loop.Constants(
+        batches, _cut(labels), tf.constant(rates),
+        tf.constant(_per_head(stack, 'coefficient')),
+        None if groups is None else tf.constant(
+            np.repeat(np.arange(len(groups)), groups), tf.int32))
     variables = []
     while kernels:  # One goes as the other comes.
-      variables.append(cls._with_moments(kernels.pop(0)))
-    return cls(constants, (variables, cls._with_moments(
+      variables.append(loop.Slots.start(kernels.pop(0)))
+    return cls(constants, loop.Variables(variables, loop.Slots.start(
         np.zeros((*rates.shape, classes), np.float32))))
 
-  @staticmethod
-  def _with_moments(value):
-    """A variable, and Adam's two moments of it."""
-    import tensorflow as tf
-    # Shapes are left open so that one trace serves all.
-    open_shape = tf.TensorShape([None] * value.ndim)
-    return [tf.Variable(start, shape=open_shape, trainable=False)
-            for start in (value, tf.zeros(value.shape), tf.zeros(value.shape))]
-
-  def heads(self, classes) -> list[list[Head]]:
+  def heads(self, classes: int) -> list[list[Head]]:
     """Undoes the scaling and takes the stack apart; the state is used up."""
     import tensorflow as tf
-    rates = self.constants[2]
-    self.constants = ()  # The features go before a result comes.
-    blocks, (bias, *_) = self.variables
+    rates = self.constants.rates
+    self.constants = None  # The features go before a result comes.
     s, g = rates.shape
     kernels = []
-    while blocks:  # Blocks go as their parts of the result come.
-      u, *_ = blocks.pop(0)
+    while self.variables.blocks:  # They go as their parts of the result come.
+      u = self.variables.blocks.pop(0).value
       kernels.append(tf.reshape(u, [s, g, classes, -1])
                      * rates[:, :, None, None])
       del u
     kernel = tf.concat(kernels, axis=3)
     del kernels
-    bias = bias * rates[:, :, None]
-    finite = tf.reduce_all(tf.math.is_finite(kernel)) & tf.reduce_all(
-        tf.math.is_finite(bias))
-    if not finite:
+    bias = self.variables.bias.value * rates[:, :, None]
+    if finite.first_fault({'kernel': kernel, 'bias': bias}):
       raise errors.InputError(
           'training a head gave values that are not finite; check the features '
           'and lower the learning rate')
     return [[Head(kernel[i, j], bias[i, j]) for j in range(g)]
             for i in range(s)]
-
-
-@functools.cache
-def _loop(penalty: str | None, grouped: bool):
-  """The compiled training loop for one penalty."""
-  import tensorflow as tf
-
-  def over_groups(squared, groups):
-    """Sums `[S, G, 1, D]` over groups of features, given back to each."""
-    by_feature = tf.transpose(squared, [3, 0, 1, 2])
-    summed = tf.math.segment_sum(by_feature, groups)
-    return tf.transpose(tf.gather(summed, groups), [1, 2, 3, 0])
-
-  def squared_norms(kernels, groups):
-    """Of each feature's or group's kernel, `[S, G, 1, D_j]` for each block."""
-    squared = [tf.reduce_sum(k * k, axis=2, keepdims=True) for k in kernels]
-    if not grouped:
-      return squared
-    whole = over_groups(tf.concat(squared, axis=3), groups)
-    return tf.split(whole, [tf.shape(x)[3] for x in squared], axis=3,
-                    num=len(squared))
-
-  def penalty_gradient(kernel, squared, rates, coefficients):
-    """Gradient at W = lr * U, `[S, G, C, D_j]`, from U."""
-    coefficients = coefficients[:, :, None, None]
-    if penalty == 'l1':
-      return coefficients * tf.sign(kernel)
-    if penalty == 'l2':
-      return (2 * coefficients * rates[:, :, None, None]) * kernel
-    # w_i / ||w_i|| is the same for U as for W.
-    scale = tf.where(squared > _TINY, tf.math.rsqrt(squared), 0.0)
-    return kernel * (coefficients * scale)
-
-  def adam(variable, m, v, gradient, rate, beta_powers):
-    tf.raw_ops.ResourceApplyAdam(
-        var=variable.handle, m=m.handle, v=v.handle,
-        beta1_power=beta_powers[0], beta2_power=beta_powers[1], lr=rate,
-        beta1=_BETA_1, beta2=_BETA_2, epsilon=_EPSILON, grad=gradient,
-        use_locking=False, use_nesterov=False)
-
-  def step(constants, variables, weights, batch, rate, beta_powers, classes):
-    features, labels, rates, coefficients, groups = constants
-    blocks, (b, b_m, b_v) = variables
-    xs, y = [x[batch] for x in features], labels[batch]
-    flat, bias = [tf.identity(u) for u, _, _ in blocks], tf.identity(b)
-    s, g = tf.shape(bias)[0], tf.shape(rates)[1]
-    products = [tf.matmul(x, kernel, transpose_b=True)
-                for x, kernel in zip(xs, flat)]
-    logits = tf.reshape(tf.add_n(products), [s, BATCH_SIZE, g, classes])
-    logits = (logits + bias[:, None]) * rates[:, None, :, None]
-    weight = weights[batch]
-    error = (tf.nn.softmax(logits) - y[:, :, None]) * weight[:, None, None]
-    flat_error = tf.reshape(error, [s, BATCH_SIZE, g * classes])
-    kernels = [tf.reshape(k, [s, g, classes, tf.shape(k)[2]]) for k in flat]
-    squared = [None] * len(kernels)
-    if penalty == 'l21':
-      squared = squared_norms(kernels, groups)
-    for (u, m, v), x, kernel, norms in zip(blocks, xs, kernels, squared):
-      gradient = tf.matmul(flat_error, x, transpose_a=True)
-      if penalty is not None:
-        extra = penalty_gradient(
-            kernel, norms, rates, coefficients * tf.reduce_sum(weight))
-        gradient += tf.reshape(extra, tf.shape(gradient))
-      adam(u, m, v, gradient, rate, beta_powers)
-    adam(b, b_m, b_v, tf.reduce_sum(error, axis=1), rate, beta_powers)
-
-  @functools.partial(tf.function, reduce_retracing=True)
-  def loop(constants, variables, weights, steps, classes):
-    num_batches = tf.shape(weights)[0]
-    for t in tf.range(steps):
-      done = tf.cast(t, tf.float32)
-      rate = 0.5 * (1 + tf.cos(np.pi * done / tf.cast(steps, tf.float32)))
-      beta_powers = (tf.pow(_BETA_1, done + 1), tf.pow(_BETA_2, done + 1))
-      for one_constants, one_variables in zip(constants, variables):
-        step(one_constants, one_variables, weights, t % num_batches, rate,
-             beta_powers, classes)
-
-  return loop

@@ -7,13 +7,12 @@ quadratic bound, with Nesterov's extrapolation. Newton steps by conjugate
 gradients then move these features, among which the objective is smooth.
 """
 
+from collections.abc import Callable
 import functools
 
 import numpy as np
 from scipy import special
 from scipy.sparse import linalg
-
-from vtab_h2t import errors
 
 _ROUNDS = 500  # Of majorisation and Newton, at most.
 _BOUNDS = 10  # Minimised in a round.
@@ -26,7 +25,9 @@ def _norms(x: np.ndarray) -> np.ndarray:
   return np.linalg.norm(x, axis=1)
 
 
-def duality_gap(one_hot, residual, largest, coefficient, penalty, bias):
+def duality_gap(one_hot: np.ndarray, residual: np.ndarray, largest: float,
+                coefficient: float, penalty: float, bias: np.ndarray
+                ) -> tuple[float, float]:
   """Objective, and how far below it the optimum can be.
 
   The residuals, made small enough to be feasible, are a point of the dual,
@@ -55,7 +56,9 @@ def duality_gap(one_hot, residual, largest, coefficient, penalty, bias):
   return objective, float(objective - dual + missed)
 
 
-def minimise(x, one_hot, kernel, coefficient, share):
+def minimise(x: np.ndarray, one_hot: np.ndarray, kernel: np.ndarray,
+             coefficient: float, share: float
+             ) -> tuple[np.ndarray, np.ndarray]:
   """Solves for a few features and the bias.
 
   Args:
@@ -68,9 +71,6 @@ def minimise(x, one_hot, kernel, coefficient, share):
   Returns:
     The kernel, and (P - Y) / N; with a larger gap where rounding errors allow
     no smaller.
-
-  Raises:
-    errors.InputError: numba is not installed.
   """
   caution = 1.0
   for _ in range(_ROUNDS):
@@ -93,13 +93,15 @@ def minimise(x, one_hot, kernel, coefficient, share):
   return kernel, residual
 
 
-def _objective(logits, one_hot, kernel, coefficient) -> float:
+def _objective(logits: np.ndarray, one_hot: np.ndarray, kernel: np.ndarray,
+               coefficient: float) -> float:
   loss = (special.logsumexp(logits, axis=1)
           - (logits * one_hot).sum(axis=1)).mean()
   return float(loss + coefficient * _norms(kernel[:-1]).sum())
 
 
-def _with_best_bias(x, one_hot, kernel):
+def _with_best_bias(x: np.ndarray, one_hot: np.ndarray, kernel: np.ndarray
+                    ) -> tuple[np.ndarray, np.ndarray]:
   """Newton's method for the bias alone; returns kernel and (P - Y) / N.
 
   It makes the residuals add up to 0, without which they are no point of the
@@ -118,7 +120,8 @@ def _with_best_bias(x, one_hot, kernel):
   return kernel, residual
 
 
-def _majorise(x, one_hot, kernel, coefficient, enough, caution):
+def _majorise(x: np.ndarray, one_hot: np.ndarray, kernel: np.ndarray,
+              coefficient: float, enough: float, caution: float) -> np.ndarray:
   """Minimises a few quadratic bounds, one from where the last was least.
 
   Args:
@@ -150,7 +153,8 @@ def _majorise(x, one_hot, kernel, coefficient, enough, caution):
   return kernel
 
 
-def _newton(x, one_hot, kernel, coefficient):
+def _newton(x: np.ndarray, one_hot: np.ndarray, kernel: np.ndarray,
+            coefficient: float) -> np.ndarray:
   """A Newton step for the features that have weights, and the bias.
 
   Args:
@@ -170,7 +174,7 @@ def _newton(x, one_hot, kernel, coefficient):
   p = special.softmax(logits, axis=1)
   gradient = x.T @ ((p - one_hot) / count) + coefficient * unit
 
-  def hessian(v):
+  def hessian(v: np.ndarray) -> np.ndarray:
     v = v.reshape(w.shape)
     z = x @ v
     z -= (p * z).sum(axis=1, keepdims=True)
@@ -198,17 +202,14 @@ def _newton(x, one_hot, kernel, coefficient):
 
 
 @functools.cache
-def _descend():
+def _descend() -> Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray,
+                            float], None]:
   """Compiled block coordinate descent on a quadratic bound."""
-  try:
-    import numba
-  except ImportError as e:
-    raise errors.InputError(
-        'the convex solver needs numba; install with pip install '
-        '"vtab_h2t[convex]"') from e
+  import numba
 
   @numba.njit
-  def descend(gram, gradient, kernel, thresholds, enough):
+  def descend(gram: np.ndarray, gradient: np.ndarray, kernel: np.ndarray,
+              thresholds: np.ndarray, enough: float) -> None:
     """Changes kernel `[p, C]` to where the bound is least.
 
     Args:

@@ -4,33 +4,62 @@ SGD with momentum and a cosine schedule over VTAB's lightweight sweep. The head
 reads the embedding at unit norm, as the released code has it, or as it is.
 """
 
-from vtab_h2t.methods import readout as readout_lib
-from vtab_h2t.methods import trainer as trainer_lib
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from vtab_h2t.heads import initial
+from vtab_h2t.methods import data as data_lib
+from vtab_h2t.methods import interface
 from vtab_h2t.methods import tuned
+from vtab_h2t.training import readout as readout_lib
+from vtab_h2t.training import trainer as trainer_lib
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(tuned.Options):
+  """Of `scratch` and `finetune`.
+
+  Attributes:
+    optimizer: 'sgd' (momentum 0.9) or 'adam', as the released code has it.
+    unit_norm: whether the head reads the embedding at unit norm.
+  """
+
+  optimizer: str = trainer_lib.SGD
+  unit_norm: bool = True
 
 
 class Finetune(tuned.Tuned):
   """`finetune`, and `scratch` if nothing pretrained is left."""
 
-  batch = 128
+  options_type = Options
 
   def __init__(self, name: str, scratch: bool):
+    """Initialises.
+
+    Args:
+      name: method id.
+      scratch: whether the weights start from random ones.
+    """
     self.name = name
     self._scratch = scratch
 
-  def train(self, data, rows, hparams, grid, seed, run):
-    tuning, network = grid.tuning, data.images.network()
+  def train(self, data: data_lib.TrainingData, examples: np.ndarray,
+            setting: tuned.Setting, options: Options, seed: int, key: Any
+            ) -> data_lib.TrainedNetwork:
+    network = tuned.networks_of(data).network()
     if self._scratch:
       network.randomise(seed)
     else:
       network.reset()
     size = data.num_features(None)
     readout = readout_lib.Embedding(
-        network.backbone.embedding, size, tuning.unit_norm)
+        network.backbone.embedding, size, options.unit_norm)
     sizes = (size, data.classes)
     trainer = network.trainer(
         readout, sizes, range(len(network.variables)), trainer_lib.Recipe(
-            tuning.optimizer, hparams.batch))
-    trainer.start(readout_lib.glorot(sizes, (seed, tuned.HEAD)))
-    self.run(trainer, data, rows, hparams, seed, run)
-    return tuned.NetworkPredictor(trainer, {})
+            optimizer=options.optimizer, batch=setting.batch))
+    trainer.start(initial.layers(sizes, (seed, interface.HEAD)))
+    self.run(trainer, data, examples, setting, seed, key)
+    return data_lib.TrainedNetwork(trainer, {})

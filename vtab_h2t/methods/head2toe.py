@@ -1,102 +1,129 @@
 """Head2Toe: select features by group lasso, then a fresh linear head.
 
 Stage 1 trains a group-lasso head on the features of all taps; a feature's
-relevance is the norm of its row (equation 3). Where the head is not trained by
-Adam but the group lasso solved (`heads.convex`), few features have a weight at
-all, and relevance is the order in which they enter as the coefficient falls to
-the setting's. Stage 2 keeps the best fraction
-F and trains a new, unregularised head on it, with the same learning rate and
+relevance is the norm of its row (equation 3). Stage 2 keeps the best fraction F
+and trains a new, unregularised head on it, with the same learning rate and
 steps. Relevance is computed once and serves every F.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+import dataclasses
 import itertools
 
 import numpy as np
 
+from vtab_h2t.heads import fraction as fraction_lib
 from vtab_h2t.heads import sweep
-from vtab_h2t.methods import base
+from vtab_h2t.methods import data as data_lib
+from vtab_h2t.methods import interface
 from vtab_h2t.methods import linear
-from vtab_h2t.selection import fraction as fraction_lib
+from vtab_h2t.methods import space as space_lib
 
 _PENALTY = 'l21'
 
 
-class Head2Toe:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(linear.Options):
+  """Of `head2toe` (Head2Toe, Appendix A and Table 2).
+
+  Attributes:
+    target_sizes: of pooling.
+    coefficients: of the group lasso that selects features.
+    fractions: of the features to keep.
+  """
+
+  target_sizes: tuple[int, ...]
+  coefficients: tuple[float, ...] = (1e-5, 1e-3)
+  fractions: tuple[float, ...] = fraction_lib.FRACTIONS
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Setting(linear.Setting):
+  """Of Head2Toe.
+
+  Attributes:
+    fraction: of the features to keep.
+  """
+
+  fraction: float
+
+
+class Head2Toe(interface.Searched):
   """The paper's method."""
 
   name = 'head2toe'
+  options_type = Options
 
-  def candidates(self, grid: base.SearchSpace) -> list[base.Hparams]:
-    need = lambda what, values: linear.require(self.name, what, values)
-    solver = None if grid.score_solver == base.ADAM else grid.score_solver
-    return [base.Hparams(lr, steps, size, coefficient, fraction,
-                         score_solver=solver)
-            for size, steps, fraction, coefficient, lr in itertools.product(
-                need('target_size', grid.target_sizes),
-                need('steps', grid.steps), need('fraction', grid.fractions),
-                need(_PENALTY, grid.selection_coefficients),
-                need('lr', grid.learning_rates))]
+  def target_sizes(self, space: space_lib.Space) -> Sequence[int]:
+    return space.of(self.name).target_sizes
 
-  def cross_validate(self, data: base.TrainingData, folds: Sequence[base.Fold],
-                     grid: base.SearchSpace, seed: int
-                     ) -> dict[base.Hparams, list[int]]:
-    candidates = self.candidates(grid)
-    found: dict[base.Hparams, list[int]] = {c: [] for c in candidates}
+  def candidates(self, space: space_lib.Space) -> list[Setting]:
+    options = space.of(self.name)
+    need = lambda what, values: space_lib.require(self.name, what, values)
+    return [Setting(learning_rate=rate, steps=steps, target_size=size,
+                    coefficient=coefficient, fraction=fraction)
+            for size, steps, fraction, coefficient, rate in itertools.product(
+                need('target_size', options.target_sizes),
+                need('steps', options.steps),
+                need('fraction', options.fractions),
+                need(_PENALTY, options.coefficients),
+                need('lr', options.learning_rates))]
+
+  def validate(self, data: data_lib.TrainingData,
+               folds: Sequence[interface.Fold], space: space_lib.Space,
+               seed: int) -> dict[Setting, list[int | space_lib.Failure]]:
+    options = space.of(self.name)
+    found: dict[Setting, list[int | space_lib.Failure]] = {
+        c: [] for c in self.candidates(space)}
     stack = linear.stack_of(
-        grid.learning_rates, tuple(grid.selection_coefficients), seed)
-    for size, steps in itertools.product(grid.target_sizes, grid.steps):
-      scores = self._fold_scores(data, size, folds, stack, steps, grid)
+        options.learning_rates, options.coefficients, seed)
+    for size, steps in itertools.product(options.target_sizes, options.steps):
+      first = data.heads.validate(size, folds, stack, steps, _PENALTY)
       work = list(itertools.product(
-          range(len(folds)), range(len(stack)), grid.fractions))
+          range(len(folds)), range(len(stack)), options.fractions))
       problems, columns = [], []
       for f, h, fraction in work:
-        columns.append(fraction_lib.select(scores[f][h], fraction))
-        problems.append(self._problem(
-            data, size, folds[f].train_rows, columns[-1],
-            stack[h].learning_rate, seed))
-      for i, (head,) in data.train(problems, steps):
+        columns.append(fraction_lib.select(first[f][h].scores, fraction))
+        problems.append(_second(data, size, folds[f].train, columns[-1],
+                                stack[h].learning_rate, seed))
+      for i, (head,) in data.heads.train(problems, steps):
         f, h, fraction = work[i]
-        rows = folds[f].val_rows
-        matrix = data.matrix(size, rows, columns[i])
-        setting = base.Hparams(
-            stack[h].learning_rate, steps, size, stack[h].coefficient,
-            fraction, score_solver=candidates[0].score_solver)
-        found[setting].append(data.count_correct(matrix, rows, head))
+        setting = Setting(
+            learning_rate=stack[h].learning_rate, steps=steps, target_size=size,
+            coefficient=stack[h].coefficient, fraction=fraction)
+        found[setting].append(data.heads.correct(
+            size, folds[f].val, head, columns[i]))
     return found
 
-  def fit(self, data: base.TrainingData, rows: np.ndarray,
-          hparams: base.Hparams, seeds: Sequence[int]
-          ) -> list[base.FeatureHead]:
-    columns = [fraction_lib.select(s, hparams.fraction)
-               for s in relevance(data, rows, hparams, seeds)]
-    problems = [self._problem(data, hparams.target_size, rows, c,
-                              hparams.learning_rate, seed)
-                for c, seed in zip(columns, seeds)]
-    return [base.FeatureHead(hparams.target_size, columns[i], head, data.rule)
-            for i, (head,) in data.train(problems, hparams.steps)]
-
-  def _fold_scores(self, data, size, folds, stack, steps, grid):
-    """Relevance scores for each fold and each of the stack's heads."""
-    if grid.score_solver == base.ADAM:
-      return [[head.scores for head in fold] for fold in data.validate(
-          size, folds, stack, steps, _PENALTY)]
-    coefficients = [head.coefficient for head in stack]
-    return [[s.entered for s in data.group_lasso(
-        size, fold.train_rows, coefficients)] for fold in folds]
-
-  def _problem(self, data, size, rows, columns, learning_rate, seed):
-    """The second stage: one unregularised head on the selected features."""
-    head = sweep.HeadSpec(learning_rate, (seed, base.SECOND))
-    return data.problem(size, rows, [head], columns)
+  def fit(self, data: data_lib.TrainingData, examples: np.ndarray,
+          setting: Setting, space: space_lib.Space, seeds: Sequence[int]
+          ) -> Iterator[data_lib.FeatureHead]:
+    return fit(data, examples, setting, seeds)
 
 
-def relevance(data: base.TrainingData, rows: np.ndarray, hparams: base.Hparams,
-              seeds: Sequence[int]) -> list[np.ndarray]:
-  """Relevance scores `[D]` of a setting on rows, for each seed."""
-  if hparams.score_solver is None:
-    return [fraction_lib.relevance_scores(head.kernel)
-            for head in linear.fit_first(data, rows, hparams, seeds, _PENALTY)]
-  solution, = data.group_lasso(
-      hparams.target_size, rows, [hparams.coefficient])
-  return [solution.entered] * len(seeds)
+def fit(data: data_lib.TrainingData, examples: np.ndarray, setting: Setting,
+        seeds: Sequence[int]) -> Iterator[data_lib.FeatureHead]:
+  """Both stages with one setting, for each seed."""
+  columns = [fraction_lib.select(scores, setting.fraction)
+             for scores in relevance(data, examples, setting, seeds)]
+  problems = [_second(data, setting.target_size, examples, c,
+                      setting.learning_rate, seed)
+              for c, seed in zip(columns, seeds)]
+  for i, (head,) in data.heads.train(problems, setting.steps):
+    yield data_lib.FeatureHead(
+        setting.target_size, columns[i], head, data.rule)
+
+
+def _second(data: data_lib.TrainingData, size: int | None, examples: np.ndarray,
+            columns: np.ndarray, learning_rate: float, seed: int
+            ) -> sweep.Problem:
+  """The second stage: one unregularised head on the selected features."""
+  head = sweep.HeadSpec(learning_rate, (seed, interface.SECOND))
+  return data.heads.problem(size, examples, [head], columns)
+
+
+def relevance(data: data_lib.TrainingData, examples: np.ndarray,
+              setting: Setting, seeds: Sequence[int]) -> list[np.ndarray]:
+  """Relevance scores `[D]` of a setting on examples, for each seed."""
+  return [fraction_lib.relevance_scores(head.kernel) for head in
+          linear.fit_first(data, examples, setting, seeds, _PENALTY)]

@@ -6,89 +6,130 @@ from Head2Toe's. Head2Toe-FT+ takes, for each task, whichever of Head2Toe and
 Head2Toe-FT has the better validation accuracy.
 """
 
+from collections.abc import Mapping, Sequence
 import dataclasses
+from typing import Any
 
 import numpy as np
 
 from vtab_h2t import errors
-from vtab_h2t.methods import base
+from vtab_h2t import files
+from vtab_h2t.heads import fraction as fraction_lib
+from vtab_h2t.heads import initial
+from vtab_h2t.methods import data as data_lib
 from vtab_h2t.methods import head2toe
-from vtab_h2t.methods import readout as readout_lib
-from vtab_h2t.methods import trainer as trainer_lib
+from vtab_h2t.methods import interface
+from vtab_h2t.methods import space as space_lib
 from vtab_h2t.methods import tuned
-from vtab_h2t.selection import fraction as fraction_lib
+from vtab_h2t.training import readout as readout_lib
+from vtab_h2t.training import trainer as trainer_lib
 
 FRESH, HEAD2TOE = 'fresh', 'head2toe'
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(tuned.Options):
+  """Of `head2toe_ft`; features are selected with the options of `head2toe`.
+
+  Attributes:
+    optimizer: 'sgd' (momentum 0.9) or 'adam', as the released code has it.
+    head_init: what the head starts from: 'fresh' (as released) or 'head2toe'.
+  """
+
+  optimizer: str = trainer_lib.SGD
+  head_init: str = FRESH
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Setting(tuned.Setting):
+  """Of `head2toe_ft`.
+
+  Attributes:
+    selection: Head2Toe's setting, which selects the features.
+  """
+
+  selection: head2toe.Setting
+
+  def as_row(self) -> dict[str, float | int | str]:
+    own = dataclasses.asdict(self)
+    selection = own.pop('selection')
+    return own | {f'selection_{k}': v for k, v in selection.items()}
 
 
 class Head2ToeFt(tuned.Tuned):
   """Selection, then fine-tuning."""
 
   name = 'head2toe_ft'
-  batch = 128
+  options_type = Options
+  _selecting = head2toe.Head2Toe()
 
-  def complete(self, data, folds, grid, seed):
-    selecting = head2toe.Head2Toe()
-    candidates = selecting.candidates(grid)
-    chosen = candidates[0] if len(candidates) == 1 else base.choose(
-        selecting.cross_validate(data, folds, grid, seed))
-    return [dataclasses.replace(
-        chosen, learning_rate=h.learning_rate, steps=h.steps, batch=h.batch,
-        selection_learning_rate=chosen.learning_rate,
-        selection_steps=chosen.steps) for h in self.candidates(grid)]
+  def check(self, space: space_lib.Space) -> None:
+    super().check(space)
+    self._selecting.check(space)
 
-  def train(self, data, rows, hparams, grid, seed, run):
-    network = data.images.network()
+  def target_sizes(self, space: space_lib.Space) -> Sequence[int]:
+    return self._selecting.target_sizes(space)
+
+  def complete(self, data: data_lib.TrainingData,
+               folds: Sequence[interface.Fold], space: space_lib.Space,
+               seed: int) -> list[Setting]:
+    candidates = self._selecting.candidates(space)
+    chosen = candidates[0] if len(candidates) == 1 else space_lib.choose(
+        self._selecting.validate(data, folds, space, seed))
+    return [Setting(learning_rate=c.learning_rate, steps=c.steps, batch=c.batch,
+                    selection=chosen) for c in self.candidates(space)]
+
+  def train(self, data: data_lib.TrainingData, examples: np.ndarray,
+            setting: Setting, options: Options, seed: int, key: Any
+            ) -> data_lib.TrainedNetwork:
+    network = tuned.networks_of(data).network()
     network.reset()
-    selection = dataclasses.replace(
-        hparams, learning_rate=hparams.selection_learning_rate,
-        steps=hparams.selection_steps)
-    if grid.tuning.head_init == HEAD2TOE:
-      frozen, = head2toe.Head2Toe().fit(data, rows, selection, [seed])
-      columns = frozen.columns
+    selection = setting.selection
+    scores, = head2toe.relevance(data, examples, selection, [seed])
+    columns = fraction_lib.select(scores, selection.fraction)
+    sizes = (len(columns), data.classes)
+    if options.head_init == HEAD2TOE:
+      frozen, = head2toe.fit(data, examples, selection, [seed])
       head = [(frozen.head.kernel.numpy(), frozen.head.bias.numpy())]
     else:
-      scores, = head2toe.relevance(data, rows, selection, [seed])
-      columns = fraction_lib.select(scores, hparams.fraction)
-      head = readout_lib.glorot(
-          (len(columns), data.classes), (seed, tuned.HEAD))
+      head = initial.layers(sizes, (seed, interface.HEAD))
     readout = readout_lib.Selected(
-        data.features.layouts[hparams.target_size], columns, data.rule)
+        data.features.layouts[selection.target_size], columns, data.rule)
     trainer = network.trainer(
-        readout, (len(columns), data.classes), range(len(network.variables)),
-        trainer_lib.Recipe(grid.tuning.optimizer, hparams.batch))
+        readout, sizes, range(len(network.variables)), trainer_lib.Recipe(
+            optimizer=options.optimizer, batch=setting.batch))
     trainer.start(head)
-    self.run(trainer, data, rows, hparams, seed, run)
-    return tuned.NetworkPredictor(trainer, {})
+    self.run(trainer, data, examples, setting, seed, key)
+    return data_lib.TrainedNetwork(trainer, {})
 
 
-class Head2ToeFtPlus(base.Derived):
+class Head2ToeFtPlus(interface.Derived):
   """The better of two methods, by validation; derived from their rows."""
 
   name = 'head2toe_ft_plus'
   requires = ('head2toe', 'head2toe_ft')
 
-  def candidates(self, grid):
-    if not grid.folds:
+  def check(self, space: space_lib.Space) -> None:
+    if not space.folds:
       raise errors.InputError(
           f'{self.name} chooses by validation, and the grid has no folds; '
           'choose --grid=light, quick or paper')
-    return []
 
-  def derive(self, rows):
+  def derive(self, rows: Mapping[str, Sequence[interface.Fields]]
+             ) -> list[interface.Fields]:
     """Rows of the method whose best setting validates better.
 
     Ties go to the frozen one. Each row says which it is, in `chosen`.
     """
-    def best(method):
-      correct = {}
+    def best(method: str) -> float:
+      correct: dict[str, float] = {}
       for row in rows[method]:
         if row['split'] == 'val':
-          key = tuple(row.get(f.name) for f in dataclasses.fields(base.Hparams))
+          key = files.canonical_json(interface.setting_of(row))
           failed = row['correct'] is None
           correct[key] = correct.get(key, 0) + (
               -np.inf if failed else row['correct'])
-      return max(correct.values(), default=0)
+      return max(correct.values())
 
     chosen = max(self.requires, key=best)
     return [{**row, 'method': self.name, 'chosen': chosen}

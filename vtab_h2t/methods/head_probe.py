@@ -19,14 +19,21 @@ What is measured beside accuracy, on the training images in inference mode:
 from collections.abc import Sequence
 import dataclasses
 import itertools
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
-from vtab_h2t.methods import base
-from vtab_h2t.methods import lp_ft
-from vtab_h2t.methods import readout as readout_lib
-from vtab_h2t.methods import trainer as trainer_lib
+from vtab_h2t.heads import adam
+from vtab_h2t.heads import initial
+from vtab_h2t.methods import data as data_lib
+from vtab_h2t.methods import interface
+from vtab_h2t.methods import space as space_lib
 from vtab_h2t.methods import tuned
+from vtab_h2t.training import readout as readout_lib
+from vtab_h2t.training import trainer as trainer_lib
+
+if TYPE_CHECKING:
+  import tensorflow as tf
 
 _PROBE_RATE = 0.01  # Of Adam, as Linear's lower one.
 
@@ -68,10 +75,10 @@ def probe_heads(features: np.ndarray, labels: np.ndarray,
     seed: of the initial head and the order.
 
   Returns:
-    For each tau the layers, as `readout.glorot` gives them.
+    For each tau the layers, as `initial.layers` gives them.
   """
   import tensorflow as tf
-  start = readout_lib.glorot(sizes, (seed, tuned.HEAD))
+  start = initial.layers(sizes, (seed, interface.HEAD))
   layers = [(tf.Variable(k), tf.Variable(b)) for k, b in start]
   variables = [v for layer in layers for v in layer]
   slots = [(tf.Variable(tf.zeros_like(v)), tf.Variable(tf.zeros_like(v)))
@@ -80,59 +87,90 @@ def probe_heads(features: np.ndarray, labels: np.ndarray,
   targets = targets * (1 - smoothing) + smoothing / sizes[-1]
 
   @tf.function(reduce_retracing=True)
-  def step(x, y, number):
+  def step(x: 'tf.Tensor', y: 'tf.Tensor', number: 'tf.Tensor') -> None:
     with tf.GradientTape() as tape:
       loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(
           y, readout_lib.apply_head(x, layers)))
     for v, slot, g in zip(variables, slots, tape.gradient(loss, variables)):
-      trainer_lib.apply_adam(v, slot, g, _PROBE_RATE, number)
+      adam.apply(v, *slot, g, _PROBE_RATE, number)
 
   kept, number = {}, 0
-  rows = np.arange(len(labels))
-  batch = min(batch, len(rows))
+  examples = np.arange(len(labels))
+  batch = min(batch, len(examples))
   for epoch in range(max(taus) + 1):
     if epoch in taus:
       kept[epoch] = [(k.numpy(), b.numpy()) for k, b in layers]
     if epoch < max(taus):
-      order = trainer_lib.order_of(rows, (seed, tuned.HEAD), epoch)
-      for i in range(len(rows) // batch):
+      order = trainer_lib.order_of(examples, (seed, interface.HEAD), epoch)
+      for i in range(len(examples) // batch):
         number += 1
         chosen = order[i * batch:(i + 1) * batch]
         step(features[chosen], targets[chosen], np.float32(number))
   return kept
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(tuned.Options):
+  """Of `head_probe`.
+
+  Attributes:
+    optimizer: of the fine-tuning: 'sgd' (momentum 0.9) or 'adam'.
+    taus: epochs of probing to choose from.
+    smoothing: of the labels while probing, 0 to 1.
+    hidden: units of the head's hidden layer; 0 for a linear head.
+  """
+
+  optimizer: str = trainer_lib.SGD
+  taus: tuple[int, ...] = (0, 1, 2, 4, 8, 16, 32, 64, 128)
+  smoothing: float = 0.1
+  hidden: int = 0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Setting(tuned.Setting):
+  """Of `head_probe`.
+
+  Attributes:
+    tau: epochs of probing before fine-tuning.
+  """
+
+  tau: int
+
+
 class HeadProbe(tuned.Tuned):
   """tau epochs of probing, then everything."""
 
   name = 'head_probe'
-  batch = 128
+  options_type = Options
 
-  def candidates(self, grid):
-    found = [dataclasses.replace(h, tau=tau)
-             for h, tau in itertools.product(
-                 super().candidates(grid), grid.tuning.taus)]
-    return sorted(found, key=lambda h: (h.steps, h.tau))
+  def candidates(self, space: space_lib.Space) -> list[Setting]:
+    taus = space_lib.require(self.name, 'tau', space.of(self.name).taus)
+    found = [Setting(**dataclasses.asdict(setting), tau=tau)
+             for setting, tau in itertools.product(
+                 super().candidates(space), taus)]
+    return sorted(found, key=lambda s: (s.steps, s.tau))
 
-  def train(self, data, rows, hparams, grid, seed, run):
-    tuning, network = grid.tuning, data.images.network()
+  def train(self, data: data_lib.TrainingData, examples: np.ndarray,
+            setting: Setting, options: Options, seed: int, key: Any
+            ) -> data_lib.TrainedNetwork:
+    networks = tuned.networks_of(data)
+    network = networks.network()
     network.reset()
     size = data.num_features(None)
-    hidden = (tuning.hidden,) if tuning.hidden else ()
+    hidden = (options.hidden,) if options.hidden else ()
     sizes = (size, *hidden, data.classes)
-    before = lp_ft.embedding(data, rows)
-    head = probe_heads(before, data.labels[rows], sizes, [hparams.tau],
-                       tuning.smoothing, hparams.batch, seed)[hparams.tau]
+    before, labels = data.embedding(examples), data.labels[examples]
+    head = probe_heads(before, labels, sizes, [setting.tau], options.smoothing,
+                       setting.batch, seed)[setting.tau]
     trainer = network.trainer(
         readout_lib.Embedding(network.backbone.embedding, size, False), sizes,
-        range(len(network.variables)),
-        trainer_lib.Recipe(tuning.optimizer, hparams.batch))
+        range(len(network.variables)), trainer_lib.Recipe(
+            optimizer=options.optimizer, batch=setting.batch))
     trainer.start(head)
-    inputs = data.images.inputs()
     logits = readout_lib.apply_head(before, head).numpy()
-    self.run(trainer, data, rows, hparams, seed, run)
-    measures = adaptation(before, trainer.embed(inputs[rows]))
+    self.run(trainer, data, examples, setting, seed, key)
+    measures = adaptation(before, trainer.embed(networks.inputs()[examples]))
     measures |= {
-        'aie': average_initial_energy(logits, data.labels[rows]),
+        'aie': average_initial_energy(logits, labels),
         'head_norm': float(np.sqrt(sum((k ** 2).sum() for k, _ in head)))}
-    return tuned.NetworkPredictor(trainer, measures)
+    return data_lib.TrainedNetwork(trainer, measures)

@@ -10,14 +10,18 @@ running statistics and leave them alone.
 
 from collections.abc import Sequence
 import dataclasses
+from typing import Any
 import warnings
 
 import numpy as np
 
-from vtab_h2t.methods import base
-from vtab_h2t.methods import readout as readout_lib
-from vtab_h2t.methods import trainer as trainer_lib
+from vtab_h2t.heads import counting
+from vtab_h2t.methods import data as data_lib
+from vtab_h2t.methods import interface
+from vtab_h2t.methods import space as space_lib
 from vtab_h2t.methods import tuned
+from vtab_h2t.training import readout as readout_lib
+from vtab_h2t.training import trainer as trainer_lib
 
 C_PATH = tuple(float(c) for c in np.logspace(-7, 2, 50))
 _ITERATIONS = 200
@@ -78,55 +82,69 @@ def probe_path(features: np.ndarray, labels: np.ndarray, classes: int,
   return found
 
 
-def embedding(data: base.TrainingData, rows: np.ndarray) -> np.ndarray:
-  """The frozen embedding of some examples, as it is, `[len(rows), E]`."""
-  block, = data.features.blocks(None)
-  return np.asarray(block[rows], np.float32)
-
-
-def choose_c(data: base.TrainingData, folds: Sequence[base.Fold]) -> float:
+def choose_c(data: data_lib.TrainingData, folds: Sequence[interface.Fold]
+             ) -> float:
   """The C with the most correct answers over folds; ties to the smallest."""
   correct = np.zeros(len(C_PATH), np.int64)
   for fold in folds:
-    probes = probe_path(embedding(data, fold.train_rows),
-                        data.labels[fold.train_rows], data.classes, C_PATH)
-    held_out = embedding(data, fold.val_rows)
-    correct += [int((p.predict(held_out) == data.labels[fold.val_rows]).sum())
+    probes = probe_path(data.embedding(fold.train), data.labels[fold.train],
+                        data.classes, C_PATH)
+    held_out = data.embedding(fold.val)
+    correct += [counting.correct(p.predict(held_out), data.labels[fold.val])
                 for p in probes]
   return C_PATH[int(correct.argmax())]
 
 
-def probe(data: base.TrainingData, rows: np.ndarray, c: float | None) -> Probe:
-  """The probe on rows; without C, it is chosen on the last fifth of them."""
+def probe(data: data_lib.TrainingData, examples: np.ndarray, c: float | None
+          ) -> Probe:
+  """The probe on examples; without C, it is chosen on their last fifth."""
   if c is None:
-    cut = len(rows) * 4 // 5
-    c = choose_c(data, [base.Fold(0, rows[:cut], rows[cut:])])
-  result, = probe_path(embedding(data, rows), data.labels[rows], data.classes,
-                       [c])
+    cut = len(examples) * 4 // 5
+    c = choose_c(data, [interface.Fold(0, examples[:cut], examples[cut:])])
+  result, = probe_path(data.embedding(examples), data.labels[examples],
+                       data.classes, [c])
   return result
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Setting(tuned.Setting):
+  """Of what starts from the probe.
+
+  Attributes:
+    coefficient: the probe's C; None where it is chosen on the training set.
+  """
+
+  coefficient: float | None = None
+
+
 class FromProbe(tuned.Tuned):
-  """What starts from the probe's head; a candidate's coefficient is its C."""
+  """What starts from the probe's head; a setting's coefficient is its C."""
 
-  batch = 64
+  def candidates(self, space: space_lib.Space) -> list[Any]:
+    return [Setting(learning_rate=c.learning_rate, steps=c.steps, batch=c.batch)
+            for c in super().candidates(space)]
 
-  def complete(self, data, folds, grid, seed):
+  def complete(self, data: data_lib.TrainingData,
+               folds: Sequence[interface.Fold], space: space_lib.Space,
+               seed: int) -> list[Any]:
     del seed
     if not folds:  # The probe then chooses for itself.
-      return self.candidates(grid)
-    c = data.once(('c', tuple(f.number for f in folds)),
-                  lambda: choose_c(data, folds))
-    return [dataclasses.replace(h, coefficient=c)
-            for h in self.candidates(grid)]
+      return self.candidates(space)
+    c = tuned.networks_of(data).once(
+        ('c', tuple(f.number for f in folds)), lambda: choose_c(data, folds))
+    return [dataclasses.replace(s, coefficient=c)
+            for s in self.candidates(space)]
 
-  def start(self, data, rows, hparams, trained, recipe) -> trainer_lib.Trainer:
+  def start(self, data: data_lib.TrainingData, examples: np.ndarray,
+            setting: Setting, trained: Sequence[int],
+            recipe: trainer_lib.Recipe) -> trainer_lib.Trainer:
     """A trainer with pretrained weights and the probe's head."""
-    network = data.images.network()
+    networks = tuned.networks_of(data)
+    network = networks.network()
     network.reset()
-    c = hparams.coefficient
-    head = data.once(('probe', rows.tobytes(), c),
-                     lambda: probe(data, rows, c))
+    c = setting.coefficient
+    head = networks.once(('probe', examples.tobytes(), c),
+                         lambda: probe(data, examples, c))
     size = data.num_features(None)
     trainer = network.trainer(
         readout_lib.Embedding(network.backbone.embedding, size, False),
@@ -135,18 +153,28 @@ class FromProbe(tuned.Tuned):
     return trainer
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(tuned.Options):
+  """Of `lp_ft` (Kumar et al., 2022)."""
+
+  learning_rates: tuple[float, ...] = (3e-7, 1e-6, 3e-6, 1e-5, 3e-5, 1e-4)
+  batch: int = 64
+
+
 class LpFt(FromProbe):
   """Linear probing, then fine-tuning."""
 
   name = 'lp_ft'
+  options_type = Options
 
-  def learning_rates(self, tuning):
-    return tuning.lp_ft_learning_rates
-
-  def train(self, data, rows, hparams, grid, seed, run):
-    everything = range(len(data.images.network().variables))
-    trainer = self.start(data, rows, hparams, everything, trainer_lib.Recipe(
-        batch=hparams.batch,
-        schedule=trainer_lib.COSINE_BY_EPOCH, frozen_statistics=True))
-    self.run(trainer, data, rows, hparams, seed, run)
-    return tuned.NetworkPredictor(trainer, {})
+  def train(self, data: data_lib.TrainingData, examples: np.ndarray,
+            setting: Setting, options: Options, seed: int, key: Any
+            ) -> data_lib.TrainedNetwork:
+    del options
+    everything = range(len(tuned.networks_of(data).network().variables))
+    trainer = self.start(
+        data, examples, setting, everything, trainer_lib.Recipe(
+            batch=setting.batch, schedule=trainer_lib.COSINE_BY_EPOCH,
+            frozen_statistics=True))
+    self.run(trainer, data, examples, setting, seed, key)
+    return data_lib.TrainedNetwork(trainer, {})

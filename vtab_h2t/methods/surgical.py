@@ -14,13 +14,18 @@ three start from the l2 probe's head (see `lp_ft`), which is always tuned.
 
 from collections.abc import Sequence
 import dataclasses
+from typing import Any, ClassVar
 
 import numpy as np
 
 from vtab_h2t import errors
+from vtab_h2t.methods import data as data_lib
+from vtab_h2t.methods import interface
 from vtab_h2t.methods import lp_ft
-from vtab_h2t.methods import trainer as trainer_lib
+from vtab_h2t.methods import space as space_lib
 from vtab_h2t.methods import tuned
+from vtab_h2t.training import network as network_lib
+from vtab_h2t.training import trainer as trainer_lib
 
 _WEIGHT_DECAY = 1e-4
 _BATCHES = 5  # Whose gradients are looked at when an epoch starts.
@@ -62,7 +67,7 @@ def signal_to_noise(gradients: Sequence[Sequence[np.ndarray]], definition: str
       largest.
   """
   if definition == CODE:
-    def ratio(g, axis):
+    def ratio(g: np.ndarray, axis: int) -> float:
       variance = g.var(axis=axis, ddof=1 if g.shape[axis] > 1 else 0,
                        keepdims=True)
       return float((g ** 2 / (variance + 1e-8)).mean())
@@ -78,42 +83,90 @@ def signal_to_noise(gradients: Sequence[Sequence[np.ndarray]], definition: str
   return np.array(found) / (max(found) or 1.0)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(tuned.Options):
+  """Of the methods of this file: 15 epochs of 1000 images in batches of 64."""
+
+  learning_rates: tuple[float, ...] = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
+  steps: tuple[int, ...] = (225,)
+  batch: int = 64
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BlockOptions(Options):
+  """Of `surgical`.
+
+  Attributes:
+    blocks: names of blocks to choose from; empty for all that the backbone has,
+      one after the other.
+  """
+
+  blocks: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SnrOptions(Options):
+  """Of `auto_snr`.
+
+  Attributes:
+    snr: definition of the ratio: 'code' or 'paper'; see `signal_to_noise`.
+    threshold: below it a tensor is frozen; None for the definition's own.
+  """
+
+  snr: str = CODE
+  threshold: float | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Setting(lp_ft.Setting):
+  """Of `surgical`.
+
+  Attributes:
+    block: the part of the network that is tuned.
+  """
+
+  block: str
+
+
 class _Surgical(lp_ft.FromProbe):
   """What the three have in common."""
 
-  def learning_rates(self, tuning):
-    return tuning.surgical_learning_rates
+  rates_by_tensor: ClassVar[bool] = True
 
-  def steps(self, tuning):
-    return tuning.surgical_steps
-
-  def train(self, data, rows, hparams, grid, seed, run):
-    network = data.images.network()
+  def train(self, data: data_lib.TrainingData, examples: np.ndarray,
+            setting: Any, options: Any, seed: int, key: Any
+            ) -> data_lib.TrainedNetwork:
+    networks = tuned.networks_of(data)
     trainer = self.start(
-        data, rows, hparams, self._trained(network, hparams),
+        data, examples, setting, self._trained(networks.network(), setting),
         trainer_lib.Recipe(
-            trainer_lib.ADAM, hparams.batch,
-            trainer_lib.CONSTANT, frozen_statistics=True,
+            optimizer=trainer_lib.ADAM, batch=setting.batch,
+            schedule=trainer_lib.CONSTANT, frozen_statistics=True,
             weight_decay=_WEIGHT_DECAY))
-    inputs, order = data.images.inputs(), (seed, tuned.ORDER)
-    batch = min(hparams.batch, len(rows))
+    inputs, order = networks.inputs(), (seed, interface.ORDER)
+    batch = min(setting.batch, len(examples))
 
-    def scales(epoch, trainer):
-      first = trainer_lib.order_of(rows, order, epoch)
+    def scales(epoch: int, trainer: trainer_lib.Trainer) -> np.ndarray:
+      first = trainer_lib.order_of(examples, order, epoch)
       batches = [first[i * batch:(i + 1) * batch] for i in range(
-          min(_BATCHES, len(rows) // batch))]
-      return self._scales(grid.tuning, [
+          min(_BATCHES, len(examples) // batch))]
+      return self._scales(options, [
           trainer.gradients(inputs[b], data.labels[b]) for b in batches],
           trainer.values)
 
-    self.run(trainer, data, rows, hparams, seed, run,
-             scales if self._scales else None)
-    return tuned.NetworkPredictor(trainer, {})
+    self.run(trainer, data, examples, setting, seed, key,
+             scales if self.rates_by_tensor else None)
+    return data_lib.TrainedNetwork(trainer, {})
 
-  _scales = None
+  def _scales(self, options: Any, gradients: Sequence[Sequence[np.ndarray]],
+              values: Sequence[np.ndarray]) -> np.ndarray:
+    """The factor of each tensor's learning rate in an epoch."""
+    raise ValueError(f'{self.name} has one learning rate')
 
-  def _trained(self, network, hparams):
-    del hparams
+  def _trained(self, network: network_lib.Network, setting: Any
+               ) -> Sequence[int]:
+    """Numbers of the variables that are trained beside the head."""
+    del setting
     return [i for i, norm in enumerate(network.is_norm) if not norm]
 
 
@@ -121,30 +174,37 @@ class Surgical(_Surgical):
   """One block and the head."""
 
   name = 'surgical'
+  options_type = BlockOptions
+  rates_by_tensor = False
 
-  def complete(self, data, folds, grid, seed):
-    blocks = data.images.network().backbone.blocks
-    wanted = grid.tuning.blocks or tuple(blocks)
-    unknown = [b for b in wanted if b not in blocks]
+  def complete(self, data: data_lib.TrainingData,
+               folds: Sequence[interface.Fold], space: space_lib.Space,
+               seed: int) -> list[Setting]:
+    backbone = tuned.networks_of(data).network().backbone
+    wanted = space.of(self.name).blocks or tuple(backbone.blocks)
+    unknown = [b for b in wanted if b not in backbone.blocks]
     if unknown or not wanted:
       raise errors.InputError(
-          f'backbone {data.images.network().backbone.name} has no block '
-          f'{", ".join(unknown)}; it has {", ".join(blocks) or "none"}')
-    return [dataclasses.replace(h, block=b)
-            for b in wanted
-            for h in super(Surgical, self).complete(data, folds, grid, seed)]
+          f'backbone {backbone.name} has no block '
+          f'{", ".join(unknown)}; it has {", ".join(backbone.blocks) or "none"}')
+    return [Setting(**dataclasses.asdict(setting), block=block)
+            for block in wanted
+            for setting in super().complete(data, folds, space, seed)]
 
-  def _trained(self, network, hparams):
-    return network.block(hparams.block)
+  def _trained(self, network: network_lib.Network, setting: Setting
+               ) -> Sequence[int]:
+    return network.block(setting.block)
 
 
 class AutoRgn(_Surgical):
   """A learning rate a tensor, by relative gradient norm."""
 
   name = 'auto_rgn'
+  options_type = Options
 
-  def _scales(self, tuning, gradients, values):
-    del tuning
+  def _scales(self, options: Options, gradients: Sequence[Sequence[np.ndarray]],
+              values: Sequence[np.ndarray]) -> np.ndarray:
+    del options
     return relative_gradient_norms(gradients, values)
 
 
@@ -152,11 +212,14 @@ class AutoSnr(_Surgical):
   """Tensors with a low signal-to-noise ratio are frozen."""
 
   name = 'auto_snr'
+  options_type = SnrOptions
 
-  def _scales(self, tuning, gradients, values):
+  def _scales(self, options: SnrOptions,
+              gradients: Sequence[Sequence[np.ndarray]],
+              values: Sequence[np.ndarray]) -> np.ndarray:
     del values
-    ratio = signal_to_noise(gradients, tuning.snr)
-    threshold = tuning.snr_threshold
+    ratio = signal_to_noise(gradients, options.snr)
+    threshold = options.threshold
     if threshold is None:
-      threshold = _THRESHOLDS[tuning.snr]
+      threshold = _THRESHOLDS[options.snr]
     return (ratio >= threshold).astype(np.float32)

@@ -1,14 +1,15 @@
 """One pass over the test images counts the correct answers of every head."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.features import extraction
 from vtab_h2t.features import normalization
-from vtab_h2t.methods import base
+from vtab_h2t.heads import counting
+from vtab_h2t.methods import data as data_lib
 from vtab_h2t.tasks import task as task_lib
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def count_correct(extractor: extraction.Extractor, split: task_lib.Split,
-                  judged: Sequence[tuple[base.FeatureHead, np.ndarray]],
+                  judged: Sequence[tuple[data_lib.FeatureHead, np.ndarray]],
                   progress: Callable[[int, int], None]) -> list[int]:
   """Streams a split through the backbone and all heads.
 
@@ -37,7 +38,7 @@ def count_correct(extractor: extraction.Extractor, split: task_lib.Split,
   """
   correct = np.zeros(len(judged), np.int64)
   for done, batch in extractor(split):
-    whole = {}  # Heads on all features of a layout share its matrix.
+    whole: dict[Any, 'tf.Tensor'] = {}  # Heads on all features of a layout share its matrix.
     size = len(next(iter(batch.values())))
     for i, (head, labels) in enumerate(judged):
       if head.columns is None:
@@ -47,13 +48,15 @@ def count_correct(extractor: extraction.Extractor, split: task_lib.Split,
         matrix = whole[key]
       else:
         matrix = _matrix(extractor, batch, head)
-      logits = base.logits_of(matrix, head.head).numpy()
-      correct[i] += (logits.argmax(axis=1) == labels[done:done + size]).sum()
+      correct[i] += counting.correct(
+          head.head.logits(matrix), labels[done:done + size])
     progress(done + size, len(split.ids))
   return correct.tolist()
 
 
-def _matrix(extractor, batch, head):
+def _matrix(extractor: extraction.Extractor, batch: dict[str, 'tf.Tensor'],
+            head: data_lib.FeatureHead) -> 'tf.Tensor':
+  """The features that a head reads."""
   return normalization.design_matrix(
       extractor.select(batch, head.target_size),
       extractor.layouts[head.target_size], columns=head.columns,
@@ -81,6 +84,6 @@ def count_correct_of_network(
   correct = 0
   for done, images in extraction.read(backbone, split):
     end = done + len(images)
-    correct += int((predict(images) == split.labels[done:end]).sum())
+    correct += counting.correct(predict(images), split.labels[done:end])
     progress(end, len(split.ids))
   return correct

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vtab_h2t import errors
-from vtab_h2t.methods import base
+from vtab_h2t.methods import interface
 from vtab_h2t.tasks import task as task_lib
 
 # The released code draws one order and keeps it for all steps; here it is the
@@ -13,13 +13,13 @@ from vtab_h2t.tasks import task as task_lib
 _ORDER_SEED = 0
 
 
-def training_order(rows: np.ndarray) -> np.ndarray:
-  """Rows in the fixed order in which batches are cut."""
-  return np.random.default_rng(_ORDER_SEED).permutation(rows)
+def training_order(examples: np.ndarray) -> np.ndarray:
+  """Examples in the fixed order in which batches are cut."""
+  return np.random.default_rng(_ORDER_SEED).permutation(examples)
 
 
-def folds(task: task_lib.Task, numbers: Sequence[int]) -> list[base.Fold]:
-  """Some of the five contiguous folds of the cross-validation rows.
+def folds(task: task_lib.Task, numbers: Sequence[int]) -> list[interface.Fold]:
+  """Some of the five contiguous folds of the cross-validation examples.
 
   Raises:
     errors.InputError: a class has no example to train on in a fold.
@@ -30,13 +30,14 @@ def folds(task: task_lib.Task, numbers: Sequence[int]) -> list[base.Fold]:
     train = np.concatenate(
         [p for i, p in enumerate(parts) if i != number])
     check_classes(task, train, f'fold {number}')
-    found.append(base.Fold(number, training_order(train), parts[number]))
+    found.append(interface.Fold(number, training_order(train), parts[number]))
   return found
 
 
-def check_classes(task: task_lib.Task, rows: np.ndarray, where: str) -> None:
-  """Raises InputError if a class has no example among the rows."""
-  present = np.bincount(task.train.labels[rows], minlength=task.num_classes)
+def check_classes(task: task_lib.Task, examples: np.ndarray, where: str
+                  ) -> None:
+  """Raises InputError if a class has no example among the examples."""
+  present = np.bincount(task.train.labels[examples], minlength=task.num_classes)
   if task.every_class and not present.all():
     raise errors.InputError(
         f'task {task.name}: class {int(present.argmin())} has no training '

@@ -1,14 +1,14 @@
-"""Which hyper-parameters are tried (Head2Toe, Appendix A and Table 2)."""
+"""Which settings are tried (Head2Toe, Appendix A and Table 2)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 import dataclasses
+from typing import Any
 
 from vtab_h2t import errors
 from vtab_h2t import published
-from vtab_h2t.methods import base
-from vtab_h2t.methods import tuned
-from vtab_h2t.selection import fraction as fraction_lib
-from vtab_h2t.studies import base as study_lib
+from vtab_h2t.methods import registry as methods
+from vtab_h2t.methods import space as space_lib
+from vtab_h2t.studies import registry as studies
 from vtab_h2t.tasks import task as task_lib
 
 # Paper's values for its backbones (Table 2); this project's for the others.
@@ -21,130 +21,115 @@ TARGET_SIZES = {
     'efficientnet_lite0': (256, 1024, 4096),
     'efficientnet_lite2': (256, 1024, 4096),
 }
-_LEARNING_RATES = (0.1, 0.01)
-_STEPS = (500, 5000)
-_COEFFICIENTS = (1e-5, 1e-4, 1e-3)
-_SELECTION_COEFFICIENTS = (1e-5, 1e-3)
 # Five epochs of 1000 images in batches of 64; fewer rates and taus than papers.
-LIGHT = tuned.Tuning(
-    learning_rates=(0.1, 0.01), steps=(80,), batch=64,
-    lp_ft_learning_rates=(1e-4, 1e-5), surgical_learning_rates=(1e-3,),
-    surgical_steps=(80,), taus=(1, 8, 64))
-
-
-@dataclasses.dataclass(frozen=True)
-class Grid:
-  """A search space, or a single setting; an empty field means: not given.
-
-  Attributes:
-    name: as in result rows.
-    folds: numbers of the folds to choose on; none where nothing is chosen.
-    learning_rates: initial learning rates.
-    steps: numbers of optimisation steps.
-    target_sizes: target sizes of pooling.
-    fractions: fractions of features that Head2Toe keeps.
-    penalty_coefficients: penalty to the coefficients that all_* methods try.
-    selection_coefficients: l21 coefficients that Head2Toe selects with.
-    tuning: of the methods that train the backbone.
-    score_solver: of `base.SCORE_SOLVERS`, for Head2Toe's selection.
-  """
-
-  name: str
-  folds: tuple[int, ...]
-  learning_rates: tuple[float, ...]
-  steps: tuple[int, ...]
-  target_sizes: tuple[int, ...]
-  fractions: tuple[float, ...]
-  penalty_coefficients: Mapping[str, tuple[float, ...]]
-  selection_coefficients: tuple[float, ...]
-  _: dataclasses.KW_ONLY  # One taken for another would go unnoticed.
-  tuning: tuned.Tuning = tuned.Tuning()
-  score_solver: str = base.ADAM
-
-  def coefficients(self, penalty: str) -> Sequence[float]:
-    """Coefficients to try for a penalty; empty if none are given."""
-    return self.penalty_coefficients.get(penalty, ())
+_LIGHT: dict[str, dict[str, Any]] = dict.fromkeys(
+    ('scratch', 'finetune', 'head2toe_ft'), {'steps': (80,), 'batch': 64}) | {
+        'lp_ft': {'steps': (80,), 'learning_rates': (1e-4, 1e-5)},
+        'head_probe': {'steps': (80,), 'batch': 64, 'taus': (1, 8, 64)}
+    } | dict.fromkeys(('surgical', 'auto_rgn', 'auto_snr'), {
+        'steps': (80,), 'learning_rates': (1e-3,)})
+# Of the studies: the setting of the quick grid that did best on the validation
+# parts of the embedded suite's tasks, on average.
+_STUDY = {'learning_rate': 0.01, 'steps': 500, 'coefficient': 1e-5,
+          'fraction': 0.1}
 
 
 def target_sizes(backbone: str) -> tuple[int, ...]:
-  """Those of a backbone; of one's own, a ResNet's."""
+  """Those of a backbone; of a registered one, a ResNet's."""
   return TARGET_SIZES.get(backbone, TARGET_SIZES['resnet50'])
 
 
-def paper(backbone: str) -> Grid:
-  """Appendix A: five folds and the full grid."""
-  return Grid('paper', tuple(range(task_lib.NUM_FOLDS)), _LEARNING_RATES,
-              _STEPS,
-              target_sizes(backbone), fraction_lib.FRACTIONS,
-              dict.fromkeys(('l1', 'l2', 'l21'), _COEFFICIENTS),
-              _SELECTION_COEFFICIENTS)
-
-
-def quick(backbone: str) -> Grid:
-  """One fold, 500 steps and the smallest target size; else the paper's."""
-  return dataclasses.replace(
-      paper(backbone), name='quick', folds=(task_lib.NUM_FOLDS - 1,),
-      steps=_STEPS[:1], target_sizes=target_sizes(backbone)[:1],
-      tuning=dataclasses.replace(tuned.Tuning(), steps=_STEPS[:1]))
-
-
-def light(backbone: str) -> Grid:
-  """The quick grid, and little tuning: what two cores do in two hours."""
-  return dataclasses.replace(quick(backbone), name='light', tuning=LIGHT)
-
-
-def study(backbone: str) -> study_lib.Space:
-  """What studies are run with: one setting of Head2Toe for every task.
-
-  It is the one of the quick grid with the best mean validation accuracy over
-  the embedded suite.
-  """
+def _space(name: str, folds: tuple[int, ...], backbone: str,
+           options: Mapping[str, Mapping[str, Any]]) -> space_lib.Space:
+  """A space of all methods' own options but for some, and of the studies."""
+  found: dict[str, space_lib.Options] = {
+      method.name: method.options_type(**options.get(method.name, {}))
+      for method in methods.MEASURED.values()}
   sizes = target_sizes(backbone)
-  return study_lib.Space(
-      'study', (task_lib.NUM_FOLDS - 1,),
-      base.Hparams(0.01, _STEPS[0], sizes[0], 1e-5, 0.1),
-      _LEARNING_RATES, sizes, fraction_lib.FRACTIONS)
+  for study, options_type in studies.OPTIONS.items():
+    own = dict(_STUDY, target_size=sizes[0])
+    if 'target_sizes' in {f.name for f in dataclasses.fields(options_type)}:
+      own['target_sizes'] = sizes
+    found[study] = options_type(**own)
+  return space_lib.Space(name=name, folds=folds, options=found)
 
 
-def single(name: str, values: Mapping[str, float | str]) -> Grid:
+_READ_SIZES = ('all_l2', 'all_l1', 'all_l21', 'head2toe')
+
+
+def paper(backbone: str) -> space_lib.Space:
+  """Appendix A: five folds and the full grid."""
+  return _space('paper', tuple(range(task_lib.NUM_FOLDS)), backbone,
+                dict.fromkeys(_READ_SIZES, {
+                    'target_sizes': target_sizes(backbone)}))
+
+
+def quick(backbone: str) -> space_lib.Space:
+  """One fold, 500 steps and the smallest target size; else the paper's."""
+  whole = paper(backbone)
+  changes = {name: {'steps': options.steps[:1]}
+             for name, options in whole.options.items()
+             if isinstance(getattr(options, 'steps', None), tuple)}
+  for name in _READ_SIZES:
+    changes[name]['target_sizes'] = target_sizes(backbone)[:1]
+  return dataclasses.replace(
+      whole.changed(changes), name='quick', folds=(task_lib.NUM_FOLDS - 1,))
+
+
+def light(backbone: str) -> space_lib.Space:
+  """The quick grid, and little tuning: what two cores do in two hours."""
+  return dataclasses.replace(quick(backbone).changed(_LIGHT), name='light')
+
+
+def single(name: str, backbone: str, values: Mapping[str, float | str]
+           ) -> space_lib.Space:
   """One setting, without search.
 
   Args:
     name: of the grid.
+    backbone: id.
     values: 'lr', 'steps', 'target_size', 'fraction', 'l1', 'l2', 'l21', and for
       the methods that train the backbone 'ft_lr', 'ft_steps', 'batch', 'block',
       'tau'; those not given stay empty.
   """
-  one = lambda key, kind: (kind(values[key]),) if key in values else ()
-  return Grid(name, (), one('lr', float), one('steps', int),
-              one('target_size', int), one('fraction', float),
-              {p: one(p, float) for p in ('l1', 'l2', 'l21')},
-              one('l21', float), tuning=tuned.Tuning(
-                  one('ft_lr', float), one('ft_steps', int),
-                  int(values['batch']) if 'batch' in values else None,
-                  lp_ft_learning_rates=one('ft_lr', float),
-                  surgical_learning_rates=one('ft_lr', float),
-                  surgical_steps=one('ft_steps', int),
-                  blocks=one('block', str), taus=one('tau', int)))
+  def one(key: str) -> tuple[Any, ...]:
+    return (values[key],) if key in values else ()
+
+  linear = {'learning_rates': one('lr'), 'steps': one('steps')}
+  pooled = linear | {'target_sizes': one('target_size')}
+  tuned: dict[str, Any] = {
+      'learning_rates': one('ft_lr'), 'steps': one('ft_steps')}
+  if 'batch' in values:
+    tuned['batch'] = values['batch']
+  options = dict.fromkeys(methods.MEASURED, tuned) | {
+      'linear': linear,
+      'head2toe': pooled | {'fractions': one('fraction'),
+                            'coefficients': one('l21')},
+      'surgical': tuned | {'blocks': one('block')},
+      'head_probe': tuned | {'taus': one('tau')}} | {
+          f'all_{penalty}': pooled | {'coefficients': one(penalty)}
+          for penalty in ('l1', 'l2', 'l21')}
+  return _space(name, (), backbone, options)
 
 
-def from_table_2(backbone: str, task: str) -> Grid:
-  """The hyper-parameters that the paper chose for Head2Toe.
+def from_table_2(backbone: str) -> space_lib.Space:
+  """The settings that the paper chose for Head2Toe, task by task.
 
   Raises:
-    errors.InputError: Table 2 has no entry for the backbone and task.
+    errors.InputError: Table 2 has no entry for the backbone.
   """
   table = published.table('table2_hyperparameters')
-  row = table[(table.backbone == backbone) & (table.task == task)]
-  if len(row) != 1:
+  table = table[table.backbone == backbone]
+  if not len(table):
     raise errors.InputError(
-        f'the paper\'s Table 2 has no hyper-parameters for backbone {backbone} '
-        f'and task {task}; use --grid=quick, paper or fixed')
-  row = row.iloc[0]
-  return single('published', {
-      'lr': row.learning_rate, 'steps': row.steps,
-      'target_size': row.target_size, 'fraction': row.fraction,
-      'l21': row.l21_coefficient})
+        f'the paper\'s Table 2 has no hyper-parameters for backbone {backbone};'
+        ' use --grid=quick, paper or fixed')
+  by_task = {row.task: single('published', backbone, {
+      'lr': float(row.learning_rate), 'steps': int(row.steps),
+      'target_size': int(row.target_size), 'fraction': float(row.fraction),
+      'l21': float(row.l21_coefficient)}) for row in table.itertuples()}
+  return dataclasses.replace(
+      single('published', backbone, {}), by_task=by_task)
 
 
 _POSITIVE = {'lr': float, 'steps': int, 'target_size': int, 'fraction': float,
@@ -160,7 +145,7 @@ def parse_hparams(text: str) -> dict[str, float | str]:
       range, or a key given twice.
   """
   values: dict[str, float | str] = {}
-  kinds = _POSITIVE | _NOT_NEGATIVE | {'block': str}
+  kinds: dict[str, type] = _POSITIVE | _NOT_NEGATIVE | {'block': str}
   for item in filter(None, text.split(',')):
     key, _, value = item.partition('=')
     if key not in kinds or key in values:
@@ -171,28 +156,28 @@ def parse_hparams(text: str) -> dict[str, float | str]:
       values[key] = value
       continue
     try:
-      values[key] = kinds[key](value)
+      number = kinds[key](value)
     except ValueError:
-      values[key] = -1
-    low_enough = key != 'fraction' or values[key] <= 1
-    above = values[key] > 0 if key in _POSITIVE else values[key] >= 0
-    if not (low_enough and above and values[key] < float('inf')):
+      number = -1
+    low_enough = key != 'fraction' or number <= 1
+    above = number > 0 if key in _POSITIVE else number >= 0
+    if not (low_enough and above and number < float('inf')):
       raise errors.InputError(
           f'--hparams: {item!r} is out of range; for example lr=0.01,'
           'steps=500,target_size=768,fraction=0.05,l21=1e-5')
+    values[key] = number
   return values
 
 
 GRIDS = ('quick', 'light', 'paper', 'published', 'fixed')
 
 
-def get(name: str, backbone: str, task: str, hparams: str = '') -> Grid:
-  """A grid by name.
+def get(name: str, backbone: str, hparams: str = '') -> space_lib.Space:
+  """A space by its name.
 
   Args:
     name: one of `GRIDS`.
     backbone: backbone id.
-    task: task id.
     hparams: for 'fixed', the setting as text.
 
   Raises:
@@ -206,7 +191,25 @@ def get(name: str, backbone: str, task: str, hparams: str = '') -> Grid:
     raise errors.InputError(
         '--hparams goes with --grid=fixed, and that grid needs it')
   if name == 'fixed':
-    return single(name, parse_hparams(hparams))
+    return single(name, backbone, parse_hparams(hparams))
   if name == 'published':
-    return from_table_2(backbone, task)
+    return from_table_2(backbone)
   return {'paper': paper, 'quick': quick, 'light': light}[name](backbone)
+
+
+def from_json(value: Mapping[str, Any]) -> space_lib.Space:
+  """The space that was written as JSON, by `dataclasses.asdict`.
+
+  Raises:
+    KeyError, TypeError: it is not a space of this version.
+  """
+  types = studies.OPTIONS | {
+      m.name: m.options_type for m in methods.MEASURED.values()}
+  options = {
+      name: types[name](**{
+          k: tuple(v) if isinstance(v, list) else v for k, v in own.items()})
+      for name, own in value['options'].items()}
+  return space_lib.Space(
+      name=value['name'], folds=tuple(value['folds']), options=options,
+      by_task={task: from_json(space)
+               for task, space in value['by_task'].items()})

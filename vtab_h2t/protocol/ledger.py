@@ -1,16 +1,19 @@
-"""Result rows on disk: JSON lines that hold only what the inputs determine.
+"""Runs and their rows on disk: JSON lines that hold only what determines them.
 
 A work directory has
 
-  schema.json                                     which schema wrote it
-  features/<key>/                                 feature stores
-  runs/<key>/                                     single runs, while unfinished
-  rows/<suite>/<backbone>/<task>/<method>-<fingerprint>.jsonl
-  provenance/<suite>/<backbone>/<task>-<fingerprint>.json
-  manifests/<suite>/<task>-<fingerprint>.json     which examples; see `manifest`
+  features/<key>/                       feature stores, shared by all runs
+  <run's name>/
+    run.json                            the run, in full
+    rows/<task>/<method>.jsonl          result rows
+    studies/<task>/<study>.jsonl        the same of studies
+    provenance/<task>-<number>.json     when, where and how long
+    manifests/<task>.json               which examples; see `tasks.manifest`
+    unfinished/<task>-<method>/         single trainings, while unfinished
+    table1.md, figures/ and so on       what was made of the rows
 
-A rows file appears whole, by a rename, and is never changed; its fingerprint
-covers everything that determines its rows.
+A rows file appears whole, by a rename. Its first line says which run, task and
+method it is of, what else its rows follow from, and the checksum of the others.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,21 +25,23 @@ from typing import Any
 
 from vtab_h2t import errors
 from vtab_h2t import files
+from vtab_h2t.methods import interface
+from vtab_h2t.protocol import run as run_lib
 
-SCHEMA = 2
+SCHEMA = 3
 
 Row = dict[str, Any]
 
-# What every row has; hyper-parameters are added as the method has them.
-FIELDS = ('schema', 'protocol', 'suite', 'backbone', 'weights',
-          'weights_sha256', 'image_size', 'resize', 'taps',
-          'cls_pooling', 'task', 'group', 'manifest_sha256', 'normalization',
-          'grid', 'method', 'fold', 'seed', 'split', 'correct', 'total')
+# What every row has; settings are added as the method has them.
+FIELDS = ('schema', 'run', 'job', 'suite', 'backbone', 'protocol', 'task',
+          'group', 'manifest_sha256', 'method', 'fold', 'seed', 'split',
+          'correct', 'total')
+_AGAIN = 'delete it to measure again'
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Unit:
-  """What one run of a work unit left.
+class Measurement:
+  """What one measurement of a task left.
 
   Attributes:
     facts: its provenance.
@@ -49,144 +54,212 @@ class Unit:
   manifest: dict[str, Any]
 
 
-class Ledger:
-  """The rows of a work directory."""
+class Folder:
+  """The folder of one run.
 
-  def __init__(self, workdir: str | os.PathLike[str]):
-    """Opens or makes a work directory.
+  Attributes:
+    run: the run.
+    path: the folder.
+  """
+
+  def __init__(self, run: run_lib.Run, path: pathlib.Path):
+    self.run = run
+    self.path = path
+
+  def rows_path(self, task: str, kind: str, file: str) -> pathlib.Path:
+    """Where rows are, or will be: 'rows' or 'studies', and a method's file."""
+    return self.path / kind / task / f'{file}.jsonl'
+
+  def unfinished(self, task: str, method: str) -> pathlib.Path:
+    """Where a method that trains the backbone keeps unfinished work."""
+    return self.path / 'unfinished' / f'{task}-{method}'
+
+  def read(self, path: pathlib.Path, inputs: str | None = None) -> list[Row]:
+    """The rows of a file; none if it is not there.
+
+    Args:
+      path: of `rows_path`.
+      inputs: what else rows must follow from, as `write` was given it.
 
     Raises:
-      errors.InputError: another schema wrote it, or it cannot be made.
+      errors.InputError: the file is damaged or was changed, is of another run,
+        or its rows follow from something else.
+    """
+    try:
+      text = path.read_text(encoding='utf-8')
+    except FileNotFoundError:
+      return []
+    first, _, rest = text.partition('\n')
+    try:
+      head = json.loads(first)
+      found = [head[k] for k in ('schema', 'run', 'task', 'file', 'inputs',
+                                 'sha256')]
+    except (ValueError, KeyError, TypeError) as e:
+      raise errors.InputError(
+          f'{path} does not begin as a rows file does; {_AGAIN}') from e
+    schema, run, task, file, found_inputs, checksum = found
+    if files.sha256(rest.encode()) != checksum:
+      raise errors.InputError(
+          f'{path} was changed since it was written (another checksum); '
+          f'{_AGAIN}')
+    if (schema, run) != (SCHEMA, self.run.id):
+      raise errors.InputError(
+          f'{path} is of the run {run} (schema {schema}), but its folder is of '
+          f'{self.run.id} (schema {SCHEMA}); move it away')
+    if (task, file) != (path.parent.name, path.stem):
+      raise errors.InputError(
+          f'{path} holds rows of {task}/{file}; {_AGAIN}')
+    if inputs not in (None, found_inputs):
+      raise errors.InputError(
+          f'{path} was measured on other examples or by another version of '
+          f'this package; {_AGAIN}, or choose another --workdir')
+    return [json.loads(line) for line in rest.splitlines()]
+
+  def write(self, path: pathlib.Path, inputs: str, rows: Sequence[Row]
+            ) -> None:
+    """Writes rows, all or none.
+
+    Args:
+      path: of `rows_path`.
+      inputs: a fingerprint of what they follow from besides the run.
+      rows: the rows.
+    """
+    text = ''.join(f'{files.canonical_json(row)}\n' for row in rows)
+    head = {'schema': SCHEMA, 'run': self.run.id, 'task': path.parent.name,
+            'file': path.stem, 'inputs': inputs,
+            'sha256': files.sha256(text.encode())}
+    with files.atomic_write(path) as f:
+      f.write(f'{files.canonical_json(head)}\n{text}')
+
+  def write_provenance(self, task: str, facts: Mapping[str, Any]) -> None:
+    """Writes when, where and how fast a task was measured."""
+    name = f'{task}-{files.fingerprint(facts)[:8]}.json'
+    with files.atomic_write(self.path / 'provenance' / name) as f:
+      json.dump({'task': task, **facts}, f, indent=1, sort_keys=True)
+      f.write('\n')
+
+  def write_manifest(self, manifest: Mapping[str, Any]) -> None:
+    """Writes what `tasks.manifest.describe` gave."""
+    path = self.path / 'manifests' / f'{manifest["task"]}.json'
+    if not path.exists():
+      with files.atomic_write(path) as f:
+        f.write(files.canonical_json(manifest) + '\n')
+
+  def rows(self) -> list[Row]:
+    """All rows of the run, in the order of their files' paths.
+
+    Raises:
+      errors.InputError: as `read` raises.
+    """
+    return [row for kind in ('rows', 'studies')
+            for path in sorted((self.path / kind).rglob('*.jsonl'))
+            for row in self.read(path)]
+
+  def measurements(self) -> Iterator[Measurement]:
+    """All that provenance tells of, in the order of its files' names.
+
+    Raises:
+      errors.InputError: a file is damaged, or one that it names is missing.
+    """
+    for path in sorted((self.path / 'provenance').glob('*.json')):
+      try:
+        facts = json.loads(path.read_text(encoding='utf-8'))
+        rows = {method: self.read(self.path / file)
+                for method, file in facts['rows'].items()}
+        manifest = json.loads((
+            self.path / 'manifests' / f'{facts["task"]}.json').read_text(
+                encoding='utf-8'))
+      except (FileNotFoundError, ValueError, KeyError) as e:
+        raise errors.InputError(
+            f'what {path} belongs to cannot be read ({e}); delete it to leave '
+            'it out') from e
+      yield Measurement(facts, rows, manifest)
+
+
+class Ledger:
+  """The runs of a work directory."""
+
+  def __init__(self, workdir: str | os.PathLike[str]):
+    """Opens a work directory, which need not be there yet.
+
+    Raises:
+      errors.InputError: it is no directory, or an earlier version wrote it.
     """
     self.workdir = pathlib.Path(workdir)
-    marker = self.workdir / 'schema.json'
-    try:
-      with open(marker, encoding='utf-8') as f:
-        found = json.load(f)['schema']
-    except FileNotFoundError:
-      found = SCHEMA
-      try:
-        with files.atomic_write(marker) as f:
-          json.dump({'schema': SCHEMA}, f)
-      except (FileExistsError, NotADirectoryError) as e:
-        raise errors.InputError(
-            f'work directory {workdir} is not a directory; choose another '
-            '--workdir') from e
-    except (ValueError, KeyError, TypeError, NotADirectoryError) as e:
+    if self.workdir.exists() and not self.workdir.is_dir():
       raise errors.InputError(
-          f'{marker} is not this project\'s; choose another --workdir') from e
-    if found != SCHEMA:
+          f'work directory {workdir} is not a directory; choose another '
+          '--workdir')
+    if (self.workdir / 'schema.json').exists():
       raise errors.InputError(
-          f'work directory {workdir} was written by schema {found}, this '
-          f'version writes {SCHEMA}; choose another --workdir')
+          f'work directory {workdir} was written by an earlier version, whose '
+          'rows do not say which run they are of; choose another --workdir')
 
   @property
   def features(self) -> pathlib.Path:
     """Where feature stores are kept."""
     return self.workdir / 'features'
 
-  @property
-  def runs(self) -> pathlib.Path:
-    """Where methods that train the backbone keep unfinished work."""
-    return self.workdir / 'runs'
+  def folders(self) -> list[Folder]:
+    """The runs that there are, by name.
 
-  def rows_path(self, inputs: Mapping[str, Any]) -> pathlib.Path:
-    """The file of the rows that `inputs` determine.
-
-    Args:
-      inputs: everything that determines them, JSON values, with at least
-        'suite', 'backbone', 'task' and 'method'.
+    Raises:
+      errors.InputError: a run.json is damaged.
     """
-    name = f'{inputs["method"]}-{files.fingerprint(inputs)[:16]}.jsonl'
-    return (self.workdir / 'rows' / inputs['suite'] / inputs['backbone']
-            / inputs['task'] / name)
+    return [self._folder(path.parent)
+            for path in sorted(self.workdir.glob('*/run.json'))]
 
-  def read(self, inputs: Mapping[str, Any]) -> list[Row] | None:
-    """The rows that `inputs` determine, or None if they are not there."""
+  def _folder(self, path: pathlib.Path) -> Folder:
     try:
-      return self._read(self.rows_path(inputs))
-    except FileNotFoundError:
-      return None
-
-  def _read(self, path) -> list[Row]:
-    try:
-      with open(path, encoding='utf-8') as f:
-        rows = [json.loads(line) for line in f]
-    except ValueError as e:
+      value = json.loads((path / 'run.json').read_text(encoding='utf-8'))
+      run = run_lib.from_json(value['run'], path.name)
+      if value['id'] != run.id:
+        raise ValueError('another id')
+    except (ValueError, KeyError, TypeError, AttributeError) as e:
       raise errors.InputError(
-          f'{path} is damaged ({e}); delete it to measure again') from e
-    for row in rows:
-      missing = [k for k in FIELDS if k not in row]
-      if missing:
-        raise errors.InputError(
-            f'{path} lacks {missing[0]}; delete it to measure again')
-      named = tuple(row[k] for k in ('suite', 'backbone', 'task', 'method'))
-      if named != (*path.parts[-4:-1], path.name.rpartition('-')[0]):
-        raise errors.InputError(
-            f'{path} holds rows of {"/".join(map(str, named))}; delete it to '
-            'measure again')
-    return rows
+          f'{path / "run.json"} is damaged or of another version ({e}); move '
+          'the folder away, or choose another --workdir') from e
+    return Folder(run, path)
 
-  def write(self, inputs: Mapping[str, Any], rows: Sequence[Row]) -> None:
-    """Writes the rows that `inputs` determine, all or none."""
-    with files.atomic_write(self.rows_path(inputs)) as f:
-      for row in rows:
-        f.write(files.canonical_json(row) + '\n')
+  def find(self, run: run_lib.Run) -> Folder | None:
+    """The folder of an equal run, whatever its name; None if there is none.
 
-  def write_provenance(self, inputs: Mapping[str, Any],
-                       facts: Mapping[str, Any]) -> None:
-    """Writes what a run of a work unit was: times, versions, command."""
-    path = (self.workdir / 'provenance' / inputs['suite'] / inputs['backbone']
-            / f'{inputs["task"]}-{files.fingerprint(inputs)[:16]}.json')
-    with files.atomic_write(path) as f:
-      json.dump(facts, f, indent=1, sort_keys=True)
+    Raises:
+      errors.InputError: the run was given another name before, or another run
+        has its name.
+    """
+    for folder in self.folders():
+      if folder.run == run:
+        if run.chosen_name not in (None, folder.path.name):
+          raise errors.InputError(
+              f'this run is in {folder.path} already; leave out '
+              f'--run_name={run.chosen_name}, or choose another --workdir')
+        return folder
+      if folder.path.name == run.name:
+        different = run_lib.differences(folder.run, run)
+        raise errors.InputError(
+            f'{folder.path} is of another run; choose another --run_name. '
+            f'Different are {"; ".join(different[:4])}' + (
+                f' and {len(different) - 4} more' if len(different) > 4 else ''))
+    return None
+
+  def open(self, run: run_lib.Run) -> Folder:
+    """The folder of a run; it is made if it is not there.
+
+    Raises:
+      errors.InputError: as `find` raises.
+    """
+    found = self.find(run)
+    if found is not None:
+      return found
+    path = self.workdir / run.name
+    with files.atomic_write(path / 'run.json') as f:
+      json.dump({'id': run.id, 'run': run.as_json()}, f, indent=1,
+                sort_keys=True)
       f.write('\n')
+    return Folder(dataclasses.replace(run, chosen_name=path.name), path)
 
-  def rows(self) -> list[Row]:
-    """All rows of the work directory, in the order of their files' paths.
 
-    Raises:
-      errors.InputError: a file is damaged.
-    """
-    return [row for path in sorted((self.workdir / 'rows').rglob('*.jsonl'))
-            for row in self._read(path)]
-
-  def units(self) -> Iterator[Unit]:
-    """All runs whose provenance names its rows, in the order of their paths.
-
-    Raises:
-      errors.InputError: a file is damaged, or one that it names is missing.
-    """
-    root = self.workdir / 'provenance'
-    for path in sorted(root.rglob('*.json')):
-      try:
-        yield from self._unit(path, path.parent.relative_to(root))
-      except (FileNotFoundError, ValueError) as e:
-        raise errors.InputError(
-            f'what {path} belongs to cannot be read ({e}); delete it to leave '
-            'it out') from e
-
-  def _unit(self, path, folder):
-    with open(path, encoding='utf-8') as f:
-      facts = json.load(f)
-    task = path.name.rpartition('-')[0]
-    folder = self.workdir / 'rows' / folder / task
-    rows = {method: self._read(folder / name) for method, name in zip(
-        facts['methods'], facts.get('rows', ()))}
-    if rows:
-      first = next(iter(rows.values()))[0]
-      with open(self._manifest_path(
-          first['suite'], task, first['manifest_sha256']),
-                encoding='utf-8') as f:
-        yield Unit(facts, rows, json.load(f))
-
-  def _manifest_path(self, suite, task, sha256):
-    return self.workdir / 'manifests' / suite / f'{task}-{sha256[:16]}.json'
-
-  def write_manifest(self, manifest: Mapping[str, Any]) -> None:
-    """Writes what `tasks.manifest.describe` gave, unless it is there."""
-    path = self._manifest_path(
-        manifest['suite'], manifest['task'], manifest['sha256'])
-    if not path.exists():
-      with files.atomic_write(path) as f:
-        f.write(files.canonical_json(manifest) + '\n')
+def is_study(method: interface.Measured) -> bool:
+  """Whether its rows are among the studies'."""
+  return method.folder == 'studies'

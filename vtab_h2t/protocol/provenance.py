@@ -1,11 +1,12 @@
 """Where a measurement comes from: time by stage, memory, versions, commit."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 import contextlib
 import importlib.metadata
 import pathlib
 import platform
 import resource
+import shlex
 import subprocess
 import sys
 import time
@@ -20,11 +21,12 @@ _ROOT = pathlib.Path(__file__).parents[2]
 class Stopwatch:
   """Wall and cpu seconds by stage."""
 
-  def __init__(self):
+  def __init__(self) -> None:
     self.seconds: dict[str, dict[str, float]] = {}
 
   @contextlib.contextmanager
   def stage(self, name: str) -> Iterator[None]:
+    """Times what is done in its block."""
     wall, cpu = time.perf_counter(), time.process_time()
     try:
       yield
@@ -44,8 +46,33 @@ def facts(stopwatch: Stopwatch) -> dict[str, Any]:
       'machine': platform.platform(),
       'processor': processor(),
       'git': git(),
-      'command': sys.argv,
+      'command': command(sys.argv),
   }
+
+
+def command(arguments: Sequence[str]) -> str:
+  """How the program was called, without what only its machine explains.
+
+  Args:
+    arguments: `sys.argv`.
+
+  Returns:
+    `python -m runners.NAME FLAGS`. Absolute paths are reduced to their last
+    part.
+  """
+  program, *flags = arguments
+  path = pathlib.PurePath(program)
+  name = f'runners.{path.stem}' if path.parent.name == 'runners' else path.stem
+  return shlex.join(['python', '-m', name, *map(_without_folders, flags)])
+
+
+def _without_folders(argument: str) -> str:
+  flag, equals, value = argument.partition('=')
+  if not equals:
+    flag, value = '', argument
+  return flag + equals + ','.join(
+      pathlib.PurePath(part).name if part.startswith(('/', '~')) else part
+      for part in value.split(','))
 
 
 def peak_memory() -> int:
@@ -78,7 +105,7 @@ def _version(package: str) -> str | None:
 
 def git() -> dict[str, Any] | None:
   """Commit and whether the checkout differs from it; None outside of one."""
-  def run(*arguments):
+  def run(*arguments: str) -> str:
     return subprocess.run(
         ['git', '-C', str(_ROOT), *arguments], capture_output=True, text=True,
         check=True).stdout.strip()

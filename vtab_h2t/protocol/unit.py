@@ -1,111 +1,99 @@
-"""A work unit: everything for one (suite, backbone, task).
+"""A work unit: methods and studies of one run on a task.
 
-Train features are computed once (or read from the store), hyper-parameters are
-chosen on the folds, final heads are trained for every seed, and one pass over
-the test images judges them all. Units whose tasks label the same images share
-that pass.
+Train features are computed once (or read from the store), settings are chosen
+on the folds, what was chosen is trained for every seed, and one pass over the
+test images judges all heads. Tasks that label the same images share that pass.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 import dataclasses
 import functools
-import pathlib
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from vtab_h2t import errors
 from vtab_h2t import files
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.features import extraction
 from vtab_h2t.features import store
-from vtab_h2t.methods import base
-from vtab_h2t.methods import network as network_lib
+from vtab_h2t.methods import data as data_lib
+from vtab_h2t.methods import interface
 from vtab_h2t.methods import registry as methods_registry
-from vtab_h2t.methods import trainer as trainer_lib
-from vtab_h2t.methods import tuned
+from vtab_h2t.methods import space as space_lib
 from vtab_h2t.protocol import evaluation
 from vtab_h2t.protocol import folds as folds_lib
-from vtab_h2t.protocol import grids
 from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.protocol import provenance
-from vtab_h2t.studies import base as study_lib
+from vtab_h2t.protocol import run as run_lib
 from vtab_h2t.tasks import manifest
 from vtab_h2t.tasks import task as task_lib
+from vtab_h2t.training import network as network_lib
+from vtab_h2t.training import trainer as trainer_lib
 
-# Changes whenever the same inputs would give other rows.
-VERSION = 1
+# Changes whenever the same run would give other rows.
+VERSION = 2
+_FRACTIONS_SEED = 0  # Draws the examples where not all are used.
 
-Progress = Callable[[str, int, int], None]  # Stage, done, total.
+
+ExtractorFor = Callable[[tuple[int, ...]], extraction.Extractor]
 
 
-@dataclasses.dataclass(frozen=True)
-class Settings:
-  """How a unit is run.
+class Progress(Protocol):
+  """Is told of every step: the stage, how much of it is done, and in all."""
+
+  def __call__(self, stage: str, done: int, total: int) -> None:
+    ...
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Unit:
+  """What is to be measured; it can be sent to another machine.
 
   Attributes:
-    methods: method ids.
-    grid: the search space; for studies what they are run with.
-    protocol: of accuracy; see `protocol.accuracy`.
-    seeds: of the final heads; the first also serves the folds.
-    rule: of normalisation; see `features.normalization`.
-    memory_bytes: working memory for training heads.
-    studies: in place of methods.
+    run: with what.
+    tasks: names of tasks that label the same images.
+    methods: ids of methods.
+    studies: in addition to them.
+    seeds: of what is trained in the end.
   """
 
-  methods: tuple[str, ...]
-  grid: grids.Grid | study_lib.Space
-  protocol: str
+  run: run_lib.Run
+  tasks: tuple[str, ...]
+  methods: tuple[str, ...] = ()
+  studies: tuple[interface.Measured, ...] = ()
   seeds: tuple[int, ...]
-  rule: str
-  memory_bytes: int
-  studies: tuple[study_lib.Study, ...] = ()
+
+  @property
+  def name(self) -> str:
+    """For people."""
+    parts = [] if self.run.parent is None else [
+        self.run.name.partition('.')[2]]
+    parts += [study.file for study in self.studies]
+    return ': '.join(filter(None, (', '.join(parts), ', '.join(self.tasks))))
+
+  def check(self) -> None:
+    """Raises InputError if the run's space lacks what a method needs."""
+    for task in self.tasks:
+      space = self.run.space.of_task(task)
+      for name in self.methods:
+        methods_registry.check(name, space)
+      for study in self.studies:
+        study.check(space)
 
 
-def inputs_of(task: task_lib.Task, backbone: backbone_lib.Backbone,
-              weights: str, settings: Settings, method: str,
-              study: study_lib.Study | None = None) -> dict[str, Any]:
-  """Everything that determines the rows of a method or study."""
-  grid = dataclasses.asdict(settings.grid)
-  if method in methods_registry.FROZEN:
-    del grid['tuning']
-  if grid.get('score_solver') == base.ADAM:
-    del grid['score_solver']  # Rows from before there was a choice stay good.
-  return ({'study': study.inputs()} if study else {}) | {
-      'schema': ledger_lib.SCHEMA,
-      'version': VERSION,
-      'suite': task.suite,
-      'task': task.name,
-      'manifest_sha256': manifest.sha256(task),
-      'backbone': backbone.name,
-      'weights': weights,
-      'weights_sha256': backbone.weights_sha256,
-      'taps': backbone.taps,
-      'cls_pooling': backbone.cls_pooling,
-      'input': backbone.input_protocol(),
-      'method': method,
-      'grid': grid,
-      'protocol': settings.protocol,
-      'seeds': settings.seeds,
-      'normalization': settings.rule,
-  }
-
-
-def run(tasks: Sequence[task_lib.Task], backbone: backbone_lib.Backbone,
-        weights: str, settings: Mapping[str, Settings],
-        ledger: ledger_lib.Ledger,
-        extractor_for: Callable[[tuple[int, ...]], extraction.Extractor],
-        progress: Progress) -> list[ledger_lib.Row]:
-  """Runs the methods whose rows are not in the ledger yet; returns all rows.
+def run(unit: Unit, tasks: Sequence[task_lib.Task],
+        backbone: backbone_lib.Backbone, extractor_for: ExtractorFor,
+        ledger: ledger_lib.Ledger, memory_bytes: int, progress: Progress
+        ) -> None:
+  """Measures what of a unit is not in the ledger yet.
 
   Args:
-    tasks: one task, or several that may label the same images: where they do,
-      the backbone sees each image once.
-    backbone: the frozen network.
-    weights: their name, as in rows.
-    settings: how to run each task, by its name.
+    unit: what.
+    tasks: the unit's.
+    backbone: the run's.
+    extractor_for: gives its extractor for some target sizes.
     ledger: where rows are read and written.
-    extractor_for: gives the backbone's extractor for some target sizes.
+    memory_bytes: working memory for training heads.
     progress: is told of every step.
 
   Raises:
@@ -114,251 +102,251 @@ def run(tasks: Sequence[task_lib.Task], backbone: backbone_lib.Backbone,
     OSError: the disk is full or the work directory not writable.
   """
   watch = provenance.Stopwatch()
-  units = []
   with watch.stage('load'):
     progress('load images', 0, 1)
-    for task in tasks:
-      unit = _Unit(task, backbone, weights, settings[task.name], ledger)
-      units.append(unit)
-      if unit.missing:
-        ledger.write_manifest(manifest.describe(task))
-  for together in _sharing([u for u in units if u.missing]):
-    _measure(together, extractor_for(_target_sizes(together)), ledger, progress,
+    parts = [_Part(unit, task, backbone, ledger) for task in tasks]
+  missing = [p for p in parts if p.missing]
+  for together in _sharing(missing):
+    _measure(together, backbone, extractor_for, ledger, memory_bytes, progress,
              watch)
-    names = [u.task.name for u in together]
-    for unit in together:
-      unit.write(watch, names)
-  for unit in units:
-    unit.derive()
-  return [row for unit in units for m in unit.wanted for row in unit.rows[m]]
+    for part in together:
+      part.write(watch, [p.task.name for p in together])
+  for part in parts:
+    part.derive()
 
 
-def rows_paths(tasks: Sequence[task_lib.Task], backbone: backbone_lib.Backbone,
-               weights: str, settings: Mapping[str, Settings],
-               ledger: ledger_lib.Ledger) -> list[pathlib.Path]:
-  """The files of all rows that `run` with the same arguments gives.
+def unfinished(unit: Unit, tasks: Sequence[task_lib.Task],
+               backbone: backbone_lib.Backbone, ledger: ledger_lib.Ledger
+               ) -> bool:
+  """Whether `run` would measure something.
 
   Raises:
-    errors.InputError: bad data.
+    errors.InputError: bad data, or damaged rows.
   """
-  return [path for task in tasks for path in _Unit(
-      task, backbone, weights, settings[task.name], ledger).rows_paths()]
+  return any(_Part(unit, task, backbone, ledger).missing for task in tasks)
 
 
-class _Unit:
-  """A task, and the rows of its methods.
+class _Part:
+  """A task of a unit: what is missing, and the rows that are found.
 
   Attributes:
-    wanted: names of the methods and studies that were asked for.
-    missing: the methods that are to be measured.
-    measured: their rows, without the fields that they all share.
-    rows: whole rows of each method that has been finished.
+    run: the unit's.
+    task: the task, with as much of its training set as the run uses.
+    space: what is tried on it.
+    missing: what is to be measured.
+    measured: its new rows, without the fields that they all share.
   """
 
-  def __init__(self, task, backbone, weights, settings, ledger):
+  def __init__(self, unit: Unit, task: task_lib.Task,
+               backbone: backbone_lib.Backbone, ledger: ledger_lib.Ledger):
+    run_ = unit.run
+    if run_.train_fraction < 1:
+      task = task.reduced(run_.train_fraction, _FRACTIONS_SEED)
     self.task = task
-    self.settings = settings
-    self.wanted = [*settings.methods, *(s.name for s in settings.studies)]
-    self._backbone, self._weights, self._ledger = backbone, weights, ledger
-    methods = methods_registry.methods(settings.methods)
-    self._inputs = {m.name: inputs_of(task, backbone, weights, settings, m.name)
-                    for m in methods} | {
-        s.name: inputs_of(task, backbone, weights, settings, s.name, s)
-        for s in settings.studies}
-    methods += settings.studies
-    read = {m: ledger.read(i) for m, i in self._inputs.items()}
-    self.rows = {m: r for m, r in read.items() if r is not None}
-    missing = [m for m in methods if m.name not in self.rows]
-    self.missing = [m for m in missing if not isinstance(m, base.Derived)]
-    self._derived = [m for m in missing if isinstance(m, base.Derived)]
-    self.measured = {m.name: [] for m in self.missing}
-    # Of these, the seconds are those of the last process only.
-    self._resumed = [m for m in self.measured if self.runs(m).exists()]
+    self.space = run_.space.of_task(task.name)
+    self.run = run_
+    self._seeds, self._methods, self._ledger = unit.seeds, unit.methods, ledger
+    self._folder = ledger.find(run_)
+    self._manifest_sha256 = manifest.sha256(task)
+    self._inputs = files.fingerprint({
+        'version': VERSION, 'manifest_sha256': self._manifest_sha256,
+        'taps': backbone.taps, 'input': backbone.input_protocol()})
+    wanted: list[interface.Measured] = [
+        methods_registry.MEASURED[name]
+        for name in methods_registry.with_required(unit.methods)
+        if name in methods_registry.MEASURED]
+    wanted += unit.studies
+    self._known = {m.file: self._read(m.folder, m.file) for m in wanted}
+    self.missing = [m for m in wanted if self.seeds_of(m)]
+    self.measured: dict[str, list[interface.Fields]] = {
+        m.file: [] for m in self.missing}
+    # Of these, the seconds are not those of the whole.
+    self._resumed = [
+        m.file for m in self.missing if self._known[m.file] or (
+            self._folder and self._folder.unfinished(
+                task.name, m.file).exists())]
 
-  def rows_paths(self) -> list[pathlib.Path]:
-    """Where the rows are, or will be."""
-    return [self._ledger.rows_path(i) for i in self._inputs.values()]
+  def _read(self, kind: str, file: str) -> list[ledger_lib.Row]:
+    if self._folder is None:
+      return []
+    return self._folder.read(
+        self._folder.rows_path(self.task.name, kind, file), self._inputs)
 
-  def runs(self, method: str) -> pathlib.Path:
-    """Where the single runs of a method keep results and states."""
-    return self._ledger.runs / files.fingerprint(self._inputs[method])[:32]
+  def seeds_of(self, method: interface.Measured) -> tuple[int, ...]:
+    """The seeds that a method is still to be trained with."""
+    there = {row['seed'] for row in self._known[method.file]
+             if row['split'] != 'val'}
+    return tuple(s for s in self._seeds if s not in there)
+
+  def plan(self, method: interface.Measured) -> interface.Plan:
+    """How a missing method is measured."""
+    task = self.task
+    examples = folds_lib.training_order(task.final_rows)
+    folds_lib.check_classes(task, examples, 'the training set')
+    return interface.Plan(
+        folds=folds_lib.folds(task, self.space.folds), examples=examples,
+        space=self.space, seed=self.run.seed, seeds=self.seeds_of(method),
+        known=[r for r in self._known[method.file] if r['split'] == 'val'])
+
+  def networks(self, method: interface.Measured,
+               inputs: Callable[[], np.ndarray],
+               network: Callable[[], network_lib.Network],
+               memory: dict[Any, Any]) -> data_lib.Networks:
+    """What a method needs that trains the backbone."""
+    folder = self._open()
+    return data_lib.Networks(
+        inputs, network, folder.unfinished(self.task.name, method.file), memory)
+
+  def _open(self) -> ledger_lib.Folder:
+    if self._folder is None:
+      self._folder = self._ledger.open(self.run)
+    return self._folder
 
   def write(self, watch: provenance.Stopwatch, together: Sequence[str]) -> None:
     """Writes what was measured, with these tasks together."""
-    names = list(self.measured)
-    inputs = self._inputs[names[0]]
-    self._ledger.write_provenance(
-        inputs | {'method': names},
-        provenance.facts(watch) | {
-            'methods': names,
-            'rows': [self._ledger.rows_path(self._inputs[m]).name
-                     for m in names],
-            'resumed': self._resumed, 'tasks': together})
+    folder, task = self._open(), self.task
+    folder.write_manifest(manifest.describe(task))
+    written = {}
+    for method in self.missing:
+      path = folder.rows_path(task.name, method.folder, method.file)
+      written[method.file] = path.relative_to(folder.path).as_posix()
+      unfinished_ = folder.unfinished(task.name, method.file)
+      rows = [self._whole(method, r) for r in self.measured[method.file]]
+      new = {r['seed'] for r in rows if r['split'] != 'val'}
+      kept = [r for r in self._known[method.file]
+              if r['split'] != 'val' and r['seed'] not in new]
+      rows = [r for r in rows if r['split'] == 'val'] + sorted(
+          kept + [r for r in rows if r['split'] != 'val'],
+          key=lambda r: r['seed'])
+      folder.write(path, self._inputs, rows)
+      if unfinished_.exists():
+        files.discard(unfinished_)
+    folder.write_provenance(task.name, provenance.facts(watch) | {
+        'methods': [m.file for m in self.missing], 'rows': written,
+        'seeds': {m.file: self.seeds_of(m) for m in self.missing},
+        'resumed': self._resumed, 'tasks': list(together)})
+
+  def _whole(self, method: interface.Measured, row: interface.Fields
+             ) -> ledger_lib.Row:
+    run_ = self.run
     common = {
         'schema': ledger_lib.SCHEMA,
-        'protocol': self.settings.protocol,
+        'run': run_.id,
+        'job': run_.job_of(method.name, ledger_lib.is_study(method)),
         'suite': self.task.suite,
-        'backbone': self._backbone.name,
-        'weights': self._weights,
-        'weights_sha256': self._backbone.weights_sha256,
-        'image_size': self._backbone.image_size,
-        'resize': self._backbone.resize,
-        'taps': self._backbone.tap_set,
-        'cls_pooling': self._backbone.cls_pooling,
+        'backbone': run_.backbone,
+        'protocol': run_.protocol,
         'task': self.task.name,
         'group': self.task.group,
-        'manifest_sha256': inputs['manifest_sha256'],
-        'normalization': self.settings.rule,
-        'grid': self.settings.grid.name,
+        'manifest_sha256': self._manifest_sha256,
+        'method': method.name,
     }
-    if self.task.train_fraction < 1:
-      common['train_fraction'] = self.task.train_fraction
-    for method, rows in self.measured.items():
-      self._finish(method, [common | {'method': method} | r for r in rows])
-      if self.runs(method).exists():
-        files.discard(self.runs(method))
+    if run_.train_fraction < 1:
+      common['train_fraction'] = run_.train_fraction
+    return common | row
 
   def derive(self) -> None:
     """Writes the rows of methods that follow from those of others."""
-    for method in self._derived:
-      self._finish(method.name, method.derive(self.rows))
+    for name in self._methods:
+      if name not in methods_registry.DERIVED:
+        continue
+      method, folder = methods_registry.DERIVED[name], self._open()
+      path = folder.rows_path(self.task.name, 'rows', name)
+      rows = method.derive({r: self._read('rows', r) for r in method.requires})
+      if self._read('rows', name) != rows:
+        folder.write(path, self._inputs, rows)
 
-  def _finish(self, method, rows) -> None:
-    self.rows[method] = rows
-    self._ledger.write(self._inputs[method], rows)
 
-
-def _sharing(units) -> list[list[_Unit]]:
-  """Groups units by their images."""
-  groups = {}
-  for unit in units:
-    key = unit.task.train.sha256, unit.task.test.sha256
-    groups.setdefault(key, []).append(unit)
+def _sharing(parts: Sequence[_Part]) -> list[list[_Part]]:
+  """Groups parts by their images."""
+  groups: dict[tuple[str, str], list[_Part]] = {}
+  for part in parts:
+    key = part.task.train.sha256, part.task.test.sha256
+    groups.setdefault(key, []).append(part)
   return list(groups.values())
 
 
-def _target_sizes(units) -> tuple[int, ...]:
-  """All target sizes of some units, in the order of their grids."""
-  def of(method, grid):
-    if isinstance(method, study_lib.Study):
-      return method.target_sizes(grid)
-    return grid.target_sizes
-
-  return tuple(dict.fromkeys(
-      size for unit in units for method in unit.missing
-      for size in of(method, unit.settings.grid)))
-
-
-def _measure(units, extractor, ledger, progress, watch) -> None:
-  """Fills in the rows of units that label the same images."""
-  train = units[0].task.train
+def _measure(parts: Sequence[_Part], backbone: backbone_lib.Backbone,
+             extractor_for: ExtractorFor, ledger: ledger_lib.Ledger,
+             memory_bytes: int, progress: Progress,
+             watch: provenance.Stopwatch) -> None:
+  """Fills in the rows of parts that label the same images."""
+  sizes = tuple(dict.fromkeys(
+      size for part in parts for method in part.missing
+      for size in method.target_sizes(part.space)))
+  extractor = extractor_for(sizes)
+  train, test = parts[0].task.train, parts[0].task.test
   with watch.stage('embed train'):
     features = store.open_or_compute(
         ledger.features, extractor, train,
         lambda done, total: progress('embed train images', done, total))
-  network = functools.cache(lambda: network_lib.Network(extractor.backbone))
+  network = functools.cache(lambda: network_lib.Network(backbone))
   inputs = functools.cache(lambda: np.concatenate([
-      batch.numpy() for _, batch in extraction.read(
-          extractor.backbone, train)]))
-  judged, heads = [], []
-  for unit in units:
-    data = base.TrainingData(
-        features, unit.task.train.labels, unit.task.num_classes,
-        unit.settings.rule, unit.settings.memory_bytes)
-    for i, method in enumerate(unit.missing):
-      progress(f'choose and train {method.name}', i, len(unit.missing))
-      data.images = tuned.Images(inputs, network, unit.runs(method.name))
-      for row, head in _train(unit, method, data, extractor.backbone, progress,
-                              watch):
-        judged.append((unit.measured[method.name], row))
-        heads.append((head, unit.task.test.labels))
+      batch.numpy() for _, batch in extraction.read(backbone, train)]))
+  waiting: list[tuple[list[interface.Fields], interface.Fields]] = []
+  heads: list[tuple[data_lib.FeatureHead, np.ndarray]] = []
+  for part in parts:
+    memory: dict[Any, Any] = {}
+    data = data_lib.TrainingData(
+        features, part.task.train.labels, part.task.num_classes,
+        part.run.normalization, memory_bytes)
+    for i, method in enumerate(part.missing):
+      progress(f'choose and train {method.file}', i, len(part.missing))
+      if method.trains_network:
+        data.networks = part.networks(method, inputs, network, memory)
+      rows = part.measured[method.file]
+      for fields, predictor in _pairs(method, data, part.plan(method), watch):
+        fields = {'fold': None} | fields
+        if predictor is None:
+          rows.append(fields)
+          continue
+        fields |= {'split': 'test', 'total': len(test.ids)}
+        rows.append(fields)
+        if method.trains_network:
+          fields |= data.networks.remember(
+              ['test', fields['seed']], lambda: _judge(
+                  predictor, method.name, backbone, part.task, watch, progress))
+        else:
+          waiting.append(fields)
+          heads.append((predictor, part.task.test.labels))
   if heads:
     with watch.stage('test'):
       correct = evaluation.count_correct(
-          extractor, units[0].task.test, heads,
+          extractor, test, heads,
           lambda done, total: progress('embed test images', done, total))
-    for (rows, row), count in zip(judged, correct):
-      rows.append(row | {'correct': count})
+    for fields, count in zip(waiting, correct, strict=True):
+      fields['correct'] = count
 
 
-def _train(unit, method, data, backbone, progress, watch):
-  """Chooses and trains; yields (test row, head) of each head to be judged.
+def _pairs(method: interface.Measured, data: data_lib.TrainingData,
+           plan: interface.Plan, watch: provenance.Stopwatch
+           ) -> Iterator[tuple[interface.Fields, Any]]:
+  """What `measure` yields, timed: choosing ends where validation rows come."""
+  pairs = method.measure(data, plan)
+  chooses = plan.folds and not plan.known and not ledger_lib.is_study(method)
+  stage = f'{"choose" if chooses else "train"} {method.file}'
+  while True:
+    with watch.stage(stage):
+      pair = next(pairs, None)
+    if pair is None:
+      return
+    yield pair
+    if pair[1] is None:
+      stage = f'train {method.file}'
 
-  Networks are judged at once, as only one is held, and heads all together.
-  """
-  task, settings = unit.task, unit.settings
-  rows = unit.measured[method.name]
-  folds = folds_lib.folds(task, settings.grid.folds)
-  final_rows = folds_lib.training_order(task.final_rows)
-  folds_lib.check_classes(task, final_rows, 'the training set')
-  test = {'fold': None, 'split': 'test', 'total': len(task.test.ids)}
-  if isinstance(method, study_lib.Study):
-    with watch.stage(f'train {method.name}'):
-      found = list(method.measure(data, folds, final_rows, settings.grid,
-                                  settings.seeds))
-    for fields, head in found:
-      if head is None:
-        rows.append({'fold': None} | fields)
-      else:
-        yield fields | test, head
-    return
-  with watch.stage(f'choose {method.name}'):
-    validation, chosen = _choose(method, data, folds, settings)
-  rows += validation
-  row = chosen.as_row() | test
-  if not isinstance(method, tuned.Tuned):
-    with watch.stage(f'train {method.name}'):
-      heads = method.fit(data, final_rows, chosen, settings.seeds)
-    for seed, head in zip(settings.seeds, heads):
-      yield row | {'seed': seed}, head
-    return
-  networks = method.fit(data, final_rows, chosen, settings.seeds, settings.grid)
-  for seed, train in zip(settings.seeds, networks):
-    def judge(train=train):
-      with watch.stage(f'train {method.name}'):
-        try:
-          found = train()
-        except trainer_lib.DivergedError as e:
-          return _outcome(base.Failure(e))
-      with watch.stage(f'test {method.name}'):
-        return found.measures | _outcome(evaluation.count_correct_of_network(
+
+def _judge(train: data_lib.TrainedLater, name: str,
+           backbone: backbone_lib.Backbone, task: task_lib.Task,
+           watch: provenance.Stopwatch, progress: Progress
+           ) -> interface.Fields:
+  """Trains a network and counts its correct answers, or says why not."""
+  with watch.stage(f'train {name}'):
+    try:
+      found = train()
+    except trainer_lib.DivergedError as e:
+      return interface.outcome(space_lib.Failure(e))
+  with watch.stage(f'test {name}'):
+    return found.measures | interface.outcome(
+        evaluation.count_correct_of_network(
             backbone, task.test, found.trainer.predict,
-            lambda done, total: progress(f'test {method.name}', done, total)))
-    rows.append(row | {'seed': seed} | data.images.remember(
-        ['test', seed], judge))
-
-
-def _outcome(correct: int | base.Failure) -> dict[str, Any]:
-  """Fields of a row: the count, or none and why."""
-  if isinstance(correct, base.Failure):
-    return {'correct': None, 'failed': str(correct)}
-  return {'correct': correct}
-
-
-def _choose(method, data, folds, settings
-            ) -> tuple[list[ledger_lib.Row], base.Hparams]:
-  """Validation rows of all candidates, and the best; one needs no folds."""
-  grid, seed = settings.grid, settings.seeds[0]
-  trains_backbone = isinstance(method, tuned.Tuned)
-  candidates = (method.complete(data, folds, grid, seed) if trains_backbone
-                else method.candidates(grid))
-  if not candidates:
-    raise errors.InputError(
-        f'the grid gives nothing to try for {method.name}; add ft_lr and '
-        'ft_steps to --hparams, or choose another --grid')
-  # Where there are folds, a network is validated even if nothing is chosen:
-  # Head2Toe-FT+ goes by it.
-  if len(candidates) == 1 and not (trains_backbone and folds):
-    return [], candidates[0]
-  if not folds:
-    raise errors.InputError(
-        f'{method.name} has {len(candidates)} settings and no fold to choose '
-        'on; add what it lacks to --hparams')
-  results = method.cross_validate(data, folds, grid, seed)
-  rows = [
-      hparams.as_row() | {
-          'fold': fold.number, 'seed': seed, 'split': 'val',
-          'total': len(fold.val_rows)} | _outcome(correct)
-      for hparams, counts in results.items()
-      for fold, correct in zip(folds, counts)]
-  return rows, base.choose(results)
+            lambda done, total: progress(f'test {name}', done, total)))

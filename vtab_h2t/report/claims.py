@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from vtab_h2t.backbones import retapping
-from vtab_h2t.protocol import reproduction
+from vtab_h2t.report import jobs
 from vtab_h2t.report import statistics
 
 HOLDS, FAILS = 'holds', 'does not hold'
@@ -23,7 +23,7 @@ UNDECIDED, UNTESTABLE = 'undecided', 'not testable here'
 Accuracies = Mapping[str, np.ndarray]  # Condition to accuracies by task.
 Row = Mapping[str, Any]
 
-_ACCURACY = reproduction.ACCURACY
+_ACCURACY = jobs.ACCURACY
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Verdict:
     interval: of the statistic; None where it cannot be tested.
     verdict: of `HOLDS`, `FAILS`, `UNDECIDED`, `UNTESTABLE`.
     tasks: on how many tasks.
-    rows: which rows it came from, as a pattern below `rows/`; or what lacks.
+    rows: job and method of the rows that it came from; or what lacks.
   """
 
   claim: Claim
@@ -72,26 +72,30 @@ class Verdict:
   rows: str
 
 
-def _mean_difference(one: str, other: str):
+_Statistic = Callable[[Accuracies], float]
+_Condition = Callable[[Row], str | None]
+
+
+def _mean_difference(one: str, other: str) -> _Statistic:
   return lambda a: float(np.mean(a[one] - a[other]))
 
 
-def _correlation(gaining: str):
+def _correlation(gaining: str) -> _Statistic:
   """Minus Spearman's rho of affinity and a condition's gain over Linear."""
-  def statistic(a):
+  def statistic(a: Accuracies) -> float:
     affinity = pd.Series(a['linear'] - a['scratch'])
     return -statistics.spearman(affinity, pd.Series(a[gaining] - a['linear']))
   return statistic
 
 
-def _method(*names: str):
-  """Rows of Table 1's methods, on the whole training set."""
+def _method(*names: str) -> _Condition:
+  """Rows of Table 1's methods, of the run itself."""
   return lambda row: row['method'] if (
-      row['method'] in names and 'train_fraction' not in row) else None
+      row['method'] in names and row['job'] == _ACCURACY) else None
 
 
 def _above(method: str, label: str, published_value: float | None,
-           where='Table 1') -> Claim:
+           where: str = 'Table 1') -> Claim:
   return Claim(
       f'head2toe_above_{method}',
       f'Head2Toe is better than {label} on average.', where,
@@ -114,7 +118,7 @@ def _granularity(row: Row) -> str | None:
 
 def _features_above_taps(a: Accuracies) -> float:
   """Best of each kind's curve that keeps less than everything."""
-  def best(kind):
+  def best(kind: str) -> np.ndarray:
     steps = [c for c in a if c.startswith(f'{kind} ')]
     largest = max(steps, key=lambda c: float(c.split()[1]))
     return np.max([a[c] for c in steps if c != largest], axis=0)
@@ -122,9 +126,9 @@ def _features_above_taps(a: Accuracies) -> float:
       best('taps_mean'), best('taps_group'))))
 
 
-def _ordered(prefix: str):
+def _ordered(prefix: str) -> _Statistic:
   """Minus the mean over tasks of Spearman's rho with the condition's number."""
-  def statistic(a):
+  def statistic(a: Accuracies) -> float:
     steps = sorted((c for c in a if c.startswith(prefix)),
                    key=lambda c: float(c.removeprefix(prefix)))
     curves = np.stack([a[c] for c in steps], axis=1)
@@ -135,7 +139,7 @@ def _ordered(prefix: str):
 
 
 def _own_and_others(row: Row) -> str | None:
-  if row['method'] != reproduction.TRANSFER:
+  if row['method'] != jobs.TRANSFER:
     return None
   return 'own' if row['source'] == row['task'] else f'other {row["source"]}'
 
@@ -158,11 +162,14 @@ def _fraction(row: Row) -> str | None:
   return f'of {row.get("train_fraction", 1.0)}'
 
 
+def _variant(job: str) -> _Condition:
+  """Head2Toe's rows of a run that is derived, and of the run itself."""
+  return lambda row: {job: 'variant', _ACCURACY: 'original'}.get(
+      row['job']) if row['method'] == 'head2toe' else None
+
+
 def _ablation(kind: str, label: str, value: float) -> Claim:
-  def condition(row):
-    if row['method'] != 'head2toe' or 'train_fraction' in row:
-      return None
-    return 'variant' if row['taps'] == kind else 'original'
+  condition = _variant(kind)
   return Claim(
       f'taps_above_{kind}', f'Tapping after norm and activation is better than '
       f'{label}.', 'Table 6', f'mean of Head2Toe less that {label}, points',
@@ -170,11 +177,8 @@ def _ablation(kind: str, label: str, value: float) -> Claim:
       ('original', 'variant'))
 
 
-def _cls(kind: str, sentence: str, value: float, sign=1) -> Claim:
-  def condition(row):
-    if row['method'] != 'head2toe' or 'train_fraction' in row:
-      return None
-    return 'variant' if row['cls_pooling'] == kind else 'original'
+def _cls(kind: str, sentence: str, value: float, sign: int = 1) -> Claim:
+  condition = _variant(f'cls_{kind}')
   return Claim(
       f'class_token_{kind}', sentence, 'Table 7',
       'mean of pooled tokens less the variant, points' if sign > 0 else
@@ -208,7 +212,7 @@ CLAIMS: tuple[Claim, ...] = (
           _granularity, _features_above_taps),
     Claim('own_features_best', 'A task\'s own features serve it best.',
           'Figure 7', 'mean of own less the mean of other tasks\', points',
-          reproduction.TRANSFER, _own_and_others,
+          jobs.TRANSFER, _own_and_others,
           lambda a: float(np.mean(a['own'] - np.nanmean(
               [v for c, v in a.items() if c != 'own'], axis=0))), None,
           ('own',)),
@@ -223,7 +227,7 @@ CLAIMS: tuple[Claim, ...] = (
           _more_candidates),
     Claim('more_data_help', 'Head2Toe gets better with more training images.',
           'Figure 13', 'mean of all images less a tenth, points',
-          reproduction.REDUCED, _fraction,
+          jobs.REDUCED, _fraction,
           _mean_difference('of 1.0', 'of 0.1'), None, ('of 1.0', 'of 0.1')),
     Claim('ft_plus_best', 'Head2Toe-FT+ is the best on average.', 'Table 1',
           'mean of Head2Toe-FT+ less the best other mean of the paper\'s '
@@ -252,16 +256,16 @@ def samples(claim: Claim, rows: Mapping[str, Sequence[Row]]
     rows: by job.
   """
   found: dict[str, dict[str, list[float]]] = {}
-  groups = {}
-  jobs = dict.fromkeys([_ACCURACY, claim.job])
-  for row in (r for job in jobs for r in rows.get(job, ())):
+  groups: dict[str, str] = {}
+  wanted = dict.fromkeys([_ACCURACY, claim.job])
+  for row in (r for job in wanted for r in rows.get(job, ())):
     if row['split'] != 'test' or row['correct'] is None:
       continue
     condition = claim.condition(row)
     if condition is not None:
       groups[row['task']] = row['group']
       found.setdefault(condition, {}).setdefault(row['task'], []).append(
-          100 * row['correct'] / row['total'])
+          statistics.percent(row))
   whole = {c: t for c, t in found.items()
            if not c.startswith('other ')} or found
   tasks = set.intersection(*(set(t) for t in whole.values())) if whole else ()
@@ -286,8 +290,7 @@ def judge(claim: Claim, rows: Mapping[str, Sequence[Row]]) -> Verdict:
              else UNDECIDED)
   used = [r for job in dict.fromkeys([_ACCURACY, claim.job])
           for r in rows.get(job, ()) if claim.condition(r) is not None]
-  names = sorted({f'{r["suite"]}/{r["backbone"]}/*/{r["method"]}-*.jsonl'
-                  for r in used})
+  names = sorted({f'{r["job"]}/{r["method"]}' for r in used})
   return Verdict(claim, interval, verdict, tasks, ' '.join(names))
 
 
@@ -328,7 +331,7 @@ def toy_table(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
   """The companion papers' claims on their toy problems.
 
   Args:
-    tables: what `protocol.toys.tables` gives.
+    tables: what `toys.tables.tables` gives.
 
   Returns:
     id, claim, where, `seeds` that agree, `of` how many, verdict (holds if all

@@ -30,13 +30,15 @@ import numpy as np
 from vtab_h2t import published
 from vtab_h2t.backbones import registry as backbones
 from vtab_h2t.features import extraction
-from vtab_h2t.selection import fraction as fraction_lib
+from vtab_h2t.heads import fraction as fraction_lib
 
 if TYPE_CHECKING:
+  import keras
   import pandas as pd
 
   from vtab_h2t.backbones import backbone as backbone_lib
   from vtab_h2t.protocol import ledger as ledger_lib
+  from vtab_h2t.protocol import run as run_lib
 
 TRAIN_IMAGES, BATCH = 1000, 128
 RESNET50_EMBEDDING = 2048
@@ -94,7 +96,7 @@ def head2toe_size(features: int, fraction: float, classes: int) -> float:
           + features / 32)
 
 
-def _to_embedding(backbone):
+def _to_embedding(backbone: 'backbone_lib.Backbone') -> 'keras.Model':
   """The network without classifier."""
   import keras
   return keras.Model(backbone.model.inputs,
@@ -215,12 +217,15 @@ def network_bytes(backbone: 'backbone_lib.Backbone', classes: int) -> int:
   return stored_bytes(weights) + head_bytes(classes, model.output.shape[-1])
 
 
-def measured(units: 'Iterable[ledger_lib.Unit]') -> 'pd.DataFrame':
-  """What training cost, beside the cost model, for units that have all three.
+def measured(run: 'run_lib.Run',
+             measurements: 'Iterable[ledger_lib.Measurement]'
+             ) -> 'pd.DataFrame':
+  """What training cost, beside the cost model, where all three were measured.
 
   Args:
-    units: of a work directory; those without linear, head2toe and finetune, or
-      with runs from an earlier process, are passed over.
+    run: the run.
+    measurements: its; those without linear, head2toe and finetune, or that
+      another process had begun, are passed over.
 
   Returns:
     A line for each with its task, the chosen settings, and
@@ -236,25 +241,28 @@ def measured(units: 'Iterable[ledger_lib.Unit]') -> 'pd.DataFrame':
   """
   import pandas as pd
   return pd.DataFrame([
-      _measured(unit) for unit in units
-      if {'linear', 'head2toe', 'finetune'} <= set(unit.rows)
-      and not unit.facts['resumed']])
+      _measured(run, one) for one in measurements
+      if {'linear', 'head2toe', 'finetune'} <= set(one.rows)
+      and not one.facts['resumed']])
 
 
 @functools.cache
-def _backbone(name, image_size, taps, cls_pooling):
-  return backbones.load(name, 'random', image_size, taps,
-                        cls_pooling=cls_pooling)
+def _network(name: str, image_size: int, taps: str, cls_pooling: str
+             ) -> 'tuple[backbone_lib.Backbone, Network]':
+  """A network with random weights, and its constants."""
+  backbone = backbones.load(name, 'random', image_size, taps,
+                            cls_pooling=cls_pooling)
+  return backbone, measure(backbone)
 
 
-def _measured(unit):
+def _measured(run: 'run_lib.Run', unit: 'ledger_lib.Measurement'
+              ) -> dict[str, Any]:
   tests = {m: [r for r in rows if r['split'] == 'test']
            for m, rows in unit.rows.items()}
   linear, ours, tuned = (
       tests[m][0] for m in ('linear', 'head2toe', 'finetune'))
-  backbone = _backbone(ours['backbone'], ours['image_size'], ours['taps'],
-                       ours['cls_pooling'])
-  network = measure(backbone)
+  backbone, network = _network(
+      run.network.backbone, run.image_size, run.taps, run.cls_pooling)
   classes = unit.manifest['classes']
   features = extraction.layout_of(backbone, ours['target_size']).size
   fraction, steps = ours['fraction'], ours['steps']

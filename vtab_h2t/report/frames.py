@@ -29,8 +29,7 @@ def published_accuracies(backbone: str) -> pd.DataFrame:
 
 def accuracies(rows: Sequence[ledger_lib.Row]) -> pd.DataFrame:
   """Measured: method, task, group, percent."""
-  summary = statistics.summarise(
-      [r for r in rows if 'train_fraction' not in r])
+  summary = statistics.summarise(rows)
   return summary.rename(columns={'accuracy_percent': 'percent'})[
       ['method', 'task', 'group', 'percent']]
 
@@ -42,12 +41,14 @@ def by_affinity(table: pd.DataFrame) -> pd.DataFrame:
     table: method, task, group, percent, with linear and scratch.
 
   Returns:
-    task, group, affinity, and a column for each method.
+    task, group, affinity, and a column for each method. Tasks that lack Linear
+    or Scratch are left out.
   """
   wide = table.pivot(index=['task', 'group'], columns='method',
                      values='percent')
   wide.insert(0, 'affinity', wide.linear - wide.scratch)
   wide.columns.name = None
+  wide = wide[wide.affinity.notna()]
   return wide.sort_values('affinity', kind='stable').reset_index()
 
 
@@ -83,24 +84,16 @@ def affinities(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
   return pd.concat(parts, axis=1).reset_index()
 
 
-def tests(rows: Sequence[ledger_lib.Row], study: str) -> pd.DataFrame:
-  """Test rows of a study with `percent`."""
-  table = pd.DataFrame([r for r in rows if r['method'] == study
-                        and r['split'] == 'test'])
-  table['percent'] = 100 * table.correct / table.total
-  return table
-
-
-def _median(table, keys):
+def _median(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
   """Medians over seeds for each value of the keys, in their order."""
-  return table.groupby(keys, sort=False).agg(
+  return table.groupby(list(keys), sort=False).agg(
       percent=('percent', 'median'),
       num_features=('num_features', 'median')).reset_index()
 
 
 def one_tap(rows: Sequence[ledger_lib.Row]) -> pd.DataFrame:
   """Figure 4: task, group, tap, depth (0 the first tap), percent."""
-  table = _median(tests(rows, 'one_tap'), ['task', 'group', 'tap'])
+  table = _median(statistics.tests(rows), ['task', 'group', 'tap'])
   table.insert(3, 'depth', table.groupby('task').cumcount())
   return table
 
@@ -129,8 +122,7 @@ def oracle(taps: pd.DataFrame, validation: pd.DataFrame) -> pd.DataFrame:
 
 def chosen_taps(rows: Sequence[ledger_lib.Row]) -> pd.DataFrame:
   """task, `chosen_tap`: the best by validation, ties to the first."""
-  table = pd.DataFrame([r for r in rows if r['method'] == 'one_tap'
-                        and r['split'] == 'val'])
+  table = pd.DataFrame([r for r in rows if r['split'] == 'val'])
   best = table.loc[table.groupby('task', sort=False).correct.idxmax()]
   return best[['task', 'tap']].rename(
       columns={'tap': 'chosen_tap'}).reset_index(drop=True)
@@ -159,7 +151,7 @@ def granularity(rows: Sequence[ledger_lib.Row]) -> pd.DataFrame:
 
   `step` is the fraction kept or the number of taps.
   """
-  table = tests(rows, 'granularity')
+  table = statistics.tests(rows)
   table['step'] = table.fraction.where(table.kind == 'features',
                                        table.get('num_taps'))
   return _median(table, ['task', 'group', 'kind', 'step'])
@@ -176,7 +168,7 @@ def transfer(rows: Sequence[ledger_lib.Row]) -> pd.DataFrame:
 
   `loss` is in points against the task's own selection.
   """
-  table = _median(tests(rows, 'transfer'), ['task', 'group', 'source'])
+  table = _median(statistics.tests(rows), ['task', 'group', 'source'])
   own = table[table.task == table.source].set_index('task').percent
   table['loss'] = table.task.map(own) - table.percent
   return table
@@ -185,23 +177,19 @@ def transfer(rows: Sequence[ledger_lib.Row]) -> pd.DataFrame:
 def scaling(rows: Sequence[ledger_lib.Row]) -> pd.DataFrame:
   """Figures 14 and 16: task, group, target_size, tap_stride, num_candidates,
   percent."""
-  table = tests(rows, 'scaling')
+  table = statistics.tests(rows)
   return _median(table, ['task', 'group', 'target_size', 'tap_stride',
                          'num_candidates'])
 
 
 def offset(rows: Sequence[ledger_lib.Row]) -> pd.DataFrame:
   """Figure 11, right: task, group, offset, percent."""
-  return _median(tests(rows, 'offset'), ['task', 'group', 'offset'])
+  return _median(statistics.tests(rows), ['task', 'group', 'offset'])
 
 
 def scores(rows: Sequence[ledger_lib.Row]) -> pd.DataFrame:
   """task, group, score, percent."""
-  return _median(tests(rows, 'scores'), ['task', 'group', 'score'])
-
-
-def _selections(rows):
-  return [r for r in rows if r['method'] == 'relevance']
+  return _median(statistics.tests(rows), ['task', 'group', 'score'])
 
 
 def overlap(rows: Sequence[ledger_lib.Row]) -> pd.DataFrame:
@@ -212,11 +200,10 @@ def overlap(rows: Sequence[ledger_lib.Row]) -> pd.DataFrame:
     to 1, the mean over pairs of seeds; for a task with itself, over pairs of
     different ones. `chance` is what two random selections share.
   """
-  found = _selections(rows)
   columns = {(r['task'], r['seed']): relevance.unpack(r['selected'])
-             for r in found}
+             for r in rows}
   chance = {r['task']: len(columns[r['task'], r['seed']]) / r['num_features']
-            for r in found}
+            for r in rows}
   names = list(dict.fromkeys(task for task, _ in columns))
   result = []
   for one in names:
@@ -240,7 +227,7 @@ def depth(rows: Sequence[ledger_lib.Row]) -> pd.DataFrame:
     `share_of_tap`, 0 to 1, means over seeds.
   """
   result = []
-  for row in _selections(rows):
+  for row in rows:
     total = sum(kept for kept, _ in row['selected_by_tap'].values())
     for i, (tap, (kept, size)) in enumerate(row['selected_by_tap'].items()):
       result.append({
@@ -252,11 +239,9 @@ def depth(rows: Sequence[ledger_lib.Row]) -> pd.DataFrame:
 
 def reduced(rows: Sequence[ledger_lib.Row]) -> pd.DataFrame:
   """Figure 13: method, task, group, train_fraction (1: all), percent."""
-  wanted = [r | {'train_fraction': r.get('train_fraction', 1.0)}
-            for r in rows if r['method'] in ('linear', 'head2toe')
-            and r['split'] == 'test']
-  table = pd.DataFrame(wanted)
-  table['percent'] = 100 * table.correct / table.total
+  table = statistics.tests(
+      {'train_fraction': 1.0} | r for r in rows
+      if r['method'] in ('linear', 'head2toe'))
   found = table.groupby(['method', 'task', 'group', 'train_fraction'],
                         sort=False).percent.median().reset_index()
   return found.sort_values('train_fraction', kind='stable')

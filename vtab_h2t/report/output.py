@@ -1,6 +1,6 @@
 """What a table or figure is: its numbers, and how they are shown."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 import dataclasses
 import pathlib
 from typing import Any, TYPE_CHECKING
@@ -8,32 +8,32 @@ from typing import Any, TYPE_CHECKING
 import pandas as pd
 
 from vtab_h2t import files
-from vtab_h2t.protocol import ledger as ledger_lib
+from vtab_h2t.report import jobs as jobs_lib
 from vtab_h2t.report import plotting
+from vtab_h2t.report import results as results_lib
 
 if TYPE_CHECKING:
   from matplotlib import figure as figure_lib
 
-Rows = Mapping[str, Sequence[dict[str, Any]]]  # By job.
 Frames = dict[str, pd.DataFrame]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Output:
   """A table or figure.
 
   Attributes:
-    name: as the runner's.
+    name: by which it is asked for.
     title: what it shows.
     jobs: whose rows it is made from.
     methods: that must be among the methods measured.
-    measured: its frames, from rows; None if it has nothing measured.
+    measured: its frames, from a run's results; None if it has nothing measured.
     published: its frames, from the paper's numbers; None if those do not
       suffice.
     draw: a figure of the frames; None for tables.
-    markdown: the frames as Markdown; a table of each by default.
-    terminal: prints the frames; their Markdown by default.
-    from_ledger: its frames, from a work directory as it is.
+    markdown: the frames as Markdown, from where their numbers come; a table of
+      each by default.
+    terminal: prints the same; the Markdown by default.
     vit: whether it is for ViTs only (True), or only for others (False).
   """
 
@@ -41,23 +41,29 @@ class Output:
   title: str
   jobs: tuple[str, ...] = ()
   methods: tuple[str, ...] = ()
-  measured: Callable[[Rows], Frames] | None = None
+  measured: Callable[[results_lib.Results], Frames] | None = None
   published: Callable[[], Frames] | None = None
   draw: Callable[[Frames], Any] | None = None
-  markdown: Callable[[Frames], str] | None = None
-  terminal: Callable[[Frames], None] | None = None
-  from_ledger: Callable[[ledger_lib.Ledger], Frames] | None = None
+  markdown: Callable[[Frames, str], str] | None = None
+  terminal: Callable[[Frames, str], None] | None = None
   vit: bool | None = None
 
-  @property
-  def kind(self) -> str:
-    """'figures' or 'tables'."""
-    return 'figures' if self.draw else 'tables'
+  def possible(self, results: results_lib.Results) -> bool:
+    """Whether a run's results suffice for it."""
+    present = {r['method'] for r in results.of(jobs_lib.ACCURACY)}
+    return (self.measured is not None
+            and self.vit in (None, results.run.is_vit)
+            and all(results.of(job) for job in self.jobs)
+            and set(self.methods) <= present)
 
-  def text(self, frames: Frames) -> str:
-    """The frames as Markdown."""
+  def folder(self, folder: pathlib.Path) -> pathlib.Path:
+    """Where it is kept in a run's folder: figures in one of their own."""
+    return folder / 'figures' if self.draw else folder
+
+  def text(self, frames: Frames, source: str) -> str:
+    """The frames as Markdown, from where their numbers come."""
     if self.markdown:
-      return self.markdown(frames)
+      return self.markdown(frames, source)
     return '\n\n'.join(
         table.to_markdown(index=False, floatfmt='.1f') for table in
         frames.values()) + '\n'
@@ -70,8 +76,12 @@ class Output:
 
   def write(self, frames: Frames, folder: pathlib.Path, source: str
             ) -> list[pathlib.Path]:
-    """Writes CSV and drawing or Markdown; returns the paths."""
-    paths = []
+    """Writes CSV and drawing or Markdown into a run's folder.
+
+    Returns:
+      The paths.
+    """
+    folder, paths = self.folder(folder), []
     for name, table in frames.items():
       suffix = '' if name == self.name else f'_{name}'
       paths.append(folder / f'{self.name}{suffix}.csv')
@@ -82,13 +92,13 @@ class Output:
           self.picture(frames, source), folder, self.name)
     paths.append(folder / f'{self.name}.md')
     with files.atomic_write(paths[-1]) as f:
-      f.write(self.text(frames))
+      f.write(self.text(frames, source))
     return paths
 
-  def show(self, frames: Frames) -> None:
+  def show(self, frames: Frames, source: str) -> None:
     """Prints what a terminal can show."""
     print(self.title)
     if self.terminal:
-      self.terminal(frames)
+      self.terminal(frames, source)
     elif not self.draw:
-      print(self.text(frames))
+      print(self.text(frames, source))

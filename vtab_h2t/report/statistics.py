@@ -1,8 +1,9 @@
 """From result rows to medians, deviations and means."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,30 +11,50 @@ import pandas as pd
 from vtab_h2t.protocol import accuracy as accuracy_lib
 from vtab_h2t.protocol import ledger as ledger_lib
 
-_KEYS = ['suite', 'backbone', 'weights', 'image_size', 'resize', 'taps',
-         'cls_pooling', 'normalization', 'grid', 'protocol', 'method', 'task',
-         'group']
+_KEYS = ['run', 'suite', 'backbone', 'protocol', 'method', 'task', 'group']
 
 
-def summarise(rows: Sequence[ledger_lib.Row]) -> pd.DataFrame:
-  """Test accuracy over seeds.
+def tests(rows: Iterable[ledger_lib.Row]) -> pd.DataFrame:
+  """Test rows with their accuracy.
 
   Args:
     rows: result rows; those of the validation folds are passed over, and those
-      of runs that failed.
+      of trainings that failed.
+
+  Returns:
+    The rows with `percent`, 0 to 100, by the protocol that each row names.
+  """
+  table = pd.DataFrame([r for r in rows if r['split'] == 'test'
+                        and r['correct'] is not None])
+  table['percent'] = [percent(r) for r in table.to_dict('records')]
+  return table
+
+
+def percent(row: Mapping[str, Any]) -> float:
+  """Accuracy of a row in percent, by the protocol that it names."""
+  return 100 * accuracy_lib.accuracy(
+      row['correct'], row['total'], row['protocol'])
+
+
+def summarise(rows: Iterable[ledger_lib.Row]) -> pd.DataFrame:
+  """Test accuracy over seeds.
+
+  Args:
+    rows: as of `tests`, all of one run.
 
   Returns:
     One line for each method and task, in the order of the rows, with
     `accuracy_percent` (the median over seeds), `std_percent` (the sample
     standard deviation; missing with one seed), `seeds` and `total` (test
     images).
+
+  Raises:
+    ValueError: the rows are of several runs.
   """
-  tests = pd.DataFrame([r for r in rows if r['split'] == 'test'
-                        and r['correct'] is not None])
-  tests['percent'] = [
-      100 * accuracy_lib.accuracy(c, t, p)
-      for c, t, p in zip(tests.correct, tests.total, tests.protocol)]
-  return tests.groupby(_KEYS, sort=False).agg(
+  table = tests(rows)
+  if table.run.nunique() > 1:
+    raise ValueError(f'rows of several runs: {", ".join(table.run.unique())}')
+  return table.groupby(_KEYS, sort=False).agg(
       accuracy_percent=('percent', 'median'), std_percent=('percent', 'std'),
       seeds=('seed', 'nunique'), total=('total', 'first')).reset_index()
 
@@ -58,8 +79,7 @@ def wide(summary: pd.DataFrame, groups: Sequence[str],
   """One row a method, one column a task, with means.
 
   Args:
-    summary: what `summarise` gives, for one suite, backbone, weights, input,
-      taps, class token, normalisation, grid and protocol.
+    summary: what `summarise` gives.
     groups: the order of the groups.
     column: which of its columns.
 
@@ -88,8 +108,46 @@ def _row_means(table: pd.DataFrame) -> pd.Series:
 
 
 def spearman(one: pd.Series, other: pd.Series) -> float:
-  """Spearman's rank correlation; ties have mean ranks."""
-  return float(one.rank().corr(other.rank()))
+  """Spearman's rank correlation; ties have mean ranks.
+
+  Args:
+    one, other: values; they are paired by index, where either is NaN the pair
+      is left out.
+
+  Returns:
+    The correlation; NaN of less than two pairs, and where ranks are constant.
+  """
+  if one.index.equals(other.index):
+    ranks = [_ranks(s.to_numpy(float)) for s in (one, other)]
+  else:  # Ranks are those before pairing.
+    ranks = [s.to_numpy(float)
+             for s in one.rank().align(other.rank(), join='inner')]
+  paired = ~np.isnan(ranks).any(axis=0)
+  return _correlation(*(r[paired] for r in ranks))
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+  """Ranks from 1, `[n]`: ties have their mean, NaN stays and does not count."""
+  ordered = np.sort(values)  # NaN last.
+  below = np.searchsorted(ordered, values, 'left')
+  ranks = (below + np.searchsorted(ordered, values, 'right') + 1) / 2
+  ranks[np.isnan(values)] = np.nan
+  return ranks
+
+
+def _correlation(one: np.ndarray, other: np.ndarray) -> float:
+  """Pearson's, of `[n]` and `[n]`: the steps of pandas without its checks."""
+  if len(one) < 2:
+    return math.nan
+  one, other = (v - v.sum() / len(v) for v in (one, other))
+  scales = np.abs(one).max(), np.abs(other).max()
+  if not all(scales):
+    return math.nan
+  one, other = one / scales[0], other / scales[1]
+  free = len(one) - 1
+  deviations = [math.sqrt(v.dot(v) / free) for v in (one, other)]
+  rho = one.dot(other) / free / deviations[0] / deviations[1]
+  return max(-1.0, min(1.0, float(rho)))
 
 
 Samples = Mapping[str, Mapping[str, np.ndarray]]
@@ -127,19 +185,60 @@ def bootstrap(samples: Samples, groups: Mapping[str, str],
   if not tasks or any(sorted(by_task) != tasks
                       for by_task in samples.values()):
     raise ValueError('conditions must have the same tasks, at least one')
-  strata = [[t for t in tasks if groups[t] == g]
-            for g in sorted({groups[t] for t in tasks})]
   value = statistic({
       condition: np.array([np.median(by_task[t]) for t in tasks])
       for condition, by_task in samples.items()})
-  rng = np.random.default_rng(seed)
-  found = []
-  for _ in range(replicates):
-    drawn = [t for stratum in strata for t in rng.choice(stratum, len(stratum))]
-    found.append(statistic({
-        condition: np.array([
-            np.median(rng.choice(by_task[t], len(by_task[t])))
-            for t in drawn])
-        for condition, by_task in samples.items()}))
+  medians = _replicates(samples, sorted(tasks, key=lambda t: (groups[t], t)),
+                        groups, np.random.default_rng(seed), replicates)
+  found = [statistic(dict(zip(samples, of_conditions)))
+           for of_conditions in medians]
   low, high = np.nanpercentile(found, [2.5, 97.5])
   return Interval(float(value), float(low), float(high))
+
+
+def _replicates(samples: Samples, tasks: Sequence[str],
+                groups: Mapping[str, str], rng: np.random.Generator,
+                replicates: int) -> np.ndarray:
+  """Medians over drawn seeds of drawn tasks, `[replicates, conditions, tasks]`.
+
+  Only the drawing is done replicate by replicate: how many seeds are drawn
+  hangs on the tasks that were. All medians are taken at once.
+
+  Args:
+    samples: condition to task to `[s]`.
+    tasks: in the order of their groups.
+    groups: each task's group.
+    rng: draws for a replicate first the tasks of each group, then the seeds of
+      each condition and drawn task, as `rng.choice` would one by one.
+    replicates: how many.
+  """
+  values = [np.asarray(by_task[t]) for by_task in samples.values()
+            for t in tasks]
+  seeds = np.array([len(v) for v in values]).reshape(len(samples), len(tasks))
+  starts = (np.cumsum(seeds) - seeds.ravel()).reshape(seeds.shape)
+  strata = [groups[t] for t in tasks]
+  sizes = np.array([strata.count(g) for g in strata])
+  firsts = np.array([strata.index(g) for g in strata])
+  drawn_tasks, drawn_seeds = [], []
+  for _ in range(replicates):
+    drawn = firsts + rng.integers(0, sizes)
+    stretches = seeds[:, drawn].ravel()
+    drawn_tasks.append(drawn)
+    drawn_seeds.append(rng.integers(0, stretches.repeat(stretches)))
+  # [conditions, replicates, tasks] to the order of drawing.
+  counts, origins = (a[:, drawn_tasks].transpose(1, 0, 2)
+                     for a in (seeds, starts))
+  drawn_values = np.concatenate(values)[
+      origins.ravel().repeat(counts.ravel()) + np.concatenate(drawn_seeds)]
+  return _medians(drawn_values, counts.ravel()).reshape(counts.shape)
+
+
+def _medians(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+  """Medians `[n]` of consecutive stretches of `values`, `counts` `[n]` long."""
+  starts = np.cumsum(counts) - counts
+  result = np.empty(len(counts))
+  for count in np.unique(counts):
+    where = np.flatnonzero(counts == count)
+    result[where] = np.median(
+        values[starts[where, None] + np.arange(count)], axis=1)
+  return result

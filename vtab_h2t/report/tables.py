@@ -1,14 +1,16 @@
 """Tables for terminals and as Markdown, from frames."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from vtab_h2t.backbones import backbone as backbone_lib
-from vtab_h2t.features import pooling
 from vtab_h2t.report import cost
 from vtab_h2t.report import statistics
 from vtab_h2t.tasks import task as task_lib
+
+if TYPE_CHECKING:
+  import rich.table
 
 LABELS = {
     'linear': 'Linear',
@@ -37,47 +39,71 @@ def _text(value: float, spread: float | None = None) -> str:
       '' if spread is None or pd.isna(spread) else f' ± {spread:.1f}')
 
 
-def title(summary: pd.DataFrame) -> str:
-  """What a table shows, in a line."""
-  first = summary.iloc[0]
-  seeds = int(summary.seeds.max())
-  variant = ''.join(
-      f', {name} {first[column]}' for name, column, usual in (
-          ('class token', 'cls_pooling', pooling.CLS_POOLED),
-          ('resize', 'resize', backbone_lib.BILINEAR))
-      if first[column] != usual)
-  return (f'Test accuracy in percent on the {first.suite} suite, '
-          f'{first.backbone} with {first.weights} weights at '
-          f'{first.image_size} pixels and {first.taps} taps{variant}, '
-          f'normalization {first.normalization}, grid {first.grid}, '
-          f'{first.protocol} accuracy, median of '
-          f'{seeds} seed{"s" if seeds > 1 else ""}')
+def seeds_text(summary: pd.DataFrame) -> str:
+  """Over how many seeds a table's medians are taken."""
+  counts = sorted(set(summary.seeds))
+  if len(counts) > 1:
+    return ('median of as many seeds as stand in brackets, from '
+            f'{counts[0]} to {counts[-1]}')
+  return f'median of {counts[0]} seed{"s" if counts[0] > 1 else ""}'
 
 
-def markdown(summary: pd.DataFrame, heading: str | None = None) -> str:
+def title(summary: pd.DataFrame, source: str) -> str:
+  """What Table 1 shows, in a line.
+
+  Args:
+    summary: what `statistics.summarise` gives.
+    source: which run.
+  """
+  return (f'Test accuracy in percent, {source}, {summary.protocol.iloc[0]} '
+          f'accuracy, {seeds_text(summary)}')
+
+
+def cells(summary: pd.DataFrame) -> pd.DataFrame:
+  """Text of Table 1's cells: '47.1 ± 0.1', with '(2)' where seeds differ.
+
+  Returns:
+    One row a method; columns (group, task) as `statistics.wide` has them.
+  """
+  values, spreads, seeds = (
+      statistics.wide(summary, task_lib.GROUPS, column)
+      for column in ('accuracy_percent', 'std_percent', 'seeds'))
+  differ = summary.seeds.nunique() > 1
+
+  def text(method: str, column: tuple[str, str]) -> str:
+    value = values.loc[method, column]
+    if column[1] == 'mean':
+      return _text(value)
+    count = seeds.loc[method, column]
+    return _text(value, spreads.loc[method, column]) + (
+        f' ({count:.0f})' if differ and not pd.isna(count) else '')
+
+  return pd.DataFrame(
+      {column: [text(method, column) for method in values.index]
+       for column in values.columns}, index=values.index)
+
+
+def markdown(summary: pd.DataFrame, heading: str) -> str:
   """Table 1 with standard deviations, as Markdown, under what it shows."""
-  values = statistics.wide(summary, task_lib.GROUPS)
-  spreads = statistics.wide(summary, task_lib.GROUPS, 'std_percent')
-  cells = pd.DataFrame({
-      f'{group}: {task}': [
-          _text(v, None if task == 'mean' else s)
-          for v, s in zip(values[group, task], spreads[group, task])]
-      for group, task in values.columns})
-  cells.insert(0, 'method', [LABELS.get(m, m) for m in values.index])
+  values, found = statistics.wide(summary, task_lib.GROUPS), cells(summary)
+  table = pd.DataFrame({
+      f'{group}: {task}': found[group, task].to_list()
+      for group, task in found.columns})
+  table.insert(0, 'method', [LABELS.get(m, m) for m in values.index])
   affinity = statistics.domain_affinity(values)
   if len(affinity):
-    cells.loc[len(cells)] = [AFFINITY, *map(_text, affinity)]
-  text = cells.to_markdown(index=False, disable_numparse=True)
-  return f'{heading or title(summary)}.\n\n{text}\n'
+    table.loc[len(table)] = [AFFINITY, *map(_text, affinity)]
+  text = table.to_markdown(index=False, disable_numparse=True)
+  return f'{heading}.\n\n{text}\n'
 
 
-def print_terminal(summary: pd.DataFrame, heading: str | None = None,
+def print_terminal(summary: pd.DataFrame, heading: str,
                    width: int | None = None) -> None:
   """Prints Table 1, in one piece if the terminal is wide enough.
 
   Args:
     summary: what `statistics.summarise` gives.
-    heading: what it shows; found out where None.
+    heading: what it shows.
     width: columns of the terminal; found out where None. Output that is not a
       terminal has any width.
   """
@@ -89,7 +115,7 @@ def print_terminal(summary: pd.DataFrame, heading: str | None = None,
   needed = rich.console.Console(width=10_000).measure(whole).maximum
   if width is None and not console.is_terminal:
     console = rich.console.Console(width=max(needed, console.width))
-  console.print(heading or title(summary), highlight=False)
+  console.print(heading, highlight=False)
   if needed <= console.width:
     console.print(whole)
   else:
@@ -97,7 +123,8 @@ def print_terminal(summary: pd.DataFrame, heading: str | None = None,
       console.print(_terminal_table(values, [group]))
 
 
-def _terminal_table(values: pd.DataFrame, groups: Sequence[str]):
+def _terminal_table(values: pd.DataFrame, groups: Sequence[str]
+                    ) -> 'rich.table.Table':
   import rich.box
   import rich.table
   table = rich.table.Table(box=rich.box.SIMPLE, padding=(0, 1, 0, 0))

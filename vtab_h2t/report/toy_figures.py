@@ -1,4 +1,4 @@
-"""Figures of the toy problems, from the tables that `protocol.toys` gives."""
+"""Figures of the toy problems, from what `toys.tables.tables` gives."""
 
 from typing import TYPE_CHECKING
 

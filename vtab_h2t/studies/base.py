@@ -1,46 +1,51 @@
-"""What a study is: heads on feature sets that are made to be compared.
+"""What studies share: heads on feature sets that are made to be compared.
 
 Studies look at one thing at a time, so all but the thing looked at is one
-setting for every task; see `protocol.grids.study`.
+setting for every task; see `protocol.grids`.
 """
 
 import abc
 from collections.abc import Iterable, Iterator, Sequence
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from vtab_h2t.features import pooling
 from vtab_h2t.heads import sweep
-from vtab_h2t.methods import base
+from vtab_h2t.methods import data as data_lib
 from vtab_h2t.methods import head2toe
+from vtab_h2t.methods import interface
 from vtab_h2t.methods import linear
-from vtab_h2t.selection import fraction as fraction_lib
+from vtab_h2t.methods import space as space_lib
 
-Fields = dict[str, Any]
+Pairs = Iterator[tuple[interface.Fields, data_lib.FeatureHead | None]]
 
 
-@dataclasses.dataclass(frozen=True)
-class Space:
-  """What studies are run with.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(space_lib.Options):
+  """The setting of Head2Toe that a study is made with.
 
   Attributes:
-    name: as in result rows.
-    folds: numbers of the folds to choose on, where a study chooses.
-    setting: of Head2Toe: learning rate, steps, target size, coefficient and
-      fraction, each given.
-    learning_rates: to choose from, where a study chooses them.
-    target_sizes: of pooling, where a study varies it; the setting's among them.
-    fractions: where a study varies or chooses it.
+    learning_rate, steps: of each head.
+    target_size: of pooling.
+    coefficient: of the group lasso that selects.
+    fraction: of the features to keep.
   """
 
-  name: str
-  folds: tuple[int, ...]
-  setting: base.Hparams
-  learning_rates: tuple[float, ...]
-  target_sizes: tuple[int, ...]
-  fractions: tuple[float, ...]
+  learning_rate: float
+  steps: int
+  target_size: int
+  coefficient: float
+  fraction: float
+
+  @property
+  def setting(self) -> head2toe.Setting:
+    """The same for `head2toe`."""
+    return head2toe.Setting(
+        learning_rate=self.learning_rate, steps=self.steps,
+        target_size=self.target_size, coefficient=self.coefficient,
+        fraction=self.fraction)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -52,95 +57,80 @@ class FeatureSet:
     target_size: which layout.
     columns: ascending indices.
     seed: of the head.
-    learning_rate: of the head; None for the setting's.
+    learning_rate: of the head; None for the options'.
   """
 
-  fields: Fields
+  fields: interface.Fields
   target_size: int
   columns: np.ndarray
   seed: int
   learning_rate: float | None = None
 
 
-class Study(abc.ABC):
-  """A comparison on one task.
+class Study(interface.Measured):
+  """A comparison on one task; a frozen network's heads are compared."""
 
-  Attributes:
-    name: stands in the place of a method's.
-  """
+  options_type: ClassVar[type[Options]] = Options
+  folder = 'studies'
 
-  name: str
+  def check(self, space: space_lib.Space) -> None:
+    space.of(self.name)
 
-  def inputs(self) -> Any:
-    """A JSON value of what determines the rows besides task and space."""
-    return None
+  def target_sizes(self, space: space_lib.Space) -> Sequence[int]:
+    return [space.of(self.name).target_size]
 
-  def target_sizes(self, space: Space) -> Sequence[int]:
-    """Those whose features it needs."""
-    return [space.setting.target_size]
+  def measure(self, data: data_lib.TrainingData, plan: interface.Plan
+              ) -> Pairs:
+    return self.compare(data, plan, plan.space.of(self.name))
 
   @abc.abstractmethod
-  def measure(self, data: base.TrainingData, folds: Sequence[base.Fold],
-              rows: np.ndarray, space: Space, seeds: Sequence[int]
-              ) -> Iterator[tuple[Fields, base.FeatureHead | None]]:
-    """Trains what is to be compared.
-
-    Args:
-      data: features and labels.
-      folds: to choose on.
-      rows: of the whole training set.
-      space: what to run with.
-      seeds: of the heads.
-
-    Yields:
-      (fields of a row, the head that is to be judged on the test images, or
-      None if the row is complete).
-    """
+  def compare(self, data: data_lib.TrainingData, plan: interface.Plan,
+              options: Any) -> Pairs:
+    """`measure` with the study's options."""
 
 
-def train(data: base.TrainingData, rows: np.ndarray,
-          sets: Iterable[FeatureSet], space: Space
-          ) -> Iterator[tuple[Fields, base.FeatureHead]]:
+def train(data: data_lib.TrainingData, examples: np.ndarray,
+          sets: Iterable[FeatureSet], options: Options
+          ) -> Iterator[tuple[interface.Fields, data_lib.FeatureHead]]:
   """Trains Head2Toe's second stage on each feature set.
 
   Yields:
     The fields with number of features, learning rate, steps and seed; the head.
   """
   sets = list(sets)
-  rates = [s.learning_rate or space.setting.learning_rate for s in sets]
+  rates = [s.learning_rate or options.learning_rate for s in sets]
   problems = [
-      data.problem(s.target_size, rows,
-                   [sweep.HeadSpec(rate, (s.seed, base.SECOND))], s.columns)
+      data.heads.problem(
+          s.target_size, examples,
+          [sweep.HeadSpec(rate, (s.seed, interface.SECOND))], s.columns)
       for s, rate in zip(sets, rates)]
-  for i, (head,) in data.train(problems, space.setting.steps):
+  for i, (head,) in data.heads.train(problems, options.steps):
     one = sets[i]
     yield one.fields | {
         'num_features': len(one.columns), 'seed': one.seed,
         'target_size': one.target_size, 'learning_rate': rates[i],
-        'steps': space.setting.steps,
-    }, base.FeatureHead(one.target_size, one.columns, head, data.rule)
+        'steps': options.steps,
+    }, data_lib.FeatureHead(one.target_size, one.columns, head, data.rule)
 
 
-def validate(data: base.TrainingData, fold: base.Fold,
-             sets: Sequence[FeatureSet], space: Space) -> list[int]:
+def validate(data: data_lib.TrainingData, fold: interface.Fold,
+             sets: Sequence[FeatureSet], options: Options) -> list[int]:
   """Correct answers on a fold of heads that are trained on its rest."""
-  found = []
-  for one, (_, head) in zip(sets, train(data, fold.train_rows, sets, space)):
-    matrix = data.matrix(one.target_size, fold.val_rows, one.columns)
-    found.append(data.count_correct(matrix, fold.val_rows, head.head))
-  return found
+  return [
+      data.heads.correct(one.target_size, fold.val, head.head, one.columns)
+      for one, (_, head) in zip(sets, train(data, fold.train, sets, options))]
 
 
-def first_stage(data: base.TrainingData, rows: np.ndarray, space: Space,
-                seeds: Sequence[int]) -> list[sweep.Head]:
+def first_stage(data: data_lib.TrainingData, examples: np.ndarray,
+                options: Options, seeds: Sequence[int]) -> list[sweep.Head]:
   """The group-lasso heads of the setting, one for each seed."""
-  return linear.fit_first(data, rows, space.setting, seeds, 'l21')
+  return linear.fit_first(data, examples, options.setting, seeds, 'l21')
 
 
-def relevance(data: base.TrainingData, rows: np.ndarray, space: Space,
-              seeds: Sequence[int]) -> list[np.ndarray]:
+def relevance(data: data_lib.TrainingData, examples: np.ndarray,
+              options: Options, seeds: Sequence[int]) -> list[np.ndarray]:
   """Relevance scores `[D]` of the setting, for each seed."""
-  return head2toe.relevance(data, rows, space.setting, seeds)
+  return head2toe.relevance(data, examples, options.setting, seeds)
 
 
 def columns_of(layout: pooling.Layout, taps: Iterable[str]) -> np.ndarray:

@@ -6,7 +6,9 @@ starting at 0, 1, 2 and so on times that number.
 
 import numpy as np
 
-from vtab_h2t.selection import fraction as fraction_lib
+from vtab_h2t.heads import fraction as fraction_lib
+from vtab_h2t.methods import data as data_lib
+from vtab_h2t.methods import interface
 from vtab_h2t.studies import base as study
 
 _PLACES = 10
@@ -17,15 +19,16 @@ class Offset(study.Study):
 
   name = 'offset'
 
-  def measure(self, data, folds, rows, space, seeds):
-    del folds
-    setting, sets = space.setting, []
-    for seed, scores in zip(seeds, study.relevance(data, rows, space, seeds)):
+  def compare(self, data: data_lib.TrainingData, plan: interface.Plan,
+              options: study.Options) -> study.Pairs:
+    sets = []
+    for seed, scores in zip(plan.seeds, study.relevance(
+        data, plan.examples, options, plan.seeds)):
       order = np.argsort(-scores, kind='stable')
-      count = fraction_lib.num_kept(len(scores), setting.fraction)
+      count = fraction_lib.num_kept(len(scores), options.fraction)
       for offset in range(0, min(_PLACES * count, len(scores) - count + 1),
                           count):
         sets.append(study.FeatureSet(
-            {'offset': offset}, setting.target_size,
+            {'offset': offset}, options.target_size,
             np.sort(order[offset:offset + count]), seed))
-    yield from study.train(data, rows, sets, space)
+    yield from study.train(data, plan.examples, sets, options)

@@ -5,34 +5,65 @@ rate is chosen on the folds for each tap, as Linear's is. The tap that is best
 by test is the paper's oracle.
 """
 
+import dataclasses
+
 import numpy as np
 
+from vtab_h2t.methods import data as data_lib
+from vtab_h2t.methods import interface
 from vtab_h2t.studies import base as study
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(study.Options):
+  """Of the study.
+
+  Attributes:
+    learning_rates: to choose from for each tap.
+  """
+
+  learning_rates: tuple[float, ...] = (0.1, 0.01)
 
 
 class OneTap(study.Study):
   """A head for each tap but the embedding."""
 
   name = 'one_tap'
+  options_type = Options
 
-  def measure(self, data, folds, rows, space, seeds):
-    size = space.setting.target_size
+  def compare(self, data: data_lib.TrainingData, plan: interface.Plan,
+              options: Options) -> study.Pairs:
+    size = options.target_size
     layout = data.features.layouts[size]
     embedding = data.features.layouts[None].blocks[0].tap
+
+    def feature_set(tap: str, seed: int, rate: float) -> study.FeatureSet:
+      return study.FeatureSet(
+          {'tap': tap}, size, study.columns_of(layout, (embedding, tap)), seed,
+          rate)
+
+    known = {row['tap']: row for row in plan.known}
     for tap in (b.tap for b in layout.blocks if b.tap != embedding):
-      columns = study.columns_of(layout, (embedding, tap))
-      feature_set = lambda seed, rate: study.FeatureSet(
-          {'tap': tap}, size, columns, seed, rate)
-      candidates = [feature_set(seeds[0], rate)
-                    for rate in space.learning_rates]
-      correct = np.zeros(len(candidates), np.int64)
-      for fold in folds:
-        correct += study.validate(data, fold, candidates, space)
-      best = int(correct.argmax())
-      yield {'tap': tap, 'split': 'val', 'seed': seeds[0],
-             'learning_rate': space.learning_rates[best],
-             'correct': int(correct[best]),
-             'total': sum(len(f.val_rows) for f in folds)}, None
+      chosen = known.get(tap) or self._choose(
+          data, plan, options,
+          [feature_set(tap, plan.seed, rate)
+           for rate in options.learning_rates])
+      yield chosen, None
       yield from study.train(
-          data, rows, [feature_set(seed, space.learning_rates[best])
-                       for seed in seeds], space)
+          data, plan.examples,
+          [feature_set(tap, seed, chosen['learning_rate'])
+           for seed in plan.seeds], options)
+
+  def _choose(self, data: data_lib.TrainingData, plan: interface.Plan,
+              options: Options, candidates: list[study.FeatureSet]
+              ) -> interface.Fields:
+    """The validation row of the best learning rate of a tap."""
+    correct = np.zeros(len(candidates), np.int64)
+    for fold in plan.folds:
+      correct += study.validate(data, fold, candidates, options)
+    best = int(correct.argmax())
+    return candidates[best].fields | {
+        'fold': None, 'split': 'val', 'seed': plan.seed,
+        'learning_rate': options.learning_rates[best],
+        'correct': int(correct[best]),
+        'total': sum(len(f.val) for f in plan.folds)}

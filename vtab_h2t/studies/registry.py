@@ -1,4 +1,4 @@
-"""Studies that need nothing but a task, by name."""
+"""Studies by id."""
 
 from vtab_h2t.studies import base
 from vtab_h2t.studies import granularity
@@ -7,7 +7,9 @@ from vtab_h2t.studies import one_tap
 from vtab_h2t.studies import relevance
 from vtab_h2t.studies import scaling
 from vtab_h2t.studies import scores
+from vtab_h2t.studies import transfer
 
+# Those that need nothing but a task.
 STUDIES: dict[str, base.Study] = {s.name: s for s in (
     one_tap.OneTap(),
     granularity.Granularity(),
@@ -16,3 +18,7 @@ STUDIES: dict[str, base.Study] = {s.name: s for s in (
     scores.Scores(),
     scaling.Scaling(),
 )}
+# What each study's options are, those of other tasks' features too.
+OPTIONS: dict[str, type[base.Options]] = {
+    s.name: s.options_type for s in STUDIES.values()} | {
+        transfer.Transfer.name: transfer.Transfer.options_type}

@@ -8,7 +8,9 @@ import base64
 
 import numpy as np
 
-from vtab_h2t.selection import fraction as fraction_lib
+from vtab_h2t.heads import fraction as fraction_lib
+from vtab_h2t.methods import data as data_lib
+from vtab_h2t.methods import interface
 from vtab_h2t.studies import base as study
 
 
@@ -30,17 +32,16 @@ class Relevance(study.Study):
 
   name = 'relevance'
 
-  def measure(self, data, folds, rows, space, seeds):
-    del folds
-    setting = space.setting
-    layout = data.features.layouts[setting.target_size]
-    starts = layout.starts
-    for seed, scores in zip(seeds, study.relevance(data, rows, space, seeds)):
-      columns = fraction_lib.select(scores, setting.fraction)
-      kept = np.diff(np.searchsorted(columns, starts)).tolist()
-      yield setting.as_row() | {
-          'seed': seed, 'split': 'selection', 'correct': None, 'total': None,
-          'num_features': layout.size, 'selected': pack(columns, layout.size),
-          'selected_by_tap': {
+  def compare(self, data: data_lib.TrainingData, plan: interface.Plan,
+              options: study.Options) -> study.Pairs:
+    layout = data.features.layouts[options.target_size]
+    for seed, scores in zip(plan.seeds, study.relevance(
+        data, plan.examples, options, plan.seeds)):
+      columns = fraction_lib.select(scores, options.fraction)
+      kept = np.diff(np.searchsorted(columns, layout.starts)).tolist()
+      yield options.setting.as_row() | {
+          'fold': None, 'seed': seed, 'split': 'selection', 'correct': None,
+          'total': None, 'num_features': layout.size,
+          'selected': pack(columns, layout.size), 'selected_by_tap': {
               b.tap: [n, b.size] for b, n in zip(layout.blocks, kept)},
       }, None

@@ -4,51 +4,94 @@ Head2Toe on every tap, every fourth or every sixteenth, counted from the last,
 pooled to each target size. The fraction to keep is chosen on the folds.
 """
 
+from collections.abc import Callable, Sequence
+import dataclasses
+import functools
+
 import numpy as np
 
+from vtab_h2t.heads import fraction as fraction_lib
 from vtab_h2t.heads import sweep
-from vtab_h2t.methods import base
-from vtab_h2t.selection import fraction as fraction_lib
+from vtab_h2t.methods import data as data_lib
+from vtab_h2t.methods import interface
+from vtab_h2t.methods import space as space_lib
 from vtab_h2t.studies import base as study
 
 STRIDES = (16, 4, 1)  # Of the taps that are used.
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(study.Options):
+  """Of the study; its single target size and fraction are not read.
+
+  Attributes:
+    target_sizes: of pooling.
+    fractions: to choose from.
+  """
+
+  target_sizes: tuple[int, ...]
+  fractions: tuple[float, ...] = fraction_lib.FRACTIONS
 
 
 class Scaling(study.Study):
   """Head2Toe for each pair of target size and share of taps."""
 
   name = 'scaling'
+  options_type = Options
 
-  def target_sizes(self, space):
-    return space.target_sizes
+  def target_sizes(self, space: space_lib.Space) -> Sequence[int]:
+    return space.of(self.name).target_sizes
 
-  def measure(self, data, folds, rows, space, seeds):
-    for size in space.target_sizes:
+  def compare(self, data: data_lib.TrainingData, plan: interface.Plan,
+              options: Options) -> study.Pairs:
+    known = {(row['target_size'], row['tap_stride']): row
+             for row in plan.known}
+    for size in options.target_sizes:
       layout = data.features.layouts[size]
       taps = [b.tap for b in layout.blocks]
       for stride in STRIDES:
         columns = study.columns_of(layout, taps[::-1][::stride])
         fields = {'tap_stride': stride, 'num_candidates': len(columns)}
-        yield from self._measure(data, folds, rows, space, seeds, size,
-                                 columns, fields)
+        selector = functools.partial(
+            _selector, data, options, size, columns, fields)
+        chosen = known.get((size, stride)) or self._choose(
+            data, plan, options, selector, fields | {'target_size': size})
+        yield chosen, None
+        yield from study.train(
+            data, plan.examples,
+            [selector(plan.examples, seed)(chosen['fraction'])
+             for seed in plan.seeds], options)
 
-  def _measure(self, data, folds, rows, space, seeds, size, columns, fields):
-    def select(some_rows, seed):
-      setting = space.setting
-      problem = data.problem(size, some_rows, [sweep.HeadSpec(
-          setting.learning_rate, (seed, base.FIRST), setting.coefficient)],
-                             columns)
-      (_, (head,)), = data.train([problem], setting.steps, 'l21')
-      scores = fraction_lib.relevance_scores(head.kernel)
-      return lambda fraction: study.FeatureSet(
-          fields | {'fraction': fraction}, size,
-          columns[fraction_lib.select(scores, fraction)], seed)
-
-    correct = np.zeros(len(space.fractions), np.int64)
-    for fold in folds:
-      keep = select(fold.train_rows, seeds[0])
+  def _choose(self, data: data_lib.TrainingData, plan: interface.Plan,
+              options: Options, selector: '_Selector',
+              fields: interface.Fields) -> interface.Fields:
+    """The validation row of the best fraction."""
+    correct = np.zeros(len(options.fractions), np.int64)
+    for fold in plan.folds:
+      keep = selector(fold.train, plan.seed)
       correct += study.validate(
-          data, fold, [keep(f) for f in space.fractions], space)
-    best = space.fractions[int(correct.argmax())]
-    yield from study.train(
-        data, rows, [select(rows, seed)(best) for seed in seeds], space)
+          data, fold, [keep(f) for f in options.fractions], options)
+    best = int(correct.argmax())
+    return fields | {
+        'fold': None, 'split': 'val', 'seed': plan.seed,
+        'fraction': options.fractions[best], 'correct': int(correct[best]),
+        'total': sum(len(f.val) for f in plan.folds)}
+
+
+# From examples and a seed to the features that a fraction keeps.
+_Selector = Callable[[np.ndarray, int], Callable[[float], study.FeatureSet]]
+
+
+def _selector(data: data_lib.TrainingData, options: Options, size: int,
+              columns: np.ndarray, fields: interface.Fields,
+              examples: np.ndarray, seed: int
+              ) -> Callable[[float], study.FeatureSet]:
+  """Ranks some columns on examples."""
+  problem = data.heads.problem(size, examples, [sweep.HeadSpec(
+      options.learning_rate, (seed, interface.FIRST), options.coefficient)],
+                               columns)
+  (_, (head,)), = data.heads.train([problem], options.steps, 'l21')
+  scores = fraction_lib.relevance_scores(head.kernel)
+  return lambda fraction: study.FeatureSet(
+      fields | {'fraction': fraction}, size,
+      columns[fraction_lib.select(scores, fraction)], seed)

@@ -1,9 +1,13 @@
-"""Head2Toe with other relevance scores; see `selection.scores`."""
+"""Head2Toe with other relevance scores; see `heads.scores`."""
 
 import functools
 
-from vtab_h2t.selection import fraction as fraction_lib
-from vtab_h2t.selection import scores as scores_lib
+import numpy as np
+
+from vtab_h2t.heads import fraction as fraction_lib
+from vtab_h2t.heads import scores as scores_lib
+from vtab_h2t.methods import data as data_lib
+from vtab_h2t.methods import interface
 from vtab_h2t.studies import base as study
 
 
@@ -12,21 +16,26 @@ class Scores(study.Study):
 
   name = 'scores'
 
-  def measure(self, data, folds, rows, space, seeds):
-    del folds
-    setting, sets = space.setting, []
-    features = data.matrix(setting.target_size, rows).numpy()
-    heads = study.first_stage(data, rows, space, seeds)
-    of_data = functools.cache(lambda name, seed: scores_lib.of_data(
-        name, features, data.labels[rows], seed))
-    for seed, head in zip(seeds, heads):
+  def compare(self, data: data_lib.TrainingData, plan: interface.Plan,
+              options: study.Options) -> study.Pairs:
+    size, sets = options.target_size, []
+    features = data.matrix(size, plan.examples).numpy()
+
+    @functools.cache
+    def of_data(name: str, seed: int) -> np.ndarray:
+      return scores_lib.of_data(
+          name, features, data.labels[plan.examples], seed,
+          coefficient=options.coefficient)
+
+    for seed, head in zip(plan.seeds, study.first_stage(
+        data, plan.examples, options, plan.seeds)):
       for name in scores_lib.SCORES:
         if name in scores_lib.OF_KERNEL:
           found = scores_lib.of_kernel(name, head.kernel)
         else:
           found = of_data(
-              name, seed if name in scores_lib.SEEDED else seeds[0])
+              name, seed if name in scores_lib.SEEDED else plan.seed)
         sets.append(study.FeatureSet(
-            {'score': name, 'fraction': setting.fraction}, setting.target_size,
-            fraction_lib.select(found, setting.fraction), seed))
-    yield from study.train(data, rows, sets, space)
+            {'score': name, 'fraction': options.fraction}, size,
+            fraction_lib.select(found, options.fraction), seed))
+    yield from study.train(data, plan.examples, sets, options)

@@ -1,35 +1,37 @@
 """Features that another task selected (Figure 7, left)."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
-from vtab_h2t import files
+from vtab_h2t.methods import data as data_lib
+from vtab_h2t.methods import interface
 from vtab_h2t.studies import base as study
 from vtab_h2t.studies import relevance
 
 
 class Transfer(study.Study):
-  """A head on the selection of each task, by seed."""
+  """Heads on the selection that one task made, for each of its seeds."""
 
   name = 'transfer'
 
-  def __init__(self, selections: Mapping[str, Mapping[int, str]]):
+  def __init__(self, source: str, selections: Sequence[tuple[int, str]]):
     """Initialises.
 
     Args:
-      selections: for each task and seed the bitmap of `relevance`; of one
-        setting and one layout.
+      source: the task that selected.
+      selections: for each seed the bitmap that `relevance` gave it, in the same
+        run.
     """
-    self._selections = selections
+    self._source = source
+    self._selections = tuple(selections)
 
-  def inputs(self):
-    return files.fingerprint([
-        [task, seed, bitmap] for task, by_seed in self._selections.items()
-        for seed, bitmap in by_seed.items()])
+  @property
+  def file(self) -> str:
+    return f'{self.name}-from-{self._source}'
 
-  def measure(self, data, folds, rows, space, seeds):
-    del folds
-    yield from study.train(data, rows, [
-        study.FeatureSet(
-            {'source': task}, space.setting.target_size,
-            relevance.unpack(by_seed[seed]), seed)
-        for task, by_seed in self._selections.items() for seed in seeds], space)
+  def compare(self, data: data_lib.TrainingData, plan: interface.Plan,
+              options: study.Options) -> study.Pairs:
+    selected = dict(self._selections)
+    yield from study.train(data, plan.examples, [
+        study.FeatureSet({'source': self._source}, options.target_size,
+                         relevance.unpack(selected[seed]), seed)
+        for seed in plan.seeds], options)

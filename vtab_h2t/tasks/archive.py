@@ -10,6 +10,7 @@ runs over train[:1000]).
 
 from collections.abc import Iterable, Mapping, Sequence
 import pathlib
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from vtab_h2t import errors
 from vtab_h2t import files
 from vtab_h2t.tasks import pictures
 from vtab_h2t.tasks import task as task_lib
+
+if TYPE_CHECKING:
+  import tensorflow as tf
 
 _LISTS = ('train800.txt', 'val200.txt', 'test.txt')
 
@@ -74,12 +78,12 @@ def _split(folder: pathlib.Path, prefix: str,
           f'image {path} is listed but not there; restore it') from e
   paths = [str(folder / image) for image, _ in pairs]
 
-  def dataset():
+  def dataset() -> 'tf.data.Dataset':
     import tensorflow as tf
     return tf.data.Dataset.from_tensor_slices(paths).map(
         _decode, num_parallel_calls=tf.data.AUTOTUNE)
 
-  def name_unreadable():
+  def name_unreadable() -> None:
     for path in paths:
       try:
         _decode(path)
@@ -95,7 +99,8 @@ def _split(folder: pathlib.Path, prefix: str,
       name_unreadable=name_unreadable)
 
 
-def _decode(path):
+def _decode(path: 'str | tf.Tensor') -> 'tf.Tensor':
+  """An image file as uint8 `[H, W, 3]`."""
   import tensorflow as tf
   image = tf.io.decode_image(tf.io.read_file(path), channels=3,
                              expand_animations=False)

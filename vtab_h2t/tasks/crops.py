@@ -6,6 +6,7 @@ tiles; a tile belongs to one of the five cross-validation folds or to the test
 set, and a crop never leaves its tile: no two of these parts share a pixel.
 """
 
+from collections.abc import Sequence
 import pathlib
 
 import numpy as np
@@ -63,7 +64,8 @@ def tile_parts(rows: int, columns: int) -> np.ndarray:
   return np.minimum(stripe, 5)
 
 
-def _crops(pictures, part, count, rng):
+def _crops(pictures: Sequence[np.ndarray], part: int, count: int,
+           rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
   """`count` random crops from the tiles of one part, classes in turn."""
   images, labels = [], []
   for i in range(count):

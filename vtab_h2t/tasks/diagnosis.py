@@ -6,6 +6,7 @@ import pathlib
 
 from vtab_h2t import errors
 from vtab_h2t.tasks import registry
+from vtab_h2t.tasks import task as task_lib
 from vtab_h2t.tasks import tfds_source
 from vtab_h2t.tasks import vtab
 
@@ -62,7 +63,7 @@ def _prepared_by_tfds(entry: vtab.Entry, root: pathlib.Path
       f' (not the data of VTAB-1k: {other})' if other else '')
 
 
-def _archive(task, root: pathlib.Path) -> tuple[str, str]:
+def _archive(task: task_lib.Task, root: pathlib.Path) -> tuple[str, str]:
   folder = root / vtab.folder_of(task.name)
   if not folder.exists():
     return MANUAL, (f'put the archive at {folder}, or make it with python -m '

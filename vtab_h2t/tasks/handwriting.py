@@ -7,7 +7,8 @@ from vtab_h2t.tasks import task as task_lib
 _TRAIN, _TEST = 1000, 1000
 
 
-def _load(prefix, grey, labels, seed):
+def _load(prefix: str, grey: np.ndarray, labels: np.ndarray, seed: int
+          ) -> tuple[task_lib.Split, task_lib.Split]:
   """Shuffles, splits, and repeats grey values `[n, h, w]` over RGB."""
   order = np.random.default_rng(seed).permutation(len(grey))
   images = np.repeat(grey[..., None], 3, axis=-1).astype(np.uint8)

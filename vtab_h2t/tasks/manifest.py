@@ -7,6 +7,7 @@ import numpy as np
 from vtab_h2t import files
 from vtab_h2t.tasks import task as task_lib
 
+
 def _rows(task: task_lib.Task) -> dict[str, np.ndarray]:
   """Rows of the train split for each split that is learned from."""
   examples = task.examples

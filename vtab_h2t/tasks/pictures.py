@@ -12,12 +12,17 @@ import csv
 import dataclasses
 import os
 import pathlib
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vtab_h2t import errors
 from vtab_h2t import files
 from vtab_h2t.tasks import task as task_lib
+
+if TYPE_CHECKING:
+  from PIL import Image
+  import tensorflow as tf
 
 MAX_PIXELS = 89_000_000  # Where Pillow begins to warn.
 SUFFIXES = ('.bmp', '.gif', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
@@ -49,17 +54,17 @@ class Pictures:
 
 def split_of(paths: Sequence[str], labels: np.ndarray) -> task_lib.Split:
   """A split of picture files."""
-  def dataset():
+  def dataset() -> 'tf.data.Dataset':
     import tensorflow as tf
 
-    def read(path):
+    def read(path: 'tf.Tensor') -> 'tf.Tensor':
       image = tf.numpy_function(
           lambda p: decode(p.decode()), [path], tf.uint8, stateful=False)
       return tf.ensure_shape(image, [None, None, 3])
     return tf.data.Dataset.from_tensor_slices(list(paths)).map(
         read, num_parallel_calls=tf.data.AUTOTUNE)
 
-  def name_unreadable():
+  def name_unreadable() -> None:
     for path in paths:
       decode(path)
 
@@ -96,7 +101,7 @@ def decode(path: str | os.PathLike[str]) -> np.ndarray:
         ) from e
 
 
-def _rgb(image):
+def _rgb(image: 'Image.Image') -> 'Image.Image':
   """A Pillow image in RGB; what shows through is white."""
   from PIL import Image
   if image.mode.startswith('I;16') or image.mode in ('I', 'F'):
@@ -198,7 +203,15 @@ def list_images(path: str | os.PathLike[str]) -> list[str]:
   return found
 
 
-def _pictures(source, pairs, on_bad_image) -> Pictures:
+def _pictures(source: str, pairs: Sequence[tuple[str, str]],
+              on_bad_image: str) -> Pictures:
+  """Those of (path, label), after looking at each.
+
+  Args:
+    source: where they are from, for messages.
+    pairs: paths and labels.
+    on_bad_image: as for `read_folder`.
+  """
   bad = unreadable([p for p, _ in pairs])
   if bad and on_bad_image == FAIL:
     raise errors.InputError(
@@ -222,7 +235,7 @@ def _pictures(source, pairs, on_bad_image) -> Pictures:
 
 def unreadable(paths: Sequence[str]) -> dict[str, str]:
   """The files that cannot be decoded, and why, in order."""
-  def check(path):
+  def check(path: str) -> tuple[str, str] | None:
     try:
       decode(path)
     except errors.InputError as e:

@@ -70,14 +70,19 @@ def look_at(position: np.ndarray, target: np.ndarray) -> np.ndarray:
   return np.stack([right, np.cross(right, forward), forward])
 
 
-def _meet_sphere(o, d):
+# Of a unit solid with rays from `o` `[3]` along `d` `[n, 3]`: their parameters
+# `[n]` (inf where they miss) and outward normals `[n, 3]`.
+_Meeting = tuple[np.ndarray, np.ndarray]
+
+
+def _meet_sphere(o: np.ndarray, d: np.ndarray) -> _Meeting:
   a, b = (d * d).sum(1), (o * d).sum(1)
   root = b * b - a * ((o * o).sum() - 1)
   t = (-b - np.sqrt(np.maximum(root, 0))) / a
   return np.where(root > 0, t, np.inf), o + t[:, None] * d
 
 
-def _meet_cube(o, d):
+def _meet_cube(o: np.ndarray, d: np.ndarray) -> _Meeting:
   with np.errstate(divide='ignore', invalid='ignore'):
     one, two = (-1 - o) / d, (1 - o) / d
   near, far = np.minimum(one, two), np.maximum(one, two)
@@ -88,7 +93,7 @@ def _meet_cube(o, d):
   return np.where(t < far.min(1), t, np.inf), normal
 
 
-def _meet_cylinder(o, d):
+def _meet_cylinder(o: np.ndarray, d: np.ndarray) -> _Meeting:
   a = np.maximum((d[:, :2] ** 2).sum(1), 1e-12)
   b, c = d[:, :2] @ o[:2], (o[:2] ** 2).sum() - 1
   root = b * b - a * c

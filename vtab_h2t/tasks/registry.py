@@ -13,6 +13,7 @@ import dataclasses
 import functools
 import os
 import pathlib
+from typing import Any
 
 from vtab_h2t import errors
 from vtab_h2t import files
@@ -29,7 +30,9 @@ _SEED = 0  # Draws every embedded task's examples; part of what the task is.
 
 
 def _embedded() -> dict[str, task_lib.Task]:
-  def entry(name, group, classes, load, *args, images=None):
+  def entry(name: str, group: str, classes: int,
+            load: Callable[..., tuple[task_lib.Split, task_lib.Split]],
+            *args: Any, images: str | None = None) -> task_lib.Task:
     return task_lib.Task(
         'embedded', name, group, classes,
         lambda: task_lib.Examples.in_order(*load(*args, _SEED)), images=images)
@@ -145,7 +148,7 @@ def sharing_images(tasks_in_order: Sequence[task_lib.Task]
   return list(groups.values())
 
 
-def _vtab(data_dir, source, download
+def _vtab(data_dir: str | os.PathLike[str] | None, source: str, download: bool
           ) -> dict[str, Callable[[], task_lib.Task]]:
   """What makes the 19 tasks and the user's own, by name."""
   if source == TFDS:

@@ -40,7 +40,8 @@ def _camera() -> raycast.Camera:
   return raycast.Camera(np.array([0., 0., _HEIGHT]), axes, _HALF_WIDTH, SIZE)
 
 
-def _place(rng, num_objects, label, area):
+def _place(rng: np.random.Generator, num_objects: int, label: int, area: float
+           ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
   """Depths, image positions and radii of objects, or None if they collide."""
   low = max(_NEAREST, _EDGES[label])
   nearest = rng.uniform(low, min(_FARTHEST_NEAREST, _EDGES[label + 1]))
@@ -101,7 +102,8 @@ def scene(rng: np.random.Generator, num_objects: int, label: int
 
 
 @functools.lru_cache(maxsize=1)  # Both tasks label the same images.
-def _scenes(seed: int):
+def _scenes(seed: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+  """Images, and their labels by kind."""
   rng = np.random.default_rng(seed)
   images, counts, distances = [], [], []
   for _ in range(_TRAIN + _TEST):

@@ -8,6 +8,7 @@ cylinders. All have a front and a back, so no symmetry bounds the accuracy; a
 toy's left and right sides are mirror images, told apart by where the front is.
 """
 
+from collections.abc import Sequence
 import functools
 
 import numpy as np
@@ -26,7 +27,8 @@ _TRAIN, _TEST = 1000, 1000
 _DISTANCE, _HALF_WIDTH = 6.0, 0.24
 
 
-def _part(kind, centre, half_size, albedo):
+def _part(kind: str, centre: Sequence[float], half_size: Sequence[float],
+          albedo: float) -> raycast.Solid:
   return raycast.Solid(kind, np.array(centre, float),
                        np.array(half_size, float), np.eye(3),
                        np.full(3, albedo))
@@ -95,7 +97,9 @@ def render(category: int, instance: int, elevation: int, azimuth: int,
 
 
 @functools.lru_cache(maxsize=1)  # Both tasks label the same images.
-def _views(seed: int):
+def _views(seed: int
+           ) -> list[tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]]:
+  """Of train and of test: images, labels by kind, and views' numbers."""
   rng = np.random.default_rng(seed)
   shape = (len(CATEGORIES), INSTANCES // 2, len(ELEVATIONS), len(AZIMUTHS),
            len(_LIGHTS))

@@ -65,7 +65,8 @@ def render(factors: np.ndarray) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=1)  # Both tasks label the same images.
-def _images(seed: int):
+def _images(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """Numbers of factor combinations, the factors, and their images."""
   numbers = np.random.default_rng(seed).choice(
       np.prod(_FACTORS), _TRAIN + _TEST, replace=False)
   factors = np.stack(np.unravel_index(numbers, _FACTORS), axis=1)

@@ -63,7 +63,7 @@ def array_split(prefix: str, images: np.ndarray, labels: np.ndarray,
   if not len(images) == len(labels) == len(numbers):
     raise ValueError('images, labels and numbers differ in length')
 
-  def dataset():
+  def dataset() -> 'tf.data.Dataset':
     import tensorflow as tf
     return tf.data.Dataset.from_tensor_slices(images)
 
@@ -121,6 +121,7 @@ class Task:
   group: str
   num_classes: int
   load: Callable[[], Examples]
+  _: dataclasses.KW_ONLY
   every_class: bool = True
   images: str | None = None
   train_fraction: float = 1.0
@@ -207,7 +208,7 @@ class Task:
     Raises:
       ValueError: a fraction out of range.
     """
-    def load():
+    def load() -> Examples:
       whole = self.examples
       labels = whole.train.labels
       kept = {name: rows[balanced(labels[rows], fraction, seed)]

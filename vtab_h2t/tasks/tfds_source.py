@@ -5,13 +5,13 @@ A data set is read from where TFDS prepared it, `<data_dir>/<name>/[<config>/]
 readers. Nothing is downloaded unless that is asked for.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 import dataclasses
 import itertools
 import logging
 import os
 import pathlib
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
@@ -19,7 +19,14 @@ from vtab_h2t import errors
 from vtab_h2t import files
 from vtab_h2t.tasks import task as task_lib
 
+if TYPE_CHECKING:
+  import tensorflow as tf
+  import tensorflow_datasets as tfds
+
 _TRAIN800, _VAL200, _TRAIN1000 = 800, 200, 1000
+
+
+Slice = tuple[str, int, int]  # Split, first and end of some examples.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +50,7 @@ class Source:
   val: tuple[str, int]
   test: tuple[str, int]
   sizes: Mapping[str, int]
+  _: dataclasses.KW_ONLY
   config: str | None = None
   manual: tuple[str, ...] = ()
   manual_from: str = ''
@@ -98,7 +106,8 @@ def missing_files(source: Source, data_dir: pathlib.Path) -> list[str]:
           if not (manual / name).exists()]
 
 
-def open_builder(source: Source, data_dir: pathlib.Path):
+def open_builder(source: Source, data_dir: pathlib.Path
+                 ) -> 'tfds.core.DatasetBuilder':
   """The builder of a prepared data set, after checking that it is whole.
 
   Raises:
@@ -133,7 +142,8 @@ def open_builder(source: Source, data_dir: pathlib.Path):
   return builder
 
 
-def other_sizes(source: Source, builder) -> str:
+def other_sizes(source: Source, builder: 'tfds.core.DatasetBuilder'
+                ) -> str:
   """Says which splits have another size than VTAB's; empty if none has."""
   found = {n: builder.info.splits[n].num_examples for n in source.sizes}
   return ', '.join(f'{n} has {found[n]} examples, VTAB\'s has {size}'
@@ -167,9 +177,9 @@ def download(source: Source, data_dir: pathlib.Path) -> None:
         'and run again') from e
 
 
-def slices_of(source: Source, builder
-             ) -> dict[str, list[tuple[str, int, int]]]:
-  """(split, first, end) of the examples of VTAB-1k: of train and of test.
+def slices_of(source: Source, builder: 'tfds.core.DatasetBuilder'
+              ) -> dict[str, list[Slice]]:
+  """Where the examples of VTAB-1k are: of train and of test.
 
   Train is the first 1000 of TFDS's, then VTAB's 200 for validation.
 
@@ -191,7 +201,10 @@ def slices_of(source: Source, builder
       'test': [(source.test[0], start['test'], sizes[source.test[0]])]}
 
 
-def _read(builder, slices, features, with_id=False, decoders=None):
+def _read(builder: 'tfds.core.DatasetBuilder', slices: Sequence[Slice],
+          features: Mapping[str, Any], with_id: bool = False,
+          decoders: Mapping[str, 'tfds.decode.Decoder'] | None = None
+          ) -> 'tf.data.Dataset':
   """The examples of slices, in stored order, with some features only."""
   import tensorflow_datasets as tfds
   # One file after the other: the order is the stored one. No cache: memory
@@ -208,7 +221,8 @@ def _read(builder, slices, features, with_id=False, decoders=None):
   return whole
 
 
-def _split(source: Source, rule: Rule, builder, slices) -> task_lib.Split:
+def _split(source: Source, rule: Rule, builder: 'tfds.core.DatasetBuilder',
+           slices: Sequence[Slice]) -> task_lib.Split:
   """A split; its ids and labels are read now, its images when wanted."""
   import tensorflow as tf
   ids, labels = [], []
@@ -222,17 +236,17 @@ def _split(source: Source, rule: Rule, builder, slices) -> task_lib.Split:
         f'{builder.data_path} cannot be read ({e.message}); delete it and '
         'prepare it again') from e
 
-  def pixels(example):
+  def pixels(example: Mapping[str, 'tf.Tensor']) -> 'tf.Tensor':
     image = example['image'] * np.uint8(source.scale)
     if image.shape[2] == 1:
       image = tf.image.grayscale_to_rgb(image)
     return image
 
-  def dataset():
+  def dataset() -> 'tf.data.Dataset':
     return _read(builder, slices, {'image': True}).map(
         pixels, num_parallel_calls=tf.data.AUTOTUNE)
 
-  def name_unreadable():
+  def name_unreadable() -> None:
     images = iter(dataset())
     for name in ids:
       try:
@@ -253,7 +267,8 @@ def _split(source: Source, rule: Rule, builder, slices) -> task_lib.Split:
       name_unreadable=name_unreadable)
 
 
-def check_classes(rule: Rule, builder, classes: int) -> None:
+def check_classes(rule: Rule, builder: 'tfds.core.DatasetBuilder',
+                  classes: int) -> None:
   """Raises InputError if the data names another number of classes."""
   if rule.named:
     found = builder.info.features[rule.named].num_classes
@@ -296,7 +311,8 @@ def load(source: Source, rule: Rule, classes: int,
 
 
 def encoded(source: Source, rule: Rule, classes: int, data_dir: pathlib.Path
-            ) -> tuple[list[str] | None, dict[str, Iterator]]:
+            ) -> tuple[list[str] | None,
+                       dict[str, Iterator[tuple[bytes, int]]]]:
   """The images of VTAB-1k's splits as TFDS stores them, encoded.
 
   Only what VTAB itself rescales (dSprites) is encoded anew, as PNG.
@@ -317,7 +333,7 @@ def encoded(source: Source, rule: Rule, classes: int, data_dir: pathlib.Path
   wanted = {'train800': [(train, first, _TRAIN800)], 'val200': [val],
             'test': slices['test']}
 
-  def read(part):
+  def read(part: Sequence[Slice]) -> Iterator[tuple[bytes, int]]:
     for example in _read(builder, part, {'image': True, **rule.features},
                          decoders={'image': tfds.decode.SkipDecoding()}
                          ).as_numpy_iterator():

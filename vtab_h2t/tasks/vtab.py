@@ -6,11 +6,13 @@ two of the versions named there: oxford_iiit_pet is read at 4.0.0 and kitti at
 3.3.0 (whose splits are 3.1.0's).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import dataclasses
 import functools
 import os
 import pathlib
+
+import numpy as np
 
 from vtab_h2t import errors
 from vtab_h2t.tasks import archive
@@ -23,7 +25,8 @@ _Source = tfds_source.Source
 _LABEL = tfds_source.Rule({'label': True}, lambda e: int(e['label']), 'label')
 
 
-def _factor(name, rule=None):
+def _factor(name: str, rule: Callable[[np.ndarray], np.ndarray] | None = None
+            ) -> tfds_source.Rule:
   """A label that is one factor of a rendered image; raw if no rule is given."""
   return tfds_source.Rule(
       {name: True}, lambda e: int(rule(e[name]) if rule else e[name]),
@@ -127,7 +130,8 @@ ENTRIES = {
 }
 
 
-def _task(name: str, load, images: str | None = None) -> task_lib.Task:
+def _task(name: str, load: Callable[[], task_lib.Examples],
+          images: str | None = None) -> task_lib.Task:
   entry = ENTRIES[name]
   # A class may be absent from 1000 examples: SUN397 has 325 of its 397.
   return task_lib.Task('vtab', name, entry.group, entry.classes, load,

@@ -1,0 +1,304 @@
+"""The flags of tables and figures, and the one run that follows from them.
+
+A runner makes them its own with `help_flags.adopt(flags)`.
+"""
+
+from collections.abc import Sequence
+import pathlib
+from typing import Any
+
+from absl import flags
+
+from vtab_h2t import errors
+from vtab_h2t import files
+from vtab_h2t.backbones import backbone as backbone_lib
+from vtab_h2t.backbones import registry as backbones
+from vtab_h2t.backbones import retapping
+from vtab_h2t.features import normalization
+from vtab_h2t.features import pooling
+from vtab_h2t.methods import registry as methods_registry
+from vtab_h2t.methods import space as space_lib
+from vtab_h2t.protocol import accuracy
+from vtab_h2t.protocol import executors
+from vtab_h2t.protocol import grids
+from vtab_h2t.protocol import run as run_lib
+from vtab_h2t.tasks import registry as tasks_registry
+
+from . import common
+from . import shared_flags
+
+MEASURED, PUBLISHED = 'measured', 'published'
+
+_TASKS = shared_flags.tasks()
+_METHODS = flags.DEFINE_list(
+    'methods', None, f'Comma-separated methods of {", ".join(methods_registry.METHODS)}'
+    ', or all; by default the frozen ones that the grid has settings for.')
+_SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], 'Comma-separated seeds of '
+                           'what is trained in the end.')
+_GRID = flags.DEFINE_enum(
+    'grid', 'quick', grids.GRIDS, 'quick: one fold, 500 steps, smallest target '
+    'size. light: the same with little tuning of the backbone. paper: Appendix '
+    'A. published: Table 2, no search. fixed: --hparams, no search.')
+_HPARAMS = flags.DEFINE_string(
+    'hparams', '', 'The setting of --grid=fixed: lr, steps, target_size, '
+    'fraction, l1, l2, l21 as key=value, comma-separated.')
+WORKDIR = shared_flags.workdir()
+_RUN_NAME = flags.DEFINE_string(
+    'run_name', None, 'Name of the run\'s folder in --workdir; by default made '
+    'from what the run is.')
+SOURCE = shared_flags.source()
+
+_SUITE = flags.DEFINE_enum(
+    'suite', 'embedded', tasks_registry.SUITES, 'embedded: ten tasks without '
+    'download. vtab: VTAB-1k. own: those that --plugins registers.')
+_DATA_SOURCE = shared_flags.data_source()
+_DATA_DIR = shared_flags.data_dir()
+_DOWNLOAD = shared_flags.download()
+_PLUGINS = shared_flags.plugins()
+_BACKBONE = shared_flags.backbone()
+_WEIGHTS = flags.DEFINE_string(
+    'weights', 'imagenet', 'The network\'s weights: imagenet (of '
+    'efficientnet_lite0), random for the control, the path of a file, or the '
+    'path or URL of a SavedModel; see docs/backbones.md.')
+_IMAGE_SIZE = flags.DEFINE_integer(
+    'image_size', None, 'Side in pixels of what the network sees, for networks '
+    'that take any; by default 96 for embedded, else 224.', lower_bound=16)
+
+_TAPS = flags.DEFINE_enum(
+    'taps', 'all', ['all', 'released', 'figure6', *retapping.KINDS], 'all: the '
+    'network\'s, as in the paper\'s Appendix C. released: those of the '
+    'released code (ViTs). figure6: one a unit (resnet50). Others: Table 6\'s.')
+_RESIZE = flags.DEFINE_enum(
+    'resize', backbone_lib.BILINEAR, backbone_lib.RESIZES, 'bilinear: to a '
+    'square, without antialias. legacy: as TensorFlow 1 did it, which the '
+    'released code uses.')
+_CLS_POOLING = flags.DEFINE_enum(
+    'cls_pooling', pooling.CLS_POOLED, pooling.CLS_POOLINGS, 'A ViT\'s class '
+    'token. pooled: as the other tokens. only: no other token is used. both: '
+    'beside the pooled others (Table 7).')
+_PROTOCOL = flags.DEFINE_enum(
+    'protocol', accuracy.EXACT, accuracy.PROTOCOLS, 'exact: correct / total. '
+    'official: the released evaluator\'s mean over padded batches of 50.')
+_NORMALIZATION = flags.DEFINE_enum(
+    'normalization', normalization.SELECTED, normalization.RULES,
+    'selected: unit norm of each tap after selection, as released. once: '
+    'before it, as the paper describes.')
+_OPTIMIZER = flags.DEFINE_enum(
+    'finetune_optimizer', 'sgd', ['sgd', 'adam'], 'Of scratch, finetune, '
+    'head2toe_ft and head_probe. adam: as the released code.')
+_UNIT_NORM = flags.DEFINE_bool(
+    'finetune_unit_norm', True, 'Whether scratch and finetune scale the '
+    'embedding to unit norm before the head, as the released code does.')
+_HEAD_INIT = flags.DEFINE_enum(
+    'head_init', 'fresh', ['fresh', 'head2toe'], 'What the head of head2toe_ft '
+    'starts from. fresh: as the released code.')
+_SNR = flags.DEFINE_enum(
+    'snr', 'code', ['code', 'paper'], 'Which definition of the signal-to-noise '
+    'ratio auto_snr goes by.')
+_SMOOTHING = flags.DEFINE_float(
+    'probe_smoothing', 0.1, 'Label smoothing while head_probe probes.',
+    lower_bound=0, upper_bound=1)
+_HIDDEN = flags.DEFINE_integer(
+    'probe_hidden', 0, 'Units of a hidden layer in head_probe\'s head; 0: '
+    'linear.', lower_bound=0)
+_CONTROL = flags.DEFINE_string(
+    'control', 'efficientnet_lite2:imagenet', 'The second network of Figures 4 '
+    'and 8, as backbone:weights.')
+
+_MEMORY_GIB = flags.DEFINE_float('memory_gib', 8, 'Working memory for training '
+                                 'heads, in GiB.', lower_bound=0)
+_EXECUTOR = flags.DEFINE_enum(
+    'executor', 'local', executors.EXECUTORS, 'local: one unit after the other, '
+    'each on all cores. ray: on a Ray cluster.')
+_RAY_ADDRESS = flags.DEFINE_string(
+    'ray_address', 'auto', 'The cluster\'s address; auto: the one that this '
+    'machine belongs to.')
+_UNIT_CPUS = flags.DEFINE_integer(
+    'unit_cpus', 1, 'CPUs that a unit reserves on a cluster.', lower_bound=1)
+_UNIT_GPUS = flags.DEFINE_float(
+    'unit_gpus', 0, 'GPUs that a unit reserves on a cluster.', lower_bound=0)
+_SHARD = flags.DEFINE_integer(
+    'shard_index', 0, 'Which shard of --num_shards this process runs.',
+    lower_bound=0)
+_NUM_SHARDS = flags.DEFINE_integer(
+    'num_shards', 1, 'Into how many shards the units are dealt, of which this '
+    'process runs one.', lower_bound=1)
+
+common.check_choices('methods', [*methods_registry.METHODS, 'all'])
+
+# What most people need; --help shows these first.
+FIRST = ('tasks', 'methods', 'seeds', 'grid', 'hparams', 'workdir', 'run_name',
+         'suite', 'data_dir', 'data_source', 'download', 'backbone', 'weights',
+         'image_size', 'source')
+
+
+@flags.multi_flags_validator(
+    ['backbone', 'weights', 'taps', 'cls_pooling', 'image_size'])
+def _valid_backbone(values: dict[str, Any]) -> bool:
+  entry = backbones.BACKBONES[values['backbone']]
+  try:
+    entry.check_weights(values['weights'])
+    entry.check_tap_set(values['taps'])
+    entry.check_cls_pooling(values['cls_pooling'])
+    entry.check_image_size(values['image_size'])
+  except errors.InputError as e:
+    raise flags.ValidationError(str(e)) from e
+  return True
+
+
+@flags.validator('control')
+def _valid_control(value: str) -> bool:
+  name, _, weights = value.partition(':')
+  if name not in backbones.BACKBONES:
+    raise flags.ValidationError(
+        f'unknown backbone {name!r}; choose from '
+        f'{", ".join(backbones.BACKBONES)}')
+  try:
+    backbones.BACKBONES[name].check_weights(weights)
+  except errors.InputError as e:
+    raise flags.ValidationError(str(e)) from e
+  return True
+
+
+@flags.validator('run_name')
+def _valid_run_name(value: str | None) -> bool:
+  try:
+    if value is not None:
+      files.check_name('run', value)
+  except errors.InputError as e:
+    raise flags.ValidationError(str(e)) from e
+  return True
+
+
+@flags.validator('seeds', 'must be distinct whole numbers from 0')
+def _valid_seeds(values: list[str]) -> bool:
+  return bool(values) and all(v.isdecimal() for v in values) and len(
+      set(map(int, values))) == len(values)
+
+
+@flags.multi_flags_validator(['shard_index', 'num_shards', 'executor'])
+def _valid_shard(values: dict[str, Any]) -> bool:
+  if values['shard_index'] >= values['num_shards']:
+    raise flags.ValidationError(
+        f'--shard_index={values["shard_index"]} must be below --num_shards='
+        f'{values["num_shards"]}')
+  if values['num_shards'] > 1 and values['executor'] != 'local':
+    raise flags.ValidationError('shards are for --executor=local')
+  return True
+
+
+def space() -> space_lib.Space:
+  """What is tried.
+
+  Raises:
+    errors.InputError: --grid and --hparams do not go together, or the paper has
+      no settings for the backbone.
+  """
+  optimizer = {'optimizer': _OPTIMIZER.value}
+  unit_norm = {'unit_norm': _UNIT_NORM.value}
+  return grids.get(_GRID.value, _BACKBONE.value, _HPARAMS.value).changed({
+      'scratch': optimizer | unit_norm, 'finetune': optimizer | unit_norm,
+      'head2toe_ft': optimizer | {'head_init': _HEAD_INIT.value},
+      'auto_snr': {'snr': _SNR.value},
+      'head_probe': optimizer | {'smoothing': _SMOOTHING.value,
+                                 'hidden': _HIDDEN.value}})
+
+
+def run() -> run_lib.Run:
+  """The run: all flags that determine numbers.
+
+  It loads the network, whose weights are part of it.
+
+  Raises:
+    errors.InputError: as `space` raises, or the weights cannot be read.
+  """
+  size = (backbones.BACKBONES[_BACKBONE.value].image_size or _IMAGE_SIZE.value
+          or tasks_registry.IMAGE_SIZES[_SUITE.value])
+  tried = space()
+  return run_lib.Run(
+      suite=_SUITE.value, data_source=_DATA_SOURCE.value,
+      network=run_lib.network(_BACKBONE.value, _WEIGHTS.value, size),
+      image_size=size, resize=_RESIZE.value, taps=_TAPS.value,
+      cls_pooling=_CLS_POOLING.value, normalization=_NORMALIZATION.value,
+      protocol=_PROTOCOL.value, space=tried, chosen_name=_RUN_NAME.value)
+
+
+def check_second() -> None:
+  """Raises InputError if the second network is the run's own."""
+  if _CONTROL.value == f'{_BACKBONE.value}:{_WEIGHTS.value}':
+    raise errors.InputError(
+        f'--control={_CONTROL.value} is the run\'s own network; name another')
+
+
+def second(own: run_lib.Run) -> run_lib.Network:
+  """The second network of Figures 4 and 8; it is loaded.
+
+  Raises:
+    errors.InputError: it is the run's own, or cannot be read.
+  """
+  check_second()
+  name, _, weights = _CONTROL.value.partition(':')
+  return run_lib.network(name, weights, own.image_size)
+
+
+def methods(tried: space_lib.Space, required: Sequence[str]) -> list[str]:
+  """The methods to measure and show, in the table's order.
+
+  Args:
+    tried: what the run tries.
+    required: those that an output needs besides.
+  """
+  names = _METHODS.value or methods_registry.available(
+      next(iter(tried.by_task.values()), tried))
+  if 'all' in names:
+    names = methods_registry.METHODS
+  return methods_registry.with_required([*names, *required])
+
+
+def seeds() -> tuple[int, ...]:
+  """Of what is trained in the end."""
+  return tuple(map(int, _SEEDS.value))
+
+
+def task_names() -> list[str] | None:
+  """The tasks that were asked for; None for all."""
+  return _TASKS.value
+
+
+def is_vit() -> bool:
+  """Whether the backbone has a class token."""
+  return backbones.BACKBONES[_BACKBONE.value].cls_token
+
+
+def suite_and_source() -> tuple[str, str]:
+  """Which tasks, and in which form."""
+  return _SUITE.value, _DATA_SOURCE.value
+
+
+def places() -> executors.Places:
+  """Where this machine has what the run names."""
+  weights = [_WEIGHTS.value, _CONTROL.value.partition(':')[2]]
+  return executors.Places(
+      data_dir=_DATA_DIR.value, download=_DOWNLOAD.value,
+      weights={pathlib.Path(w).name: w for w in weights},
+      plugins=tuple(_PLUGINS.value or ()),
+      memory_bytes=int(_MEMORY_GIB.value * 2**30))
+
+
+def executor() -> executors.Executor:
+  """What runs units."""
+  if _EXECUTOR.value == 'local':
+    return executors.local
+  return executors.ray(executors.Cluster(
+      address=_RAY_ADDRESS.value, cpus=_UNIT_CPUS.value,
+      gpus=_UNIT_GPUS.value))
+
+
+def is_shard() -> bool:
+  """Whether this process runs a part of the units."""
+  return _NUM_SHARDS.value > 1
+
+
+def shard(units: Sequence[Any]) -> list[Any]:
+  """Those units that this process runs, in order."""
+  return list(units[_SHARD.value::_NUM_SHARDS.value])

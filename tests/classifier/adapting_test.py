@@ -1,0 +1,89 @@
+from hypothesis import given, settings, strategies as st
+import numpy as np
+import pytest
+
+from tests import testing
+from vtab_h2t import errors
+from vtab_h2t.classifier import adapting
+from vtab_h2t.protocol import grids
+
+_GRID = grids.Grid('test', (), (0.1, 0.01), (40,), (30,), (0.1, 0.5),
+                   {'l2': (1e-5,)}, (1e-5,))
+
+
+@given(st.lists(st.integers(1, 9), min_size=2, max_size=6),
+       st.integers(0, 5))
+@settings(max_examples=60, deadline=None)
+def test_folds_hold_each_image_out_once_and_are_stratified(sizes, seed):
+  labels = np.repeat(np.arange(len(sizes)), sizes)
+  if max(sizes) == 1:
+    with pytest.raises(errors.InputError, match='no class has two images'):
+      adapting.folds_of(labels, 5, None, seed)
+    return
+  folds = adapting.folds_of(labels, 5, None, seed)
+  assert len(folds) == min(5, max(sizes))
+  held = np.concatenate([f.val_rows for f in folds])
+  single = np.flatnonzero(np.array(sizes)[labels] == 1)
+  assert sorted([*held, *single]) == list(range(len(labels)))
+  for fold in folds:
+    assert len(fold.val_rows) or len(held) < len(folds)
+    assert sorted([*fold.train_rows, *fold.val_rows]) == list(
+        range(len(labels)))
+    # Nobody is held out whole, and classes are spread evenly.
+    assert set(labels[fold.train_rows]) == set(labels)
+    for label, size in enumerate(sizes):
+      count = (labels[fold.val_rows] == label).sum()
+      assert count <= -(-size // len(folds)) + 1
+
+
+def test_a_single_hold_out_has_the_share_asked_for():
+  labels = np.repeat([0, 1, 2], [40, 10, 2])
+  fold, = adapting.folds_of(labels, 5, 0.2, 0)
+  assert np.bincount(labels[fold.val_rows]).tolist() == [8, 2, 1]
+
+
+def test_accuracy_has_an_interval():
+  accuracy = adapting.Accuracy.of(45, 50)
+  assert accuracy.low == pytest.approx(0.786, abs=1e-3)
+  assert accuracy.high == pytest.approx(0.957, abs=1e-3)
+  assert str(accuracy) == '90.0 % of 50 (95 % interval 78.6 to 95.7)'
+
+
+@pytest.fixture(scope='module')
+def adapted(tmp_path_factory):
+  task = testing.tiny_task()
+  return adapting.adapt(
+      task.train, ('a', 'b', 'c'), testing.tiny_backbone(),
+      tmp_path_factory.mktemp('work'), grid=_GRID)
+
+
+def test_it_chooses_trains_and_says_how_good_it_is(adapted):
+  assert adapted.classes == ('a', 'b', 'c') and adapted.method == 'head2toe'
+  assert adapted.hparams.fraction in _GRID.fractions
+  assert adapted.accuracy.total == adapted.linear.total == 300
+  assert adapted.accuracy.correct > 200  # Chance is 100.
+  assert adapted.head.head.kernel.shape == (3, len(adapted.head.columns))
+
+
+def test_taps_add_up(adapted):
+  table = adapted.taps()
+  assert table.selected.sum() == len(adapted.head.columns)
+  assert table.share.sum() == pytest.approx(1)
+  assert set(table.tap) <= {'early', 'tokens', 'pooled'}
+  assert (table.selected <= table.features).all()
+
+
+def test_linear_reads_the_embedding(tmp_path):
+  task = testing.tiny_task()
+  found = adapting.adapt(
+      task.train, ('a', 'b', 'c'), testing.tiny_backbone(), tmp_path,
+      method='linear', grid=_GRID, val_fraction=0.2)
+  assert found.accuracy == found.linear and found.accuracy.total == 60
+  assert found.taps().tap.tolist() == ['pooled']
+  assert found.taps().selected.tolist() == [9]
+
+
+def test_an_unknown_method_is_one_line(tmp_path):
+  with pytest.raises(errors.InputError, match='unknown method \'finetune\''):
+    adapting.adapt(testing.tiny_task().train, 'abc', testing.tiny_backbone(),
+                   tmp_path, method='finetune')

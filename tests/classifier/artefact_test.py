@@ -1,0 +1,148 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from tests import testing
+from vtab_h2t import errors
+from vtab_h2t.backbones import registry
+from vtab_h2t.features import normalization
+from vtab_h2t.classifier import adapting
+from vtab_h2t.classifier import artefact
+from vtab_h2t.protocol import grids
+
+_GRID = grids.Grid('test', (), (0.1,), (40,), (256,), (0.05,), {'l2': (1e-5,)},
+                   (1e-5,))
+
+
+@pytest.fixture(scope='module')
+def backbone():
+  return registry.load('efficientnet_lite0', 'random', 32)
+
+
+@pytest.fixture(scope='module')
+def split():
+  return testing.tiny_task(train=60, test=3).train
+
+
+@pytest.fixture(scope='module', params=['head2toe', 'all_l2', 'linear'])
+def adapted(request, backbone, split, tmp_path_factory):
+  return adapting.adapt(split, ('a', 'b', 'c'), backbone,
+                        tmp_path_factory.mktemp('work'), method=request.param,
+                        grid=_GRID)
+
+
+def _probabilities(model, split):
+  return np.concatenate([p for _, p in model.probabilities(split)])
+
+
+def test_a_loaded_model_predicts_what_was_adapted(adapted, split, tmp_path):
+  sizes = artefact.save(adapted, 'random', tmp_path / 'm')
+  model = artefact.load(tmp_path / 'm')
+  wanted = _probabilities(artefact.model_of(adapted), split)
+  np.testing.assert_array_equal(_probabilities(model, split), wanted)
+  np.testing.assert_allclose(wanted.sum(axis=1), 1, atol=1e-5)
+  assert model.classes == ('a', 'b', 'c')
+  kept = len(model.readout.columns)
+  bits = -(-model.facts['num_features'] // 8)
+  expected = 4 * 3 * (kept + 1) + bits * (adapted.method == 'head2toe')
+  assert 0 <= sizes['model.safetensors'] - expected < 400
+  assert sizes['model.json'] < 2000
+
+
+def test_predictions_are_those_of_the_head_on_stored_features(
+    backbone, split, tmp_path):
+  """Through the taps of the images, or through the feature store."""
+  adapted = adapting.adapt(split, 'abc', backbone, tmp_path, grid=_GRID)
+  from vtab_h2t.features import extraction
+  from vtab_h2t.features import store
+  head = adapted.head
+  features = store.open_or_compute(
+      tmp_path / 'features', extraction.Extractor(backbone, (256,)), split,
+      testing.no_progress)
+  x = normalization.design_matrix(
+      features.blocks(256), features.layouts[256], columns=head.columns)
+  logits = x @ head.head.kernel.numpy().T + head.head.bias
+  found = _probabilities(artefact.model_of(adapted), split)
+  np.testing.assert_allclose(
+      np.log(found) - np.log(found[:, :1]), logits - logits[:, :1], atol=1e-3)
+
+
+@pytest.fixture(scope='module')
+def saved(backbone, split, tmp_path_factory):
+  folder = tmp_path_factory.mktemp('saved') / 'm'
+  artefact.save(adapting.adapt(
+      split, ('a', 'b', 'c'), backbone, tmp_path_factory.mktemp('w'),
+      grid=_GRID), 'random', folder)
+  return folder
+
+
+@pytest.mark.parametrize('change, message', [
+    ({'format': 2}, 'not of format 1'),
+    ({'classes': ['a', 'b']}, 'does not fit 2 classes'),
+    ({'classes': ['a', 'a', 'b']}, 'distinct names'),
+    ({'classes': 'abc'}, 'classes is missing or not'),
+    ({'backbone': 'nope'}, 'unknown backbone'),
+    ({'backbone': ['x']}, 'backbone is missing or not'),
+    ({'weights': '../../etc/passwd'}, 'give their file with --weights'),
+    ({'weights': 'http://localhost:1/x'}, 'give their file with --weights'),
+    ({'backbone': 'resnet50', 'weights': 'http://localhost:1/x'},
+     'give their file with --weights'),
+    ({'weights_sha256': '0' * 64}, 'made with other weights'),
+    ({'image_size': 10 ** 9}, 'out of range'),
+    ({'image_size': True}, 'image_size is missing or not'),
+    ({'target_size': -1}, 'out of range'),
+    ({'target_size': 1024}, 'features, its backbone gives'),
+    ({'taps': 'x'}, 'there are no taps'),
+    ({'tensors_sha256': 'x'}, 'another checksum'),
+    ({'normalization': None}, 'normalization is missing or not')])
+def test_an_edited_model_is_one_line(saved, tmp_path, change, message):
+  folder = tmp_path / 'm'
+  folder.mkdir()
+  facts = json.loads((saved / 'model.json').read_text()) | change
+  (folder / 'model.json').write_text(json.dumps(facts))
+  (folder / 'model.safetensors').write_bytes(
+      (saved / 'model.safetensors').read_bytes())
+  with pytest.raises(errors.InputError, match=message):
+    artefact.load(folder)
+
+
+def test_damaged_and_missing_files_are_one_line(saved, tmp_path):
+  with pytest.raises(errors.InputError, match='is no adapted model'):
+    artefact.load(tmp_path)
+  folder = tmp_path / 'm'
+  folder.mkdir()
+  (folder / 'model.json').write_text('{"format": ' + '[' * 100_000)
+  with pytest.raises(errors.InputError, match='is damaged'):
+    artefact.load(folder)
+  (folder / 'model.json').write_bytes((saved / 'model.json').read_bytes())
+  with pytest.raises(errors.InputError, match='cannot be read'):
+    artefact.load(folder)
+  whole = bytearray((saved / 'model.safetensors').read_bytes())
+  whole[-1] ^= 1
+  (folder / 'model.safetensors').write_bytes(bytes(whole))
+  with pytest.raises(errors.InputError, match='another checksum'):
+    artefact.load(folder)
+
+
+def test_a_folder_that_is_there_is_kept(saved, backbone, split, tmp_path):
+  adapted = adapting.adapt(split, 'abc', backbone, tmp_path, grid=_GRID)
+  before = (saved / 'model.json').read_bytes()
+  with pytest.raises(errors.InputError, match='there already'):
+    artefact.save(adapted, 'random', saved)
+  assert (saved / 'model.json').read_bytes() == before
+
+
+def test_other_weights_can_be_given_but_must_be_the_same(saved):
+  assert artefact.load(saved, 'random').classes == ('a', 'b', 'c')
+  with pytest.raises(errors.InputError, match='made with other weights'):
+    artefact.load(saved, 'imagenet')
+
+
+def test_only_the_taps_that_are_read_are_computed(saved):
+  model = artefact.load(saved)
+  assert set(model.readout.taps) <= set(model.backbone.taps)
+  few = dataclasses.replace(model, readout=dataclasses.replace(
+      model.readout, columns=np.arange(5)), kernel=model.kernel[:, :5])
+  assert few.readout.taps == model.backbone.taps[:1]

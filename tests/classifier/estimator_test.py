@@ -1,0 +1,98 @@
+import numpy as np
+from PIL import Image
+import pytest
+from sklearn import base as sklearn_base
+from sklearn import exceptions
+from sklearn import model_selection
+
+from vtab_h2t import errors
+from vtab_h2t.classifier import artefact
+from vtab_h2t.classifier import estimator
+
+
+def _images(count=24, seed=0, size=20):
+  """Two hues, and their names."""
+  rng = np.random.default_rng(seed)
+  hues = np.array([(200, 60, 30), (30, 60, 200)])
+  labels = np.arange(count) % 2
+  pixels = rng.integers(0, 50, (count, size, size, 3)) + hues[
+      labels, None, None]
+  return pixels.astype(np.uint8), np.array(['warm', 'cold'])[labels]
+
+
+def _make(**changes):
+  return estimator.Head2Toe(**({
+      'weights': 'random', 'image_size': 32, 'val_fraction': 0.3} | changes))
+
+
+@pytest.fixture(scope='module')
+def fitted():
+  return _make().fit(*_images())
+
+
+def test_it_follows_scikit_learns_conventions(fitted):
+  images, labels = _images(10, seed=1)
+  assert fitted.classes_.tolist() == ['cold', 'warm']
+  assert (fitted.predict(images) == labels).all()
+  assert fitted.score(images, labels) == 1
+  p = fitted.predict_proba(images)
+  assert p.shape == (10, 2)
+  np.testing.assert_allclose(p.sum(axis=1), 1, atol=1e-5)
+  clone = sklearn_base.clone(fitted)
+  assert clone.get_params() == fitted.get_params() == _make().get_params()
+  assert clone.set_params(method='linear').method == 'linear'
+  with pytest.raises(exceptions.NotFittedError):
+    clone.predict(images)
+
+
+def test_images_may_have_any_sizes_and_be_files(fitted, tmp_path):
+  images, labels = _images(6, seed=2)
+  mixed = [image[:10 + i] for i, image in enumerate(images)]
+  paths = []
+  for i, image in enumerate(mixed):
+    paths.append(tmp_path / f'{i}.png')
+    Image.fromarray(image).save(paths[-1])
+  np.testing.assert_array_equal(
+      fitted.predict_proba(mixed), fitted.predict_proba(paths))
+  assert (fitted.predict(paths) == labels).all()
+
+
+def test_cross_val_score(tmp_path):
+  images, labels = _images(20)
+  found = model_selection.cross_val_score(
+      _make(method='linear', workdir=str(tmp_path)), images, labels, cv=2)
+  assert found.shape == (2,) and (found > 0.8).all()
+
+
+def test_a_saved_model_predicts_the_same(fitted, tmp_path):
+  images, _ = _images(5, seed=3)
+  fitted.save(tmp_path / 'm')
+  model = artefact.load(tmp_path / 'm')
+  split = estimator.split_of(images, np.zeros(5, np.int64))
+  found = np.concatenate([p for _, p in model.probabilities(split)])
+  np.testing.assert_array_equal(found, fitted.predict_proba(images))
+  assert model.classes == ('cold', 'warm')
+
+
+def test_labels_may_be_numbers():
+  images, labels = _images(12)
+  found = _make(method='linear').fit(images, (labels == 'warm') * 7)
+  assert found.predict(images[:2]).tolist() == [7, 0]
+
+
+@pytest.mark.parametrize('images, labels, message', [
+    (_images(4)[0], ['a', 'b'], '4 images and 2 labels'),
+    (_images(4)[0], ['a'] * 4, 'of 1 classes'),
+    (_images(4)[0].astype(float), list('abab'), 'uint8 arrays'),
+    (_images(4)[0][..., 0], list('abab'), 'uint8 arrays'),
+    ([1, 2], list('ab'), 'uint8 arrays .* int')])
+def test_what_is_no_image_or_label_is_named(images, labels, message):
+  with pytest.raises(ValueError, match=message):
+    _make().fit(images, labels)
+
+
+def test_unknown_parts_are_named():
+  with pytest.raises(errors.InputError, match='unknown backbone'):
+    _make(backbone='x').fit(*_images(4))
+  with pytest.raises(errors.InputError, match='unknown method'):
+    _make(method='x').fit(*_images(4))

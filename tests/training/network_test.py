@@ -1,0 +1,111 @@
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from tests import testing
+from vtab_h2t import errors
+from vtab_h2t.backbones import backbone as backbone_lib
+from vtab_h2t.backbones import registry
+from vtab_h2t.training import network as network_lib
+
+_ROOT = pathlib.Path(__file__).parents[2]
+
+
+def test_several_devices_equal_one():
+  """Two logical CPUs; a process of its own, as devices are set at its start."""
+  code = '''
+import numpy as np, tensorflow as tf
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0],
+    [tf.config.LogicalDeviceConfiguration()] * 2)
+from tests import testing
+from vtab_h2t.heads import initial
+from vtab_h2t.training import network
+from vtab_h2t.training import readout as readout_lib
+from vtab_h2t.training import trainer as trainer_lib
+rng = np.random.default_rng(0)
+x = rng.normal(size=(60, 16, 16, 3)).astype(np.float32)
+y, rows = np.arange(60) % 3, np.arange(60)
+def run(strategy, recipe):
+  net = network.Network(testing.normed_backbone(), strategy)
+  trainer = net.trainer(readout_lib.Embedding("pooled", 8, False), (8, 3),
+                        range(len(net.variables)), recipe)
+  trainer.start(initial.layers((8, 3), (1,)))
+  trainer.run(x, y, rows, 0.02, 9, (7,))
+  return [*trainer.values, *net.state()], trainer.predict(x)
+for name in ("sgd", "adam"):
+  for frozen in (True, False):
+    recipe = trainer_lib.Recipe(
+        optimizer=name, batch=15, frozen_statistics=frozen)
+    one, predicted = run(None, recipe)
+    two, also = run(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]), recipe)
+    print(name, frozen, max(np.abs(a - b).max() for a, b in zip(one, two)),
+          (predicted == also).mean())
+'''
+  done = subprocess.run(
+      [sys.executable, '-c', code], cwd=_ROOT, capture_output=True, text=True,
+      timeout=300)
+  assert done.returncode == 0, done.stderr[-2000:]
+  lines = [line.split() for line in done.stdout.splitlines()]
+  found = {(name, frozen): float(differs) for name, frozen, differs, _ in lines}
+  assert found['sgd', 'True'] < 1e-4 and found['adam', 'True'] < 1e-3
+  # Statistics of a batch are each replica's own, so these only stay near.
+  assert found['sgd', 'False'] < 1 and found['adam', 'False'] < 1
+
+
+def test_random_weights_leave_nothing_of_the_pretrained(net):
+  net.reset()
+  pretrained = net.state()
+  net.randomise(3)
+  state = net.state()
+  net.randomise(3)
+  for value, again in zip(state, net.state()):
+    np.testing.assert_array_equal(value, again)
+  kernels = [i for i, v in enumerate(pretrained) if v.ndim == 4]
+  assert all((state[i] != pretrained[i]).all() for i in kernels)
+  net.reset()
+  for value, wanted in zip(net.state(), pretrained):
+    np.testing.assert_array_equal(value, wanted)
+
+
+def test_a_signature_cannot_be_trained():
+  backbone = registry.load('efficientnet_lite0', 'random', 32)
+  net = network_lib.Network(backbone)
+  assert len(net.variables) == 149
+  inputs = keras.Input((16, 16, 3))
+  model = keras.Model(inputs, {'x': keras.layers.Flatten()(inputs)})
+  fixed = backbone_lib.Backbone('fixed', model, ('x',), 'x', 16, 1, 0, '')
+  with pytest.raises(errors.InputError, match='of fixed are a SavedModel'):
+    network_lib.Network(fixed)
+
+
+@pytest.mark.parametrize('name, size, parts', [
+    ('efficientnet_lite0', 32, 4), ('vit_ti16', 224, 5), ('resnet50', 240, 4)])
+def test_blocks_cover_each_backbone(name, size, parts):
+  """Each variable is in one block, but the pretrained classifier's."""
+  net = network_lib.Network(registry.load(name, 'random', size))
+  blocks = [net.block(b) for b in net.backbone.blocks]
+  assert len(blocks) == parts and all(blocks)
+  covered = sorted(i for b in blocks for i in b)
+  assert len(covered) == len(set(covered))
+  rest = {net.layers[i] for i in range(len(net.variables))} - {
+      net.layers[i] for i in covered}
+  assert rest <= {'logits', 'predictions'}
+  assert covered == sorted(covered)
+
+
+def test_random_kernels_have_hes_deviation():
+  """Of a ViT: dense layers and each projection of attention."""
+  net = network_lib.Network(registry.load('vit_ti16', 'random', 224))
+  net.randomise(0)
+  for layer in ('block03_mlp1', 'block03_mlp2', 'block03_attention'):
+    for value, fan_in in zip(
+        [v.numpy() for v, name in zip(net.variables, net.layers)
+         if name == layer and v.shape.num_elements() > 999],
+        {'block03_mlp1': [192], 'block03_mlp2': [768],
+         'block03_attention': [192] * 4}[layer], strict=True):
+      assert value.std() == pytest.approx(np.sqrt(2 / fan_in), rel=0.02)

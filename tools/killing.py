@@ -1,0 +1,106 @@
+"""Kills a small run again and again, at random points, and looks what it left.
+
+  python -m tools.killing WORKDIR KILLS SEED
+
+Prints how many kills hit, at which stages, and how many runs were finished
+between them. Exits with status 1 if a finished run's rows differ from those of
+a run that was left alone. Children are forks of a process that has imported
+TensorFlow and not used it, so each costs a second.
+"""
+
+import collections
+import os
+import pathlib
+import random
+import shutil
+import signal
+import sys
+import time
+
+import tensorflow as tf  # So that children need not.
+
+from tests import testing
+from vtab_h2t.features import extraction
+from vtab_h2t.methods import tuned
+from vtab_h2t.protocol import grids
+from vtab_h2t.protocol import ledger as ledger_lib
+from vtab_h2t.protocol import unit
+
+_GRID = grids.Grid(
+    'test', (4,), (0.1, 0.01), (30,), (6,), (0.1, 0.5), {'l1': (1e-4,)},
+    (1e-4,), tuning=tuned.Tuning((0.1, 0.01), (4,), 32))
+_METHODS = 'linear', 'all_l1', 'head2toe', 'finetune'
+
+
+def _run(workdir: pathlib.Path) -> None:
+  tf.config.experimental.enable_op_determinism()
+  settings = unit.Settings(_METHODS, _GRID, 'exact', (0, 1), 'selected', 2**28)
+  task, backbone = testing.tiny_task(train=60, test=30), (
+      testing.normed_backbone())
+  unit.run([task], backbone, 'none', {task.name: settings},
+           ledger_lib.Ledger(workdir),
+           lambda sizes: extraction.Extractor(backbone, sizes),
+           lambda stage, done, total: (workdir / 'stage').write_text(stage))
+
+
+def _fork(workdir: pathlib.Path) -> int:
+  child = os.fork()
+  if child:
+    return child
+  status = 1
+  try:
+    _run(workdir)
+    status = 0
+  finally:
+    os._exit(status)  # pylint: disable=protected-access
+
+
+def _rows(workdir: pathlib.Path) -> dict[str, bytes]:
+  return {str(p.relative_to(workdir)): p.read_bytes()
+          for p in sorted(workdir.glob('rows/**/*.jsonl'))}
+
+
+def main(root: pathlib.Path, wanted: int, seed: int) -> int:
+  """Returns the exit status."""
+  rng = random.Random(seed)
+  started = time.monotonic()
+  _, status = os.waitpid(_fork(root / 'whole'), 0)
+  whole = time.monotonic() - started
+  reference = _rows(root / 'whole')
+  if status or len(reference) != len(_METHODS):
+    print('the run that was left alone failed')
+    return 1
+  stages, finished, workdir = collections.Counter(), 0, root / 'killed'
+  while sum(stages.values()) < wanted:
+    child = _fork(workdir)
+    time.sleep(rng.uniform(0, whole))
+    os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+      stage = workdir / 'stage'
+      stages[stage.read_text() if stage.exists() else 'start'] += 1
+      if any(v != reference[k] for k, v in _rows(workdir).items()):
+        print(f'half a result after {sum(stages.values())} kills')
+        return 1
+      continue
+    if status or _rows(workdir) != reference:
+      print(f'other rows after {sum(stages.values())} kills')
+      return 1
+    finished += 1
+    shutil.rmtree(workdir)
+  _, status = os.waitpid(_fork(workdir), 0)
+  if status or _rows(workdir) != reference:
+    print('other rows at the end')
+    return 1
+  left = [str(p) for p in workdir.rglob('*.tmp-*')]
+  if left or any((workdir / 'runs').iterdir()):
+    print(f'left behind: {left or "runs"}')
+    return 1
+  for stage, count in sorted(stages.items()):
+    print(f'{count} kills at: {stage}')
+  print(f'{sum(stages.values())} kills, {finished + 1} runs finished')
+  return 0
+
+
+if __name__ == '__main__':
+  sys.exit(main(pathlib.Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))

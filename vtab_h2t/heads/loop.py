@@ -1,0 +1,206 @@
+"""The compiled loop that trains stacks of heads; see `sweep`.
+
+Sizes: `S` feature matrices in a stack, `G` heads on each, `C` classes, `D`
+features, of which the j-th block of columns has `D_j`; `K` batches of `B`.
+"""
+
+from collections.abc import Callable, Sequence
+import functools
+from typing import NamedTuple, Self, TYPE_CHECKING
+
+import numpy as np
+
+from vtab_h2t.heads import adam
+
+if TYPE_CHECKING:
+  import tensorflow as tf
+
+_TINY = 1e-30  # Squared norms of kernel rows up to this have no gradient.
+
+
+class Constants(NamedTuple):
+  """What the loop reads of one stack.
+
+  Attributes:
+    features: `[K, S, B, D_j]` of each block of columns.
+    labels: one-hot, `[K, S, B, C]`.
+    rates: initial learning rates, `[S, G]`.
+    coefficients: of the penalty, `[S, G]`.
+    groups: number of each feature's group, ascending, `[D]`; None where each
+      feature is one.
+  """
+
+  features: list['tf.Tensor']
+  labels: 'tf.Tensor'
+  rates: 'tf.Tensor'
+  coefficients: 'tf.Tensor'
+  groups: 'tf.Tensor | None'
+
+
+class Slots(NamedTuple):
+  """A variable, and Adam's two moments of it."""
+
+  value: 'tf.Variable'
+  m: 'tf.Variable'
+  v: 'tf.Variable'
+
+  @classmethod
+  def start(cls, value: np.ndarray) -> Self:
+    """A variable of this value, and moments of zero."""
+    import tensorflow as tf
+    # Shapes are left open so that one trace serves all.
+    open_shape = tf.TensorShape([None] * value.ndim)
+    return cls(*(
+        tf.Variable(start, shape=open_shape, trainable=False)
+        for start in (value, tf.zeros(value.shape), tf.zeros(value.shape))))
+
+
+class Variables(NamedTuple):
+  """What the loop changes of one stack.
+
+  Attributes:
+    blocks: the kernel U, `[S, G * C, D_j]` of each block of columns.
+    bias: `[S, G, C]`.
+  """
+
+  blocks: list[Slots]
+  bias: Slots
+
+
+# Stacks' constants and variables, weights of the rows of batches `[K, B]`, and
+# numbers of steps and of classes.
+_Loop = Callable[[Sequence[Constants], Sequence[Variables], 'tf.Tensor',
+                  'tf.Tensor', 'tf.Tensor'], None]
+
+
+@functools.cache
+def compiled(penalty: str | None) -> _Loop:
+  """The training loop for one of `sweep.PENALTIES`."""
+  import tensorflow as tf
+
+  def loop(constants: Sequence[Constants], variables: Sequence[Variables],
+           weights: 'tf.Tensor', steps: 'tf.Tensor', classes: 'tf.Tensor'
+           ) -> None:
+    num_batches = tf.shape(weights)[0]
+    for t in tf.range(steps):
+      done = tf.cast(t, tf.float32)
+      rate = 0.5 * (1 + tf.cos(np.pi * done / tf.cast(steps, tf.float32)))
+      for one_constants, one_variables in zip(constants, variables):
+        _step(penalty, one_constants, one_variables, weights, t % num_batches,
+              rate, done + 1, classes)
+
+  return tf.function(loop, reduce_retracing=True)
+
+
+def _step(penalty: str | None, constants: Constants, variables: Variables,
+          weights: 'tf.Tensor', batch: 'tf.Tensor', rate: 'tf.Tensor',
+          number: 'tf.Tensor', classes: 'tf.Tensor') -> None:
+  """One step of one stack.
+
+  Args:
+    penalty: as in `compiled`.
+    constants, variables: the stack's.
+    weights: of the rows of batches, `[K, B]`.
+    batch: number of the batch.
+    rate: of U, which is the learning rate's share of the initial one.
+    number: of the step, from 1, as a float.
+    classes: `C`.
+  """
+  import tensorflow as tf
+  xs = [x[batch] for x in constants.features]
+  weight = weights[batch]
+  flat = [tf.identity(block.value) for block in variables.blocks]
+  bias = tf.identity(variables.bias.value)
+  error = _error(xs, constants.labels[batch], weight, flat, bias,
+                 constants.rates, classes)
+  stack, heads = tf.shape(bias)[0], tf.shape(constants.rates)[1]
+  flat_error = tf.reshape(error, [stack, weight.shape[0], heads * classes])
+  kernels = [tf.reshape(k, [stack, heads, classes, tf.shape(k)[2]])
+             for k in flat]
+  squared = [None] * len(kernels)
+  if penalty == 'l21':
+    squared = _squared_norms(kernels, constants.groups)
+  for block, x, kernel, norms in zip(variables.blocks, xs, kernels, squared):
+    gradient = tf.matmul(flat_error, x, transpose_a=True)
+    if penalty is not None:
+      extra = _penalty_gradient(
+          penalty, kernel, norms, constants.rates,
+          constants.coefficients * tf.reduce_sum(weight))
+      gradient += tf.reshape(extra, tf.shape(gradient))
+    adam.apply(*block, gradient, rate, number)
+  adam.apply(*variables.bias, tf.reduce_sum(error, axis=1), rate, number)
+
+
+def _error(xs: Sequence['tf.Tensor'], y: 'tf.Tensor', weight: 'tf.Tensor',
+           kernels: Sequence['tf.Tensor'], bias: 'tf.Tensor',
+           rates: 'tf.Tensor', classes: 'tf.Tensor') -> 'tf.Tensor':
+  """The loss's gradient for the logits.
+
+  Args:
+    xs: a batch `[S, B, D_j]`, in blocks.
+    y: its labels, one-hot `[S, B, C]`.
+    weight: of its rows, `[B]`.
+    kernels: U, `[S, G * C, D_j]`.
+    bias: `[S, G, C]`.
+    rates: `[S, G]`.
+    classes: `C`.
+
+  Returns:
+    `[S, B, G, C]`.
+  """
+  import tensorflow as tf
+  products = [tf.matmul(x, kernel, transpose_b=True)
+              for x, kernel in zip(xs, kernels)]
+  logits = tf.reshape(
+      tf.add_n(products),
+      [tf.shape(bias)[0], weight.shape[0], tf.shape(rates)[1], classes])
+  logits = (logits + bias[:, None]) * rates[:, None, :, None]
+  return (tf.nn.softmax(logits) - y[:, :, None]) * weight[:, None, None]
+
+
+def _squared_norms(kernels: Sequence['tf.Tensor'], groups: 'tf.Tensor | None'
+                   ) -> list['tf.Tensor']:
+  """Squared norms of the kernel's columns, or of groups of them.
+
+  Args:
+    kernels: blocks of columns, `[S, G, C, D_j]`.
+    groups: number of each feature's group, `[D]`, or None.
+
+  Returns:
+    `[S, G, 1, D_j]` for each block: of the column's group.
+  """
+  import tensorflow as tf
+  squared = [tf.reduce_sum(k * k, axis=2, keepdims=True) for k in kernels]
+  if groups is None:
+    return squared
+  by_feature = tf.transpose(tf.concat(squared, axis=3), [3, 0, 1, 2])
+  summed = tf.math.segment_sum(by_feature, groups)
+  whole = tf.transpose(tf.gather(summed, groups), [1, 2, 3, 0])
+  return tf.split(whole, [tf.shape(x)[3] for x in squared], axis=3,
+                  num=len(squared))
+
+
+def _penalty_gradient(penalty: str, kernel: 'tf.Tensor',
+                      squared: 'tf.Tensor | None', rates: 'tf.Tensor',
+                      coefficients: 'tf.Tensor') -> 'tf.Tensor':
+  """The penalty's gradient at W = lr * U.
+
+  Args:
+    penalty: 'l1', 'l2' or 'l21'.
+    kernel: a block of U, `[S, G, C, D_j]`.
+    squared: its `_squared_norms`, for 'l21'.
+    rates: lr, `[S, G]`.
+    coefficients: `[S, G]`.
+
+  Returns:
+    Of the kernel's shape.
+  """
+  import tensorflow as tf
+  coefficients = coefficients[:, :, None, None]
+  if penalty == 'l1':
+    return coefficients * tf.sign(kernel)
+  if penalty == 'l2':
+    return (2 * coefficients * rates[:, :, None, None]) * kernel
+  # w_i / ||w_i|| is the same for U as for W.
+  scale = tf.where(squared > _TINY, tf.math.rsqrt(squared), 0.0)
+  return kernel * (coefficients * scale)

@@ -1,0 +1,239 @@
+"""What methods and studies learn from, and what they give to be judged.
+
+Test examples are not here: nothing that a method sees while it chooses reaches
+them.
+"""
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+import contextlib
+import dataclasses
+import functools
+import json
+import logging
+import pathlib
+from typing import Any, TYPE_CHECKING
+
+import numpy as np
+
+from vtab_h2t import files
+from vtab_h2t.features import normalization
+from vtab_h2t.features import store as store_lib
+from vtab_h2t.heads import counting
+from vtab_h2t.heads import fraction
+from vtab_h2t.heads import sweep
+
+if TYPE_CHECKING:
+  import tensorflow as tf
+
+  from vtab_h2t.training import network as network_lib
+  from vtab_h2t.training import trainer as trainer_lib
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FeatureHead:
+  """A trained predictor that reads pooled features.
+
+  Attributes:
+    target_size: which layout it reads; None for the embedding.
+    columns: ascending indices of the features it reads, or None for all.
+    head: the linear head.
+    rule: normalisation rule (`features.normalization`).
+  """
+
+  target_size: int | None
+  columns: np.ndarray | None
+  head: sweep.Head
+  rule: str
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TrainedNetwork:
+  """A trained network; valid until the next one is trained.
+
+  Attributes:
+    trainer: predicts.
+    measures: what else was measured, for the result row.
+  """
+
+  trainer: 'trainer_lib.Trainer'
+  measures: dict[str, float]
+
+
+# Trains a network when it is called, as only one is held at a time. Raises
+# trainer.DivergedError.
+TrainedLater = Callable[[], TrainedNetwork]
+
+
+class TrainingData:
+  """Train features and labels of a task.
+
+  Attributes:
+    features: the store.
+    labels: int64 `[n]`.
+    classes: number of classes.
+    rule: normalisation rule.
+    memory_bytes: working memory for training heads.
+    networks: what methods that train the backbone need besides, or None.
+  """
+
+  def __init__(self, features: store_lib.FeatureStore, labels: np.ndarray,
+               classes: int, rule: str, memory_bytes: int,
+               networks: 'Networks | None' = None):
+    self.features = features
+    self.labels = labels
+    self.classes = classes
+    self.rule = rule
+    self.memory_bytes = memory_bytes
+    self.networks = networks
+
+  @functools.cached_property
+  def heads(self) -> 'Heads':
+    """Linear heads on these features."""
+    return Heads(self)
+
+  def matrix(self, target_size: int | None, examples: np.ndarray,
+             columns: np.ndarray | None = None) -> 'tf.Tensor':
+    """Normalised features `[len(examples), D]` of a layout, or some columns."""
+    return normalization.design_matrix(
+        self.features.blocks(target_size), self.features.layouts[target_size],
+        examples, columns, self.rule)
+
+  def embedding(self, examples: np.ndarray) -> np.ndarray:
+    """The frozen embedding as it is, not normalised, `[len(examples), E]`."""
+    block, = self.features.blocks(None)
+    return np.asarray(block[examples], np.float32)
+
+  def num_features(self, target_size: int | None) -> int:
+    """How many features a layout has."""
+    return self.features.layouts[target_size].size
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Validated:
+  """What validating one head gave.
+
+  Attributes:
+    correct: correctly classified examples of the fold's `val`.
+    scores: relevance scores `[D]`, for the penalty 'l21' only.
+  """
+
+  correct: int
+  scores: np.ndarray | None
+
+
+class Heads:
+  """Linear heads on a task's features: what methods need alike, is kept."""
+
+  def __init__(self, data: TrainingData):
+    self._data = data
+    self._validated: dict[Hashable, list[list[Validated]]] = {}
+    self._fitted: dict[Hashable, list[sweep.Head]] = {}
+
+  def problem(self, target_size: int | None, examples: np.ndarray,
+              heads: Sequence[sweep.HeadSpec],
+              columns: np.ndarray | None = None,
+              groups: tuple[int, ...] | None = None) -> sweep.Problem:
+    """Heads on the features of a layout, or on some of its columns."""
+    data = self._data
+    return sweep.Problem(
+        lambda: data.matrix(target_size, sweep.pad_rows(examples), columns),
+        data.num_features(target_size) if columns is None else len(columns),
+        data.labels[examples], heads, groups)
+
+  def train(self, problems: Sequence[sweep.Problem], steps: int,
+            penalty: str | None = None
+            ) -> Iterator[tuple[int, list[sweep.Head]]]:
+    """`sweep.train` with this task's classes and memory."""
+    return sweep.train(
+        problems, classes=self._data.classes, steps=steps, penalty=penalty,
+        memory_bytes=self._data.memory_bytes)
+
+  def correct(self, target_size: int | None, examples: np.ndarray,
+              head: sweep.Head, columns: np.ndarray | None = None) -> int:
+    """How many examples a head classifies correctly."""
+    matrix = self._data.matrix(target_size, examples, columns)
+    return counting.correct(head.logits(matrix), self._data.labels[examples])
+
+  def validate(self, target_size: int | None, folds: Sequence[Any],
+               heads: Sequence[sweep.HeadSpec], steps: int,
+               penalty: str | None) -> list[list[Validated]]:
+    """Trains heads on all features of each fold and tests them on its rest.
+
+    Heads given together are trained together; the same call again costs
+    nothing.
+
+    Returns:
+      For each fold, for each head, the result.
+    """
+    key = (target_size, tuple(f.number for f in folds), tuple(heads), steps,
+           penalty)
+    if key not in self._validated:
+      problems = [self.problem(target_size, f.train, heads) for f in folds]
+      results = []
+      for i, trained in self.train(problems, steps, penalty):
+        results.append([
+            Validated(self.correct(target_size, folds[i].val, head),
+                      fraction.relevance_scores(head.kernel)
+                      if penalty == 'l21' else None) for head in trained])
+      self._validated[key] = results
+    return self._validated[key]
+
+  def fit(self, target_size: int | None, examples: np.ndarray,
+          heads: Sequence[sweep.HeadSpec], steps: int, penalty: str | None
+          ) -> list[sweep.Head]:
+    """Trains heads on all features; the same call again costs nothing."""
+    key = (target_size, examples.tobytes(), tuple(heads), steps, penalty)
+    if key not in self._fitted:
+      problem = self.problem(target_size, examples, heads)
+      (_, self._fitted[key]), = self.train([problem], steps, penalty)
+    return self._fitted[key]
+
+
+class Networks:
+  """What methods that train the backbone need, and what they have finished."""
+
+  def __init__(self, inputs: Callable[[], np.ndarray],
+               network: Callable[[], 'network_lib.Network'],
+               folder: pathlib.Path, memory: dict[Hashable, Any]):
+    """Initialises.
+
+    Args:
+      inputs: returns the network's inputs, float32 `[n, H, W, 3]`.
+      network: returns the trainable copy of the backbone.
+      folder: for the results and states of single trainings.
+      memory: what `once` keeps; methods on the same data share it.
+    """
+    self.inputs = inputs
+    self.network = network
+    self._folder = folder
+    self._memory = memory
+
+  def once(self, key: Hashable, compute: Callable[[], Any]) -> Any:
+    """What several methods would otherwise compute again."""
+    if key not in self._memory:
+      self._memory[key] = compute()
+    return self._memory[key]
+
+  def path(self, key: Any, ending: str) -> pathlib.Path:
+    """A file for the training that a JSON value identifies."""
+    return self._folder / f'{files.fingerprint(key)[:32]}.{ending}'
+
+  def remember(self, key: Any, compute: Callable[[], Any]) -> Any:
+    """The JSON value of a training, computed once, kept with its checksum."""
+    path = self.path(key, 'json')
+    try:
+      with open(path, encoding='utf-8') as f:
+        kept = json.load(f)
+      if kept['sha256'] != files.fingerprint(kept['value']):
+        raise ValueError('another checksum')
+      return kept['value']
+    except FileNotFoundError:
+      pass
+    except (ValueError, KeyError, TypeError) as e:
+      logging.warning('%s is damaged; the network is trained again (%s)', path,
+                      e)
+    value = compute()
+    # Another process may have finished the unit and removed the folder.
+    with contextlib.suppress(FileNotFoundError), files.atomic_write(path) as f:
+      json.dump({'value': value, 'sha256': files.fingerprint(value)}, f)
+    return value

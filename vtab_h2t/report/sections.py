@@ -1,0 +1,243 @@
+"""The sections of the report's page, as values for its template."""
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+import io
+from typing import Any, TYPE_CHECKING
+
+import pandas as pd
+
+from vtab_h2t import published
+from vtab_h2t.report import catalogue
+from vtab_h2t.report import claims
+from vtab_h2t.report import cost
+from vtab_h2t.report import frames
+from vtab_h2t.report import jobs
+from vtab_h2t.report import making
+from vtab_h2t.report import output as output_lib
+from vtab_h2t.report import results as results_lib
+from vtab_h2t.report import statistics
+from vtab_h2t.report import tables
+from vtab_h2t.tasks import task as task_lib
+
+if TYPE_CHECKING:
+  import markupsafe
+
+Section = dict[str, Any]
+
+
+def html(table: pd.DataFrame) -> 'markupsafe.Markup':
+  """A table as safe HTML; missing numbers are blank, others have 4 digits."""
+  import markupsafe
+  text = table.to_html(
+      index=False, border=0, na_rep='',  # Whole numbers may be long.
+      float_format=lambda v: f'{v:.4g}' if abs(v) < 1e4 else f'{v:.0f}')
+  return markupsafe.Markup(text)
+
+
+def of_run(results: results_lib.Results) -> Section:
+  """All that was measured with a run."""
+  run, rows = results.run, results.of(jobs.ACCURACY)
+  judged = [claims.judge(c, results.rows) for c in claims.CLAIMS]
+  measured = cost.measured(run, results.measurements)
+  found_claims = pd.concat([
+      claims.table(judged), pd.DataFrame([claims.cost_row(measured)])])
+  section = {
+      'name': run.name, 'answer': '', 'published': making.comparable(run),
+      'protocol': f'{run.title}.',
+      'claims': [_claim(c) for c in found_claims.to_dict('records')],
+      'cost': html(measured.drop(columns=[
+          c for c in measured if c.endswith('wall_seconds')]))
+              if len(measured) else '',
+      'failures': [
+          f'{r["method"]} on {r["task"]}, {r["split"]}, seed {r["seed"]}: '
+          f'{r["failed"]}' for job in results.rows.values() for r in job
+          if 'failed' in r],
+      'provenance': _provenance(results)}
+  if any(r['split'] == 'test' and r['correct'] is not None for r in rows):
+    summary = statistics.summarise(rows)
+    section |= {
+        'answer': answer(summary, judged), 'comparison': _comparison(summary),
+        'protocol': tables.title(summary, run.title) + '.'
+    } | _table1(summary, making.comparable(run))
+  return section | _shown(
+      [(output, output.measured(results))
+       for output in catalogue.OUTPUTS.values()
+       if output.name != 'table1' and output.possible(results)],
+      f'measured: {run.name}')
+
+
+def of_the_paper() -> list[Section]:
+  """What the paper prints."""
+  found = []
+  for backbone, summary in making.summaries_of_the_paper().items():
+    found.append({
+        'name': f'VTAB-1k, {backbone}', 'answer': answer(summary, ()),
+        'protocol': 'Published (Tables 1 and 4): test accuracy in percent, '
+                    'median of 3 seeds.'} | _table1(summary, False))
+  made = [(output, output.published()) for output in catalogue.OUTPUTS.values()
+          if output.published and output.name != 'table1']
+  found.append({'name': 'Other tables and figures', 'answer': 'From what '
+                'the paper prints; nothing here was measured.'}
+               | _shown(made, published.SOURCE))
+  return found
+
+
+def answer(summary: pd.DataFrame, judged: Sequence[claims.Verdict]) -> str:
+  """Does Head2Toe beat Linear, where, and by how much."""
+  wide = statistics.wide(summary, task_lib.GROUPS)
+  if not {'linear', 'head2toe'} <= set(wide.index):
+    return 'Head2Toe and Linear were not both measured here.'
+  gain = wide.loc['head2toe'] - wide.loc['linear']
+  by_task = gain[[c for c in gain.index if c[1] != 'mean']]
+  interval = next((v.interval for v in judged
+                   if v.claim.id == 'head2toe_above_linear'), None)
+  groups = ', '.join(f'{group} {gain[group, "mean"]:+.1f}'
+                     for group in dict.fromkeys(g for g, _ in gain.index)
+                     if group != 'all')
+  best, worst = by_task.idxmax(), by_task.idxmin()
+  spread = (f' (95 % interval {interval.low:+.1f} to {interval.high:+.1f})'
+            if interval else '')
+  return (
+      f'Head2Toe against Linear: {gain["all", "mean"]:+.1f} points on average'
+      f'{spread}, better on {int((by_task > 0).sum())} of {len(by_task)} '
+      f'tasks. By group: {groups}. Most on {best[1]} ({by_task[best]:+.1f}), '
+      f'least on {worst[1]} ({by_task[worst]:+.1f}).')
+
+
+def _comparison(summary: pd.DataFrame) -> str:
+  """Whether that is the paper's story."""
+  ours = frames.group_means(
+      {m: t.set_index('task').accuracy_percent
+       for m, t in summary.groupby('method')},
+      summary.drop_duplicates('task').set_index('task').group)
+  ours = ours.set_index('method')
+  if not {'linear', 'head2toe'} <= set(ours.index):
+    return ''
+  theirs = frames.published_accuracies('resnet50')
+  means = theirs.groupby(['method', 'group']).percent.mean()
+  story = means['head2toe'] - means['linear']
+  published = ', '.join(f'{g} {v:+.1f}' for g, v in story.items())
+  everything = theirs.groupby('method').percent.mean()
+  text = (f'The paper, with other tasks and a ResNet-50: '
+          f'{everything.head2toe - everything.linear:+.1f} on average; '
+          f'{published}: most where tasks are far from ImageNet, hardly any on '
+          'natural ones but SVHN.')
+  common = [g for g in story.index if g in ours.columns]
+  if len(common) > 1:
+    gains = ours.loc['head2toe', common] - ours.loc['linear', common]
+    largest = gains.idxmax()
+    text += (f' Here the largest gain is on the {largest} group, '
+             + ('as there.' if largest == story[common].idxmax()
+                else f'there on the {story[common].idxmax()} one.'))
+  return text
+
+
+def _table1(summary: pd.DataFrame, comparable: bool) -> Section:
+  """Head and lines of Table 1: a line a task, a column a method."""
+  wide = statistics.wide(summary, task_lib.GROUPS)
+  spread, seeds = (
+      statistics.wide(summary, task_lib.GROUPS, column)
+      for column in ('std_percent', 'seeds'))
+  differ = summary.seeds.nunique() > 1
+  affinity = statistics.domain_affinity(wide)
+  head = ['task', 'group', *(['affinity'] if len(affinity) else []),
+          *(tables.LABELS.get(m, m) for m in wide.index)]
+  printed = {}
+  if comparable:
+    table = frames.published_accuracies(summary.backbone.iloc[0])
+    printed = table.set_index(['method', 'task']).percent
+  lines = []
+  for group, task in wide.columns:
+    mean = task == 'mean'
+    cells = [_cell(f'mean of {group}' if mean else task), _cell(group)]
+    if len(affinity):
+      cells.append(_number(affinity[group, task]))
+    for method in wide.index:
+      cell = _number(wide.loc[method, (group, task)])
+      if cell['sort'] != '':
+        cell['best'] = wide.loc[method, (group, task)] == wide[
+            group, task].max()
+        deviation = spread.loc[method, (group, task)]
+        if not mean and not pd.isna(deviation):
+          cell['below'] = f'± {deviation:.1f}'
+        if not mean and differ:
+          count = seeds.loc[method, (group, task)]
+          cell['below'] = f'{cell["below"]} ({count:.0f})'.strip()
+        if (method, task) in printed:
+          theirs = printed[method, task]
+          cell['below'] = (f'{theirs:.1f} '
+                           f'{wide.loc[method, (group, task)] - theirs:+.1f}')
+      cells.append(cell)
+    lines.append({'mean': mean, 'cells': cells})
+  return {'head': head, 'lines': lines}
+
+
+def _cell(text: str) -> dict[str, Any]:
+  return {'text': text, 'sort': text, 'below': '', 'best': False}
+
+
+def _number(value: float) -> dict[str, Any]:
+  if pd.isna(value):
+    return _cell('')
+  return _cell(f'{value:.1f}') | {'sort': f'{value:.4f}'}
+
+
+def _claim(line: Mapping[str, Any]) -> dict[str, Any]:
+  def number(value):
+    return '' if value is None or pd.isna(value) else f'{value:.2f}'
+  interval = '' if pd.isna(line['low']) else (
+      f'{line["low"]:.2f} to {line["high"]:.2f}')
+  return {
+      'claim': line['claim'], 'where': line['where'],
+      'statistic': line['statistic'], 'published': number(line['published']),
+      'measured': number(line['measured']), 'interval': interval,
+      'verdict': line['verdict'], 'tasks': line['tasks'], 'rows': line['rows'],
+      'mark': {claims.HOLDS: 'holds', claims.FAILS: 'fails'}.get(
+          line['verdict'], 'open')}
+
+
+def _shown(outputs: Iterable[tuple[output_lib.Output, output_lib.Frames]],
+           source: str) -> Section:
+  """Tables and figures for the template, from where their numbers come."""
+  found: dict[str, Any] = {'tables': [], 'figures': []}
+  for output, made in outputs:
+    if output.draw:
+      buffer = io.BytesIO()
+      output.picture(made, source).savefig(buffer, format='png', dpi=110)
+      found['figures'].append({
+          'name': output.name, 'title': output.title,
+          'png': base64.b64encode(buffer.getvalue()).decode('ascii'),
+          'tables': [html(t) for t in made.values()]})
+    else:
+      found['tables'] += [{'title': output.title, 'html': html(t)}
+                          for t in made.values()]
+  return found
+
+
+def _provenance(results: results_lib.Results) -> 'markupsafe.Markup':
+  """What was run."""
+  run = results.run
+  lines = [{'what': 'run', 'value': f'{run.id} (run.json has all of it)'},
+           {'what': 'weights sha256', 'value': run.network.sha256}]
+  facts = [m.facts for m in results.measurements]
+  if facts:
+    commits = sorted({
+        f['git']['commit'][:12] + ('+changes' if f['git']['dirty'] else '')
+        if f['git'] else 'unknown' for f in facts})
+    seconds = {clock: sum(stage[clock] for f in facts
+                          for stage in f['seconds'].values())
+               for clock in ('wall', 'cpu')}
+    lines += [
+        {'what': 'commit', 'value': ', '.join(commits)},
+        {'what': 'seconds, wall / cpu',
+         'value': f'{seconds["wall"]:,.0f} / {seconds["cpu"]:,.0f}'},
+        {'what': 'peak memory, GiB', 'value': '{:.1f}'.format(
+            max(f['peak_memory_bytes'] for f in facts) / 2 ** 30)},
+        {'what': 'machine', 'value': ', '.join(sorted({
+            f'{f["processor"]}, {f["machine"]}' for f in facts}))},
+        {'what': 'versions', 'value': ', '.join(
+            f'{p} {v}' for p, v in facts[0]['packages'].items())}]
+    lines += [{'what': 'command', 'value': command}
+              for command in sorted({f['command'] for f in facts})]
+  return html(pd.DataFrame(lines))

@@ -1,0 +1,1 @@
+"""The companion papers' toy problems: small linear networks."""

@@ -1,0 +1,295 @@
+"""Trains a network and its head in compiled steps.
+
+Updates are fused operations on each variable with a learning rate of its own:
+`lr * scale`. Scaling a gradient instead would do nothing under Adam.
+"""
+
+from collections.abc import Callable, Sequence
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vtab_h2t import finite
+from vtab_h2t.heads import adam
+from vtab_h2t.heads import initial
+from vtab_h2t.training import checkpoint as checkpoint_lib
+from vtab_h2t.training import readout as readout_lib
+
+if TYPE_CHECKING:
+  import keras
+  import tensorflow as tf
+
+  from vtab_h2t.training import network as network_lib
+
+SGD, ADAM = 'sgd', 'adam'
+COSINE, COSINE_BY_EPOCH, CONSTANT = 'cosine', 'cosine_by_epoch', 'constant'
+_CHECK_EVERY = 25  # Steps between two looks at the loss.
+
+
+class DivergedError(Exception):
+  """The loss became NaN or infinite; the message says when."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recipe:
+  """How a network is trained, besides learning rate and steps.
+
+  Attributes:
+    optimizer: 'sgd' (momentum 0.9) or 'adam'.
+    batch: images in a step.
+    schedule: of the learning rate: 'cosine' to 0 by step, 'cosine_by_epoch',
+      or 'constant'.
+    frozen_statistics: whether batch norms use their running statistics and
+      leave them alone (their scale and offset are trained all the same), else
+      those of the batch.
+    weight_decay: times half the squared weights, added to the loss (not
+      decoupled).
+  """
+
+  optimizer: str = SGD
+  batch: int = 128
+  schedule: str = COSINE
+  frozen_statistics: bool = False
+  weight_decay: float = 0.0
+
+
+class Trainer:
+  """A network, what its head reads, the head, and their compiled steps."""
+
+  def __init__(self, network: 'network_lib.Network', model: 'keras.Model',
+               readout: readout_lib.Readout, sizes: Sequence[int],
+               trained: Sequence[int], recipe: Recipe):
+    """Initialises; see `network.Network.trainer`, which keeps them.
+
+    Args:
+      network: what is trained.
+      model: its Keras model.
+      readout: what the head reads.
+      sizes: of the head's input, hidden layers and output.
+      trained: numbers of the network's variables that change.
+      recipe: how to train.
+    """
+    import keras
+    import tensorflow as tf
+    self.network = network
+    self._recipe = recipe
+    self._readout = readout
+    self._part = keras.Model(
+        model.inputs, {tap: model.output[tap] for tap in readout.taps})
+    self._strategy = network.strategy
+    with self._strategy.scope():
+      self._layers = [(tf.Variable(k), tf.Variable(b))
+                      for k, b in initial.layers(sizes, (0,))]
+      head = [v for layer in self._layers for v in layer]
+      self._variables = [network.variables[i] for i in trained] + head
+      self._slots = [
+          [tf.Variable(tf.zeros(v.shape)) for _ in range(
+              2 if recipe.optimizer == ADAM else 1)] for v in self._variables]
+    self.trained = tuple(trained)
+    self._compiled = tf.function(
+        self._step_in_graph if self._replicas == 1 else self._step_on_replicas,
+        reduce_retracing=True)
+    self._gradients = tf.function(self._gradients_in_graph,
+                                  reduce_retracing=True)
+    self._forward = tf.function(
+        lambda x: readout(self._part(x, training=False)),
+        reduce_retracing=True)
+
+  @property
+  def _replicas(self) -> int:
+    return self._strategy.num_replicas_in_sync
+
+  @property
+  def num_scales(self) -> int:
+    """How many variables there are: the trained ones, then the head's."""
+    return len(self._variables)
+
+  @property
+  def values(self) -> list[np.ndarray]:
+    """Their values, in that order."""
+    return [v.numpy() for v in self._variables]
+
+  @property
+  def head(self) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The head's kernels and biases."""
+    return [(k.numpy(), b.numpy()) for k, b in self._layers]
+
+  def start(self, layers: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
+    """Sets the head, and forgets what the optimizer knew."""
+    for (kernel, bias), (k, b) in zip(self._layers, layers, strict=True):
+      kernel.assign(k)
+      bias.assign(b)
+    self.forget()
+
+  def forget(self) -> None:
+    """Sets the optimizer's moments to zero."""
+    import tensorflow as tf
+    for slot in (s for slots in self._slots for s in slots):
+      slot.assign(tf.zeros(slot.shape))
+
+  def _loss_and_gradients(self, x: 'tf.Tensor', y: 'tf.Tensor'
+                          ) -> tuple['tf.Tensor', list['tf.Tensor']]:
+    import tensorflow as tf
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+      tape.watch(self._variables)
+      taps = self._part(x, training=not self._recipe.frozen_statistics)
+      logits = readout_lib.apply_head(self._readout(taps), self._layers)
+      loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(
+          labels=y, logits=logits))
+    gradients = tape.gradient(
+        loss, self._variables,
+        unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    return loss, gradients
+
+  def _gradients_in_graph(self, x: 'tf.Tensor', y: 'tf.Tensor'
+                          ) -> list['tf.Tensor']:
+    return self._loss_and_gradients(x, y)[1]
+
+  def _step(self, x: np.ndarray, y: np.ndarray, lr: np.float32,
+            scales: np.ndarray, number: np.float32) -> 'tf.Tensor':
+    """One step on a batch, split over the replicas; returns its loss.
+
+    Args:
+      x: inputs, float32 `[n, H, W, 3]`.
+      y: labels, `[n]`.
+      lr: learning rate.
+      scales: factor of it for each variable, `[num_scales]`.
+      number: of the step since the optimizer's moments were zero.
+    """
+    if self._replicas == 1:
+      return self._compiled(x, y, lr, scales, number)
+    parts = [np.arange(len(x))[i::self._replicas]
+             for i in range(self._replicas)]
+
+    def each(values: Sequence[np.ndarray | np.float32]
+             ) -> 'tf.distribute.DistributedValues':
+      return self._strategy.experimental_distribute_values_from_function(
+          lambda context: values[context.replica_id_in_sync_group])
+
+    return self._compiled(
+        each([x[part] for part in parts]), each([y[part] for part in parts]),
+        lr, scales, number,
+        each([np.float32(len(part) / len(x)) for part in parts]))
+
+  def _step_on_replicas(
+      self, x: 'tf.distribute.DistributedValues',
+      y: 'tf.distribute.DistributedValues', lr: 'tf.Tensor',
+      scales: 'tf.Tensor', number: 'tf.Tensor',
+      share: 'tf.distribute.DistributedValues') -> 'tf.Tensor':
+    import tensorflow as tf
+    losses = self._strategy.run(
+        self._step_in_graph, args=(x, y, lr, scales, number, share))
+    return self._strategy.reduce(tf.distribute.ReduceOp.SUM, losses, axis=None)
+
+  def _step_in_graph(self, x: 'tf.Tensor', y: 'tf.Tensor', lr: 'tf.Tensor',
+                     scales: 'tf.Tensor', number: 'tf.Tensor',
+                     share: 'tf.Tensor | None' = None) -> 'tf.Tensor':
+    """As `_step`; with a share of the batch, the loss times that share."""
+    import tensorflow as tf
+    loss, gradients = self._loss_and_gradients(x, y)
+    if share is not None:  # Of the whole batch; the mean is over all of it.
+      loss *= share
+      gradients = tf.distribute.get_replica_context().all_reduce(
+          tf.distribute.ReduceOp.SUM, [g * share for g in gradients])
+    scales = tf.unstack(scales, len(self._variables))
+    for variable, slots, gradient, scale in zip(
+        self._variables, self._slots, gradients, scales):
+      if self._recipe.weight_decay:
+        gradient += self._recipe.weight_decay * variable
+      if self._recipe.optimizer == ADAM:
+        adam.apply(variable, *slots, gradient, lr * scale, number)
+      else:
+        tf.raw_ops.ResourceApplyKerasMomentum(
+            var=variable.handle, accum=slots[0].handle, lr=lr * scale,
+            grad=gradient, momentum=0.9)
+    return loss
+
+  def gradients(self, x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
+    """Gradients of the loss on a batch, for each variable and the head's."""
+    return [g.numpy() for g in self._gradients(x, y)]
+
+  def run(self, inputs: np.ndarray, labels: np.ndarray, rows: np.ndarray,
+          learning_rate: float, steps: int, seed: Sequence[int],
+          scales: Callable[[int, 'Trainer'], np.ndarray] | None = None,
+          checkpoint: checkpoint_lib.Checkpoint | None = None) -> None:
+    """Trains.
+
+    Args:
+      inputs: the network's inputs, float32 `[n, H, W, 3]`.
+      labels: int64 `[n]`.
+      rows: which of them to train on.
+      learning_rate: the initial one.
+      steps: number of steps.
+      seed: of the order of the images.
+      scales: called at the start of each epoch with its number and this; gives
+        the factor of each variable's learning rate. Adam then starts anew.
+      checkpoint: where a run that is cut off goes on.
+
+    Raises:
+      DivergedError: the loss is not finite.
+    """
+    batch = min(self._recipe.batch, len(rows))
+    epoch_steps = max(1, len(rows) // batch)
+    epochs = -(-steps // epoch_steps)
+    factors = np.ones(self.num_scales, np.float32)
+    first = checkpoint.load(self) if checkpoint else 0
+    since_reset, losses = first, []
+    for number in range(first, steps):
+      epoch, within = divmod(number, epoch_steps)
+      if within == 0:
+        order = order_of(rows, seed, epoch)
+        if scales is not None:
+          factors = scales(epoch, self)
+          self.forget()
+          since_reset = 0
+      elif number == first:
+        order = order_of(rows, seed, epoch)
+      progress = {COSINE: number / steps, COSINE_BY_EPOCH: epoch / epochs,
+                  CONSTANT: 0.0}[self._recipe.schedule]
+      chosen = order[within * batch:(within + 1) * batch]
+      since_reset += 1
+      losses.append(self._step(
+          inputs[chosen], labels[chosen],
+          np.float32(learning_rate * (1 + np.cos(np.pi * progress)) / 2),
+          factors, np.float32(since_reset)))
+      epoch_ends = within == epoch_steps - 1
+      if (len(losses) == _CHECK_EVERY or epoch_ends or number == steps - 1):
+        if finite.first_fault({'loss': losses}):
+          raise DivergedError(
+              f'the loss was not finite by step {number + 1} of {steps}')
+        losses = []
+      if checkpoint and epoch_ends and number < steps - 1:
+        checkpoint.save(self, number + 1)
+    if checkpoint:
+      checkpoint.remove()
+
+  def state(self) -> list[np.ndarray]:
+    """All that a run changes: weights, head, the optimizer's moments."""
+    own = [v for layer in self._layers for v in layer] + [
+        s for slots in self._slots for s in slots]
+    return [*self.network.state(), *(v.numpy() for v in own)]
+
+  def restore(self, state: Sequence[np.ndarray]) -> None:
+    """Sets what `state` gave."""
+    own = [v for layer in self._layers for v in layer] + [
+        s for slots in self._slots for s in slots]
+    self.network.restore(state[:-len(own)])
+    for variable, value in zip(own, state[-len(own):], strict=True):
+      variable.assign(value)
+
+  def embed(self, inputs: np.ndarray, batch: int = 64) -> np.ndarray:
+    """What the head reads, in inference mode, `[n, size]`."""
+    return np.concatenate([self._forward(inputs[i:i + batch]).numpy()
+                           for i in range(0, len(inputs), batch)])
+
+  def predict(self, inputs: 'np.ndarray | tf.Tensor') -> np.ndarray:
+    """Predicted classes of a batch, in inference mode."""
+    import tensorflow as tf
+    logits = readout_lib.apply_head(self._forward(inputs), self._layers)
+    return tf.argmax(logits, axis=1).numpy()
+
+
+def order_of(rows: np.ndarray, seed: Sequence[int], epoch: int) -> np.ndarray:
+  """Rows in the order of an epoch."""
+  return np.random.default_rng([*seed, epoch]).permutation(rows)
