@@ -55,7 +55,7 @@ def _owner() -> str:
 
 @contextlib.contextmanager
 def atomic_write(path: str | os.PathLike[str], binary: bool = False
-                 ) -> Iterator[IO]:
+                 ) -> Iterator[IO[Any]]:
   """Opens a file that appears at `path` only if the block succeeds."""
   path = pathlib.Path(path)
   path.parent.mkdir(parents=True, exist_ok=True)

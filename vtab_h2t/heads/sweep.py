@@ -1,4 +1,4 @@
-"""Trains many linear heads in one compiled loop.
+"""Trains many linear heads in one compiled loop (`loop`).
 
 The algorithm is the released code's, for every head: softmax cross-entropy and
 a penalty, Adam (Keras' defaults), cosine decay to 0, batches of 128 in one

@@ -185,11 +185,11 @@ class Surgical(_Surgical):
     unknown = [b for b in wanted if b not in backbone.blocks]
     if unknown or not wanted:
       raise errors.InputError(
-          f'backbone {backbone.name} has no block '
-          f'{", ".join(unknown)}; it has {", ".join(backbone.blocks) or "none"}')
+          f'backbone {backbone.name} has no block {", ".join(unknown)}; it has '
+          f'{", ".join(backbone.blocks) or "none"}')
+    found = super().complete(data, folds, space, seed)
     return [Setting(**dataclasses.asdict(setting), block=block)
-            for block in wanted
-            for setting in super().complete(data, folds, space, seed)]
+            for block in wanted for setting in found]
 
   def _trained(self, network: network_lib.Network, setting: Setting
                ) -> Sequence[int]:
