@@ -1,23 +1,37 @@
-# make table1   the embedded suite's Table 1, in about six minutes
-# make test     the tests
-# Both install into .venv first, from the package index.
+# make table1   the embedded suite's Table 1, in about six minutes on two cores
+# make test     the tests, in at most eight minutes on two cores
+# make soak     what takes longer: kills, full disks, clusters, full sizes
+# make lint     style, import order, types
+# All install into .venv first, from the package index.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest
+# One thread a worker, as there is a worker a core.
+PARALLEL := --numprocesses=auto --dist=loadfile
 
-.PHONY: table1 test
+.PHONY: table1 test soak lint
 
 table1: $(VENV)/installed
 	$(BIN)/python -m runners.table1
 
 test: $(VENV)/installed-test
-	$(BIN)/python -m pytest
+	$(PYTEST) $(PARALLEL) -m 'not soak'
+
+soak: $(VENV)/installed-test
+	$(PYTEST) -m soak
+
+lint: $(VENV)/installed-test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python -m tools.build_check
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/installed: $(VENV)/bin/python setup.py constraints.txt
+$(VENV)/installed: $(VENV)/bin/python setup.py pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
 	touch $@
 

@@ -12,6 +12,7 @@ Linear's, the taps that matter and the size of what was written.
 import contextlib
 import pathlib
 import tempfile
+from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -23,6 +24,9 @@ from vtab_h2t.tasks import pictures
 
 from . import common
 from . import shared_flags
+
+if TYPE_CHECKING:
+  from vtab_h2t.classifier import adapting
 
 _TRAIN = flags.DEFINE_string(
     'train_dir', None, 'Folder with one sub-folder of images for each class, '

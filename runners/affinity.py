@@ -14,6 +14,7 @@ from . import experiment
 from . import flags
 
 absl_flags.adopt_module_key_flags(flags)
+FIRST = flags.FIRST  # Of --help.
 
 
 def main() -> None:
@@ -22,4 +23,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-  common.run(main, flags.FIRST)
+  common.run(main, FIRST)

@@ -22,3 +22,7 @@ def main() -> None:
   module = importlib.import_module(f'{__package__}.{name}')
   sys.argv = [str(module.__file__), *sys.argv[2:]]
   common.run(module.main, getattr(module, 'FIRST', ()))
+
+
+if __name__ == '__main__':
+  main()

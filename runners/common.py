@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 import ctypes
 import errno
-import inspect
 import os
 import sys
 import textwrap
@@ -14,6 +13,8 @@ from absl import flags
 from absl import logging
 
 from vtab_h2t import errors
+
+PUBLISHED_FOLDER = 'published'  # The paper's numbers, in a work directory.
 
 # Of glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
@@ -68,7 +69,7 @@ def help_text(main: Callable[[], None], first: Sequence[str]) -> str:
       module if main.__module__ != '__main__' else sys.argv[0])}
   first = [n for n in first if n in key] or list(key)
   rest = [n for n in key if n not in first]
-  parts = [inspect.getdoc(module) or '', f'Flags of {name}:', *(
+  parts = [(module.__doc__ or '').strip(), f'\nFlags of {name}:', *(
       _flag_text(key[n]) for n in first)]
   if rest:
     parts += ['\nSeldom needed:', *(_flag_text(key[n]) for n in rest)]
@@ -142,7 +143,7 @@ class Progress:
   Use as a context manager around the whole work.
   """
 
-  def __init__(self, total: int, unit: str):
+  def __init__(self, total: int, unit: str) -> None:
     from rich import console
     from rich import progress
     self._console = console.Console(stderr=True)

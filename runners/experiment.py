@@ -16,8 +16,6 @@ if TYPE_CHECKING:
   from vtab_h2t.report import output as output_lib
   from vtab_h2t.report import results as results_lib
 
-PUBLISHED_FOLDER = 'published'  # In a work directory.
-
 
 def run(names: Sequence[str] | None) -> None:
   """Makes tables and figures of `report.catalogue`, and prints what it made.
@@ -54,7 +52,7 @@ def run(names: Sequence[str] | None) -> None:
 
 def _publish(outputs: Sequence['output_lib.Output']) -> None:
   """Makes outputs of the paper's numbers."""
-  folder = pathlib.Path(flags.WORKDIR.value, PUBLISHED_FOLDER)
+  folder = pathlib.Path(flags.WORKDIR.value, common.PUBLISHED_FOLDER)
   for output in outputs:
     frames = output.published()
     output.show(frames, published.SOURCE)

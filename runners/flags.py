@@ -31,8 +31,9 @@ MEASURED, PUBLISHED = 'measured', 'published'
 
 _TASKS = shared_flags.tasks()
 _METHODS = flags.DEFINE_list(
-    'methods', None, f'Comma-separated methods of {", ".join(methods_registry.METHODS)}'
-    ', or all; by default the frozen ones that the grid has settings for.')
+    'methods', None, 'Comma-separated methods of '
+    f'{", ".join(methods_registry.METHODS)}, or all; by default the frozen '
+    'ones that the grid has settings for.')
 _SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], 'Comma-separated seeds of '
                            'what is trained in the end.')
 _GRID = flags.DEFINE_enum(
@@ -108,8 +109,8 @@ _CONTROL = flags.DEFINE_string(
 _MEMORY_GIB = flags.DEFINE_float('memory_gib', 8, 'Working memory for training '
                                  'heads, in GiB.', lower_bound=0)
 _EXECUTOR = flags.DEFINE_enum(
-    'executor', 'local', executors.EXECUTORS, 'local: one unit after the other, '
-    'each on all cores. ray: on a Ray cluster.')
+    'executor', 'local', executors.EXECUTORS, 'local: one unit after the '
+    'other, each on all cores. ray: on a Ray cluster.')
 _RAY_ADDRESS = flags.DEFINE_string(
     'ray_address', 'auto', 'The cluster\'s address; auto: the one that this '
     'machine belongs to.')
@@ -251,7 +252,7 @@ def methods(tried: space_lib.Space, required: Sequence[str]) -> list[str]:
   names = _METHODS.value or methods_registry.available(
       next(iter(tried.by_task.values()), tried))
   if 'all' in names:
-    names = methods_registry.METHODS
+    names = list(methods_registry.METHODS)
   return methods_registry.with_required([*names, *required])
 
 

@@ -4,9 +4,11 @@ r"""Classifies images with an adapted model.
   python -m runners.predict --model=model/ --images=photo.jpg --format=json
 """
 
+from collections.abc import Callable, Sequence
 import csv
 import json
 import sys
+from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -15,6 +17,9 @@ from vtab_h2t.tasks import pictures
 
 from . import common
 from . import shared_flags
+
+if TYPE_CHECKING:
+  import numpy as np
 
 _MODEL = flags.DEFINE_string('model', None, 'Folder that adapt wrote.',
                              required=True)
@@ -28,6 +33,9 @@ shared_flags.plugins()
 _BAD = flags.DEFINE_enum('on_bad_image', pictures.FAIL,
                          [pictures.FAIL, pictures.SKIP], 'What to do about '
                          'files that cannot be decoded.')
+
+# Of a path, its class and the probabilities of all.
+_Write = Callable[[str, str, 'np.ndarray'], None]
 
 
 def main() -> None:
@@ -50,7 +58,8 @@ def main() -> None:
       progress.stage('images', done + len(probabilities), len(paths))
 
 
-def _readable(paths):
+def _readable(paths: Sequence[str]) -> tuple[list[str], list[str]]:
+  """The paths that can be decoded, and why others cannot."""
   bad = pictures.unreadable(paths)
   if bad and _BAD.value == pictures.FAIL:
     raise errors.InputError(next(iter(bad.values())))
@@ -60,14 +69,16 @@ def _readable(paths):
   return good, list(bad.values())
 
 
-def _csv(classes):
+def _csv(classes: Sequence[str]) -> _Write:
+  """Writes a line with the probability of each class."""
   writer = csv.writer(sys.stdout, lineterminator='\n')
   writer.writerow(['path', 'class', *classes])
   return lambda path, name, row: writer.writerow(
       [path, name, *(f'{p:.6f}' for p in row)])
 
 
-def _json(classes):
+def _json(classes: Sequence[str]) -> _Write:
+  """Writes an object a line."""
   return lambda path, name, row: print(json.dumps({
       'path': path, 'class': name, 'probabilities': {
           c: round(float(p), 6) for c, p in zip(classes, row)}}))

@@ -12,7 +12,6 @@ from vtab_h2t import errors
 from vtab_h2t import files
 
 from . import common
-from . import experiment
 from . import shared_flags
 
 _WORKDIR = shared_flags.workdir()
@@ -30,7 +29,7 @@ def main() -> None:
   if _SOURCE.value == shared_flags.MEASURED:
     measured = results_lib.read_all(ledger_lib.Ledger(_WORKDIR.value))
     with_published = (
-        pathlib.Path(_WORKDIR.value) / experiment.PUBLISHED_FOLDER).is_dir()
+        pathlib.Path(_WORKDIR.value) / common.PUBLISHED_FOLDER).is_dir()
     if not measured and not with_published:
       raise errors.InputError(
           f'{_WORKDIR.value} has no results; choose the --workdir of a run')

@@ -18,6 +18,7 @@ _ONLY = absl_flags.DEFINE_list(
     'only', None, 'Comma-separated tables and figures, for example '
     'table1,figure4; by default all that the backbone and the source have.')
 absl_flags.adopt_module_key_flags(flags)
+FIRST = 'only', *flags.FIRST  # Of --help.
 
 
 def main() -> None:
@@ -25,4 +26,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-  common.run(main, ('only', *flags.FIRST))
+  common.run(main, FIRST)

@@ -21,6 +21,7 @@ from . import experiment
 from . import flags
 
 absl_flags.adopt_module_key_flags(flags)
+FIRST = flags.FIRST  # Of --help.
 
 
 def main() -> None:
@@ -28,4 +29,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-  common.run(main, flags.FIRST)
+  common.run(main, FIRST)

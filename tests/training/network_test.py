@@ -6,7 +6,6 @@ import keras
 import numpy as np
 import pytest
 
-from tests import testing
 from vtab_h2t import errors
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.backbones import registry

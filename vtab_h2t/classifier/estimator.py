@@ -41,7 +41,7 @@ class Head2Toe(sklearn_base.ClassifierMixin, sklearn_base.BaseEstimator):
                weights: str = 'imagenet', image_size: int = 224,
                method: str = 'head2toe', grid: str = 'quick',
                val_fraction: float | None = None, seed: int = 0,
-               workdir: str | None = None):
+               workdir: str | None = None) -> None:
     """Initialises.
 
     Args:

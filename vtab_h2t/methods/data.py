@@ -9,10 +9,10 @@ import contextlib
 import dataclasses
 import functools
 import json
-import logging
 import pathlib
 from typing import Any, TYPE_CHECKING
 
+from absl import logging
 import numpy as np
 
 from vtab_h2t import files
@@ -78,7 +78,7 @@ class TrainingData:
 
   def __init__(self, features: store_lib.FeatureStore, labels: np.ndarray,
                classes: int, rule: str, memory_bytes: int,
-               networks: 'Networks | None' = None):
+               networks: 'Networks | None' = None) -> None:
     self.features = features
     self.labels = labels
     self.classes = classes
@@ -120,11 +120,17 @@ class Validated:
   correct: int
   scores: np.ndarray | None
 
+  def ranked(self) -> np.ndarray:
+    """The scores, of a head that has some."""
+    if self.scores is None:
+      raise ValueError('only the group lasso scores features')
+    return self.scores
+
 
 class Heads:
   """Linear heads on a task's features: what methods need alike, is kept."""
 
-  def __init__(self, data: TrainingData):
+  def __init__(self, data: TrainingData) -> None:
     self._data = data
     self._validated: dict[Hashable, list[list[Validated]]] = {}
     self._fitted: dict[Hashable, list[sweep.Head]] = {}
@@ -194,7 +200,7 @@ class Networks:
 
   def __init__(self, inputs: Callable[[], np.ndarray],
                network: Callable[[], 'network_lib.Network'],
-               folder: pathlib.Path, memory: dict[Hashable, Any]):
+               folder: pathlib.Path, memory: dict[Hashable, Any]) -> None:
     """Initialises.
 
     Args:

@@ -35,7 +35,7 @@ class Finetune(tuned.Tuned):
 
   options_type = Options
 
-  def __init__(self, name: str, scratch: bool):
+  def __init__(self, name: str, scratch: bool) -> None:
     """Initialises.
 
     Args:

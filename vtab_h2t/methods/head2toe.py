@@ -8,6 +8,7 @@ steps. Relevance is computed once and serves every F.
 
 from collections.abc import Iterator, Sequence
 import dataclasses
+import functools
 import itertools
 
 import numpy as np
@@ -57,9 +58,9 @@ class Head2Toe(interface.Searched):
   def target_sizes(self, space: space_lib.Space) -> Sequence[int]:
     return space.of(self.name).target_sizes
 
-  def candidates(self, space: space_lib.Space) -> list[Setting]:
+  def candidates(self, space: space_lib.Space) -> Sequence[Setting]:
     options = space.of(self.name)
-    need = lambda what, values: space_lib.require(self.name, what, values)
+    need = functools.partial(space_lib.require, self.name)
     return [Setting(learning_rate=rate, steps=steps, target_size=size,
                     coefficient=coefficient, fraction=fraction)
             for size, steps, fraction, coefficient, rate in itertools.product(
@@ -83,7 +84,7 @@ class Head2Toe(interface.Searched):
           range(len(folds)), range(len(stack)), options.fractions))
       problems, columns = [], []
       for f, h, fraction in work:
-        columns.append(fraction_lib.select(first[f][h].scores, fraction))
+        columns.append(fraction_lib.select(first[f][h].ranked(), fraction))
         problems.append(_second(data, size, folds[f].train, columns[-1],
                                 stack[h].learning_rate, seed))
       for i, (head,) in data.heads.train(problems, steps):

@@ -72,7 +72,7 @@ class Head2ToeFt(tuned.Tuned):
 
   def complete(self, data: data_lib.TrainingData,
                folds: Sequence[interface.Fold], space: space_lib.Space,
-               seed: int) -> list[Setting]:
+               seed: int) -> Sequence[Setting]:
     candidates = self._selecting.candidates(space)
     chosen = candidates[0] if len(candidates) == 1 else space_lib.choose(
         self._selecting.validate(data, folds, space, seed))

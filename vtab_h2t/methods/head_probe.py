@@ -3,7 +3,7 @@
 The head is trained for tau epochs on the frozen embedding, then everything is
 fine-tuned from it; tau 0 is fine-tuning, a large one LP-FT. The paper holds
 that neither is best; tau is chosen by validation. Grids, rates, smoothing and
-widths are this project's: the paper's were not at hand.
+widths are this project's: the paper's are not known to it.
 
 What is measured beside accuracy, on the training images in inference mode:
 
@@ -143,7 +143,7 @@ class HeadProbe(tuned.Tuned):
   name = 'head_probe'
   options_type = Options
 
-  def candidates(self, space: space_lib.Space) -> list[Setting]:
+  def candidates(self, space: space_lib.Space) -> Sequence[Setting]:
     taus = space_lib.require(self.name, 'tau', space.of(self.name).taus)
     found = [Setting(**dataclasses.asdict(setting), tau=tau)
              for setting, tau in itertools.product(

@@ -103,7 +103,8 @@ class Searched(Measured):
   """A method whose setting is chosen among candidates by validation."""
 
   @abc.abstractmethod
-  def candidates(self, space: space_lib.Space) -> list[space_lib.Setting]:
+  def candidates(self, space: space_lib.Space
+                 ) -> Sequence[space_lib.Setting]:
     """The settings to choose from; the cheaper first, as ties go to it.
 
     Raises:
@@ -123,7 +124,7 @@ class Searched(Measured):
     """Trains one predictor for each seed on examples, in the order given."""
 
   def complete(self, data: data_lib.TrainingData, folds: Sequence[Fold],
-               space: space_lib.Space, seed: int) -> list[Any]:
+               space: space_lib.Space, seed: int) -> Sequence[Any]:
     """The candidates, completed by what has to be chosen before."""
     del data, folds, seed
     return self.candidates(space)

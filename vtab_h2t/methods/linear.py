@@ -6,6 +6,7 @@ pooled features of all taps and penalise the kernel (the paper's "+All").
 
 from collections.abc import Iterator, Sequence
 import dataclasses
+import functools
 import itertools
 
 import numpy as np
@@ -64,7 +65,7 @@ class Linear(interface.Searched):
   def target_sizes(self, space: space_lib.Space) -> Sequence[int]:
     return ()
 
-  def candidates(self, space: space_lib.Space) -> list[Setting]:
+  def candidates(self, space: space_lib.Space) -> Sequence[Setting]:
     options = space.of(self.name)
     return [Setting(learning_rate=rate, steps=steps)
             for steps, rate in itertools.product(
@@ -95,7 +96,7 @@ class All(interface.Searched):
 
   options_type = AllOptions
 
-  def __init__(self, name: str, penalty: str):
+  def __init__(self, name: str, penalty: str) -> None:
     """Initialises.
 
     Args:
@@ -122,9 +123,9 @@ class All(interface.Searched):
   def target_sizes(self, space: space_lib.Space) -> Sequence[int]:
     return space.of(self.name).target_sizes
 
-  def candidates(self, space: space_lib.Space) -> list[Setting]:
+  def candidates(self, space: space_lib.Space) -> Sequence[Setting]:
     options = space.of(self.name)
-    need = lambda what, values: space_lib.require(self.name, what, values)
+    need = functools.partial(space_lib.require, self.name)
     return [Setting(learning_rate=rate, steps=steps, target_size=size,
                     coefficient=coefficient)
             for size, steps, coefficient, rate in itertools.product(

@@ -120,13 +120,13 @@ class Setting(tuned.Setting):
 class FromProbe(tuned.Tuned):
   """What starts from the probe's head; a setting's coefficient is its C."""
 
-  def candidates(self, space: space_lib.Space) -> list[Any]:
+  def candidates(self, space: space_lib.Space) -> Sequence[Any]:
     return [Setting(learning_rate=c.learning_rate, steps=c.steps, batch=c.batch)
             for c in super().candidates(space)]
 
   def complete(self, data: data_lib.TrainingData,
                folds: Sequence[interface.Fold], space: space_lib.Space,
-               seed: int) -> list[Any]:
+               seed: int) -> Sequence[Any]:
     del seed
     if not folds:  # The probe then chooses for itself.
       return self.candidates(space)

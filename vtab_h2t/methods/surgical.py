@@ -62,7 +62,7 @@ def signal_to_noise(gradients: Sequence[Sequence[np.ndarray]], definition: str
     definition: 'code': for each batch the mean of g^2 / (variance over output
       channels + 1e-8), averaged over batches, as the released code has it (its
       first axis is the output; here the last is, or the first of a head's
-      kernel, see `readout.glorot`). 'paper': mean of the squared mean gradient
+      kernel, see `initial.layers`). 'paper': mean of the squared mean gradient
       over batches, by the mean variance over batches + 1e-8, divided by the
       largest.
   """
@@ -179,7 +179,7 @@ class Surgical(_Surgical):
 
   def complete(self, data: data_lib.TrainingData,
                folds: Sequence[interface.Fold], space: space_lib.Space,
-               seed: int) -> list[Setting]:
+               seed: int) -> Sequence[Setting]:
     backbone = tuned.networks_of(data).network().backbone
     wanted = space.of(self.name).blocks or tuple(backbone.blocks)
     unknown = [b for b in wanted if b not in backbone.blocks]

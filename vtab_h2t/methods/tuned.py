@@ -3,6 +3,7 @@
 import abc
 from collections.abc import Callable, Iterator, Sequence
 import dataclasses
+import functools
 import itertools
 from typing import Any, ClassVar
 
@@ -53,7 +54,7 @@ class Tuned(interface.Searched):
   def target_sizes(self, space: space_lib.Space) -> Sequence[int]:
     return ()
 
-  def candidates(self, space: space_lib.Space) -> list[Any]:
+  def candidates(self, space: space_lib.Space) -> Sequence[Any]:
     options = space.of(self.name)
     return [Setting(learning_rate=rate, steps=steps, batch=options.batch)
             for steps, rate in itertools.product(
@@ -98,8 +99,8 @@ class Tuned(interface.Searched):
       found[setting] = []
       for fold in folds:
         key = self._key(setting, options, ['fold', fold.number, seed])
-        result = networks_of(data).remember(key, lambda: self._correct(
-            data, fold, setting, options, seed, key))
+        result = networks_of(data).remember(key, functools.partial(
+            self._correct, data, fold, setting, options, seed, key))
         found[setting].append(
             space_lib.Failure(result) if isinstance(result, str) else result)
     return found
@@ -122,8 +123,8 @@ class Tuned(interface.Searched):
     options = space.of(self.name)
     for seed in seeds:
       key = self._key(setting, options, ['final', seed])
-      yield lambda seed=seed, key=key: self.train(
-          data, examples, setting, options, seed, key)
+      yield functools.partial(
+          self.train, data, examples, setting, options, seed, key)
 
   def _key(self, setting: Any, options: Any, what: Any) -> Any:
     return [self.name, setting.as_row(), dataclasses.asdict(options), what]

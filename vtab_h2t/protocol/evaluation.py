@@ -38,7 +38,8 @@ def count_correct(extractor: extraction.Extractor, split: task_lib.Split,
   """
   correct = np.zeros(len(judged), np.int64)
   for done, batch in extractor(split):
-    whole: dict[Any, 'tf.Tensor'] = {}  # Heads on all features of a layout share its matrix.
+    # Heads on all features of a layout share its matrix.
+    whole: dict[Any, Any] = {}
     size = len(next(iter(batch.values())))
     for i, (head, labels) in enumerate(judged):
       if head.columns is None:

@@ -8,6 +8,7 @@ byte, as those of one process, which then only reads them.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 import dataclasses
 import functools
+import logging
 import os
 import socket
 import tempfile
@@ -178,7 +179,7 @@ def _connect(cluster: Cluster, memory_bytes: int) -> Any:
       if host and port.isdecimal():  # Ray itself would try for minutes.
         socket.create_connection((host, int(port)), timeout=10).close()
       module.init(address=cluster.address, log_to_driver=False,
-                  logging_level='ERROR')
+                  logging_level=logging.ERROR)
     except (OSError, ValueError, RuntimeError) as e:
       raise errors.InputError(
           f'no Ray cluster at --ray_address={cluster.address}: {e}') from e

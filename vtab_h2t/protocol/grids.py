@@ -22,15 +22,16 @@ TARGET_SIZES = {
     'efficientnet_lite2': (256, 1024, 4096),
 }
 # Five epochs of 1000 images in batches of 64; fewer rates and taus than papers.
-_LIGHT: dict[str, dict[str, Any]] = dict.fromkeys(
-    ('scratch', 'finetune', 'head2toe_ft'), {'steps': (80,), 'batch': 64}) | {
-        'lp_ft': {'steps': (80,), 'learning_rates': (1e-4, 1e-5)},
-        'head_probe': {'steps': (80,), 'batch': 64, 'taus': (1, 8, 64)}
-    } | dict.fromkeys(('surgical', 'auto_rgn', 'auto_snr'), {
-        'steps': (80,), 'learning_rates': (1e-3,)})
+_LIGHT: dict[str, dict[str, Any]] = {
+    **{name: {'steps': (80,), 'batch': 64}
+       for name in ('scratch', 'finetune', 'head2toe_ft')},
+    'lp_ft': {'steps': (80,), 'learning_rates': (1e-4, 1e-5)},
+    **{name: {'steps': (80,), 'learning_rates': (1e-3,)}
+       for name in ('surgical', 'auto_rgn', 'auto_snr')},
+    'head_probe': {'steps': (80,), 'batch': 64, 'taus': (1, 8, 64)}}
 # Of the studies: the setting of the quick grid that did best on the validation
 # parts of the embedded suite's tasks, on average.
-_STUDY = {'learning_rate': 0.01, 'steps': 500, 'coefficient': 1e-5,
+_STUDY: dict[str, Any] = {'learning_rate': 0.01, 'steps': 500, 'coefficient': 1e-5,
           'fraction': 0.1}
 
 
@@ -47,7 +48,7 @@ def _space(name: str, folds: tuple[int, ...], backbone: str,
       for method in methods.MEASURED.values()}
   sizes = target_sizes(backbone)
   for study, options_type in studies.OPTIONS.items():
-    own = dict(_STUDY, target_size=sizes[0])
+    own: dict[str, Any] = {**_STUDY, 'target_size': sizes[0]}
     if 'target_sizes' in {f.name for f in dataclasses.fields(options_type)}:
       own['target_sizes'] = sizes
     found[study] = options_type(**own)
@@ -59,17 +60,16 @@ _READ_SIZES = ('all_l2', 'all_l1', 'all_l21', 'head2toe')
 
 def paper(backbone: str) -> space_lib.Space:
   """Appendix A: five folds and the full grid."""
+  sizes = {'target_sizes': target_sizes(backbone)}
   return _space('paper', tuple(range(task_lib.NUM_FOLDS)), backbone,
-                dict.fromkeys(_READ_SIZES, {
-                    'target_sizes': target_sizes(backbone)}))
+                {name: sizes for name in _READ_SIZES})
 
 
 def quick(backbone: str) -> space_lib.Space:
   """One fold, 500 steps and the smallest target size; else the paper's."""
   whole = paper(backbone)
-  changes = {name: {'steps': options.steps[:1]}
-             for name, options in whole.options.items()
-             if isinstance(getattr(options, 'steps', None), tuple)}
+  changes: dict[str, dict[str, Any]] = {
+      name: {'steps': whole.of(name).steps[:1]} for name in methods.MEASURED}
   for name in _READ_SIZES:
     changes[name]['target_sizes'] = target_sizes(backbone)[:1]
   return dataclasses.replace(
@@ -203,8 +203,9 @@ def from_json(value: Mapping[str, Any]) -> space_lib.Space:
   Raises:
     KeyError, TypeError: it is not a space of this version.
   """
-  types = studies.OPTIONS | {
-      m.name: m.options_type for m in methods.MEASURED.values()}
+  types: dict[str, type[space_lib.Options]] = {
+      **studies.OPTIONS,
+      **{m.name: m.options_type for m in methods.MEASURED.values()}}
   options = {
       name: types[name](**{
           k: tuple(v) if isinstance(v, list) else v for k, v in own.items()})

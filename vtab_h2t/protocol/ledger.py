@@ -62,7 +62,7 @@ class Folder:
     path: the folder.
   """
 
-  def __init__(self, run: run_lib.Run, path: pathlib.Path):
+  def __init__(self, run: run_lib.Run, path: pathlib.Path) -> None:
     self.run = run
     self.path = path
 
@@ -179,7 +179,7 @@ class Folder:
 class Ledger:
   """The runs of a work directory."""
 
-  def __init__(self, workdir: str | os.PathLike[str]):
+  def __init__(self, workdir: str | os.PathLike[str]) -> None:
     """Opens a work directory, which need not be there yet.
 
     Raises:
@@ -240,7 +240,7 @@ class Ledger:
         raise errors.InputError(
             f'{folder.path} is of another run; choose another --run_name. '
             f'Different are {"; ".join(different[:4])}' + (
-                f' and {len(different) - 4} more' if len(different) > 4 else ''))
+                f' and {len(different) - 4} more' if different[4:] else ''))
     return None
 
   def open(self, run: run_lib.Run) -> Folder:

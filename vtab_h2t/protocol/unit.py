@@ -20,6 +20,7 @@ from vtab_h2t.methods import data as data_lib
 from vtab_h2t.methods import interface
 from vtab_h2t.methods import registry as methods_registry
 from vtab_h2t.methods import space as space_lib
+from vtab_h2t.methods import tuned
 from vtab_h2t.protocol import evaluation
 from vtab_h2t.protocol import folds as folds_lib
 from vtab_h2t.protocol import ledger as ledger_lib
@@ -138,7 +139,7 @@ class _Part:
   """
 
   def __init__(self, unit: Unit, task: task_lib.Task,
-               backbone: backbone_lib.Backbone, ledger: ledger_lib.Ledger):
+               backbone: backbone_lib.Backbone, ledger: ledger_lib.Ledger) -> None:
     run_ = unit.run
     if run_.train_fraction < 1:
       task = task.reduced(run_.train_fraction, _FRACTIONS_SEED)
@@ -283,7 +284,7 @@ def _measure(parts: Sequence[_Part], backbone: backbone_lib.Backbone,
   network = functools.cache(lambda: network_lib.Network(backbone))
   inputs = functools.cache(lambda: np.concatenate([
       batch.numpy() for _, batch in extraction.read(backbone, train)]))
-  waiting: list[tuple[list[interface.Fields], interface.Fields]] = []
+  waiting: list[interface.Fields] = []
   heads: list[tuple[data_lib.FeatureHead, np.ndarray]] = []
   for part in parts:
     memory: dict[Any, Any] = {}
@@ -295,17 +296,18 @@ def _measure(parts: Sequence[_Part], backbone: backbone_lib.Backbone,
       if method.trains_network:
         data.networks = part.networks(method, inputs, network, memory)
       rows = part.measured[method.file]
-      for fields, predictor in _pairs(method, data, part.plan(method), watch):
-        fields = {'fold': None} | fields
+      for found, predictor in _pairs(method, data, part.plan(method), watch):
+        fields: interface.Fields = {'fold': None, **found}
         if predictor is None:
           rows.append(fields)
           continue
         fields |= {'split': 'test', 'total': len(test.ids)}
         rows.append(fields)
         if method.trains_network:
-          fields |= data.networks.remember(
-              ['test', fields['seed']], lambda: _judge(
-                  predictor, method.name, backbone, part.task, watch, progress))
+          fields |= tuned.networks_of(data).remember(
+              ['test', fields['seed']], functools.partial(
+                  _judge, predictor, method.name, backbone, part.task, watch,
+                  progress))
         else:
           waiting.append(fields)
           heads.append((predictor, part.task.test.labels))

@@ -8,6 +8,7 @@
 
 from collections.abc import Callable, Sequence
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -75,7 +76,7 @@ class Granularity(study.Study):
 
 
 def by_tap(scores: np.ndarray, sizes: Sequence[int],
-           reduce: Callable[[np.ndarray], float]) -> np.ndarray:
+           reduce: Callable[..., Any]) -> np.ndarray:
   """One number for each run of `sizes` consecutive scores."""
   return np.array([reduce(part) for part in np.split(
       scores, np.cumsum(sizes)[:-1])])
