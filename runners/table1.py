@@ -21,7 +21,7 @@ from . import experiment
 from . import flags
 
 absl_flags.adopt_module_key_flags(flags)
-FIRST = flags.FIRST  # Of --help.
+FIRST = flags.FIRST  # Of the flags in --help.
 
 
 def main() -> None:

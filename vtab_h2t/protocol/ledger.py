@@ -36,6 +36,8 @@ Row = dict[str, Any]
 FIELDS = ('schema', 'run', 'job', 'suite', 'backbone', 'protocol', 'task',
           'group', 'manifest_sha256', 'method', 'fold', 'seed', 'split',
           'correct', 'total')
+# What the first line of a rows file has.
+_HEAD = ('schema', 'run', 'task', 'file', 'inputs', 'sha256')
 _AGAIN = 'delete it to measure again'
 
 
@@ -86,19 +88,19 @@ class Folder:
         or its rows follow from something else.
     """
     try:
-      text = path.read_text(encoding='utf-8')
+      data = path.read_bytes()
     except FileNotFoundError:
       return []
-    first, _, rest = text.partition('\n')
+    first, _, rest = data.partition(b'\n')
     try:
       head = json.loads(first)
-      found = [head[k] for k in ('schema', 'run', 'task', 'file', 'inputs',
-                                 'sha256')]
-    except (ValueError, KeyError, TypeError) as e:
+      found = [head[k] for k in _HEAD]
+      is_whole = first.decode() == files.canonical_json(dict(zip(_HEAD, found)))
+    except (ValueError, KeyError, TypeError, RecursionError) as e:
       raise errors.InputError(
           f'{path} does not begin as a rows file does; {_AGAIN}') from e
     schema, run, task, file, found_inputs, checksum = found
-    if files.sha256(rest.encode()) != checksum:
+    if not is_whole or files.sha256(rest) != checksum:
       raise errors.InputError(
           f'{path} was changed since it was written (another checksum); '
           f'{_AGAIN}')
@@ -164,12 +166,16 @@ class Folder:
     for path in sorted((self.path / 'provenance').glob('*.json')):
       try:
         facts = json.loads(path.read_text(encoding='utf-8'))
-        rows = {method: self.read(self.path / file)
-                for method, file in facts['rows'].items()}
+        paths = {method: self.path / file
+                 for method, file in facts['rows'].items()}
+        rows = {method: self.read(file) for method, file in paths.items()}
         manifest = json.loads((
             self.path / 'manifests' / f'{facts["task"]}.json').read_text(
                 encoding='utf-8'))
-      except (FileNotFoundError, ValueError, KeyError) as e:
+        for file in paths.values():
+          file.stat()
+      except (FileNotFoundError, ValueError, KeyError, TypeError,
+              AttributeError, RecursionError) as e:
         raise errors.InputError(
             f'what {path} belongs to cannot be read ({e}); delete it to leave '
             'it out') from e
@@ -215,7 +221,8 @@ class Ledger:
       run = run_lib.from_json(value['run'], path.name)
       if value['id'] != run.id:
         raise ValueError('another id')
-    except (ValueError, KeyError, TypeError, AttributeError) as e:
+    except (ValueError, KeyError, TypeError, AttributeError,
+            RecursionError) as e:
       raise errors.InputError(
           f'{path / "run.json"} is damaged or of another version ({e}); move '
           'the folder away, or choose another --workdir') from e
@@ -228,13 +235,17 @@ class Ledger:
       errors.InputError: the run was given another name before, or another run
         has its name.
     """
-    for folder in self.folders():
+    folders = self.folders()
+    for folder in folders:
       if folder.run == run:
-        if run.chosen_name not in (None, folder.path.name):
+        # That of a derived run follows from its parent's, whatever it was.
+        if run.parent is None and run.chosen_name not in (
+            None, folder.path.name):
           raise errors.InputError(
               f'this run is in {folder.path} already; leave out '
               f'--run_name={run.chosen_name}, or choose another --workdir')
         return folder
+    for folder in folders:
       if folder.path.name == run.name:
         different = run_lib.differences(folder.run, run)
         raise errors.InputError(

@@ -5,6 +5,7 @@ import contextlib
 import importlib.metadata
 import pathlib
 import platform
+import re
 import resource
 import shlex
 import subprocess
@@ -67,12 +68,10 @@ def command(arguments: Sequence[str]) -> str:
 
 
 def _without_folders(argument: str) -> str:
-  flag, equals, value = argument.partition('=')
-  if not equals:
-    flag, value = '', argument
-  return flag + equals + ','.join(
-      pathlib.PurePath(part).name if part.startswith(('/', '~')) else part
-      for part in value.split(','))
+  """An argument with the last parts of its absolute paths; a URL is kept."""
+  return re.sub(
+      '(^|[=,:])(?!//)([/~][^,]*)',
+      lambda m: m[1] + pathlib.PurePath(m[2]).name, argument)
 
 
 def peak_memory() -> int:
@@ -109,6 +108,8 @@ def git() -> dict[str, Any] | None:
     return subprocess.run(
         ['git', '-C', str(_ROOT), *arguments], capture_output=True, text=True,
         check=True).stdout.strip()
+  if not (_ROOT / '.git').exists():
+    return None
   try:
     return {'commit': run('rev-parse', 'HEAD'),
             'dirty': bool(run('status', '--porcelain'))}

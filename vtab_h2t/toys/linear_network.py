@@ -49,16 +49,21 @@ def descend(v: np.ndarray, b: np.ndarray, x: np.ndarray, y: np.ndarray,
     limit: steps after which it ends anyway.
   """
   v, b, smallest = v.astype(float), b.astype(float), np.inf
+  v_column, b_turned, x_turned = v[:, None], b.T, x.T  # Views: they move along.
+  step_b = np.empty_like(b)
   for _ in range(limit):
-    residual = x @ (b.T @ v) - y
+    residual = x.dot(b_turned.dot(v))
+    residual -= y
     if watch is not None:
       smallest = min(smallest, watch(v, b))
-    if residual @ residual < tolerance:
+    if residual.dot(residual) < tolerance:
       break
-    pull = x.T @ residual
-    step_v, step_b = b @ pull, np.outer(v, pull)
-    if train_v:
-      v -= rate * step_v
+    pull = x_turned.dot(residual)
     if train_b:
-      b -= rate * step_b
+      np.multiply(v_column, pull, step_b)
+      step_b *= rate
+    if train_v:
+      v -= rate * b.dot(pull)
+    if train_b:
+      b -= step_b
   return Fit(v, b, smallest, float(residual @ residual))

@@ -111,9 +111,6 @@ class Network:
     """All weights, batch norms' statistics too."""
     return self._model.get_weights()
 
-  def restore(self, state: Sequence[np.ndarray]) -> None:
-    self._model.set_weights(state)
-
   def block(self, name: str) -> tuple[int, ...]:
     """Numbers of the variables of one of the backbone's blocks."""
     pattern = re.compile(self.backbone.blocks[name])
@@ -135,5 +132,6 @@ class Network:
     if key not in self._trainers:
       if len(self._trainers) >= 4:  # Compiled steps hold memory.
         del self._trainers[next(iter(self._trainers))]
-      self._trainers[key] = trainer_lib.Trainer(self, self._model, *key)
+      self._trainers[key] = trainer_lib.Trainer(
+          self._model, self.variables, self.strategy, *key)
     return self._trainers[key]

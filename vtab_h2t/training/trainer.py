@@ -20,7 +20,6 @@ if TYPE_CHECKING:
   import keras
   import tensorflow as tf
 
-  from vtab_h2t.training import network as network_lib
 
 SGD, ADAM = 'sgd', 'adam'
 COSINE, COSINE_BY_EPOCH, CONSTANT = 'cosine', 'cosine_by_epoch', 'constant'
@@ -57,32 +56,34 @@ class Recipe:
 class Trainer:
   """A network, what its head reads, the head, and their compiled steps."""
 
-  def __init__(self, network: 'network_lib.Network', model: 'keras.Model',
+  def __init__(self, model: 'keras.Model', variables: Sequence['tf.Variable'],
+               strategy: 'tf.distribute.Strategy',
                readout: readout_lib.Readout, sizes: Sequence[int],
-               trained: Sequence[int], recipe: Recipe):
+               trained: Sequence[int], recipe: Recipe) -> None:
     """Initialises; see `network.Network.trainer`, which keeps them.
 
     Args:
-      network: what is trained.
-      model: its Keras model.
+      model: the network's Keras model.
+      variables: its trainable variables.
+      strategy: over which devices batches are split.
       readout: what the head reads.
       sizes: of the head's input, hidden layers and output.
-      trained: numbers of the network's variables that change.
+      trained: numbers of the variables that change.
       recipe: how to train.
     """
     import keras
     import tensorflow as tf
-    self.network = network
+    self._model = model
     self._recipe = recipe
     self._readout = readout
     self._part = keras.Model(
         model.inputs, {tap: model.output[tap] for tap in readout.taps})
-    self._strategy = network.strategy
+    self._strategy = strategy
     with self._strategy.scope():
       self._layers = [(tf.Variable(k), tf.Variable(b))
                       for k, b in initial.layers(sizes, (0,))]
       head = [v for layer in self._layers for v in layer]
-      self._variables = [network.variables[i] for i in trained] + head
+      self._variables = [variables[i] for i in trained] + head
       self._slots = [
           [tf.Variable(tf.zeros(v.shape)) for _ in range(
               2 if recipe.optimizer == ADAM else 1)] for v in self._variables]
@@ -268,13 +269,13 @@ class Trainer:
     """All that a run changes: weights, head, the optimizer's moments."""
     own = [v for layer in self._layers for v in layer] + [
         s for slots in self._slots for s in slots]
-    return [*self.network.state(), *(v.numpy() for v in own)]
+    return [*self._model.get_weights(), *(v.numpy() for v in own)]
 
   def restore(self, state: Sequence[np.ndarray]) -> None:
     """Sets what `state` gave."""
     own = [v for layer in self._layers for v in layer] + [
         s for slots in self._slots for s in slots]
-    self.network.restore(state[:-len(own)])
+    self._model.set_weights(state[:-len(own)])
     for variable, value in zip(own, state[-len(own):], strict=True):
       variable.assign(value)
 
