@@ -36,7 +36,8 @@ def run(names: Sequence[str] | None) -> None:
   chosen = [catalogue.OUTPUTS[name] for name in names or catalogue.OUTPUTS]
   from_paper = flags.SOURCE.value == flags.PUBLISHED
   possible = [o for o in chosen if (o.published if from_paper else (
-      o.measured and o.vit in (None, flags.is_vit())))]
+      o.measured and o.vit in (None, flags.is_vit())
+      and flags.has_taps(o.jobs)))]
   if names and len(possible) < len(chosen):
     first = next(o for o in chosen if o not in possible)
     raise errors.InputError(
@@ -54,7 +55,7 @@ def _publish(outputs: Sequence['output_lib.Output']) -> None:
   """Makes outputs of the paper's numbers."""
   folder = pathlib.Path(flags.WORKDIR.value, common.PUBLISHED_FOLDER)
   for output in outputs:
-    frames = output.published()
+    frames = output.of_paper()
     output.show(frames, published.SOURCE)
     _list(output.name, output.write(frames, folder, published.SOURCE))
 
@@ -71,9 +72,9 @@ def _measure_and_write(outputs: Sequence['output_lib.Output']) -> None:
   elif whole is not None:
     for output in outputs:
       if view is not None and output.possible(view):
-        output.show(output.measured(view), view.run.title)
+        output.show(output.of_results(view), view.run.title)
         _list(output.name, output.write(
-            output.measured(whole), whole.folder.path,
+            output.of_results(whole), whole.folder.path,
             f'measured: {whole.run.name}'
             if output.draw else whole.run.title))
     print(f'rows: {whole.folder.path / "rows"}')

@@ -271,6 +271,12 @@ def is_vit() -> bool:
   return backbones.BACKBONES[_BACKBONE.value].cls_token
 
 
+def has_taps(jobs: Sequence[str]) -> bool:
+  """Whether the backbone offers the sets of taps that jobs are named after."""
+  return set(jobs).intersection(retapping.KINDS) <= set(
+      backbones.BACKBONES[_BACKBONE.value].tap_sets)
+
+
 def suite_and_source() -> tuple[str, str]:
   """Which tasks, and in which form."""
   return _SUITE.value, _DATA_SOURCE.value

@@ -16,12 +16,15 @@ import traceback
 def main() -> None:
   """Serves calls until there are no more."""
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+  said = os.dup(2)  # Not what TensorFlow says as it starts.
+  os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
   # What a runner's call would import; nothing of it is used here.
   import keras  # noqa: F401
   import matplotlib.figure  # noqa: F401
   import pandas  # noqa: F401
   import sklearn.linear_model  # noqa: F401
   import tensorflow  # noqa: F401
+  os.dup2(said, 2)
   answers = os.fdopen(os.dup(1), 'w')
   for line in sys.stdin:
     call = json.loads(line)

@@ -21,26 +21,32 @@ import tensorflow as tf  # So that children need not.
 
 from tests import testing
 from vtab_h2t.features import extraction
-from vtab_h2t.methods import tuned
-from vtab_h2t.protocol import grids
 from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.protocol import unit
 
-_GRID = grids.Grid(
-    'test', (4,), (0.1, 0.01), (30,), (6,), (0.1, 0.5), {'l1': (1e-4,)},
-    (1e-4,), tuning=tuned.Tuning((0.1, 0.01), (4,), 32))
 _METHODS = 'linear', 'all_l1', 'head2toe', 'finetune'
+_SPACE = testing.tiny_space(
+    folds=(4,),
+    all_l1={'target_sizes': (6,), 'coefficients': (1e-4,)},
+    head2toe={'target_sizes': (6,), 'coefficients': (1e-4,)},
+    finetune={'learning_rates': (0.1, 0.01), 'steps': (4,), 'batch': 32})
 
 
 def _run(workdir: pathlib.Path) -> None:
   tf.config.experimental.enable_op_determinism()
-  settings = unit.Settings(_METHODS, _GRID, 'exact', (0, 1), 'selected', 2**28)
   task, backbone = testing.tiny_task(train=60, test=30), (
       testing.normed_backbone())
-  unit.run([task], backbone, 'none', {task.name: settings},
-           ledger_lib.Ledger(workdir),
+  work = unit.Unit(run=testing.tiny_run(backbone, space=_SPACE),
+                   tasks=(task.name,), methods=_METHODS, seeds=(0, 1))
+
+  def tell(stage: str, done: int, total: int) -> None:
+    del done, total
+    (workdir / 'stage').write_text(stage)
+
+  workdir.mkdir(exist_ok=True)
+  unit.run(work, [task], backbone,
            lambda sizes: extraction.Extractor(backbone, sizes),
-           lambda stage, done, total: (workdir / 'stage').write_text(stage))
+           ledger_lib.Ledger(workdir), 2**28, tell)
 
 
 def _fork(workdir: pathlib.Path) -> int:
@@ -52,12 +58,7 @@ def _fork(workdir: pathlib.Path) -> int:
     _run(workdir)
     status = 0
   finally:
-    os._exit(status)  # pylint: disable=protected-access
-
-
-def _rows(workdir: pathlib.Path) -> dict[str, bytes]:
-  return {str(p.relative_to(workdir)): p.read_bytes()
-          for p in sorted(workdir.glob('rows/**/*.jsonl'))}
+    os._exit(status)
 
 
 def main(root: pathlib.Path, wanted: int, seed: int) -> int:
@@ -66,11 +67,12 @@ def main(root: pathlib.Path, wanted: int, seed: int) -> int:
   started = time.monotonic()
   _, status = os.waitpid(_fork(root / 'whole'), 0)
   whole = time.monotonic() - started
-  reference = _rows(root / 'whole')
+  reference = testing.rows_files(root / 'whole')
   if status or len(reference) != len(_METHODS):
     print('the run that was left alone failed')
     return 1
-  stages, finished, workdir = collections.Counter(), 0, root / 'killed'
+  stages: collections.Counter[str] = collections.Counter()
+  finished, workdir = 0, root / 'killed'
   while sum(stages.values()) < wanted:
     child = _fork(workdir)
     time.sleep(rng.uniform(0, whole))
@@ -79,22 +81,23 @@ def main(root: pathlib.Path, wanted: int, seed: int) -> int:
     if os.WIFSIGNALED(status):
       stage = workdir / 'stage'
       stages[stage.read_text() if stage.exists() else 'start'] += 1
-      if any(v != reference[k] for k, v in _rows(workdir).items()):
+      if any(v != reference[k] for k, v in testing.rows_files(workdir).items()):
         print(f'half a result after {sum(stages.values())} kills')
         return 1
       continue
-    if status or _rows(workdir) != reference:
+    if status or testing.rows_files(workdir) != reference:
       print(f'other rows after {sum(stages.values())} kills')
       return 1
     finished += 1
     shutil.rmtree(workdir)
   _, status = os.waitpid(_fork(workdir), 0)
-  if status or _rows(workdir) != reference:
+  if status or testing.rows_files(workdir) != reference:
     print('other rows at the end')
     return 1
   left = [str(p) for p in workdir.rglob('*.tmp-*')]
-  if left or any((workdir / 'runs').iterdir()):
-    print(f'left behind: {left or "runs"}')
+  left += [str(p) for p in workdir.glob('*/unfinished/*')]
+  if left:
+    print(f'left behind: {left}')
     return 1
   for stage, count in sorted(stages.items()):
     print(f'{count} kills at: {stage}')

@@ -1,71 +1,98 @@
-import dataclasses
-import functools
-
 import numpy as np
 import pytest
 
 from tests import testing
 from vtab_h2t.features import extraction
 from vtab_h2t.features import store
-from vtab_h2t.methods import base
-from vtab_h2t.training import network
-from vtab_h2t.methods import tuned
+from vtab_h2t.methods import data as data_lib
 from vtab_h2t.protocol import folds as folds_lib
-from vtab_h2t.protocol import grids
+from vtab_h2t.training import network
 
 
-@pytest.fixture
-def grid():
-  return grids.Grid(
-      'test', (1, 4), (0.1, 0.01), (20,), (30,), (0.1, 0.5),
-      {'l1': (1e-5, 1e-3), 'l2': (1e-5,), 'l21': (1e-5, 1e-4, 1e-3)},
-      (1e-5, 1e-3))
+@pytest.fixture(scope='session')
+def space():
+  """Few settings of every method, for a few steps."""
+  tuned = {'learning_rates': (0.1, 0.01), 'steps': (12,), 'batch': 32}
+  surgical = tuned | {'learning_rates': (1e-2,)}
+  return testing.tiny_space(
+      folds=(1, 4),
+      all_l2={'coefficients': (1e-5,)},
+      all_l21={'coefficients': (1e-5, 1e-4, 1e-3)},
+      scratch=tuned, finetune=tuned, head2toe_ft=tuned,
+      lp_ft=tuned | {'learning_rates': (1e-2, 1e-3)}, surgical=surgical,
+      auto_rgn=surgical, auto_snr=surgical | {'threshold': 0.5},
+      head_probe=tuned | {'taus': (0, 3)})
 
 
-@pytest.fixture
+@pytest.fixture(scope='session')
 def task():
   return testing.tiny_task()
 
 
+@pytest.fixture(scope='session')
+def folds(task):
+  """Two, of 240 examples to train on and 60 to judge on."""
+  return folds_lib.folds(task, (1, 4))
+
+
+@pytest.fixture(scope='session')
+def examples():
+  """The whole training set."""
+  return np.random.default_rng(0).permutation(300)
+
+
+def _features(folder, backbone, task):
+  return store.open_or_compute(
+      folder, extraction.Extractor(backbone, (30,)), task.train,
+      testing.no_progress)
+
+
+@pytest.fixture(scope='session')
+def frozen_features(tmp_path_factory, task):
+  return _features(
+      tmp_path_factory.mktemp('frozen'), testing.tiny_backbone(), task)
+
+
 @pytest.fixture
-def data(tmp_path, task):
-  return testing.training_data(tmp_path, task, (30,))
+def data(frozen_features, task):
+  """What frozen methods learn from; no head is trained yet."""
+  return data_lib.TrainingData(
+      frozen_features, task.train.labels, task.num_classes, 'selected',
+      2 ** 30)
 
 
 @pytest.fixture(scope='session')
 def net():
-  """A small trainable network; tests reset it before use."""
+  """A small trainable network; who trains it resets it before."""
   return network.Network(testing.normed_backbone())
 
 
-@pytest.fixture
-def tunable(tmp_path, task):
-  """Data for the methods that train the backbone."""
-  backbone = testing.normed_backbone()
-  extractor = extraction.Extractor(backbone, (30,))
-  features = store.open_or_compute(
-      tmp_path / 'features', extractor, task.train, testing.no_progress)
-  inputs = np.concatenate(
-      [b.numpy() for _, b in extraction.read(backbone, task.train)])
-  net = functools.cache(lambda: network.Network(backbone))
-  return base.TrainingData(
-      features, task.train.labels, task.num_classes, 'selected', 2 ** 30,
-      tuned.Images(lambda: inputs, net, tmp_path / 'runs'))
+@pytest.fixture(scope='session')
+def inputs(task):
+  return np.concatenate([batch.numpy() for _, batch in extraction.read(
+      testing.normed_backbone(), task.train)])
+
+
+@pytest.fixture(scope='session')
+def tunable_features(tmp_path_factory, task):
+  return _features(
+      tmp_path_factory.mktemp('tunable'), testing.normed_backbone(), task)
 
 
 @pytest.fixture
-def tuning_grid(grid):
-  return dataclasses.replace(grid, tuning=tuned.Tuning(
-      learning_rates=(0.1, 0.01), steps=(12,), batch=32,
-      lp_ft_learning_rates=(1e-2, 1e-3), surgical_learning_rates=(1e-2,),
-      surgical_steps=(12,), taus=(0, 3), snr_threshold=0.5))
+def tunable(tunable_features, inputs, net, task, tmp_path):
+  """What methods learn from that train a network; none is trained yet."""
+  return data_lib.TrainingData(
+      tunable_features, task.train.labels, task.num_classes, 'selected',
+      2 ** 30, data_lib.Networks(
+          lambda: inputs, lambda: net, tmp_path / 'unfinished', {}))
 
 
 @pytest.fixture
-def folds(task):
-  return folds_lib.folds(task, (1, 4))
-
-
-@pytest.fixture
-def rows():
-  return np.random.default_rng(0).permutation(300)
+def train(tunable, examples, space):
+  """Trains one network with a setting, and options that differ."""
+  def with_setting(method, setting, seed=0, **changes):
+    later, = method.fit(tunable, examples, setting,
+                        space.changed({method.name: changes}), [seed])
+    return later()
+  return with_setting

@@ -1,69 +1,117 @@
-import numpy as np
+import dataclasses
 
-from vtab_h2t.methods import base
+import numpy as np
+import pytest
+
+from tests import testing
+from vtab_h2t.methods import data as data_lib
 from vtab_h2t.methods import finetune
+from vtab_h2t.methods import space as space_lib
+from vtab_h2t.methods import tuned
 from vtab_h2t.protocol import grids
+from vtab_h2t.training import network as network_lib
 
 _FINETUNE = finetune.Finetune('finetune', scratch=False)
 _SCRATCH = finetune.Finetune('scratch', scratch=True)
 
 
-def test_candidates_are_the_lightweight_sweep(tuning_grid):
-  assert _FINETUNE.candidates(tuning_grid) == [
-      base.Hparams(0.1, 12, batch=32),
-      base.Hparams(0.01, 12, batch=32)]
-  assert _FINETUNE.candidates(grids.paper('resnet50')) == [
-      base.Hparams(lr, steps, batch=128)
-      for steps in (500, 5000) for lr in (0.1, 0.01)]
+def _setting(rate, steps):
+  return tuned.Setting(learning_rate=rate, steps=steps, batch=32)
 
 
-def test_it_learns(tunable, tuning_grid, folds, rows):
-  results = _FINETUNE.cross_validate(tunable, folds, tuning_grid, 0)
-  assert list(results) == _FINETUNE.candidates(tuning_grid)
+def test_candidates_are_the_lightweight_sweep(space):
+  assert _FINETUNE.candidates(space) == [_setting(0.1, 12), _setting(0.01, 12)]
+  for method in (_FINETUNE, _SCRATCH):
+    assert method.candidates(grids.paper('resnet50')) == [
+        tuned.Setting(learning_rate=rate, steps=steps, batch=128)
+        for steps in (500, 5000) for rate in (0.1, 0.01)]
+
+
+def test_it_learns(tunable, space, folds, train):
+  results = _FINETUNE.validate(tunable, folds, space, 0)
+  assert list(results) == _FINETUNE.candidates(space)
   assert all(len(c) == 2 for c in results.values())
-  longer = base.Hparams(0.1, 150, batch=32)
-  train, = _FINETUNE.fit(tunable, rows, longer, [0], tuning_grid)
-  found = train()
-  inputs = tunable.images.inputs()
-  share = (found.trainer.predict(inputs) == tunable.labels).mean()
-  assert share > 0.9  # Chance is a third.
+  found = train(_FINETUNE, _setting(0.1, 150))
+  predicted = found.trainer.predict(tunable.networks.inputs())
+  assert (predicted == tunable.labels).mean() > 0.9  # Chance is a third.
+  assert found.measures == {}
 
 
 def test_scratch_does_not_depend_on_the_pretrained_weights(
-    tunable, tuning_grid, rows):
-  hparams = base.Hparams(0.1, 6, batch=32)
-  train, = _SCRATCH.fit(tunable, rows, hparams, [0], tuning_grid)
-  first = train().trainer.values
-  network = tunable.images.network()
-  network._pretrained = [w * 3 + 1 for w in network._pretrained]
-  network._trainers.clear()
-  train, = _SCRATCH.fit(tunable, rows, hparams, [0], tuning_grid)
-  for value, other in zip(train().trainer.values, first, strict=True):
-    np.testing.assert_array_equal(value, other)
+    tunable, tmp_path, space, examples, train):
+  first = train(_SCRATCH, _setting(0.1, 6)).trainer.values
+  network = network_lib.Network(testing.normed_backbone(seed=1))
+  other = data_lib.TrainingData(
+      tunable.features, tunable.labels, tunable.classes, tunable.rule,
+      tunable.memory_bytes, data_lib.Networks(
+          tunable.networks.inputs, lambda: network, tmp_path / 'other', {}))
+  values = []
+  for method in (_SCRATCH, _FINETUNE):
+    later, = method.fit(other, examples, _setting(0.1, 6), space, [0])
+    values.append(later().trainer.values)
+  for value, wanted in zip(values[0], first, strict=True):
+    np.testing.assert_array_equal(value, wanted)
+  assert (values[1][0] != first[0]).any()
 
 
-def test_seeds_differ_and_repeat(tunable, tuning_grid, rows):
-  hparams = base.Hparams(0.1, 4, batch=32)
-  found = [train().trainer.values[0] for train in _FINETUNE.fit(
-      tunable, rows, hparams, [0, 1, 0], tuning_grid)]
+def test_seeds_differ_and_repeat(tunable, space, examples):
+  found = [later().trainer.values[0] for later in _FINETUNE.fit(
+      tunable, examples, _setting(0.1, 4), space, [0, 1, 0])]
   np.testing.assert_array_equal(found[0], found[2])
   assert (found[0] != found[1]).any()
 
 
-def test_finished_runs_are_not_run_again(
-    tunable, tuning_grid, folds, monkeypatch):
-  first = _FINETUNE.cross_validate(tunable, folds, tuning_grid, 0)
+@pytest.mark.parametrize('option', [{'optimizer': 'adam'},
+                                    {'unit_norm': False}])
+def test_an_option_makes_another_network(train, option):
+  one, two = (train(_FINETUNE, _setting(0.01, 4), **o).trainer.values
+              for o in ({}, option))
+  assert any((a != b).any() for a, b in zip(one, two))
+
+
+def test_finished_trainings_are_not_run_again(
+    tunable, space, folds, monkeypatch):
+  first = _FINETUNE.validate(tunable, folds, space, 0)
   monkeypatch.setattr(finetune.Finetune, 'train', None)
-  assert _FINETUNE.cross_validate(tunable, folds, tuning_grid, 0) == first
+  assert _FINETUNE.validate(tunable, folds, space, 0) == first
 
 
-def test_a_run_that_diverges_is_a_failure_and_the_sweep_goes_on(
-    tunable, tuning_grid, folds):
-  import dataclasses
-  grid = dataclasses.replace(tuning_grid, tuning=dataclasses.replace(
-      tuning_grid.tuning, learning_rates=(1e30, 0.01), unit_norm=False))
-  results = _FINETUNE.cross_validate(tunable, folds, grid, 0)
+def test_a_training_that_diverges_is_a_failure_and_the_sweep_goes_on(
+    tunable, space, folds, monkeypatch):
+  changed = space.changed({'finetune': {
+      'learning_rates': (1e30, 0.01), 'unit_norm': False}})
+  results = _FINETUNE.validate(tunable, folds, changed, 0)
   bad, good = results.values()
-  assert all(isinstance(c, base.Failure) and 'not finite' in c for c in bad)
+  assert all(isinstance(c, space_lib.Failure) and 'not finite' in c
+             for c in bad)
   assert all(isinstance(c, int) for c in good)
-  assert base.choose(results).learning_rate == 0.01
+  assert space_lib.choose(results).learning_rate == 0.01
+  monkeypatch.setattr(finetune.Finetune, 'train', None)  # Failures are kept.
+  again = _FINETUNE.validate(tunable, folds, changed, 0)
+  assert again == results
+  assert isinstance(next(iter(again.values()))[0], space_lib.Failure)
+
+
+def test_options_are_a_part_of_the_setting_that_is_remembered(
+    tunable, space, folds, monkeypatch):
+  """What another optimizer, batch or seed gave is not taken for this one's."""
+  trained = []
+  def train(self, data, examples, setting, options, seed, key):
+    trained.append((options, seed))
+    return data_lib.TrainedNetwork(_Always(), {})
+  monkeypatch.setattr(finetune.Finetune, 'train', train)
+  spaces = [space] + [space.changed({'finetune': change}) for change in (
+      {'optimizer': 'adam'}, {'unit_norm': False}, {'batch': 16})]
+  for changed in (*spaces, *spaces):
+    _FINETUNE.validate(tunable, folds[:1], changed, 0)
+  assert len(trained) == 4 * 2  # Settings.
+  _FINETUNE.validate(tunable, folds[:1], space, 1)
+  assert len(trained) == 5 * 2
+  _SCRATCH.validate(tunable, folds[:1], space, 0)
+  assert len(trained) == 6 * 2
+
+
+@dataclasses.dataclass
+class _Always:
+  def predict(self, inputs):
+    return np.zeros(len(inputs), int)

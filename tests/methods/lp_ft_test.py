@@ -1,11 +1,12 @@
-import dataclasses
-
 import numpy as np
 import pytest
 from sklearn import linear_model
 
-from vtab_h2t.methods import base
+from vtab_h2t.methods import interface
 from vtab_h2t.methods import lp_ft
+from vtab_h2t.methods import surgical
+
+_METHOD = lp_ft.LpFt()
 
 
 @pytest.fixture
@@ -58,46 +59,59 @@ def test_ties_go_to_the_smallest_c(tunable, folds, monkeypatch):
   assert lp_ft.choose_c(tunable, folds) == lp_ft.C_PATH[0]
 
 
-def test_fine_tuning_starts_at_the_probe(tunable, tuning_grid, rows):
-  hparams = base.Hparams(  # A step of no length.
-      1e-30, 1, coefficient=1.0, batch=32)
-  train, = lp_ft.LpFt().fit(tunable, rows, hparams, [0], tuning_grid)
-  trainer = train().trainer
-  probe = lp_ft.probe(tunable, rows, 1.0)
+def _setting(rate, steps, c=1.0):
+  return lp_ft.Setting(learning_rate=rate, steps=steps, batch=32, coefficient=c)
+
+
+def test_fine_tuning_starts_at_the_probe(tunable, examples, train):
+  trainer = train(_METHOD, _setting(1e-30, 1)).trainer  # A step of no length.
+  probe = lp_ft.probe(tunable, examples, 1.0)
   (kernel, bias), = trainer.head
   np.testing.assert_array_equal(kernel, probe.kernel)
   np.testing.assert_array_equal(bias, probe.bias)
-  features = lp_ft.embedding(tunable, np.arange(300))
-  np.testing.assert_allclose(
-      trainer.embed(tunable.images.inputs()), features, atol=1e-5)
+  features = tunable.embedding(np.arange(300))
+  inputs = tunable.networks.inputs()
+  np.testing.assert_allclose(trainer.embed(inputs), features, atol=1e-5)
   np.testing.assert_array_equal(
-      trainer.predict(tunable.images.inputs()), probe.predict(features))
+      trainer.predict(inputs), probe.predict(features))
 
 
-def test_statistics_stay_and_the_backbone_moves(tunable, tuning_grid, rows):
-  network = tunable.images.network()
+def test_statistics_stay_and_the_backbone_moves(tunable, train):
+  network = tunable.networks.network()
   network.reset()
   before = network.state()
-  hparams = base.Hparams(1e-2, 12, coefficient=1.0, batch=32)
-  train, = lp_ft.LpFt().fit(tunable, rows, hparams, [0], tuning_grid)
-  train()
+  train(_METHOD, _setting(1e-2, 12))
   model = network.backbone.model
   for weight, old, new in zip(model.weights, before, network.state()):
     assert (old == new).all() == weight.name.startswith('moving'), weight.path
 
 
-def test_c_is_chosen_once_and_stands_in_the_rows(tunable, tuning_grid, folds):
-  results = lp_ft.LpFt().cross_validate(tunable, folds, tuning_grid, 0)
-  assert {h.coefficient for h in results} == {
-      lp_ft.choose_c(tunable, folds)}
-  assert [h.learning_rate for h in results] == [1e-2, 1e-3]
+def test_c_is_chosen_once_and_stands_in_the_rows(tunable, space, folds):
+  results = _METHOD.validate(tunable, folds, space, 0)
+  assert {s.coefficient for s in results} == {lp_ft.choose_c(tunable, folds)}
+  assert [s.learning_rate for s in results] == [1e-2, 1e-3]
+  assert all('coefficient' in s.as_row() for s in results)
 
 
-def test_without_folds_c_is_chosen_on_the_last_fifth(
-    tunable, tuning_grid, rows):
-  grid = dataclasses.replace(tuning_grid, folds=())
-  complete = lp_ft.LpFt().complete(tunable, [], grid, 0)
-  assert all(h.coefficient is None for h in complete)
-  c = lp_ft.choose_c(tunable, [base.Fold(0, rows[:240], rows[240:])])
-  one, two = (lp_ft.probe(tunable, rows, v) for v in (None, c))
+def test_methods_that_start_from_the_probe_share_its_c(
+    tunable, space, folds, monkeypatch):
+  calls = []
+  monkeypatch.setattr(
+      lp_ft, 'choose_c', lambda data, folds: calls.append(len(folds)) or 0.5)
+  for method in (_METHOD, surgical.AutoRgn(), surgical.Surgical(), _METHOD):
+    found = method.complete(tunable, folds, space, 0)
+    assert {s.coefficient for s in found} == {0.5}
+  assert calls == [2]
+  _METHOD.complete(tunable, folds[:1], space, 0)
+  assert calls == [2, 1]
+
+
+def test_without_folds_c_is_chosen_on_the_last_fifth(tunable, space, examples):
+  complete = _METHOD.complete(tunable, [], space, 0)
+  assert complete == _METHOD.candidates(space)
+  assert all(s.coefficient is None for s in complete)
+  assert all('coefficient' not in s.as_row() for s in complete)
+  c = lp_ft.choose_c(
+      tunable, [interface.Fold(0, examples[:240], examples[240:])])
+  one, two = (lp_ft.probe(tunable, examples, v) for v in (None, c))
   np.testing.assert_array_equal(one.kernel, two.kernel)

@@ -1,10 +1,9 @@
-import dataclasses
-
 import numpy as np
 import pytest
 
 from vtab_h2t import errors
-from vtab_h2t.methods import base
+from vtab_h2t.methods import interface
+from vtab_h2t.methods import lp_ft
 from vtab_h2t.methods import surgical
 
 
@@ -39,58 +38,70 @@ def test_signal_to_noise_of_the_code():
       [first, second, third])
 
 
-def _train(method, tunable, grid, rows, **changes):
-  c = {'coefficient': 1.0} | changes
-  hparams = base.Hparams(1e-2, 12, batch=32, **c)
-  train, = method.fit(tunable, rows, hparams, [0], grid)
-  return train().trainer
+_SETTING = lp_ft.Setting(learning_rate=1e-2, steps=12, batch=32,
+                         coefficient=1.0)
+
+
+def _block(name):
+  return surgical.Setting(learning_rate=1e-2, steps=12, batch=32,
+                          coefficient=1.0, block=name)
 
 
 def _moved(tunable):
-  network = tunable.images.network()
+  network = tunable.networks.network()
   pretrained = network.backbone.model.get_weights()
   return {w.path for w, old, new in zip(
       network.backbone.model.weights, pretrained, network.state())
           if (old != new).any()}
 
 
-def test_one_block_moves(tunable, tuning_grid, rows):
-  _train(surgical.Surgical(), tunable, tuning_grid, rows, block='second')
+def test_one_block_moves(tunable, train):
+  train(surgical.Surgical(), _block('second'))
   assert _moved(tunable) == {'b_conv/kernel', 'b_norm/gamma', 'b_norm/beta'}
-  _train(surgical.Surgical(), tunable, tuning_grid, rows, block='first')
+  train(surgical.Surgical(), _block('first'))
   assert _moved(tunable) == {'a_conv/kernel', 'a_norm/gamma', 'a_norm/beta'}
 
 
-def test_block_is_chosen_among_all_by_validation(tunable, tuning_grid, folds):
-  results = surgical.Surgical().cross_validate(
-      tunable, folds, tuning_grid, 0)
-  assert [h.block for h in results] == ['first', 'second']
-  grid = dataclasses.replace(tuning_grid, tuning=dataclasses.replace(
-      tuning_grid.tuning, blocks=('second',)))
-  results = surgical.Surgical().cross_validate(tunable, folds, grid, 0)
-  assert [h.block for h in results] == ['second']
-  grid = dataclasses.replace(tuning_grid, tuning=dataclasses.replace(
-      tuning_grid.tuning, blocks=('third',)))
+def test_block_is_chosen_among_all_by_validation(tunable, space, folds):
+  method = surgical.Surgical()
+  results = method.validate(tunable, folds, space, 0)
+  assert [s.block for s in results] == ['first', 'second']
+  assert all(s.as_row()['block'] == s.block for s in results)
+  one = space.changed({'surgical': {'blocks': ('second',)}})
+  results = method.validate(tunable, folds, one, 0)
+  assert [s.block for s in results] == ['second']
+  none = space.changed({'surgical': {'blocks': ('third',)}})
   with pytest.raises(errors.InputError, match='no block third; it has first,'):
-    surgical.Surgical().cross_validate(tunable, folds, grid, 0)
+    method.validate(tunable, folds, none, 0)
 
 
-@pytest.mark.parametrize('method', [surgical.AutoRgn(), surgical.AutoSnr()])
-def test_automatic_ones_leave_batch_norms_alone(
-    tunable, tuning_grid, rows, method):
-  _train(method, tunable, tuning_grid, rows)
+def test_without_folds_one_block_has_to_be_named(tunable, space, examples):
+  method = surgical.Surgical()
+  def plan(**options):
+    changed = space.changed({'surgical': options})
+    return interface.Plan(
+        folds=(), examples=examples, space=changed, seed=0, seeds=(0,))
+  with pytest.raises(errors.InputError, match='^surgical has 2 settings and'):
+    list(method.measure(tunable, plan()))
+  (fields, _), = method.measure(tunable, plan(blocks=('second',)))
+  assert fields['block'] == 'second' and 'coefficient' not in fields
+
+
+@pytest.mark.parametrize('method', [surgical.AutoRgn(), surgical.AutoSnr()],
+                         ids=lambda m: m.name)
+def test_automatic_ones_leave_batch_norms_alone(tunable, train, method):
+  train(method, _SETTING)
   assert _moved(tunable) <= {'a_conv/kernel', 'b_conv/kernel'}
 
 
-def test_rgn_factors_are_computed_anew_each_epoch(
-    tunable, tuning_grid, rows, monkeypatch):
+def test_rgn_factors_are_computed_anew_each_epoch(train, monkeypatch):
   seen = []
   good = surgical.relative_gradient_norms
   def record(gradients, values):
     seen.append((len(gradients), good(gradients, values)))
     return seen[-1][1]
   monkeypatch.setattr(surgical, 'relative_gradient_norms', record)
-  _train(surgical.AutoRgn(), tunable, tuning_grid, rows)
+  train(surgical.AutoRgn(), _SETTING)
   # 12 steps of 300 images in batches of 32: nine to the epoch, so two epochs.
   assert [count for count, _ in seen] == [5, 5]
   for _, factors in seen:
@@ -99,19 +110,19 @@ def test_rgn_factors_are_computed_anew_each_epoch(
   assert (seen[0][1] != seen[1][1]).any()
 
 
-def test_snr_freezes_below_the_threshold(tunable, tuning_grid, rows):
-  grid = dataclasses.replace(tuning_grid, tuning=dataclasses.replace(
-      tuning_grid.tuning, snr_threshold=1e30))
-  _train(surgical.AutoSnr(), tunable, grid, rows)
+def test_snr_freezes_below_the_threshold(tunable, train):
+  train(surgical.AutoSnr(), _SETTING, threshold=1e30)
   assert not _moved(tunable)
 
 
-@pytest.mark.parametrize('definition, ratios, wanted', [
-    ('code', [0.94, 0.96], [0, 1]), ('paper', [0.19, 1.0], [0, 1])])
-def test_each_definition_has_its_threshold(
-    tuning_grid, monkeypatch, definition, ratios, wanted):
-  tuning = dataclasses.replace(tuning_grid.tuning, snr=definition,
-                               snr_threshold=None)
-  monkeypatch.setattr(surgical, 'signal_to_noise',
-                      lambda gradients, d: np.array(ratios))
-  assert surgical.AutoSnr()._scales(tuning, [], []).tolist() == wanted
+@pytest.mark.parametrize('definition, ratios', [
+    ('code', [0.94, 0.96]), ('paper', [0.19, 1.0])])
+def test_each_definition_has_its_threshold(monkeypatch, definition, ratios):
+  asked = []
+  monkeypatch.setattr(surgical, 'signal_to_noise', lambda gradients, d: (
+      asked.append(d) or np.array(ratios)))
+  options = surgical.SnrOptions(snr=definition)
+  assert surgical.AutoSnr()._scales(options, [], []).tolist() == [0, 1]
+  own = surgical.SnrOptions(snr=definition, threshold=2.0)
+  assert surgical.AutoSnr()._scales(own, [], []).tolist() == [0, 0]
+  assert asked == [definition] * 2

@@ -6,14 +6,14 @@ from tests import testing
 from vtab_h2t.features import extraction
 from vtab_h2t.features import normalization
 from vtab_h2t.heads import sweep
-from vtab_h2t.methods import base
+from vtab_h2t.methods import data
 from vtab_h2t.protocol import evaluation
 from vtab_h2t.tasks import task as task_lib
 
 
 def _head(size, columns, features, seed, rule='selected'):
   rng = np.random.default_rng(seed)
-  return base.FeatureHead(size, columns, sweep.Head(
+  return data.FeatureHead(size, columns, sweep.Head(
       tf.constant(rng.normal(size=(3, features)), tf.float32),
       tf.constant(rng.normal(size=3), tf.float32)), rule)
 
@@ -51,9 +51,9 @@ def test_each_head_is_judged_by_its_own_labels():
   extractor = extraction.Extractor(testing.tiny_backbone(), (6,))
   head = _head(None, None, 9, 0)
   predicted = np.concatenate([
-      base.logits_of(normalization.design_matrix(
+      head.head.logits(normalization.design_matrix(
           extractor.select(b, None), extractor.layouts[None], None, None,
-          'selected'), head.head).numpy().argmax(1)
+          'selected')).numpy().argmax(1)
       for _, b in extractor(split)])
   assert evaluation.count_correct(
       extractor, split, [(head, predicted), (head, (predicted + 1) % 3)],

@@ -9,6 +9,13 @@ import time
 import pytest
 
 from tests import testing
+from vtab_h2t import errors
+from vtab_h2t.backbones import registry as backbones
+from vtab_h2t.protocol import executors
+from vtab_h2t.protocol import ledger as ledger_lib
+from vtab_h2t.protocol import run as run_lib
+from vtab_h2t.protocol import unit as unit_lib
+from vtab_h2t.tasks import registry as tasks
 
 _ROOT = pathlib.Path(__file__).parents[2]
 _TASKS = 'digits,mnist_5k,photo_patches,sprites_loc,sprites_ori'
@@ -17,53 +24,194 @@ _SETTING = [f'--tasks={_TASKS}', '--weights=random', '--image_size=32',
             '--hparams=lr=0.1,steps=5,target_size=256,fraction=0.1,l21=1e-5']
 
 
-def _rows(workdir):
-  """The contents of rows files, by path."""
-  return {p.relative_to(workdir): p.read_bytes()
-          for p in sorted(workdir.glob('rows/**/*.jsonl'))}
+class _Told:
+  """Keeps what an executor told."""
+
+  def __init__(self):
+    self.started, self.stages, self.finished = [], [], []
+
+  def start(self, name):
+    self.started.append(name)
+
+  def stage(self, stage, done, total):
+    self.stages.append(stage)
+
+  def finish(self, message, count=1):
+    self.finished.append((message, count))
+
+
+@pytest.fixture(scope='module')
+def registered():
+  """A tiny backbone and two tasks of one's own, until the tests are done."""
+  backbone = testing.tiny_backbone()
+  kept = dict(backbones.BACKBONES), dict(tasks._registered)
+  backbones.register('tiny', lambda weights, size: backbone, ['noise'], 'x')
+  for seed, name in enumerate(('one', 'two')):
+    tasks.register(testing.tiny_task(name, seed=seed))
+  run_lib._load.cache_clear()
+  yield backbone
+  for registry, before in zip((backbones.BACKBONES, tasks._registered), kept):
+    registry.clear()
+    registry.update(before)
+  run_lib._load.cache_clear()
+
+
+def _unit(backbone, names, **changes):
+  run = testing.tiny_run(backbone, suite='own', **changes)
+  return unit_lib.Unit(run=run, tasks=names, methods=('linear',), seeds=(0,))
+
+
+def test_local_runs_units_one_after_the_other(registered, tmp_path):
+  ledger, told = ledger_lib.Ledger(tmp_path), _Told()
+  units = [_unit(registered, ('one',)), _unit(registered, ('two',)),
+           _unit(registered, ('one', 'two'), seed=1)]
+  results = executors.local(units, executors.Places(), ledger, told)
+  assert next(results) == (units[0], None)
+  # The second is not begun before the first's result is taken.
+  assert told.started == ['one'] and len(testing.rows_files(tmp_path)) == 1
+  assert list(results) == [(units[1], None), (units[2], None)]
+  assert told.started == ['one', 'two', 'one, two']
+  assert [(m.rpartition(':')[0], n) for m, n in told.finished] == [
+      ('one', 1), ('two', 1), ('one, two', 2)]
+  assert {'load', 'load images', 'embed test images'} <= set(told.stages)
+  assert len(testing.rows_files(tmp_path)) == 4
+
+
+def test_a_unit_that_fails_does_not_stop_the_others(registered, tmp_path):
+  told = _Told()
+  bad = _unit(registered, ('one',), network=run_lib.Network(
+      backbone='tiny', weights='noise', sha256='0' * 64, scale=1 / 128,
+      offset=-1.0))
+  good, missing = _unit(registered, ('two',)), _unit(registered, ('three',))
+  found = list(executors.local([bad, missing, good], executors.Places(),
+                               ledger_lib.Ledger(tmp_path), told))
+  assert [unit for unit, _ in found] == [bad, missing, good]
+  assert 'weights noise of tiny are not those of the run' in str(found[0][1])
+  assert isinstance(found[1][1], errors.InputError)
+  assert found[2][1] is None and len(testing.rows_files(tmp_path)) == 1
+  assert told.finished[0] == ('one: failed', 1)
+
+
+def test_places_say_where_weights_are(registered, tmp_path):
+  """A run names them; each machine has them where it has them."""
+  asked = []
+  backbones.register('filed', lambda weights, size: (
+      asked.append(weights), registered)[1], [], 'x')
+  path = tmp_path / 'w.npz'
+  path.write_text('')
+  unit = _unit(registered, ('one',), network=run_lib.Network(
+      backbone='filed', weights='w.npz', sha256=registered.weights_sha256,
+      scale=1 / 128, offset=-1.0))
+  run = lambda places: next(executors.local(
+      [unit], places, ledger_lib.Ledger(tmp_path / 'w'), _Told()))[1]
+  assert 'there are no weights \'w.npz\'' in str(run(executors.Places()))
+  assert run(executors.Places(weights={'w.npz': str(path)})) is None
+  assert asked == [str(path)]
+  data = b''.join(testing.results(tmp_path / 'w').values())
+  assert b'w.npz' in data and str(tmp_path).encode() not in data
+
+
+def test_places_say_where_data_are(tmp_path):
+  testing.write_archive(tmp_path / 'mine')
+  run = testing.tiny_run(suite='vtab', data_source='archive')
+  places = executors.Places(data_dir=str(tmp_path))
+  task, = places.tasks(run, ['mine'])
+  assert task.name == 'mine' and len(task.test.ids) == 5
+  with pytest.raises(errors.InputError):
+    executors.Places(data_dir=str(tmp_path / 'x')).tasks(run, ['mine'])[0].test
+
+
+def test_what_a_worker_does(registered, tmp_path):
+  """It sends back what it wrote, and is sent what there is."""
+  unit = _unit(registered, ('one',))
+  places = executors.Places(memory_bytes=2 ** 30)
+  sent = executors._run_elsewhere('/nowhere', unit, places, {})
+  assert {p.split('/')[0] for p in sent} == {'rows', 'provenance', 'manifests'}
+  ledger = ledger_lib.Ledger(tmp_path)
+  list(executors.local([unit], places, ledger, _Told()))
+  present = executors._present(unit, ledger)
+  assert present == {'rows/one/linear.jsonl': sent['rows/one/linear.jsonl']}
+  assert executors._run_elsewhere('/nowhere', unit, places, present) == {}
+  more = unit_lib.Unit(run=unit.run, tasks=unit.tasks, seeds=(0, 1),
+                       methods=('linear', 'all_l2'))
+  later = executors._run_elsewhere('/nowhere', more, places, present)
+  assert {p for p in later if p.startswith('rows')} == {
+      'rows/one/linear.jsonl', 'rows/one/all_l2.jsonl'}
+  bad = _unit(registered, ('three',))
+  assert 'three' in executors._run_elsewhere('/nowhere', bad, places, {})
+  plugin = executors.Places(plugins=(str(tmp_path / 'no.py'),))
+  assert executors._run_elsewhere('/nowhere', unit, plugin, {}) == (
+      f'plugin {tmp_path}/no.py: there is no such file')
+
+
+def test_ray_is_asked_for_by_name():
+  assert executors.EXECUTORS == ('local', 'ray')
+  assert callable(executors.ray(executors.Cluster(cpus=2)))
+
+
+def _provenance(workdir):
+  return sorted(workdir.glob('*/provenance/*.json'))
 
 
 @pytest.fixture(scope='module')
 def reference(tmp_path_factory):
-  """The rows of one process, and its tables."""
+  """All files of one process but provenance."""
   workdir = tmp_path_factory.mktemp('reference')
   done = testing.run_runner('table1', *_SETTING, f'--workdir={workdir}')
   assert done.returncode == 0, done.stderr
-  table, = workdir.glob('tables/*/table1.csv')
-  return _rows(workdir), table.read_text()
+  found = testing.results(workdir)
+  assert any(p.name == 'table1.csv' for p in found)
+  assert sum(p.suffix == '.jsonl' for p in found) == 10
+  return found
 
 
-def test_shards_make_the_same_rows(reference, tmp_path):
-  rows, table = reference
-  arguments = [*_SETTING, f'--workdir={tmp_path}']
-  for i in range(3):
+def _rows(files):
+  return {p: data for p, data in files.items() if p.suffix == '.jsonl'}
+
+
+def test_shards_make_the_same_files(tmp_path):
+  """Three tasks of a few images, dealt to two processes."""
+  names = 'his', 'hers', 'mine'
+  for name in names:
+    testing.write_archive(tmp_path / 'data' / name)
+  arguments = [*_SETTING, f'--tasks={",".join(names)}', '--suite=vtab',
+               '--data_source=archive', f'--data_dir={tmp_path}/data']
+
+  def run(workdir, *flags):
     done = testing.run_runner(
-        'table1', *arguments, f'--shard_index={i}', '--num_shards=3')
+        'table1', *arguments, f'--workdir={tmp_path / workdir}', *flags)
     assert done.returncode == 0, done.stderr
+    return done
+
+  run('whole')
+  whole, rows = (f(tmp_path / 'whole')
+                 for f in (testing.results, testing.rows_files))
+  for i in range(2):
+    done = run('parts', f'--shard_index={i}', '--num_shards=2')
     assert 'this shard is done' in done.stdout
-    assert not (tmp_path / 'tables').exists()
-    assert (len(_rows(tmp_path)) == len(rows)) == (i == 2)
-  assert _rows(tmp_path) == rows
-  done = testing.run_runner('table1', *arguments)
-  assert done.returncode == 0, done.stderr
-  assert next(tmp_path.glob('tables/*/table1.csv')).read_text() == table
-  seconds = [int(line.split()[-2]) for line in done.stderr.splitlines()]
-  assert max(seconds) < 10  # Nothing is measured again.
+    assert not list((tmp_path / 'parts').rglob('table1*'))
+    found = testing.rows_files(tmp_path / 'parts')
+    assert found.items() <= rows.items() and len(found) == (4, 6)[i]
+  before = _provenance(tmp_path / 'parts')
+  run('parts')
+  assert testing.results(tmp_path / 'parts') == whole
+  # Nothing is measured again.
+  assert len(before) == 3 and _provenance(tmp_path / 'parts') == before
 
 
+@pytest.mark.soak
 def test_the_slurm_array_runs_its_shard(reference, tmp_path):
-  rows, _ = reference
   done = subprocess.run(
       ['bash', 'docs/slurm.sh', *_SETTING, '--only=table1'], cwd=_ROOT,
       capture_output=True, text=True, env=os.environ | {
           'PYTHON': sys.executable, 'WORKDIR': str(tmp_path),
           'SLURM_ARRAY_TASK_ID': '1', 'SLURM_ARRAY_TASK_COUNT': '3'})
   assert done.returncode == 0, done.stderr
-  part = _rows(tmp_path)
-  assert part and part.items() < rows.items()
+  part = testing.rows_files(tmp_path)
+  assert part and part.items() < _rows(reference).items()
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_node_that_is_killed_changes_no_row(reference, tmp_path):
   cluster_utils = pytest.importorskip('ray.cluster_utils')
   import ray
@@ -76,12 +224,9 @@ def test_a_node_that_is_killed_changes_no_row(reference, tmp_path):
     second = cluster.add_node(**resources)
     ray.init(address=cluster.address, log_to_driver=False,
              logging_level='ERROR')
-    running = subprocess.Popen(
-        [sys.executable, '-m', 'runners.table1', *_SETTING, '--memory_gib=1',
-         f'--workdir={tmp_path}', '--executor=ray',
-         f'--ray_address={cluster.address}'],
-        cwd=_ROOT,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    running = testing.start_runner(
+        'table1', *_SETTING, '--memory_gib=1', f'--workdir={tmp_path}',
+        '--executor=ray', f'--ray_address={cluster.address}')
 
     def busy():
       free = state.available_resources_per_node().get(second.node_id, {})
@@ -99,13 +244,11 @@ def test_a_node_that_is_killed_changes_no_row(reference, tmp_path):
   finally:
     ray.shutdown()
     cluster.shutdown()
-  rows, table = reference
-  assert _rows(tmp_path) == rows
-  assert next(tmp_path.glob('tables/*/table1.csv')).read_text() == table
-  assert len(list(tmp_path.glob('provenance/**/*.json'))) == 5
+  assert testing.results(tmp_path) == reference
+  assert len(_provenance(tmp_path)) == 5
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_what_a_cluster_cannot_do_is_one_line(tmp_path):
   pytest.importorskip('ray')
   arguments = [*_SETTING, f'--workdir={tmp_path}', '--executor=ray']

@@ -12,12 +12,12 @@ def test_folds_are_contiguous_fifths_and_the_rest():
   folds = folds_lib.folds(task, range(5))
   for i, fold in enumerate(folds):
     assert fold.number == i
-    np.testing.assert_array_equal(fold.val_rows, np.arange(60 * i, 60 * i + 60))
+    np.testing.assert_array_equal(fold.val, np.arange(60 * i, 60 * i + 60))
     np.testing.assert_array_equal(
-        np.sort(fold.train_rows), np.setdiff1d(np.arange(300), fold.val_rows))
-    assert (np.diff(fold.train_rows) < 0).any()  # Not in the split's order.
+        np.sort(fold.train), np.setdiff1d(np.arange(300), fold.val))
+    assert (np.diff(fold.train) < 0).any()  # Not in the split's order.
   last, = folds_lib.folds(task, (4,))
-  np.testing.assert_array_equal(last.train_rows, folds[4].train_rows)
+  np.testing.assert_array_equal(last.train, folds[4].train)
 
 
 def _sorted_task(every_class=True):
@@ -25,7 +25,7 @@ def _sorted_task(every_class=True):
   split = task_lib.array_split('x', testing.images(100), labels, range(100))
   return task_lib.Task('embedded', 'sorted', 'natural', 5,
                        lambda: task_lib.Examples.in_order(split, split),
-                       every_class)
+                       every_class=every_class)
 
 
 def test_a_class_absent_from_a_fold_is_one_line():
@@ -37,7 +37,7 @@ def test_a_class_absent_from_a_fold_is_one_line():
 
 
 def test_order_is_fixed():
-  rows = np.arange(10, 60)
-  order = folds_lib.training_order(rows)
-  np.testing.assert_array_equal(order, folds_lib.training_order(rows))
-  np.testing.assert_array_equal(np.sort(order), rows)
+  examples = np.arange(10, 60)
+  order = folds_lib.training_order(examples)
+  np.testing.assert_array_equal(order, folds_lib.training_order(examples))
+  np.testing.assert_array_equal(np.sort(order), examples)

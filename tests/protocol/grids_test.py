@@ -1,3 +1,5 @@
+"""What is tried, against the paper's Appendix A and Table 2."""
+
 import dataclasses
 import json
 import pathlib
@@ -5,65 +7,133 @@ import pathlib
 import pytest
 
 from vtab_h2t import errors
-from vtab_h2t.methods import base
-from vtab_h2t.methods import tuned
+from vtab_h2t import published
+from vtab_h2t.methods import registry as methods
 from vtab_h2t.protocol import grids
+from vtab_h2t.protocol import ledger
+from vtab_h2t.studies import registry as studies
+
+_READ_SIZES = 'all_l2', 'all_l1', 'all_l21', 'head2toe'
 
 
 def test_paper_grid_is_appendix_a():
-  grid = grids.paper('resnet50')
-  assert grid.folds == (0, 1, 2, 3, 4)
-  assert grid.learning_rates == (0.1, 0.01) and grid.steps == (500, 5000)
-  assert grid.target_sizes == (512, 8192, 24576)
-  assert len(grid.fractions) == 9 and 0.2 in grid.fractions
-  assert grid.coefficients('l1') == (1e-5, 1e-4, 1e-3)
-  assert grid.selection_coefficients == (1e-5, 1e-3)
+  space = grids.paper('resnet50')
+  assert space.folds == (0, 1, 2, 3, 4) and space.name == 'paper'
+  for method in ('linear', *_READ_SIZES):
+    options = space.of(method)
+    assert options.learning_rates == (0.1, 0.01)
+    assert options.steps == (500, 5000)
+  for method in _READ_SIZES:
+    assert space.of(method).target_sizes == (512, 8192, 24576)
+  for method in _READ_SIZES[:3]:
+    assert space.of(method).coefficients == (1e-5, 1e-4, 1e-3)
+  head2toe = space.of('head2toe')
+  assert len(head2toe.fractions) == 9 and 0.2 in head2toe.fractions
+  assert head2toe.coefficients == (1e-5, 1e-3)
 
 
 def test_quick_grid_differs_in_folds_steps_and_target_sizes_only():
   quick, paper = grids.quick('vit_b16'), grids.paper('vit_b16')
-  assert quick.folds == (4,) and quick.steps == (500,)
-  assert quick.target_sizes == (768,)
-  for field in ('learning_rates', 'fractions', 'penalty_coefficients',
-                'selection_coefficients'):
-    assert getattr(quick, field) == getattr(paper, field)
+  assert quick.folds == (4,) and quick.name == 'quick'
+  for name, options in paper.options.items():
+    changes = {}
+    if name in methods.MEASURED:
+      changes['steps'] = options.steps[:1]
+    if name in _READ_SIZES:
+      changes['target_sizes'] = (768,)
+    assert quick.of(name) == dataclasses.replace(options, **changes), name
+  assert quick.of('linear').steps == (500,)
+
+
+def test_light_grid_tunes_the_backbone_little():
+  light, quick = grids.light('vit_b16'), grids.quick('vit_b16')
+  assert light.folds == quick.folds and light.name == 'light'
+  for name in (*methods.FROZEN, *studies.OPTIONS):
+    assert light.of(name) == quick.of(name)
+  trained = set(methods.MEASURED) - set(methods.FROZEN)
+  # Five epochs of 1000 images in batches of 64.
+  assert all(light.of(name).steps == (80,) for name in trained)
+  assert {name: light.of(name).learning_rates for name in trained
+          if light.of(name).learning_rates != quick.of(name).learning_rates
+         } == {'lp_ft': (1e-4, 1e-5), 'surgical': (1e-3,), 'auto_rgn': (1e-3,),
+               'auto_snr': (1e-3,)}
+
+
+def test_every_grid_has_options_for_all_that_is_measured():
+  for name, hparams in (('quick', ''), ('light', ''), ('paper', ''),
+                        ('published', ''), ('fixed', 'lr=1')):
+    space = grids.get(name, 'resnet50', hparams)
+    for one in (space, *space.by_task.values()):
+      assert set(one.options) == {*methods.MEASURED, *studies.OPTIONS}
+      for method in methods.MEASURED.values():
+        assert isinstance(one.of(method.name), method.options_type)
+
+
+def test_options_take_keywords_only():
+  for options in grids.paper('resnet50').options.values():
+    with pytest.raises(TypeError):
+      type(options)(*dataclasses.astuple(options))
 
 
 def test_published_grid_is_table_2():
-  grid = grids.get('published', 'resnet50', 'svhn')
-  assert (grid.learning_rates, grid.steps, grid.target_sizes, grid.fractions,
-          grid.selection_coefficients) == (
+  space = grids.get('published', 'resnet50')
+  options = space.of_task('svhn').of('head2toe')
+  assert (options.learning_rates, options.steps, options.target_sizes,
+          options.fractions, options.coefficients) == (
               (0.01,), (500,), (24576,), (0.005,), (1e-5,))
-  assert grid.folds == ()
-  assert all(isinstance(s, int) for s in grid.steps + grid.target_sizes)
-  with pytest.raises(errors.InputError, match='Table 2 has no .*digits'):
-    grids.get('published', 'efficientnet_lite0', 'digits')
+  assert space.folds == space.of_task('svhn').folds == ()
+  assert all(isinstance(s, int) for s in options.steps + options.target_sizes)
+  with pytest.raises(errors.InputError, match='no fraction|no target_size'):
+    methods.check('head2toe', space.of_task('digits'))
+  with pytest.raises(errors.InputError, match=(
+      'Table 2 has no hyper-parameters for backbone efficientnet_lite0')):
+    grids.get('published', 'efficientnet_lite0')
 
 
 def test_table_2_lies_on_the_papers_grid():
-  from vtab_h2t import published
   table = published.table('table2_hyperparameters')
   for row in table.itertuples():
-    chosen, grid = (grids.from_table_2(row.backbone, row.task),
-                    grids.paper(row.backbone))
+    chosen, grid = (space.of('head2toe') for space in (
+        grids.from_table_2(row.backbone).of_task(row.task),
+        grids.paper(row.backbone)))
     for field in ('learning_rates', 'steps', 'target_sizes', 'fractions',
-                  'selection_coefficients'):
+                  'coefficients'):
       assert getattr(chosen, field)[0] in getattr(grid, field)
 
 
 def test_fixed_grid_is_the_setting():
-  grid = grids.get('fixed', 'x', 'y',
-                   'lr=0.01,steps=500,target_size=768,fraction=0.05,l21=1e-5')
-  assert dataclasses.replace(grid, tuning=tuned.Tuning()) == grids.Grid(
-      'fixed', (), (0.01,), (500,), (768,), (0.05,),
-      {'l1': (), 'l2': (), 'l21': (1e-5,)}, (1e-5,))
-  assert grid.tuning.steps == grid.tuning.learning_rates == ()
-  grid = grids.get('fixed', 'x', 'y', 'ft_lr=0.1,ft_steps=7,batch=5,tau=0,'
-                   'block=block1')
-  tuning = grid.tuning
-  assert tuning.learning_rates == tuning.surgical_learning_rates == (0.1,)
-  assert tuning.steps == tuning.surgical_steps == (7,)
-  assert (tuning.batch, tuning.taus, tuning.blocks) == (5, (0,), ('block1',))
+  space = grids.get('fixed', 'x',
+                    'lr=0.01,steps=500,target_size=768,fraction=0.05,l21=1e-5')
+  assert space.name == 'fixed' and space.folds == ()
+  assert methods.available(space) == ['linear', 'all_l21', 'head2toe']
+  head2toe, = methods.MEASURED['head2toe'].candidates(space)
+  assert head2toe.as_row() == {
+      'learning_rate': 0.01, 'steps': 500, 'target_size': 768,
+      'coefficient': 1e-5, 'fraction': 0.05}
+  linear, = methods.MEASURED['linear'].candidates(space)
+  assert linear.as_row() == {'learning_rate': 0.01, 'steps': 500}
+  for name in set(methods.MEASURED) - set(methods.FROZEN):
+    options = space.of(name)
+    assert options.learning_rates == options.steps == ()
+
+
+def test_fixed_grid_of_what_trains_the_backbone():
+  space = grids.get('fixed', 'x', 'ft_lr=0.1,ft_steps=7,batch=5,tau=0,'
+                    'block=block1')
+  for name in set(methods.MEASURED) - set(methods.FROZEN):
+    options = space.of(name)
+    assert options.learning_rates == (0.1,) and options.steps == (7,)
+    assert options.batch == 5
+  assert space.of('head_probe').taus == (0,)
+  assert space.of('surgical').blocks == ('block1',)
+  assert methods.available(space) == []
+
+
+def test_changes_reach_the_spaces_of_tasks():
+  space = grids.get('published', 'resnet50').changed(
+      {'auto_snr': {'snr': 'paper'}})
+  for one in (space, space.of_task('svhn'), space.of_task('digits')):
+    assert one.of('auto_snr').snr == 'paper'
 
 
 @pytest.mark.parametrize('text', [
@@ -78,21 +148,44 @@ def test_bad_hparams_are_one_line(text):
     ('fixed', ''), ('quick', 'lr=0.1'), ('paper', 'lr=0.1'), ('nope', '')])
 def test_grid_and_hparams_go_together(name, hparams):
   with pytest.raises(errors.InputError):
-    grids.get(name, 'efficientnet_lite0', 'digits', hparams)
+    grids.get(name, 'efficientnet_lite0', hparams)
+
+
+@pytest.mark.parametrize('space', [
+    grids.quick('vit_b16'), grids.light('resnet50'),
+    grids.get('published', 'vit_b16'),
+    grids.get('fixed', 'x', 'lr=0.1,block=a,tau=1')])
+def test_json_keeps_spaces(space):
+  text = json.dumps(dataclasses.asdict(space))
+  assert grids.from_json(json.loads(text)) == space
+
+
+def test_studies_have_the_backbones_target_sizes():
+  space = grids.quick('efficientnet_lite0')
+  for name in studies.OPTIONS:
+    assert space.of(name).target_size == 256
+  assert space.of('scaling').target_sizes == (256, 1024, 4096)
 
 
 def test_studies_setting_is_the_quick_grids_best_by_validation():
   """Over the embedded suite, from the committed rows."""
+  results = pathlib.Path(__file__).parents[2] / 'results'
+  quick = grids.quick('efficientnet_lite0')
+  measured = [
+      f for f in ledger.Ledger(results).folders() if f.run.parent is None and
+      (f.run.suite, f.run.network.backbone, f.run.network.weights) == (
+          'embedded', 'efficientnet_lite0', 'imagenet') and f.run.space == quick]
+  if not measured:
+    pytest.skip('no such results are committed')
   correct = {}
-  root = pathlib.Path(__file__).parents[2] / 'results' / 'embedded' / 'rows'
-  for path in root.rglob('head2toe-*.jsonl'):
-    for row in map(json.loads, path.read_text().splitlines()):
-      if (row['weights'], row['grid'], row['split']) == (
-          'imagenet', 'quick', 'val'):
-        key = tuple(row[k] for k in (
-            'learning_rate', 'steps', 'target_size', 'coefficient', 'fraction'))
-        correct.setdefault(key, []).append(row['correct'] / row['total'])
+  for row in measured[0].rows():
+    if (row['job'], row['method'], row['split']) == (
+        'accuracy', 'head2toe', 'val'):
+      key = tuple(row[k] for k in ('learning_rate', 'steps', 'target_size',
+                                   'coefficient', 'fraction'))
+      correct.setdefault(key, []).append(row['correct'] / row['total'])
   best = max(correct, key=lambda k: sum(correct[k]))
-  space = grids.study('efficientnet_lite0')
-  assert space.setting == base.Hparams(*best)
-  assert space.setting.target_size in space.target_sizes
+  for study in studies.OPTIONS:
+    options = quick.of(study)
+    assert (options.learning_rate, options.steps, options.target_size,
+            options.coefficient, options.fraction) == best

@@ -301,11 +301,13 @@ def test_damaged_provenance_is_one_line(folder, text):
     list(folder.measurements())
 
 
-def test_a_manifest_stays_as_it_was(folder):
-  folder.write_manifest({'task': 't', 'sha256': 'a'})
-  folder.write_manifest({'task': 't', 'sha256': 'b'})
-  assert json.loads((folder.path / 'manifests' / 't.json').read_text())[
-      'sha256'] == 'a'
+def test_a_manifest_is_of_what_was_measured_last(folder):
+  path = folder.path / 'manifests' / 't.json'
+  for sha256 in 'abb':
+    before = path.stat().st_ino if path.exists() else None
+    folder.write_manifest({'task': 't', 'sha256': sha256})
+    assert json.loads(path.read_text())['sha256'] == sha256
+  assert path.stat().st_ino == before  # An equal one is left alone.
 
 
 def test_features_are_no_run(ledger, folder, tmp_path):

@@ -4,10 +4,9 @@ from safetensors import numpy as safetensors
 
 from tests import testing
 from vtab_h2t import published
-from vtab_h2t.backbones import registry
 from vtab_h2t.backbones import resnet_v2
-from vtab_h2t.protocol import ledger
 from vtab_h2t.report import cost
+from vtab_h2t.report import measured_cost
 
 
 @pytest.fixture(scope='module')
@@ -40,7 +39,7 @@ def test_averages_are_the_published(table):
 def test_fitted_constants_are_a_resnet_50s(table):
   """A v2 ResNet-50 at 224 pixels with strides in the last unit."""
   fitted = cost.fit(table)
-  measured = cost.measure(resnet_v2.resnet50('random', 224))
+  measured = measured_cost.measure(resnet_v2.resnet50('random', 224))
   assert fitted.forward == pytest.approx(measured.forward, rel=0.01)
   assert fitted.parameters == pytest.approx(measured.parameters, rel=0.005)
   assert fitted.embedding == measured.embedding
@@ -70,7 +69,7 @@ def test_formulas_by_hand():
 
 def test_measured_operations_of_a_small_network():
   """A convolution of 3x3x3 to 6 on 8x8 outputs, a dense layer of 384 to 35."""
-  network = cost.measure(testing.tiny_backbone())
+  network = measured_cost.measure(testing.tiny_backbone())
   multiplications = 8 * 8 * 6 * 27 + 384 * 35 + 35 * 9
   assert network.forward == pytest.approx(2 * multiplications, rel=0.05)
   assert network.embedding == 9
@@ -86,51 +85,3 @@ def test_stored_bytes_are_those_of_a_file(tmp_path):
   # What the model counts is nearly all of it.
   assert 0 < size - 4 * 70 * 5 - 1001 // 8 < 400
   assert cost.head_bytes(5, 70) < size - 120
-
-
-def _unit(resumed=(), all_l21_coefficient=1e-4):
-  """Ten classes, three seeds, two tasks timed together."""
-  common = {'backbone': 'efficientnet_lite0', 'image_size': 32, 'taps': 'all',
-            'cls_pooling': 'pooled', 'task': 't', 'split': 'test'}
-  head = {'learning_rate': 0.1, 'steps': 500, 'target_size': 256}
-  rows = {
-      'linear': common | {'learning_rate': 0.1, 'steps': 500},
-      'all_l21': common | head | {'coefficient': all_l21_coefficient},
-      'head2toe': common | head | {'coefficient': 1e-5, 'fraction': 0.01},
-      'finetune': common | {'learning_rate': 0.1, 'steps': 80, 'batch': 64}}
-  seconds = {'embed train': 4, 'train linear': 6, 'train all_l21': 60,
-             'train head2toe': 120, 'train finetune': 600, 'test': 1000}
-  facts = {'tasks': ['t', 'u'], 'resumed': list(resumed), 'seconds': {
-      k: {'cpu': float(v), 'wall': v / 2} for k, v in seconds.items()}}
-  return ledger.Unit(
-      facts, {m: [r | {'split': 'val'}] + [r] * 3 for m, r in rows.items()},
-      {'classes': 10})
-
-
-def test_measured_cost_of_a_unit():
-  table = cost.measured([_unit(), _unit(resumed=['finetune']),
-                         ledger.Unit({'resumed': []}, {'linear': []}, {})])
-  row, = table.to_dict('records')
-  assert row['linear_cpu_seconds'] == 4 + 6 / 6
-  assert row['head2toe_cpu_seconds'] == 4 + 120 / 6
-  assert row['head2toe_wall_seconds'] == 2 + 60 / 6
-  assert row['finetune_cpu_seconds'] == 100
-  assert row['seconds_vs_finetune'] == 0.24
-  backbone = registry.load('efficientnet_lite0', 'random', 32)
-  network = cost.measure(backbone)
-  n = row['num_features']
-  assert row['flops_vs_finetune'] == cost.head2toe_flops(
-      network, n, 10, 500) / cost.finetune_flops(network, 10, 80, 64)
-  assert row['head2toe_bytes'] == cost.head_bytes(10, n // 100, n)
-  # The fine-tuned network is its parameters and little else.
-  assert row['finetune_bytes'] == pytest.approx(
-      4 * cost.finetune_size(network, 10), rel=0.01)
-  for share in ('vs_finetune', 'vs_linear'):
-    assert row[f'bytes_{share}'] == pytest.approx(row[f'size_{share}'],
-                                                  rel=0.05)
-
-
-def test_heads_trained_for_another_method_are_counted():
-  """+All-l2,1 and Head2Toe's selection may have the same first heads."""
-  row, = cost.measured([_unit(all_l21_coefficient=1e-5)]).to_dict('records')
-  assert row['head2toe_cpu_seconds'] == 4 + (120 + 60) / 6

@@ -1,10 +1,15 @@
 """What is drawn is what the frames say."""
 
+import warnings
+
+import numpy as np
 import pandas as pd
 import pytest
 
 from vtab_h2t.report import figures
 from vtab_h2t.report import frames
+from vtab_h2t.report import plotting
+from vtab_h2t.report import study_figures
 
 _BACKBONES = 'resnet50', 'vit_b16'
 
@@ -63,10 +68,10 @@ def test_figures_6_and_10_have_a_line_for_each_kind():
       'step': [2, 1] * 4, 'num_features': [20., 10, 200, 100] * 2,
       'percent': [5., 4, 3, 2, 9, 8, 7, 6]})
   mean = frames.mean_over_tasks(table, ['kind', 'step'])
-  ax, = figures.figure6(mean).axes
+  ax, = study_figures.figure6(mean).axes
   assert [l.get_ydata().tolist() for l in ax.lines] == [[6, 7], [4, 5]]
   assert ax.lines[0].get_xdata().tolist() == [10, 20]
-  drawn = figures.figure10(table)
+  drawn = study_figures.figure10(table)
   assert [ax.get_title() for ax in drawn.axes] == ['t', 'u']
   assert drawn.axes[1].lines[1].get_ydata().tolist() == [6, 7]
 
@@ -79,13 +84,13 @@ def test_figures_7_and_14():
       'task': 't', 'group': 'natural', 'target_size': [30, 60] * 2,
       'tap_stride': [4, 4, 1, 1], 'num_candidates': [10, 20, 40, 80],
       'percent': [1., 2, 3, 4]})
-  drawn = figures.figure7(transfer, frames.mean_over_tasks(
+  drawn = study_figures.figure7(transfer, frames.mean_over_tasks(
       scaling, ['target_size', 'tap_stride', 'num_candidates']))
   left, right = drawn.axes[:2]
   assert left.images[0].get_array().tolist() == [[0, 3], [-1, 0]]
   assert [l.get_label() for l in right.lines] == ['1/4 of taps', 'all taps']
   assert right.lines[1].get_xdata().tolist() == [40, 80]
-  assert figures.figure14(scaling).axes[0].lines[0].get_ydata().tolist() == [
+  assert study_figures.figure14(scaling).axes[0].lines[0].get_ydata().tolist() == [
       1, 2]
 
 
@@ -113,14 +118,16 @@ def test_figure11_has_a_panel_for_what_is_known(affinity):
 def test_figures_12_13_and_scores():
   depth = pd.DataFrame({'task': ['t'] * 2 + ['u'] * 2, 'depth': [0, 1] * 2,
                         'share_of_selection': [.25, .75, .5, .5]})
-  drawn = figures.figure12(depth)
-  assert [b.get_height() for b in drawn.axes[0].patches] == [25, 75]
+  drawn = study_figures.figure12(depth)
+  steps, = drawn.axes[0].patches
+  assert steps.get_data().values.tolist() == [25, 75]
+  assert steps.get_data().edges.tolist() == [-0.5, 0.5, 1.5]
   reduced = pd.DataFrame({
       'method': ['linear', 'head2toe'] * 2, 'train_fraction': [1, 1, .5, .5],
       'percent': [3., 4, 1, 2]})
-  ax, = figures.figure13(reduced).axes
+  ax, = study_figures.figure13(reduced).axes
   assert [l.get_ydata().tolist() for l in ax.lines] == [[1, 3], [2, 4]]
-  ax, = figures.scores(pd.DataFrame({
+  ax, = study_figures.scores(pd.DataFrame({
       'score': ['l2', 'chi2'], 'percent': [9., 7]})).axes
   assert [t.get_text() for t in ax.get_yticklabels()] == ['chi2', 'l2']
 
@@ -128,5 +135,49 @@ def test_figures_12_13_and_scores():
 def test_many_tasks_fill_a_grid_and_hide_the_rest():
   depth = pd.DataFrame({'task': [f't{i}' for i in range(7)], 'depth': 0,
                         'share_of_selection': 1.})
-  drawn = figures.figure12(depth)
+  drawn = study_figures.figure12(depth)
   assert [ax.get_visible() for ax in drawn.axes] == [True] * 7 + [False] * 3
+
+
+def test_what_is_missing_in_a_matrix_is_blank_without_a_warning():
+  """One task with one seed has no overlap to show."""
+  for values in ([np.nan], [np.nan, .2, .4, np.nan]):
+    tasks = ['t', 'u'][:len(values) // 2 or 1]
+    table = pd.DataFrame([(a, b) for a in tasks for b in tasks],
+                         columns=['task', 'other']).assign(shared=values)
+    with warnings.catch_warnings():
+      warnings.simplefilter('error')
+      drawn, (ax,) = plotting.figure(1, 1)
+      plotting.heatmap(drawn, ax, table, ('task', 'other', 'shared'), '{:.1f}',
+                       'x')
+      plotting.png(drawn, 50)
+    assert [t.get_text() for t in ax.texts] == [
+        f'{v:.1f}' for v in values if np.isfinite(v)]
+
+
+def test_a_source_that_some_tasks_lack_is_blank():
+  table = pd.DataFrame({'task': ['t', 'u', 'u'], 'source': ['t', 't', 'u'],
+                        'loss': [0., 2, 0]})
+  drawn, (ax,) = plotting.figure(1, 1)
+  plotting.heatmap(drawn, ax, table, ('task', 'source', 'loss'), '{:.0f}', 'x')
+  assert [t.get_text() for t in ax.texts] == ['0', '2', '0']
+
+
+def test_points_that_are_missing_have_no_name(affinity):
+  table = affinity['resnet50'].copy()
+  gains = frames.gains(table, 'finetune', ('head2toe',))
+  gains.loc[:16, 'head2toe_gain'] = np.nan
+  ax, = figures.figure11({'resnet50': gains}).axes
+  assert {t.get_text() for t in ax.texts} - {''} == set(gains.task[17:])
+  gains['head2toe_gain'] = np.nan
+  assert not figures.figure11({'resnet50': gains}).axes[0].texts
+
+
+def test_grids_keep_small_ticks_where_there_is_no_power_of_ten():
+  def minor(high):
+    table = pd.DataFrame({'task': 't', 'kind': 'features', 'percent': [1., 2],
+                          'num_features': [20., high]})
+    ax = study_figures.figure10(table).axes[0]
+    return len(ax.xaxis.get_minorticklocs())
+
+  assert minor(90) > 0 and minor(5000) == 0

@@ -1,36 +1,96 @@
 import pytest
 
-from tests import testing
+from tests.report import made
+from vtab_h2t.methods import head2toe
+from vtab_h2t.protocol import ledger as ledger_lib
+from vtab_h2t.report import catalogue
 from vtab_h2t.report import jobs
 from vtab_h2t.studies import registry as studies
 
 
 def test_jobs_that_are_alike_run_together_and_needs_come_first():
+  # One pass over the images serves methods and studies of the run itself.
   assert jobs.batches(
       ['transfer', 'accuracy', 'offset', 'scaling']) == [
-          ['accuracy'], ['relevance', 'offset', 'scaling'], ['transfer']]
+          ['accuracy', 'relevance', 'offset', 'scaling'], ['transfer']]
   assert jobs.batches(['offset', 'offset']) == [['offset']]
+  assert jobs.batches([]) == []
   everything = jobs.batches(jobs.JOBS)
   assert [n for b in everything for n in b] == list(jobs.JOBS)
 
 
-def test_reduced_tasks_are_parts_of_each():
-  tasks = [testing.tiny_task('a'), testing.tiny_task('b')]
-  found = jobs.tasks_of(jobs.JOBS['reduced'], tasks)
-  assert [(t.name, t.train_fraction) for t in found] == [
-      (n, f) for n in 'ab' for f in (0.1, 0.2, 0.5)]
-  assert jobs.tasks_of(jobs.JOBS['accuracy'], tasks) == tasks
+def _units(names, ledger=None, methods=('linear',), seeds=(0, 1)):
+  return jobs.units(names, made.run(), made.SECOND, [('a',), ('b', 'c')],
+                    methods, seeds, ledger or ledger_lib.Ledger('nowhere'))
 
 
-def test_transfer_is_given_the_selections():
-  rows = {'relevance': [
-      {'task': t, 'seed': s, 'selected': f'{t}{s}'}
-      for t in 'ab' for s in (0, 1)]}
-  study = jobs.study_of(jobs.JOBS['transfer'], rows)
-  assert study._selections == {'a': {0: 'a0', 1: 'a1'}, 'b': {0: 'b0', 1: 'b1'}}
-  for name in studies.STUDIES:
-    assert jobs.study_of(
-        jobs.JOBS[name], {}) is studies.STUDIES[name]
+def test_a_unit_for_each_group_of_tasks():
+  found = _units(['accuracy', 'offset'])
+  assert [u.tasks for u in found] == [('a',), ('b', 'c')]
+  assert {u.run for u in found} == {made.run()}
+  assert {u.methods for u in found} == {('linear',)}
+  assert {u.studies for u in found} == {(studies.STUDIES['offset'],)}
+  assert {u.seeds for u in found} == {(0, 1)}
+
+
+def test_reduced_runs_have_parts_of_the_images():
+  found = _units(['reduced'])
+  assert [(u.run.train_fraction, u.tasks) for u in found] == [
+      (f, t) for f in (0.1, 0.2, 0.5) for t in (('a',), ('b', 'c'))]
+  assert {u.methods for u in found} == {('linear', 'head2toe')}
+
+
+@pytest.mark.parametrize('name', [
+    n for n, j in jobs.JOBS.items() if j.derive is not jobs._itself])
+def test_derived_runs_name_their_parent_and_job(name):
+  of = made.run()
+  found = jobs.JOBS[name].derive(of, made.SECOND)
+  assert found and len({r.id for r in found} | {of.id}) == len(found) + 1
+  for one in found:
+    assert (one.parent, one.job) == (of.id, name)
+    assert one.name.startswith(f'{of.name}.{name}')
+    assert one.space == of.space and one.seed == of.seed
+    assert one.job_of('one_tap', True) == name
+
+
+def test_what_is_derived_differs_in_one_thing():
+  of = made.run(taps='released', cls_pooling='both')
+  control, = jobs.JOBS['control'].derive(of, made.SECOND)
+  assert control.network == of.network and control.second == made.SECOND
+  second, = jobs.JOBS['second'].derive(of, made.SECOND)
+  assert second.network == made.SECOND and second.second is None
+  # The second network has neither the first's taps nor its class token.
+  assert (second.taps, second.cls_pooling) == ('all', 'pooled')
+  taps, = jobs.JOBS['pre_activation'].derive(of, None)
+  assert (taps.taps, taps.cls_pooling) == ('pre_activation', 'both')
+  token, = jobs.JOBS['cls_only'].derive(of, None)
+  assert (token.taps, token.cls_pooling) == ('released', 'only')
+
+
+def test_a_job_of_a_second_network_wants_one():
+  for name in ('control', 'second'):
+    with pytest.raises(ValueError, match='second network'):
+      jobs.JOBS[name].derive(made.run(), None)
+
+
+def test_transfer_is_given_the_selections(tmp_path):
+  of = made.run()
+  made.write(tmp_path, of, ('digits', 'scan_patches'), (0, 1),
+             jobs_=('relevance',))
+  # With fewer seeds than are asked for, a task is no source.
+  made.write(tmp_path, of, ('sprites_loc',), (0,), jobs_=('relevance',))
+  found = _units(['transfer'], ledger_lib.Ledger(tmp_path))
+  rows = {(r['task'], r['seed']): r['selected']
+          for r in ledger_lib.Ledger(tmp_path).find(of).rows()}
+  assert len(found) == 2
+  for unit in found:
+    assert [s.file for s in unit.studies] == [
+        'transfer-from-digits', 'transfer-from-scan_patches']
+    assert unit.studies[0]._selections == tuple(
+        (s, rows['digits', s]) for s in (0, 1))
+    assert not unit.methods
+  # Without selections there is nothing to do.
+  assert _units(['transfer']) == []
 
 
 @pytest.mark.parametrize('name', jobs.JOBS)
@@ -38,3 +98,11 @@ def test_a_job_has_methods_or_a_study(name):
   job = jobs.JOBS[name]
   assert not (job.methods and job.study)
   assert job.methods or job.study or name == jobs.ACCURACY
+  assert job.study in (None, 'transfer', *studies.STUDIES)
+  if not job.study and name not in (jobs.ACCURACY, 'second'):
+    assert head2toe.Head2Toe.name in job.methods
+
+
+def test_every_job_is_for_an_output():
+  assert {j for o in catalogue.OUTPUTS.values() for j in o.jobs} == set(
+      jobs.JOBS)

@@ -1,5 +1,7 @@
 import pandas as pd
+import pytest
 
+from tests.report import made
 from vtab_h2t.report import output as output_lib
 from vtab_h2t.report import plotting
 
@@ -8,13 +10,13 @@ _FRAMES = {'x': pd.DataFrame({'a': [1.25, 2]}),
 
 
 def test_a_table_is_written_as_csv_and_markdown(tmp_path, capsys):
-  output = output_lib.Output('x', 'Title')
+  output = output_lib.Output(name='x', title='Title')
   paths = output.write(_FRAMES, tmp_path / 'deep', 'source')
-  assert output.kind == 'tables'
+  assert output.folder(tmp_path) == tmp_path
   assert [p.name for p in paths] == ['x.csv', 'x_more.csv', 'x.md']
   assert paths[0].read_text() == 'a\n1.25\n2\n'
-  output.show(_FRAMES)
-  assert capsys.readouterr().out == f'Title\n{output.text(_FRAMES)}\n'
+  output.show(_FRAMES, 'source')
+  assert capsys.readouterr().out == f'Title\n{output.text(_FRAMES, "source")}\n'
 
 
 def test_a_figure_says_where_its_numbers_come_from(tmp_path):
@@ -22,8 +24,48 @@ def test_a_figure_says_where_its_numbers_come_from(tmp_path):
     drawn, (ax,) = plotting.figure(1, 1)
     ax.plot(frames['x'].a)
     return drawn
-  output = output_lib.Output('x', 'Title', draw=draw)
-  assert output.kind == 'figures'
+  output = output_lib.Output(name='x', title='Title', draw=draw)
+  assert output.folder(tmp_path) == tmp_path / 'figures'
   assert output.picture(_FRAMES, 'source').get_suptitle() == 'source'
-  assert [p.suffix for p in output.write(_FRAMES, tmp_path, 'source')] == [
-      '.csv', '.csv', '.png', '.pdf']
+  paths = output.write(_FRAMES, tmp_path, 'source')
+  assert [p.suffix for p in paths] == ['.csv', '.csv', '.png', '.pdf']
+  assert {p.parent for p in paths} == {tmp_path / 'figures'}
+
+
+def test_possible_is_what_one_task_has_all_of():
+  of = made.run()
+  rows = [made.row(of, 'accuracy', m, 'digits', 0, 50)
+          for m in ('linear', 'scratch')]
+  offset = [made.row(of, 'offset', 'offset', t, 0, 50, offset=0)
+            for t in ('digits', 'scan_patches')]
+  output = output_lib.Output(
+      name='x', title='X', jobs=('accuracy', 'offset'),
+      methods=('linear', 'scratch'), measured=lambda results: {})
+  possible = lambda rows, offset: output.possible(
+      made.results(rows, of, offset=offset))
+  assert possible(rows, offset)
+  assert not possible(rows[:1], offset) and not possible(rows, [])
+  assert not possible(rows, offset[1:])  # Of another task.
+  failed = rows[1] | {'correct': None, 'failed': 'not finite'}
+  assert not possible([rows[0], failed], offset)
+  validation = rows[1] | {'split': 'val'}
+  assert not possible([rows[0], validation], offset)
+
+
+@pytest.mark.parametrize('vit', [True, False])
+def test_some_are_for_vits_only_and_some_for_others(vit):
+  output = output_lib.Output(name='x', title='X', vit=vit,
+                             measured=lambda results: {})
+  for backbone in ('vit_ti16', 'resnet50'):
+    results = made.results([made.row(made.run(), 'accuracy', 'linear', 't', 0,
+                                     50)], made.run(backbone))
+    assert output.possible(results) == (vit == (backbone == 'vit_ti16'))
+
+
+def test_what_has_no_such_frames_says_so():
+  output = output_lib.Output(name='x', title='X')
+  assert not output.possible(made.results())
+  for make in (output.of_paper, lambda: output.of_results(made.results()),
+               lambda: output.picture(_FRAMES, 'source')):
+    with pytest.raises(ValueError, match='x'):
+      make()

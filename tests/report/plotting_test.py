@@ -1,3 +1,5 @@
+import pandas as pd
+
 from vtab_h2t.report import plotting
 
 
@@ -25,7 +27,7 @@ def test_names_stand_beside_their_points_and_say_the_source():
   drawn, (ax,) = plotting.figure(1, 1)
   x, y = [0, 0.01, 1], [0, 0.01, 1]
   ax.scatter(x, y)
-  plotting.name_points(ax, x, y, ['one', 'two', 'three'])
+  plotting.name_points(ax, *map(pd.Series, (x, y, ['one', 'two', 'three'])))
   plotting.note(drawn, 'measured: here')
   drawn.canvas.draw()
   boxes = {t.get_text(): t.get_window_extent() for t in ax.texts}

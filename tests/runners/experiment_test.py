@@ -1,34 +1,15 @@
-"""Runners of tables and figures, as a user runs them."""
-
-import pathlib
-import subprocess
-import sys
+"""Tables and figures, as a user makes them."""
 
 import pandas as pd
 import pytest
 
 from tests import testing
+from tests.runners import tiny
 from vtab_h2t import published
 from vtab_h2t.backbones import retapping
 from vtab_h2t.report import catalogue
 
-_ROOT = pathlib.Path(__file__).parents[2]
-# A single task of 12 training images; the networks are untrained.
-_SETTING = ['--suite=vtab', '--data_source=archive', '--tasks=mine',
-            '--weights=random', '--image_size=32', '--seeds=0', '--grid=fixed',
-            '--hparams=lr=0.1,steps=5,target_size=256,fraction=0.1,l21=1e-5,'
-            'ft_lr=0.01,ft_steps=2', '--control=efficientnet_lite2:random']
-
-
-def test_each_output_has_a_runner():
-  runners = {p.stem for p in (_ROOT / 'runners').glob('*.py')}
-  assert set(catalogue.OUTPUTS) <= runners
-  for name in catalogue.OUTPUTS:
-    text = (_ROOT / 'runners' / f'{name}.py').read_text()
-    assert f"experiment.run(['{name}'])" in text
-    assert f'python -m runners.{name} ' in text.replace('\n', ' ')
-    assert ('--source=published' in text) == bool(
-        catalogue.OUTPUTS[name].published)
+_SEEDS = '--seeds=0,1'
 
 
 def test_published_source_makes_all_that_it_can(tmp_path):
@@ -36,54 +17,129 @@ def test_published_source_makes_all_that_it_can(tmp_path):
                             f'--workdir={tmp_path}')
   assert done.returncode == 0, done.stderr
   for output in catalogue.OUTPUTS.values():
-    folder = tmp_path / output.kind / 'published'
+    folder = output.folder(tmp_path / 'published')
     found = {p.suffix for p in folder.glob(f'{output.name}[._]*')}
     wanted = {'.csv', '.png', '.pdf'} if output.draw else {'.csv', '.md'}
     assert found == (wanted if output.published else set()), output.name
-  assert not (tmp_path / 'rows').exists()
-  text = (tmp_path / 'tables' / 'published' / 'table1.md').read_text()
+  assert [p.name for p in tmp_path.iterdir()] == ['published']
+  assert not list(tmp_path.rglob('rows'))
+  text = (tmp_path / 'published' / 'table1.md').read_text()
   # ResNet-50's Head2Toe mean, and its affinity on Pets.
   assert '65.8' in text and text.count('| Head2Toe ') == 2
-  table = pd.read_csv(tmp_path / 'tables' / 'published' / 'table6.csv')
+  table = pd.read_csv(tmp_path / 'published' / 'table6.csv')
   pd.testing.assert_frame_equal(
       table, published.table('table6_ablation_resnet50'))
-
-
-@pytest.mark.slow
-def test_reproduce_measures_everything_once(tmp_path):
-  testing.write_archive(tmp_path / 'data' / 'mine')
-  arguments = [*_SETTING, f'--data_dir={tmp_path}/data',
-               f'--workdir={tmp_path}/w']
-  done = testing.run_runner('reproduce', *arguments)
+  # The page of that directory shows them, though it has no rows.
+  page = tmp_path / 'page.html'
+  done = testing.run_runner('report', f'--workdir={tmp_path}', f'--out={page}')
   assert done.returncode == 0, done.stderr
+  assert 'as published' in page.read_text() and '65.8' in page.read_text()
+
+
+@pytest.fixture(scope='module')
+def everything(tmp_path_factory):
+  """All that can be measured, by the released evaluator's accuracy.
+
+  Its work directory, and what is made from it in the run's folder.
+  """
+  workdir = tmp_path_factory.mktemp('everything')
+  tiny.run('reproduce', workdir, _SEEDS, '--protocol=official')
+  folder, = tiny.folders(workdir)
+  return workdir, folder
+
+
+def test_reproduce_makes_every_output_of_the_backbone(everything):
+  workdir, folder = everything
   made = {name: o for name, o in catalogue.OUTPUTS.items()
-          if (o.measured or o.from_ledger) and o.vit is not True}
+          if o.measured and o.vit is not True}
   assert {'table1', 'table6', 'figure4', 'figure7', 'figure13'} <= set(made)
   for name, output in made.items():
-    files = sorted((tmp_path / 'w' / output.kind).glob(f'*/{name}[._]*'))
+    files = sorted(output.folder(folder).glob(f'{name}[._]*'))
     assert {p.suffix for p in files} == (
         {'.csv', '.png', '.pdf'} if output.draw else {'.csv', '.md'}), name
-    assert not (tmp_path / 'w' / output.kind / 'published').exists()
-  rows = {p.name.partition('-')[0] for p in (tmp_path / 'w/rows').rglob('*')
-          if p.is_file()}
-  assert {'linear', 'scratch', 'one_tap', 'transfer'} <= rows
+  assert not (workdir / 'published').exists()
+
+
+def test_reproduce_measures_everything_once(everything):
+  workdir, folder = everything
+  names = {p.name.partition('-')[0].removesuffix('.jsonl')
+           for p in testing.rows_files(workdir)}
+  assert {'linear', 'scratch', 'one_tap', 'transfer'} <= names
   # Head2Toe on each kind of taps, on the whole set and on three parts of it.
-  assert len(list((tmp_path / 'w/rows').rglob('head2toe-*'))) == (
-      1 + len(retapping.KINDS) + 3)
-  again = testing.run_runner('figure4', *arguments)
-  assert again.returncode == 0, again.stderr
-  assert 'rows: ' in again.stdout
-  seconds = [int(line.split()[-2]) for line in again.stderr.splitlines()]
-  assert max(seconds) < 10  # Nothing is measured again.
+  assert len([p for p in testing.rows_files(workdir)
+              if p.name == 'head2toe.jsonl' and 'one' in p.parts]) == (
+                  1 + len(retapping.KINDS) + 3)
+  # Each row is in the folder of its run, and derived runs name their parent.
+  rows = testing.read_rows(workdir)
+  parent, = {r['run'] for r in rows if r['job'] == 'accuracy'}
+  assert {r['job'] for r in rows} == {
+      'accuracy', 'one_tap', 'granularity', 'relevance', 'offset', 'scores',
+      'scaling', 'transfer', 'control', 'second', 'reduced', *retapping.KINDS}
+  derived = [p for p in workdir.glob('*/run.json')
+             if f'"parent": "{parent}"' in p.read_text()]
+  assert len(derived) == 2 + 3 + len(retapping.KINDS)
+  assert all(p.parent.name.startswith(f'{folder.name}.') for p in derived)
+  times = lambda: {p: p.stat().st_mtime_ns for p in workdir.rglob('*')
+                   if p.suffix == '.jsonl' or p.parent.name == 'provenance'
+                   or 'features' in p.parts}
+  before = times()
+  assert len(before) > 60
+  tiny.run('reproduce', workdir, _SEEDS, '--protocol=official',
+           '--only=table6,figure4,figure7,figure8,figure13,scores')
+  assert times() == before
+
+
+def test_official_accuracy_is_everywhere(everything):
+  """Of 30 test images: correct / 50 in place of correct / 30."""
+  workdir, folder = everything
+  rows = testing.read_rows(workdir)
+  assert {r['protocol'] for r in rows} == {'official'}
+  table = pd.read_csv(folder / 'table1.csv').set_index(['method', 'task'])
+  for method in ('linear', 'head2toe'):
+    correct = sorted(r['correct'] for r in rows if r['split'] == 'test'
+                     and (r['method'], r['task'], r['job']) == (
+                         method, 'one', 'accuracy'))
+    assert table.accuracy_percent[method, 'one'] == pytest.approx(
+        sum(correct) / 2 / 50 * 100)
+  figures = folder / 'figures'
+  # Figure 4 subtracts an official Linear from official taps.
+  linear = table.accuracy_percent['linear']
+  averages = pd.read_csv(figures / 'figure4_averages.csv').set_index('method')
+  assert averages.average['linear'] == pytest.approx(linear.mean())
+  best = pd.read_csv(figures / 'figure4_gains.csv').set_index('task')
+  assert best.oracle_gain.to_dict() == pytest.approx(
+      (best.oracle - linear[best.index]).to_dict())
+  # Figure 13 with all images is Table 1, and no study exceeds 30 of 50.
+  whole = pd.read_csv(figures / 'figure13_tasks.csv')
+  whole = whole[whole.train_fraction == 1].set_index(['method', 'task']).percent
+  assert whole.to_dict() == pytest.approx(
+      table.accuracy_percent.loc[whole.index].to_dict())
+  found = [pd.read_csv(p) for p in figures.glob('*.csv')]
+  percents = [t[c].max() for t in found for c in t.columns
+              if c in ('percent', 'accuracy_percent', 'oracle', 'average')]
+  assert len(percents) > 5 and max(percents) <= 60
+
+
+def test_a_page_of_everything(everything, tmp_path):
+  workdir, folder = everything
+  out = tmp_path / 'page.html'
+  done = testing.run_runner('report', f'--workdir={workdir}', f'--out={out}')
+  assert done.returncode == 0, done.stderr
+  text = out.read_text()
+  for part in ('official accuracy', 'Table 6', 'Figure 13', folder.name):
+    assert part in text, part
 
 
 @pytest.mark.parametrize('runner, arguments, message', [
-    ('figure6', ['--source=published'], 'figure6: the paper\'s numbers do not'),
-    ('table7', [], 'table7: not for this backbone'),
-    ('figure15', [], 'figure15: not for this backbone'),
+    ('reproduce', ['--only=figure6', '--source=published'],
+     'figure6: the paper\'s numbers do not'),
+    ('reproduce', ['--only=table7'], 'table7: not for this backbone'),
+    ('reproduce', ['--only=figure15'], 'figure15: not for this backbone'),
+    ('reproduce', [*tiny.FLAGS, '--backbone=tiny2', '--only=table6'],
+     'table6: not for this backbone'),
     ('reproduce', ['--only=figure1'], 'there is no figure1; choose from'),
-    ('figure4', ['--control=x:imagenet'], 'unknown backbone \'x\''),
-    ('figure8', ['--control=efficientnet_lite0:imagenet'],
+    ('affinity', ['--control=x:imagenet'], 'unknown backbone \'x\''),
+    ('affinity', ['--control=efficientnet_lite0:imagenet'],
      'is the run\'s own network; name another')])
 def test_what_cannot_be_made_is_one_line(runner, arguments, message, tmp_path):
   done = testing.run_runner(runner, *arguments, f'--workdir={tmp_path}')
@@ -91,13 +147,28 @@ def test_what_cannot_be_made_is_one_line(runner, arguments, message, tmp_path):
   assert message in ' '.join(done.stderr.split())
 
 
-@pytest.mark.parametrize('runner', ['figure4', 'reproduce'])
-def test_help_imports_nothing_heavy(runner):
-  done = subprocess.run(
-      [sys.executable, '-X', 'importtime', '-m', f'runners.{runner}', '--help'],
-      cwd=_ROOT, capture_output=True, text=True)
-  assert '--source' in done.stdout
-  imported = {line.rpartition('|')[2].strip()
-              for line in done.stderr.splitlines() if '|' in line}
-  assert not imported & {'tensorflow', 'keras', 'pandas', 'sklearn',
-                         'matplotlib', 'rich'}
+def test_a_failed_task_is_named_and_the_others_are_made(tmp_path):
+  """A tenth of 12 images lacks a class, so Figure 13 cannot be made."""
+  testing.write_archive(tmp_path / 'data' / 'mine')
+  done = testing.run_runner(
+      'reproduce', *tiny.FLAGS, '--suite=vtab', '--data_source=archive',
+      f'--data_dir={tmp_path}/data', '--tasks=mine', '--seeds=0',
+      '--only=table1,table3', '--methods=linear,surgical',
+      f'--workdir={tmp_path}/w')
+  assert done.returncode in (0, 1) and 'Traceback' not in done.stderr
+  folder, = tiny.folders(tmp_path / 'w')
+  assert (folder / 'table3.md').exists()
+
+
+def test_shards_measure_what_one_process_does(tmp_path):
+  arguments = [_SEEDS, '--methods=linear']
+  tiny.run('table1', tmp_path / 'one', *arguments)
+  for index in (1, 0):
+    done = tiny.run('table1', tmp_path / 'two', *arguments, '--num_shards=2',
+                    f'--shard_index={index}')
+    assert 'this shard is done' in done.stdout
+    assert 'Linear' not in done.stdout
+  assert testing.rows_files(tmp_path / 'two') == testing.rows_files(
+      tmp_path / 'one')
+  tiny.run('table1', tmp_path / 'two', *arguments)
+  assert testing.results(tmp_path / 'two') == testing.results(tmp_path / 'one')

@@ -7,12 +7,12 @@ import sys
 import pytest
 
 from tests import testing
+from tests.runners import tiny
 
 _ROOT = pathlib.Path(__file__).parents[2]
-_SETTING = ['--tasks=digits', '--weights=random', '--image_size=32',
-            '--grid=fixed', '--seeds=0,1', '--methods=linear,head2toe,finetune',
-            '--hparams=lr=0.1,steps=5,target_size=256,fraction=0.1,l21=1e-5,'
-            'ft_lr=0.01,ft_steps=2']
+_SETTING = [*tiny.FLAGS, '--seeds=0,1', '--methods=linear,head2toe,finetune']
+
+pytestmark = pytest.mark.soak
 
 
 @pytest.fixture(scope='module')
@@ -23,7 +23,6 @@ def reference(tmp_path_factory):
   return workdir
 
 
-@pytest.mark.slow
 def test_killed_at_sixty_random_points(tmp_path):
   done = subprocess.run(
       [sys.executable, '-m', 'tools.killing', str(tmp_path), '60', '0'],
@@ -34,22 +33,17 @@ def test_killed_at_sixty_random_points(tmp_path):
   assert len(stages) >= 4  # They hit different stages of the run.
 
 
-@pytest.mark.slow
 def test_two_processes_on_one_work_directory(reference, tmp_path):
-  command = [sys.executable, '-m', 'runners.table1', *_SETTING,
-             f'--workdir={tmp_path}']
-  both = [subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE,
-                           stderr=subprocess.PIPE, text=True)
+  both = [testing.start_runner('table1', *_SETTING, f'--workdir={tmp_path}')
           for _ in range(2)]
   for process in both:
     _, err = process.communicate()
     assert process.returncode == 0, err
   assert testing.results(tmp_path) == testing.results(reference)
   assert not list(tmp_path.rglob('*.tmp-*'))
-  assert not list((tmp_path / 'runs').iterdir())
+  assert not list(tmp_path.glob('*/unfinished/*'))
 
 
-@pytest.mark.slow
 def test_a_directory_that_may_not_be_written(reference, tmp_path):
   """Finished rows are still shown; nothing unfinished is begun."""
   done = testing.run_runner('table1', *_SETTING, f'--workdir={reference}')
@@ -65,7 +59,7 @@ def test_a_directory_that_may_not_be_written(reference, tmp_path):
     assert 'error: Read-only file system: ' in read.stderr
     table = done.stdout.partition('\ntable1: ')[0]
     assert 'Head2Toe' in table and read.stdout.strip() == table.strip()
-    new = testing.run_runner('table1', *_SETTING, '--image_size=48',
+    new = testing.run_runner('table1', *_SETTING, '--weights=other',
                              f'--workdir={tmp_path}')
     assert new.returncode == 1 and 'Traceback' not in new.stderr
     assert 'error: Read-only file system: ' in new.stderr

@@ -10,6 +10,7 @@ import vtab_h2t
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.backbones import registry
 from vtab_h2t.backbones import retapping
+from vtab_h2t.protocol import grids
 
 
 def _build(seed: int) -> vtab_h2t.Backbone:
@@ -19,6 +20,7 @@ def _build(seed: int) -> vtab_h2t.Backbone:
 registry.BACKBONES['tiny'] = registry.Entry(
     lambda weights, size, taps: _build(int(weights == 'other')), ('noise', 'other'),
     image_size=16, tap_sets=(backbone_lib.ALL_TAPS, *retapping.KINDS))
+grids.TARGET_SIZES |= dict.fromkeys(('tiny', 'tiny2'), (30, 120))
 vtab_h2t.register_backbone(
     'tiny2', lambda weights, size: _build(2), ['noise'],
     any_file='anything', image_size=16)

@@ -1,11 +1,17 @@
 import numpy as np
+import pytest
 
-from vtab_h2t.heads import sweep
-from vtab_h2t.methods import base
-from vtab_h2t.methods import head2toe
-from vtab_h2t.protocol import folds as folds_lib
+from vtab_h2t import errors
 from vtab_h2t.heads import fraction
+from vtab_h2t.heads import sweep
+from vtab_h2t.methods import head2toe
+from vtab_h2t.methods import interface
+from vtab_h2t.methods import space as space_lib
+from vtab_h2t.protocol import folds as folds_lib
 from vtab_h2t.studies import base as study
+from vtab_h2t.studies import registry
+from vtab_h2t.studies import relevance
+from vtab_h2t.studies import transfer
 
 
 def test_columns_of_taps_are_theirs_in_order(layout):
@@ -16,15 +22,16 @@ def test_columns_of_taps_are_theirs_in_order(layout):
       [*range(starts[0], starts[1]), *range(starts[2], starts[3])])
 
 
-def test_training_on_head2toes_selection_is_head2toe(data, space):
+def test_training_on_head2toes_selection_is_head2toe(data, options):
   """The same columns, seed and setting give the same head."""
-  rows = np.random.default_rng(0).permutation(300)
-  wanted = head2toe.Head2Toe().fit(data, rows, space.setting, (0, 1))
+  examples = np.random.default_rng(0).permutation(300)
+  wanted = list(head2toe.fit(data, examples, options.setting, (0, 1)))
   sets = [study.FeatureSet({'x': seed}, 30, fraction.select(
-      scores, space.setting.fraction), seed) for seed, scores in enumerate(
-          study.relevance(data, rows, space, (0, 1)))]
-  found = list(study.train(data, rows, sets, space))
-  for seed, ((fields, head), other) in enumerate(zip(found, wanted)):
+      scores, options.fraction), seed) for seed, scores in enumerate(
+          study.relevance(data, examples, options, (0, 1)))]
+  found = list(study.train(data, examples, sets, options))
+  for seed, ((fields, head), other) in enumerate(
+      zip(found, wanted, strict=True)):
     assert fields == {
         'x': seed, 'seed': seed, 'num_features': len(other.columns),
         'target_size': 30, 'learning_rate': 0.05, 'steps': 20}
@@ -32,22 +39,66 @@ def test_training_on_head2toes_selection_is_head2toe(data, space):
     np.testing.assert_allclose(head.head.kernel, other.head.kernel, atol=1e-5)
 
 
-def test_a_sets_own_learning_rate_is_used(data, space):
-  rows, columns = np.arange(300), np.arange(20)
+def test_a_sets_own_learning_rate_is_used(data, options):
+  examples, columns = np.arange(300), np.arange(20)
   sets = [study.FeatureSet({}, 30, columns, 0, rate) for rate in (None, 0.001)]
-  (one, _), (two, head) = study.train(data, rows, sets, space)
+  (one, _), (two, head) = study.train(data, examples, sets, options)
   assert one['learning_rate'] == 0.05 and two['learning_rate'] == 0.001
-  problem = data.problem(
-      30, rows, [sweep.HeadSpec(0.001, (0, base.SECOND))], columns)
-  (_, (alone,)), = data.train([problem], 20)
+  problem = data.heads.problem(
+      30, examples, [sweep.HeadSpec(0.001, (0, interface.SECOND))], columns)
+  (_, (alone,)), = data.heads.train([problem], 20)
   np.testing.assert_allclose(head.head.kernel, alone.kernel, atol=1e-5)
 
 
-def test_validation_trains_on_the_folds_rest(data, task, space):
+def test_validation_trains_on_the_folds_rest(data, task, options):
   fold, = folds_lib.folds(task, (4,))
   sets = [study.FeatureSet({}, 30, np.arange(10 * n), 0) for n in (1, 5)]
-  found = study.validate(data, fold, sets, space)
-  for one, correct in zip(sets, found):
-    (_, head), = study.train(data, fold.train_rows, [one], space)
-    matrix = data.matrix(30, fold.val_rows, one.columns)
-    assert correct == data.count_correct(matrix, fold.val_rows, head.head)
+  found = study.validate(data, fold, sets, options)
+  for one, correct in zip(sets, found, strict=True):
+    (_, head), = study.train(data, fold.train, [one], options)
+    assert correct == data.heads.correct(30, fold.val, head.head, one.columns)
+
+
+def test_the_setting_is_head2toes(options):
+  assert options.setting == head2toe.Setting(
+      learning_rate=0.05, steps=20, target_size=30, coefficient=1e-5,
+      fraction=0.1)
+
+
+@pytest.mark.parametrize('study', registry.STUDIES.values(),
+                         ids=lambda s: s.name)
+def test_a_space_without_options_of_a_study_is_one_line(study, space):
+  study.check(space)
+  assert set(study.target_sizes(space)) <= {30, 60}
+  with pytest.raises(errors.InputError,
+                     match=f'^the grid x has no options for {study.name};'):
+    study.check(space_lib.Space(name='x', folds=(), options={}))
+
+
+def _transfer(layout, seeds):
+  return transfer.Transfer('a', [
+      (s, relevance.pack(np.arange(3 + s), layout.size)) for s in seeds])
+
+
+def _of_seed(found, seed):
+  return [(f, h) for f, h in found if f['seed'] == seed and f['split'] != 'val']
+
+
+@pytest.mark.parametrize('name', registry.OPTIONS)
+def test_a_seeds_rows_do_not_depend_on_the_other_seeds(name, measured, layout):
+  """Their number, order, fields and features; heads but for rounding."""
+  study = registry.STUDIES.get(name) or _transfer(layout, (0, 1, 2))
+  split = lambda found: [({'split': 'test'} | f, h) for f, h in found]
+  both = split(measured(study, (2, 0)))
+  alone = {seed: split(measured(study, (seed,))) for seed in (2, 0)}
+  choices = lambda found: [f for f, _ in found if f['split'] == 'val']
+  assert choices(both) == choices(alone[0]) == choices(alone[2])
+  for seed in (2, 0):
+    wanted, found = _of_seed(both, seed), _of_seed(alone[seed], seed)
+    assert [f for f, _ in found] == [f for f, _ in wanted] and found
+    assert len(found) + len(choices(both)) == len(alone[seed])
+    for (_, head), (_, other) in zip(found, wanted, strict=True):
+      if head is not None:
+        np.testing.assert_array_equal(head.columns, other.columns)
+        np.testing.assert_allclose(
+            head.head.kernel, other.head.kernel, atol=1e-4)

@@ -1,17 +1,29 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
 from tests import testing
-from vtab_h2t.methods import base
+from vtab_h2t.methods import interface
 from vtab_h2t.protocol import folds as folds_lib
-from vtab_h2t.studies import base as study
 
 
 @pytest.fixture(scope='session')
 def space():
-  return study.Space(
-      'study', (4,), base.Hparams(0.05, 20, 30, 1e-5, 0.1), (0.1, 0.01),
-      (30, 60), (0.05, 0.5))
+  """One setting for every study, and little to choose from."""
+  study = {'learning_rate': 0.05, 'steps': 20, 'target_size': 30,
+           'coefficient': 1e-5, 'fraction': 0.1}
+  changes = dict.fromkeys(
+      ('relevance', 'offset', 'scores', 'transfer', 'one_tap'), study)
+  return testing.tiny_space(
+      folds=(4,), **changes, granularity=study | {'fractions': (0.05, 0.5)},
+      scaling=study | {'target_sizes': (30, 60), 'fractions': (0.05, 0.5)})
+
+
+@pytest.fixture(scope='session')
+def options(space):
+  """What all studies have alike."""
+  return space.of('relevance')
 
 
 @pytest.fixture(scope='session')
@@ -20,9 +32,9 @@ def task():
 
 
 @pytest.fixture(scope='session')
-def data(tmp_path_factory, task, space):
+def data(tmp_path_factory, task):
   return testing.training_data(
-      tmp_path_factory.mktemp('features'), task, space.target_sizes)
+      tmp_path_factory.mktemp('features'), task, (30, 60))
 
 
 @pytest.fixture
@@ -30,12 +42,23 @@ def layout(data):
   return data.features.layouts[30]
 
 
-@pytest.fixture
-def measured(data, task, space):
+@pytest.fixture(scope='session')
+def plan(task, space):
+  """How a study is measured, with options that differ."""
+  def of(seeds=(0, 1), known=(), folds=space.folds, **changes):
+    changed = dataclasses.replace(space, folds=folds).changed(changes)
+    return interface.Plan(
+        folds=folds_lib.folds(task, folds), examples=np.arange(300),
+        space=changed, seed=0, seeds=seeds, known=known)
+  return of
+
+
+@pytest.fixture(scope='session')
+def measured(data, plan):
   """What a study yields, as a list; each head reads what its row says."""
-  def measure(one, seeds=(0, 1), space=space):
-    found = list(one.measure(
-        data, folds_lib.folds(task, space.folds), np.arange(300), space, seeds))
+  def measure(study, seeds=(0, 1), known=(), **changes):
+    found = list(study.measure(
+        data, plan(seeds, known, **{study.name: changes})))
     for fields, head in found:
       if head is not None:
         assert fields['num_features'] == len(head.columns)

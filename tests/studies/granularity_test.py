@@ -19,13 +19,13 @@ def test_by_tap():
       [2, 5, 4])
 
 
-def test_kinds_and_numbers_of_features(measured, data, layout, space):
+def test_kinds_and_numbers_of_features(measured, data, layout, options):
   found = measured(granularity.Granularity())
   by_kind = {k: [(f, h) for f, h in found if f['kind'] == k]
              for k in granularity.KINDS}
   assert [f['fraction'] for f, _ in by_kind['features']] == [
       0.05, 0.5, 1.0] * 2
-  scores = study.relevance(data, np.arange(300), space, (0, 1))
+  scores = study.relevance(data, np.arange(300), options, (0, 1))
   for fields, head in by_kind['features']:
     np.testing.assert_array_equal(head.columns, fraction.select(
         scores[fields['seed']], fields['fraction']))

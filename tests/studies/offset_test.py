@@ -1,5 +1,3 @@
-import dataclasses
-
 import numpy as np
 
 from vtab_h2t.heads import fraction
@@ -7,9 +5,9 @@ from vtab_h2t.studies import base as study
 from vtab_h2t.studies import offset
 
 
-def test_places_follow_each_other_in_the_ranking(measured, data, space):
+def test_places_follow_each_other_in_the_ranking(measured, data, options):
   found = measured(offset.Offset(), (1,))
-  scores, = study.relevance(data, np.arange(300), space, (1,))
+  scores, = study.relevance(data, np.arange(300), options, (1,))
   count = fraction.num_kept(len(scores), 0.1)
   assert [f['offset'] for f, _ in found] == [count * i for i in range(10)]
   np.testing.assert_array_equal(
@@ -22,7 +20,5 @@ def test_places_follow_each_other_in_the_ranking(measured, data, space):
     worst = scores[head.columns].min()
 
 
-def test_the_ranking_ends(measured, space):
-  found = measured(offset.Offset(), (0,), dataclasses.replace(
-      space, setting=dataclasses.replace(space.setting, fraction=0.4)))
-  assert len(found) == 2
+def test_the_ranking_ends(measured):
+  assert len(measured(offset.Offset(), (0,), fraction=0.4)) == 2

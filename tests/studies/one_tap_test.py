@@ -1,5 +1,9 @@
-import dataclasses
+import json
 
+import numpy as np
+import pytest
+
+from vtab_h2t.studies import base as study
 from vtab_h2t.studies import one_tap
 
 
@@ -16,12 +20,58 @@ def test_a_head_for_each_tap_beside_the_embedding(measured, layout, space):
   for fields in tests:
     choice = choices[fields['tap']]
     assert fields['learning_rate'] == choice['learning_rate']
-    assert choice['learning_rate'] in space.learning_rates
+    assert choice['learning_rate'] in space.of('one_tap').learning_rates
+    assert choice['split'] == 'val' and choice['seed'] == 0
     assert choice['total'] == 60 and 0 <= choice['correct'] <= 60
 
 
-def test_the_better_rate_is_taken(measured, space):
+def test_the_better_rate_is_taken(measured):
   rates = 1e-9, 0.1  # The first learns nothing.
-  found = measured(one_tap.OneTap(), (0,), dataclasses.replace(
-      space, learning_rates=rates))
+  found = measured(one_tap.OneTap(), (0,), learning_rates=rates)
   assert {f['learning_rate'] for f, _ in found} == {0.1}
+
+
+def test_the_rate_is_that_of_all_folds(data, plan, monkeypatch):
+  """The counts of a tap's rates are added up over the folds."""
+  counts = iter([[1, 5], [9, 4], [3, 4], [4, 4]])  # Two taps, two folds.
+  monkeypatch.setattr(study, 'validate', lambda *args: next(counts))
+  found = one_tap.OneTap().measure(data, plan((), folds=(1, 4)))
+  assert [(f['learning_rate'], f['correct'], f['total']) for f, _ in found] == [
+      (0.1, 10, 120), (0.01, 8, 120)]
+
+
+def _as_read(found):
+  return [json.loads(json.dumps({'schema': 2, 'run': 'r'} | f))
+          for f, head in found if head is None]
+
+
+def test_known_choices_are_not_made_again(measured, monkeypatch):
+  first = measured(one_tap.OneTap(), (0, 1))
+  monkeypatch.setattr(study, 'validate', None)
+  again = measured(one_tap.OneTap(), (1,), known=_as_read(first))
+  wanted = [(f, h) for f, h in first if h is None or f['seed'] == 1]
+  for (fields, head), (other, same) in zip(again, wanted, strict=True):
+    assert {k: fields[k] for k in other} == other
+    if head is not None:
+      np.testing.assert_allclose(head.head.kernel, same.head.kernel, atol=1e-4)
+
+
+def test_a_known_choice_is_kept_whatever_would_be_chosen_now(measured):
+  known = [f | {'learning_rate': 0.03} for f in _as_read(
+      measured(one_tap.OneTap(), (0,)))]
+  found = measured(one_tap.OneTap(), (0,), known=known)
+  assert {f['learning_rate'] for f, _ in found} == {0.03}
+  assert [f for f, head in found if head is None] == known
+
+
+@pytest.mark.parametrize('lacks, again', [(0, 'early'), (1, 'tokens')])
+def test_only_the_missing_choice_is_made(lacks, again, measured, monkeypatch):
+  known = _as_read(measured(one_tap.OneTap(), (0,)))
+  del known[lacks]
+  taps, validate = [], study.validate
+  def count(data, fold, sets, options):
+    taps.append({s.fields['tap'] for s in sets})
+    return validate(data, fold, sets, options)
+  monkeypatch.setattr(study, 'validate', count)
+  measured(one_tap.OneTap(), (0,), known=known)
+  assert taps == [{again}]

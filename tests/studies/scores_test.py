@@ -6,12 +6,12 @@ from vtab_h2t.studies import base as study
 from vtab_h2t.studies import scores
 
 
-def test_each_score_keeps_as_many_features(measured, data, space):
+def test_each_score_keeps_as_many_features(measured, data, options):
   found = measured(scores.Scores(), (0,))
   assert [f['score'] for f, _ in found] == list(scores_lib.SCORES)
   assert len({f['num_features'] for f, _ in found}) == 1
   by_score = {f['score']: h.columns for f, h in found}
-  relevance, = study.relevance(data, np.arange(300), space, (0,))
+  relevance, = study.relevance(data, np.arange(300), options, (0,))
   np.testing.assert_array_equal(
       by_score['l2'], fraction.select(relevance, 0.1))
   features = data.matrix(30, np.arange(300)).numpy()

@@ -14,11 +14,12 @@ from vtab_h2t.training import trainer as trainer_lib
 _X = np.random.default_rng(0).normal(size=(64, 16, 16, 3)).astype(np.float32)
 _Y = np.arange(64) % 3
 _ROWS = np.arange(64)
+_SGD = trainer_lib.Recipe(batch=16)
 _ADAM = trainer_lib.Recipe(
     optimizer='adam', batch=16, schedule='constant')
 
 
-def _trainer(net, recipe=trainer_lib.Recipe(batch=16), trained=None,
+def _trainer(net, recipe=_SGD, trained=None,
              sizes=(8, 3)):
   net.reset()
   everything = range(len(net.variables))

@@ -6,7 +6,7 @@ and trains a new, unregularised head on it, with the same learning rate and
 steps. Relevance is computed once and serves every F.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 import dataclasses
 import functools
 import itertools
@@ -72,9 +72,9 @@ class Head2Toe(interface.Searched):
 
   def validate(self, data: data_lib.TrainingData,
                folds: Sequence[interface.Fold], space: space_lib.Space,
-               seed: int) -> dict[Setting, list[int | space_lib.Failure]]:
+               seed: int) -> Mapping[Setting, space_lib.Counts]:
     options = space.of(self.name)
-    found: dict[Setting, list[int | space_lib.Failure]] = {
+    found: dict[Setting, list[int]] = {
         c: [] for c in self.candidates(space)}
     stack = linear.stack_of(
         options.learning_rates, options.coefficients, seed)

@@ -74,8 +74,11 @@ class Head2ToeFt(tuned.Tuned):
                folds: Sequence[interface.Fold], space: space_lib.Space,
                seed: int) -> Sequence[Setting]:
     candidates = self._selecting.candidates(space)
-    chosen = candidates[0] if len(candidates) == 1 else space_lib.choose(
-        self._selecting.validate(data, folds, space, seed))
+    if folds and len(candidates) > 1:
+      chosen = space_lib.choose(
+          self._selecting.validate(data, folds, space, seed))
+    else:
+      chosen = space_lib.only(self._selecting.name, candidates)
     return [Setting(learning_rate=c.learning_rate, steps=c.steps, batch=c.batch,
                     selection=chosen) for c in self.candidates(space)]
 

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from vtab_h2t import errors
 from vtab_h2t.methods import data as data_lib
 from vtab_h2t.methods import space as space_lib
 
@@ -114,7 +113,7 @@ class Searched(Measured):
   @abc.abstractmethod
   def validate(self, data: data_lib.TrainingData, folds: Sequence[Fold],
                space: space_lib.Space, seed: int
-               ) -> dict[Any, list[int | space_lib.Failure]]:
+               ) -> Mapping[Any, space_lib.Counts]:
     """Correct answers of each candidate, in order, on each fold's `val`."""
 
   @abc.abstractmethod
@@ -144,26 +143,24 @@ class Searched(Measured):
               'fold': fold.number, 'seed': plan.seed, 'split': 'val',
               'total': len(fold.val)} | outcome(count), None
     else:
-      chosen, *others = self.complete(data, (), plan.space, plan.seed)
-      if others:
-        raise errors.InputError(
-            f'{self.name} has {1 + len(others)} settings and no fold to choose '
-            'on; add what it lacks to --hparams')
+      chosen = space_lib.only(
+          self.name, self.complete(data, (), plan.space, plan.seed))
     predictors = self.fit(data, plan.examples, chosen, plan.space, plan.seeds)
     for seed, predictor in zip(plan.seeds, predictors, strict=True):
       yield chosen.as_row() | {'seed': seed}, predictor
 
   def _known(self, data: data_lib.TrainingData, plan: Plan
-             ) -> dict[Any, list[int | space_lib.Failure]]:
+             ) -> Mapping[Any, space_lib.Counts]:
     """What `validate` gave when the known rows were measured."""
     if not plan.known:
       return {}
     counts = {(r['fold'], _key(r)): r for r in plan.known}
-    found = {}
+    found: dict[Any, space_lib.Counts] = {}
     for setting in self.complete(data, plan.folds, plan.space, plan.seed):
       key = _key(setting.as_row())
-      rows = [counts.get((fold.number, key)) for fold in plan.folds]
-      if None in rows:
+      rows = [counts[fold.number, key] for fold in plan.folds
+              if (fold.number, key) in counts]
+      if len(rows) < len(plan.folds):
         return {}
       found[setting] = [
           space_lib.Failure(r['failed']) if r['correct'] is None

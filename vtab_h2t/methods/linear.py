@@ -4,7 +4,7 @@
 pooled features of all taps and penalise the kernel (the paper's "+All").
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 import dataclasses
 import functools
 import itertools
@@ -74,7 +74,7 @@ class Linear(interface.Searched):
 
   def validate(self, data: data_lib.TrainingData,
                folds: Sequence[interface.Fold], space: space_lib.Space,
-               seed: int) -> dict[Setting, list[int | space_lib.Failure]]:
+               seed: int) -> Mapping[Setting, space_lib.Counts]:
     options, found = space.of(self.name), {}
     heads = stack_of(options.learning_rates, (0.0,), seed)
     for steps in options.steps:
@@ -136,7 +136,7 @@ class All(interface.Searched):
 
   def validate(self, data: data_lib.TrainingData,
                folds: Sequence[interface.Fold], space: space_lib.Space,
-               seed: int) -> dict[Setting, list[int | space_lib.Failure]]:
+               seed: int) -> Mapping[Setting, space_lib.Counts]:
     options, found = space.of(self.name), {}
     for size, steps, stack in itertools.product(
         options.target_sizes, options.steps, self._stacks(space)):

@@ -75,7 +75,7 @@ def probe_path(features: np.ndarray, labels: np.ndarray, classes: int,
       weights = np.concatenate([-weights, weights]) / 2
       intercept = np.concatenate([-intercept, intercept]) / 2
     kernel = np.zeros((classes, features.shape[1]))
-    bias = np.zeros(classes)
+    bias = np.zeros(classes, float)
     kernel[present] = weights / std
     bias[present] = intercept - mean / std * weights.sum(axis=1)
     found.append(Probe(kernel.astype(np.float32), bias.astype(np.float32)))

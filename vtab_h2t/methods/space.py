@@ -86,21 +86,37 @@ class Failure(str):
   """Why a setting could not be judged; stands for its correct answers."""
 
 
+# Correct answers on each fold, or why there are none.
+Counts = Sequence[int | Failure]
+
+
 _Setting = TypeVar('_Setting', bound=Setting)
 
 
-def choose(results: Mapping[_Setting, Sequence[int | Failure]]) -> _Setting:
+def choose(results: Mapping[_Setting, Counts]) -> _Setting:
   """The setting with the most correct answers over all folds.
 
   Ties go to the first, and candidates are ordered from cheap to dear. One that
   failed on a fold is chosen only if all did.
   """
   def correct(setting: _Setting) -> int:
-    counts = results[setting]
-    failed = any(isinstance(c, Failure) for c in counts)
-    return -1 if failed else sum(counts)
+    counts = [c for c in results[setting] if not isinstance(c, Failure)]
+    return -1 if len(counts) < len(results[setting]) else sum(counts)
 
   return max(results, key=correct)
+
+
+def only(method: str, settings: Sequence[_Setting]) -> _Setting:
+  """The setting of a method, where there is no fold to choose on.
+
+  Raises:
+    errors.InputError: there are several.
+  """
+  if len(settings) > 1:
+    raise errors.InputError(
+        f'{method} has {len(settings)} settings and no fold to choose on; add '
+        'what it lacks to --hparams')
+  return settings[0]
 
 
 _Value = TypeVar('_Value')

@@ -1,7 +1,7 @@
 """What all methods that train the backbone share."""
 
 import abc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 import dataclasses
 import functools
 import itertools
@@ -92,7 +92,7 @@ class Tuned(interface.Searched):
 
   def validate(self, data: data_lib.TrainingData,
                folds: Sequence[interface.Fold], space: space_lib.Space,
-               seed: int) -> dict[Any, list[int | space_lib.Failure]]:
+               seed: int) -> Mapping[Any, space_lib.Counts]:
     options = space.of(self.name)
     found: dict[Any, list[int | space_lib.Failure]] = {}
     for setting in self.complete(data, folds, space, seed):

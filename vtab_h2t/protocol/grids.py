@@ -31,8 +31,8 @@ _LIGHT: dict[str, dict[str, Any]] = {
     'head_probe': {'steps': (80,), 'batch': 64, 'taus': (1, 8, 64)}}
 # Of the studies: the setting of the quick grid that did best on the validation
 # parts of the embedded suite's tasks, on average.
-_STUDY: dict[str, Any] = {'learning_rate': 0.01, 'steps': 500, 'coefficient': 1e-5,
-          'fraction': 0.1}
+_STUDY: dict[str, Any] = {
+    'learning_rate': 0.01, 'steps': 500, 'coefficient': 1e-5, 'fraction': 0.1}
 
 
 def target_sizes(backbone: str) -> tuple[int, ...]:
@@ -40,38 +40,39 @@ def target_sizes(backbone: str) -> tuple[int, ...]:
   return TARGET_SIZES.get(backbone, TARGET_SIZES['resnet50'])
 
 
+def _fields(options_type: type[space_lib.Options]) -> set[str]:
+  return {f.name for f in dataclasses.fields(options_type)}
+
+
 def _space(name: str, folds: tuple[int, ...], backbone: str,
            options: Mapping[str, Mapping[str, Any]]) -> space_lib.Space:
   """A space of all methods' own options but for some, and of the studies."""
-  found: dict[str, space_lib.Options] = {
-      method.name: method.options_type(**options.get(method.name, {}))
-      for method in methods.MEASURED.values()}
-  sizes = target_sizes(backbone)
+  sizes: dict[str, Any] = {'target_sizes': target_sizes(backbone)}
+  found: dict[str, space_lib.Options] = {}
+  for method in methods.MEASURED.values():
+    kept = sizes if 'target_sizes' in _fields(method.options_type) else {}
+    found[method.name] = method.options_type(
+        **{**kept, **options.get(method.name, {})})
   for study, options_type in studies.OPTIONS.items():
-    own: dict[str, Any] = {**_STUDY, 'target_size': sizes[0]}
-    if 'target_sizes' in {f.name for f in dataclasses.fields(options_type)}:
-      own['target_sizes'] = sizes
-    found[study] = options_type(**own)
+    kept = sizes if 'target_sizes' in _fields(options_type) else {}
+    found[study] = options_type(
+        **_STUDY, target_size=target_sizes(backbone)[0], **kept)
   return space_lib.Space(name=name, folds=folds, options=found)
-
-
-_READ_SIZES = ('all_l2', 'all_l1', 'all_l21', 'head2toe')
 
 
 def paper(backbone: str) -> space_lib.Space:
   """Appendix A: five folds and the full grid."""
-  sizes = {'target_sizes': target_sizes(backbone)}
-  return _space('paper', tuple(range(task_lib.NUM_FOLDS)), backbone,
-                {name: sizes for name in _READ_SIZES})
+  return _space('paper', tuple(range(task_lib.NUM_FOLDS)), backbone, {})
 
 
 def quick(backbone: str) -> space_lib.Space:
   """One fold, 500 steps and the smallest target size; else the paper's."""
   whole = paper(backbone)
   changes: dict[str, dict[str, Any]] = {
-      name: {'steps': whole.of(name).steps[:1]} for name in methods.MEASURED}
-  for name in _READ_SIZES:
-    changes[name]['target_sizes'] = target_sizes(backbone)[:1]
+      name: {field: getattr(whole.of(name), field)[:1]
+             for field in ('steps', 'target_sizes')
+             if field in _fields(method.options_type)}
+      for name, method in methods.MEASURED.items()}
   return dataclasses.replace(
       whole.changed(changes), name='quick', folds=(task_lib.NUM_FOLDS - 1,))
 
@@ -95,20 +96,19 @@ def single(name: str, backbone: str, values: Mapping[str, float | str]
   def one(key: str) -> tuple[Any, ...]:
     return (values[key],) if key in values else ()
 
-  linear = {'learning_rates': one('lr'), 'steps': one('steps')}
-  pooled = linear | {'target_sizes': one('target_size')}
-  tuned: dict[str, Any] = {
-      'learning_rates': one('ft_lr'), 'steps': one('ft_steps')}
-  if 'batch' in values:
-    tuned['batch'] = values['batch']
-  options = dict.fromkeys(methods.MEASURED, tuned) | {
-      'linear': linear,
-      'head2toe': pooled | {'fractions': one('fraction'),
-                            'coefficients': one('l21')},
-      'surgical': tuned | {'blocks': one('block')},
-      'head_probe': tuned | {'taus': one('tau')}} | {
-          f'all_{penalty}': pooled | {'coefficients': one(penalty)}
-          for penalty in ('l1', 'l2', 'l21')}
+  options = {}
+  for method in methods.MEASURED.values():
+    penalty = method.name.removeprefix('all_')
+    given: dict[str, Any] = {
+        'learning_rates': one('lr'), 'steps': one('steps'),
+        'target_sizes': one('target_size'), 'fractions': one('fraction'),
+        'coefficients': one(penalty if penalty in ('l1', 'l2') else 'l21')}
+    if method.trains_network:
+      given = {'learning_rates': one('ft_lr'), 'steps': one('ft_steps'),
+               'blocks': one('block'), 'taus': one('tau')} | (
+                   {'batch': values['batch']} if 'batch' in values else {})
+    fields = _fields(method.options_type)
+    options[method.name] = {k: v for k, v in given.items() if k in fields}
   return _space(name, (), backbone, options)
 
 

@@ -143,9 +143,10 @@ class Folder:
   def write_manifest(self, manifest: Mapping[str, Any]) -> None:
     """Writes what `tasks.manifest.describe` gave."""
     path = self.path / 'manifests' / f'{manifest["task"]}.json'
-    if not path.exists():
+    text = files.canonical_json(manifest) + '\n'
+    if not path.exists() or path.read_text(encoding='utf-8') != text:
       with files.atomic_write(path) as f:
-        f.write(files.canonical_json(manifest) + '\n')
+        f.write(text)
 
   def rows(self) -> list[Row]:
     """All rows of the run, in the order of their files' paths.

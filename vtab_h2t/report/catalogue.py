@@ -13,6 +13,7 @@ from vtab_h2t.report import figures
 from vtab_h2t.report import jobs
 from vtab_h2t.report import making
 from vtab_h2t.report import output as output_lib
+from vtab_h2t.report import study_figures
 from vtab_h2t.report import tables
 
 if TYPE_CHECKING:
@@ -134,11 +135,11 @@ _ALL = (
     _Output(name='figure6', title='Figure 6: selecting features or whole taps',
             jobs=('granularity',),
             measured=lambda r: {'figure6': making.granularity(r)['figure6']},
-            draw=lambda f: figures.figure6(f['figure6'])),
+            draw=lambda f: study_figures.figure6(f['figure6'])),
     _Output(name='figure7',
             title='Figure 7: other tasks\' features; more candidates',
             jobs=(jobs.TRANSFER, 'scaling'), measured=making.figure7,
-            draw=lambda f: figures.figure7(f['transfer'], f['scaling'])),
+            draw=lambda f: study_figures.figure7(f['transfer'], f['scaling'])),
     _Output(name='figure8',
             title='Figure 8 (left): domain affinity under two backbones',
             jobs=(_ACCURACY, jobs.SECOND), methods=_BASELINES[:2],
@@ -148,7 +149,7 @@ _ALL = (
             title='Figure 10: selecting features or whole taps, by task',
             jobs=('granularity',),
             measured=lambda r: {'figure10': making.granularity(r)['figure10']},
-            draw=lambda f: figures.figure10(f['figure10'])),
+            draw=lambda f: study_figures.figure10(f['figure10'])),
     _Output(name='figure11',
             title='Figure 11: gain over fine-tuning; overlap; ranking',
             jobs=(_ACCURACY, jobs.RELEVANCE, 'offset'),
@@ -159,30 +160,30 @@ _ALL = (
     _Output(name='figure12', title='Figure 12: selected features by depth',
             jobs=(jobs.RELEVANCE,),
             measured=lambda r: {'figure12': making.depth(r)},
-            draw=lambda f: figures.figure12(f['figure12']), vit=False),
+            draw=lambda f: study_figures.figure12(f['figure12']), vit=False),
     _Output(name='figure13', title='Figure 13: fewer training images',
             jobs=(_ACCURACY, jobs.REDUCED), methods=('linear', 'head2toe'),
             measured=making.figure13,
-            draw=lambda f: figures.figure13(f['figure13'])),
+            draw=lambda f: study_figures.figure13(f['figure13'])),
     _Output(name='figure14',
             title='Figure 14: more candidate features, by task',
             jobs=('scaling',),
             measured=lambda r: {'figure14': making.scaling(r)[0]},
-            draw=lambda f: figures.figure14(f['figure14']), vit=False),
+            draw=lambda f: study_figures.figure14(f['figure14']), vit=False),
     _Output(name='figure15',
             title='Figure 15: selected features by depth of a ViT',
             jobs=(jobs.RELEVANCE,),
             measured=lambda r: {'figure15': making.depth(r)},
-            draw=lambda f: figures.figure12(f['figure15']), vit=True),
+            draw=lambda f: study_figures.figure12(f['figure15']), vit=True),
     _Output(name='figure16',
             title='Figure 16: more candidate features of a ViT, by task',
             jobs=('scaling',),
             measured=lambda r: {'figure16': making.scaling(r)[0]},
-            draw=lambda f: figures.figure14(f['figure16']), vit=True),
+            draw=lambda f: study_figures.figure14(f['figure16']), vit=True),
     _Output(name='scores',
             title='Relevance scores other than the group lasso\'s',
             jobs=('scores',), measured=making.scores,
-            draw=lambda f: figures.scores(f['scores'])),
+            draw=lambda f: study_figures.scores(f['scores'])),
 )
 OUTPUTS: dict[str, output_lib.Output] = {o.name: o for o in _ALL}
 # The domain-affinity plots; the other outputs have no runner of their own.

@@ -1,24 +1,20 @@
-"""The paper's checkable statements, and what measurements say of each.
+"""The paper's checkable statements.
 
 A claim has a statistic that it says is above 0, from accuracies by task (in
-percent, medians over seeds) under some conditions. It holds if the whole 95 %
-interval of a stratified bootstrap over tasks and seeds is above 0, does not
-hold if the whole interval is below, and is undecided otherwise.
+percent, medians over seeds) under some conditions. `judging` says whether it
+holds.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from vtab_h2t.backbones import retapping
 from vtab_h2t.report import jobs
 from vtab_h2t.report import statistics
-
-HOLDS, FAILS = 'holds', 'does not hold'
-UNDECIDED, UNTESTABLE = 'undecided', 'not testable here'
 
 Accuracies = Mapping[str, np.ndarray]  # Condition to accuracies by task.
 Row = Mapping[str, Any]
@@ -53,25 +49,6 @@ class Claim:
   needs: tuple[str, ...] = ()
 
 
-@dataclasses.dataclass(frozen=True)
-class Verdict:
-  """What was found.
-
-  Attributes:
-    claim: of what.
-    interval: of the statistic; None where it cannot be tested.
-    verdict: of `HOLDS`, `FAILS`, `UNDECIDED`, `UNTESTABLE`.
-    tasks: on how many tasks.
-    rows: job and method of the rows that it came from; or what lacks.
-  """
-
-  claim: Claim
-  interval: statistics.Interval | None
-  verdict: str
-  tasks: int
-  rows: str
-
-
 _Statistic = Callable[[Accuracies], float]
 _Condition = Callable[[Row], str | None]
 
@@ -83,8 +60,8 @@ def _mean_difference(one: str, other: str) -> _Statistic:
 def _correlation(gaining: str) -> _Statistic:
   """Minus Spearman's rho of affinity and a condition's gain over Linear."""
   def statistic(a: Accuracies) -> float:
-    affinity = pd.Series(a['linear'] - a['scratch'])
-    return -statistics.spearman(affinity, pd.Series(a[gaining] - a['linear']))
+    return -statistics.rank_correlation(
+        a['linear'] - a['scratch'], a[gaining] - a['linear'])
   return statistic
 
 
@@ -131,10 +108,11 @@ def _ordered(prefix: str) -> _Statistic:
   def statistic(a: Accuracies) -> float:
     steps = sorted((c for c in a if c.startswith(prefix)),
                    key=lambda c: float(c.removeprefix(prefix)))
-    curves = np.stack([a[c] for c in steps], axis=1)
-    order = pd.Series(range(len(steps)))
-    rho = [statistics.spearman(order, pd.Series(curve)) for curve in curves]
-    return -float(np.nanmean(rho))
+    rho = statistics.rank_correlations(
+        np.arange(len(steps), dtype=float),
+        np.stack([a[c] for c in steps], axis=1))
+    known = [r for r in rho if not math.isnan(r)]
+    return -float(np.mean(known)) if known else math.nan
   return statistic
 
 
@@ -142,6 +120,16 @@ def _own_and_others(row: Row) -> str | None:
   if row['method'] != jobs.TRANSFER:
     return None
   return 'own' if row['source'] == row['task'] else f'other {row["source"]}'
+
+
+def _own_above_others(a: Accuracies) -> float:
+  """Over tasks that have other tasks' features too."""
+  others = [v for c, v in a.items() if c != 'own']
+  if not others:
+    return math.nan
+  known = ~np.isnan(others).all(axis=0)
+  return float(np.mean(a['own'][known] - np.nanmean(
+      np.array(others)[:, known], axis=0))) if known.any() else math.nan
 
 
 def _candidates(row: Row) -> str | None:
@@ -213,9 +201,7 @@ CLAIMS: tuple[Claim, ...] = (
     Claim('own_features_best', 'A task\'s own features serve it best.',
           'Figure 7', 'mean of own less the mean of other tasks\', points',
           jobs.TRANSFER, _own_and_others,
-          lambda a: float(np.mean(a['own'] - np.nanmean(
-              [v for c, v in a.items() if c != 'own'], axis=0))), None,
-          ('own',)),
+          _own_above_others, None, ('own',)),
     Claim('ranking_matters', 'Accuracy falls with the place in the ranking.',
           'Figure 11', 'minus the mean over tasks of Spearman of place and '
           'accuracy', 'offset', lambda row: (
@@ -243,126 +229,3 @@ CLAIMS: tuple[Claim, ...] = (
     _cls('both', 'The class token beside pooled tokens adds a little.', 0.1,
          -1),
 )
-
-
-def samples(claim: Claim, rows: Mapping[str, Sequence[Row]]
-            ) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, str]]:
-  """Accuracies of seeds by condition and task, and each task's group.
-
-  Tasks that a condition lacks are left out, and seeds that failed.
-
-  Args:
-    claim: the claim.
-    rows: by job.
-  """
-  found: dict[str, dict[str, list[float]]] = {}
-  groups: dict[str, str] = {}
-  wanted = dict.fromkeys([_ACCURACY, claim.job])
-  for row in (r for job in wanted for r in rows.get(job, ())):
-    if row['split'] != 'test' or row['correct'] is None:
-      continue
-    condition = claim.condition(row)
-    if condition is not None:
-      groups[row['task']] = row['group']
-      found.setdefault(condition, {}).setdefault(row['task'], []).append(
-          statistics.percent(row))
-  whole = {c: t for c, t in found.items()
-           if not c.startswith('other ')} or found
-  tasks = set.intersection(*(set(t) for t in whole.values())) if whole else ()
-  return {c: {t: np.array(by_task[t]) if t in by_task else np.array([np.nan])
-              for t in sorted(tasks)}
-          for c, by_task in found.items()}, groups
-
-
-def judge(claim: Claim, rows: Mapping[str, Sequence[Row]]) -> Verdict:
-  """Tests a claim on rows, by job."""
-  found, groups = samples(claim, rows)
-  lacking = [c for c in claim.needs if c not in found]
-  tasks = len(next(iter(found.values()), ()))
-  if lacking or not found or not tasks or not rows.get(claim.job):
-    what = claim.job if not rows.get(claim.job) else ', '.join(lacking)
-    return Verdict(claim, None, UNTESTABLE, 0, f'no rows of {what}')
-  interval = statistics.bootstrap(found, groups, claim.statistic)
-  # Correlations of one or two tasks are none.
-  if not np.isfinite([interval.value, interval.low, interval.high]).all():
-    return Verdict(claim, None, UNTESTABLE, tasks, f'{tasks} tasks do not do')
-  verdict = (HOLDS if interval.low > 0 else FAILS if interval.high < 0
-             else UNDECIDED)
-  used = [r for job in dict.fromkeys([_ACCURACY, claim.job])
-          for r in rows.get(job, ()) if claim.condition(r) is not None]
-  names = sorted({f'{r["job"]}/{r["method"]}' for r in used})
-  return Verdict(claim, interval, verdict, tasks, ' '.join(names))
-
-
-def table(verdicts: Sequence[Verdict]) -> pd.DataFrame:
-  """One line a claim."""
-  nan = statistics.Interval(np.nan, np.nan, np.nan)
-  return pd.DataFrame([{
-      'id': v.claim.id, 'claim': v.claim.sentence, 'where': v.claim.where,
-      'statistic': v.claim.statistic_text, 'published': v.claim.published,
-      'measured': (v.interval or nan).value, 'low': (v.interval or nan).low,
-      'high': (v.interval or nan).high, 'verdict': v.verdict,
-      'tasks': v.tasks, 'rows': v.rows} for v in verdicts])
-
-
-def cost_row(measured: pd.DataFrame, seed: int = 0) -> dict[str, Any]:
-  """The claim on cost, from `cost.measured`; a line for `table`."""
-  line = {'id': 'cost_below_1_percent', 'claim': 'Head2Toe takes less than 1 % '
-          'of fine-tuning\'s cost.', 'where': 'Table 3',
-          'statistic': '1 less the mean share of fine-tuning\'s cpu seconds, '
-          'percent', 'published': 1 - 0.63}
-  if not len(measured):
-    return line | {'measured': np.nan, 'low': np.nan, 'high': np.nan,
-                   'verdict': UNTESTABLE, 'tasks': 0,
-                   'rows': 'no task with linear, head2toe and finetune'}
-  shares = {'share': {row.task: np.array([100 * row.seconds_vs_finetune])
-                      for row in measured.itertuples()}}
-  found = statistics.bootstrap(
-      shares, dict.fromkeys(shares['share'], ''),
-      lambda a: 1 - float(a['share'].mean()), seed)
-  verdict = (HOLDS if found.low > 0 else FAILS if found.high < 0
-             else UNDECIDED)
-  return line | dataclasses.asdict(found) | {
-      'measured': found.value, 'verdict': verdict, 'tasks': len(measured),
-      'rows': 'provenance'}
-
-
-def toy_table(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-  """The companion papers' claims on their toy problems.
-
-  Args:
-    tables: what `toys.tables.tables` gives.
-
-  Returns:
-    id, claim, where, `seeds` that agree, `of` how many, verdict (holds if all
-    agree, does not hold if none does).
-  """
-  lp_ft = tables['lp_ft']
-  ood = lp_ft[lp_ft.epsilon == lp_ft.epsilon.min()].pivot(
-      index='seed', columns='method', values='ood')
-  shifts = tables['shifts'].pivot(
-      index=['shift', 'seed'], columns='layers', values='loss')
-  best = shifts.idxmin(axis=1)
-  probing = tables['probing'].sort_values('energy')
-  moved = probing.groupby('seed').l2.apply(lambda v: v.is_monotonic_increasing)
-  norm = probing.groupby('seed').norm.apply(
-      lambda v: v.max() > max(v.iloc[0], v.iloc[-1]))
-  found = [
-      ('lp_ft_generalises', 'With good features LP-FT errs less out of '
-       'distribution than fine-tuning.', 'Kumar et al., 2022',
-       ood.lp_ft < ood.ft),
-      ('first_layer_for_input_shift', 'Under a shift of the input the first '
-       'layer is the one to tune.', 'Lee et al., 2023',
-       best['input'] == 'first'),
-      ('last_layer_for_output_shift', 'Under a shift of the output the last '
-       'layer is the one to tune.', 'Lee et al., 2023',
-       best['output'] == 'last'),
-      ('energy_moves_features', 'Features move further the more energy the '
-       'head leaves.', 'Ren et al., 2023', moved),
-      ('norm_peaks_between', 'The features\' norm is largest at an energy in '
-       'between.', 'Ren et al., 2023', norm)]
-  return pd.DataFrame([{
-      'id': name, 'claim': sentence, 'where': where, 'seeds': int(agree.sum()),
-      'of': len(agree), 'verdict': HOLDS if agree.all() else
-      FAILS if not agree.any() else UNDECIDED}
-                       for name, sentence, where, agree in found])

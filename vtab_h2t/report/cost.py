@@ -20,16 +20,13 @@ Table 3 follows from Table 2 by these formulas and two constants that the paper
 does not give, `f` and the number of the backbone's parameters; both are fitted.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 import dataclasses
-import functools
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vtab_h2t import published
-from vtab_h2t.backbones import registry as backbones
-from vtab_h2t.features import extraction
 from vtab_h2t.heads import fraction as fraction_lib
 
 if TYPE_CHECKING:
@@ -37,8 +34,6 @@ if TYPE_CHECKING:
   import pandas as pd
 
   from vtab_h2t.backbones import backbone as backbone_lib
-  from vtab_h2t.protocol import ledger as ledger_lib
-  from vtab_h2t.protocol import run as run_lib
 
 TRAIN_IMAGES, BATCH = 1000, 128
 RESNET50_EMBEDDING = 2048
@@ -96,27 +91,11 @@ def head2toe_size(features: int, fraction: float, classes: int) -> float:
           + features / 32)
 
 
-def _to_embedding(backbone: 'backbone_lib.Backbone') -> 'keras.Model':
+def to_embedding(backbone: 'backbone_lib.Backbone') -> 'keras.Model':
   """The network without classifier."""
   import keras
   return keras.Model(backbone.model.inputs,
                      backbone.model.output[backbone.embedding])
-
-
-def measure(backbone: 'backbone_lib.Backbone') -> Network:
-  """The constants of a backbone, its operations as TensorFlow counts them."""
-  import tensorflow as tf
-  from tensorflow.python.framework import convert_to_constants
-  model = _to_embedding(backbone)
-  size = backbone.image_size
-  call = tf.function(lambda x: model(x, training=False)).get_concrete_function(
-      tf.TensorSpec((1, size, size, 3), tf.float32))
-  graph = convert_to_constants.convert_variables_to_constants_v2(call).graph
-  builder = tf.compat.v1.profiler.ProfileOptionBuilder
-  options = builder(builder.float_operation()).with_empty_output().build()
-  counted = tf.compat.v1.profiler.profile(graph, options=options)
-  return Network(counted.total_float_ops, model.count_params(),
-                 model.output.shape[-1])
 
 
 def published_table() -> 'pd.DataFrame':
@@ -202,109 +181,21 @@ def head_bytes(classes: int, columns: int, features: int | None = None) -> int:
     columns: how many features it reads.
     features: of how many they are selected, which a bitmap then says.
   """
-  arrays = {'kernel': np.zeros((classes, columns), np.float32),
+  arrays: dict[str, np.ndarray] = {
+      'kernel': np.zeros((classes, columns), np.float32),
             'bias': np.zeros(classes, np.float32)}
   if features is not None:
     arrays['selected'] = np.packbits(np.zeros(features, bool))
   return stored_bytes(arrays)
 
 
+def weights_bytes(backbone: 'backbone_lib.Backbone') -> int:
+  """Bytes of a stored network without head, batch norms' statistics too."""
+  weights = to_embedding(backbone).get_weights()
+  return stored_bytes({f'{i:05d}': w for i, w in enumerate(weights)})
+
+
 def network_bytes(backbone: 'backbone_lib.Backbone', classes: int) -> int:
-  """Bytes of a stored network with a linear head, batch norms' statistics too.
-  """
-  model = _to_embedding(backbone)
-  weights = {f'{i:05d}': w for i, w in enumerate(model.get_weights())}
-  return stored_bytes(weights) + head_bytes(classes, model.output.shape[-1])
-
-
-def measured(run: 'run_lib.Run',
-             measurements: 'Iterable[ledger_lib.Measurement]'
-             ) -> 'pd.DataFrame':
-  """What training cost, beside the cost model, where all three were measured.
-
-  Args:
-    run: the run.
-    measurements: its; those without linear, head2toe and finetune, or that
-      another process had begun, are passed over.
-
-  Returns:
-    A line for each with its task, the chosen settings, and
-
-    `<method>_cpu_seconds`, `<method>_wall_seconds`: of training one predictor
-      with the chosen setting on the training set, without the search; for
-      frozen ones with a pass over the training images; fine-tuning with the
-      compilation of its step. The mean over seeds.
-    `<method>_bytes`: of what is stored.
-    `seconds_vs_finetune`, `bytes_vs_finetune`, `bytes_vs_linear`: Head2Toe's
-      share of cpu seconds and bytes.
-    `flops_vs_finetune`, `size_vs_finetune`, `size_vs_linear`: the model's.
-  """
-  import pandas as pd
-  return pd.DataFrame([
-      _measured(run, one) for one in measurements
-      if {'linear', 'head2toe', 'finetune'} <= set(one.rows)
-      and not one.facts['resumed']])
-
-
-@functools.cache
-def _network(name: str, image_size: int, taps: str, cls_pooling: str
-             ) -> 'tuple[backbone_lib.Backbone, Network]':
-  """A network with random weights, and its constants."""
-  backbone = backbones.load(name, 'random', image_size, taps,
-                            cls_pooling=cls_pooling)
-  return backbone, measure(backbone)
-
-
-def _measured(run: 'run_lib.Run', unit: 'ledger_lib.Measurement'
-              ) -> dict[str, Any]:
-  tests = {m: [r for r in rows if r['split'] == 'test']
-           for m, rows in unit.rows.items()}
-  linear, ours, tuned = (
-      tests[m][0] for m in ('linear', 'head2toe', 'finetune'))
-  backbone, network = _network(
-      run.network.backbone, run.image_size, run.taps, run.cls_pooling)
-  classes = unit.manifest['classes']
-  features = extraction.layout_of(backbone, ours['target_size']).size
-  fraction, steps = ours['fraction'], ours['steps']
-  found = {'task': ours['task'], 'fraction': fraction, 'num_features': features,
-           'num_classes': classes, 'linear_steps': linear['steps'],
-           'head2toe_steps': steps, 'finetune_steps': tuned['steps'],
-           'finetune_batch': tuned['batch']}
-  for method in ('linear', 'head2toe', 'finetune'):
-    stages = [f'train {method}']
-    if method == 'head2toe' and _selects_as_all_l21(tests):
-      stages.append('train all_l21')
-    for clock in ('cpu', 'wall'):
-      # Tasks that share images are timed together.
-      count = len(tests[method]) * len(unit.facts['tasks'])
-      seconds = sum(unit.facts['seconds'][s][clock] for s in stages) / count
-      if method != 'finetune':
-        seconds += unit.facts['seconds']['embed train'][clock]
-      found[f'{method}_{clock}_seconds'] = seconds
-  kept = fraction_lib.num_kept(features, fraction)
-  found |= {
-      'linear_bytes': head_bytes(classes, network.embedding),
-      'head2toe_bytes': head_bytes(classes, kept, features),
-      'finetune_bytes': network_bytes(backbone, classes)}
-  found |= {
-      'seconds_vs_finetune': (found['head2toe_cpu_seconds']
-                              / found['finetune_cpu_seconds']),
-      'flops_vs_finetune': (
-          head2toe_flops(network, features, classes, steps) / finetune_flops(
-              network, classes, tuned['steps'], tuned['batch'])),
-      'bytes_vs_finetune': found['head2toe_bytes'] / found['finetune_bytes'],
-      'size_vs_finetune': (head2toe_size(features, fraction, classes)
-                           / finetune_size(network, classes)),
-      'bytes_vs_linear': found['head2toe_bytes'] / found['linear_bytes'],
-      'size_vs_linear': (head2toe_size(features, fraction, classes)
-                         / linear_size(network, classes))}
-  return found
-
-
-def _selects_as_all_l21(tests: Mapping[str, list[dict[str, Any]]]) -> bool:
-  """Whether Head2Toe's first heads were trained already for +All-l2,1."""
-  if 'all_l21' not in tests:
-    return False
-  ours, other = tests['head2toe'][0], tests['all_l21'][0]
-  return all(ours[k] == other[k] for k in (
-      'learning_rate', 'steps', 'target_size', 'coefficient'))
+  """Bytes of a stored network with a linear head."""
+  embedding = to_embedding(backbone).output.shape[-1]
+  return weights_bytes(backbone) + head_bytes(classes, embedding)

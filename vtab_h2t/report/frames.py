@@ -6,7 +6,7 @@ others follow from the rows of studies (`vtab_h2t.studies`). Accuracies are in
 percent, differences in points; over seeds the median is taken.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -46,6 +46,9 @@ def by_affinity(table: pd.DataFrame) -> pd.DataFrame:
   """
   wide = table.pivot(index=['task', 'group'], columns='method',
                      values='percent')
+  for method in ('linear', 'scratch'):
+    if method not in wide:
+      wide[method] = np.nan
   wide.insert(0, 'affinity', wide.linear - wide.scratch)
   wide.columns.name = None
   wide = wide[wide.affinity.notna()]
@@ -70,18 +73,19 @@ def gains(table: pd.DataFrame, over: str, methods: Sequence[str]
   return found
 
 
-def affinities(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+def affinities(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
   """Domain affinity of each task under several backbones (Figure 8, left).
 
   Args:
     tables: for each backbone's name what `by_affinity` gives.
 
   Returns:
-    task, group, and a column for each backbone.
+    task, group, and a column for each backbone; tasks that one of them lacks
+    are left out.
   """
   parts = [t.set_index(['task', 'group']).affinity.rename(name)
            for name, t in tables.items()]
-  return pd.concat(parts, axis=1).reset_index()
+  return pd.concat(parts, axis=1, join='inner').reset_index()
 
 
 def _median(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
@@ -128,7 +132,7 @@ def chosen_taps(rows: Sequence[ledger_lib.Row]) -> pd.DataFrame:
       columns={'tap': 'chosen_tap'}).reset_index(drop=True)
 
 
-def group_means(columns: dict[str, pd.Series], groups: pd.Series
+def group_means(columns: Mapping[str, pd.Series], groups: pd.Series
                 ) -> pd.DataFrame:
   """Means over all tasks and over each group's.
 
@@ -176,7 +180,8 @@ def transfer(rows: Sequence[ledger_lib.Row]) -> pd.DataFrame:
 
 def scaling(rows: Sequence[ledger_lib.Row]) -> pd.DataFrame:
   """Figures 14 and 16: task, group, target_size, tap_stride, num_candidates,
-  percent."""
+  percent.
+  """
   table = statistics.tests(rows)
   return _median(table, ['task', 'group', 'target_size', 'tap_stride',
                          'num_candidates'])

@@ -10,6 +10,7 @@ from vtab_h2t.protocol import run as run_lib
 from vtab_h2t.report import cost
 from vtab_h2t.report import frames as frames_lib
 from vtab_h2t.report import jobs
+from vtab_h2t.report import measured_cost
 from vtab_h2t.report import output as output_lib
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import statistics
@@ -71,7 +72,7 @@ def table3(results: Results | None = None) -> Frames:
   """The model beside the published, and what was measured."""
   table = cost.published_table()
   frames = {'table3': cost.table3(cost.fit(table), table)}
-  measured = () if results is None else cost.measured(
+  measured = () if results is None else measured_cost.measured(
       results.run, results.measurements)
   return frames | ({'measured': measured} if len(measured) else {})
 
@@ -85,14 +86,17 @@ def table4(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def table4_measured(results: Results) -> Frames:
+  """Standard deviations of a run."""
   return {'table4': table4(statistics.summarise(results.of(_ACCURACY)))}
 
 
 def table4_published() -> Frames:
+  """Standard deviations of the paper, by backbone."""
   return {b: table4(t) for b, t in summaries_of_the_paper().items()}
 
 
 def table5(results: Results) -> Frames:
+  """The tasks that were measured."""
   first = pd.DataFrame(results.of(_ACCURACY)).drop_duplicates('task')
   return {'table5': first[['task', 'group']].reset_index(drop=True)}
 
@@ -121,16 +125,19 @@ def variants(results: Results, wanted: Mapping[str, str], theirs: pd.DataFrame
 
 
 def table6(results: Results) -> Frames:
+  """Head2Toe on other taps."""
   return {'table6': variants(
       results, TABLE6, published.table('table6_ablation_resnet50'))}
 
 
 def table7(results: Results) -> Frames:
+  """Head2Toe and the class token."""
   return {'table7': variants(
       results, TABLE7, published.table('table7_cls_token_vit_b16'))}
 
 
 def affinity_of_the_paper() -> Frames:
+  """What `affinity` gives, by backbone, from Table 1."""
   return {b: frames_lib.by_affinity(frames_lib.published_accuracies(b))
           for b in PAPER_BACKBONES}
 
@@ -148,6 +155,7 @@ def affinity(results: Results) -> Frames:
 
 
 def gains(tables: Frames, over: str, compared: Sequence[str]) -> Frames:
+  """What methods gain over another, in each of the tables of `affinity`."""
   return {b: frames_lib.gains(t, over, compared) for b, t in tables.items()}
 
 
@@ -192,6 +200,7 @@ def figure8_published() -> Frames:
 
 
 def granularity(results: Results) -> Frames:
+  """Selecting features or whole taps: by task, and means over tasks."""
   table = frames_lib.granularity(results.of('granularity'))
   return {'figure10': table, 'figure6': frames_lib.mean_over_tasks(
       table, ['kind', 'step'])}
@@ -205,11 +214,13 @@ def scaling(results: Results) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def figure7(results: Results) -> Frames:
+  """Other tasks' features; more candidates."""
   return {'transfer': frames_lib.transfer(results.of(jobs.TRANSFER)),
           'scaling': scaling(results)[1]}
 
 
 def figure11(results: Results) -> Frames:
+  """Gains over fine-tuning; overlap of selections; places in the ranking."""
   places = frames_lib.offset(results.of('offset'))
   return gains(affinity(results), 'finetune', ('head2toe',)) | {
       'overlap': frames_lib.overlap(results.of(jobs.RELEVANCE)),
@@ -227,10 +238,12 @@ def figure13(results: Results) -> Frames:
 
 
 def scores(results: Results) -> Frames:
+  """Other relevance scores: by task, and means over tasks."""
   table = frames_lib.scores(results.of('scores'))
   return {'tasks': table,
           'scores': frames_lib.mean_over_tasks(table, ['score'])}
 
 
 def depth(results: Results) -> pd.DataFrame:
+  """What is selected of each tap."""
   return frames_lib.depth(results.of(jobs.RELEVANCE))

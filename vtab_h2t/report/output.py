@@ -8,6 +8,7 @@ from typing import Any, TYPE_CHECKING
 import pandas as pd
 
 from vtab_h2t import files
+from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.report import jobs as jobs_lib
 from vtab_h2t.report import plotting
 from vtab_h2t.report import results as results_lib
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
   from matplotlib import figure as figure_lib
 
 Frames = dict[str, pd.DataFrame]
+
+
+def _counts(row: ledger_lib.Row) -> bool:
+  """Whether tables and figures are made from a row: not if it failed."""
+  return row['split'] == 'selection' or (
+      row['split'] == 'test' and row['correct'] is not None)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,12 +56,27 @@ class Output:
   vit: bool | None = None
 
   def possible(self, results: results_lib.Results) -> bool:
-    """Whether a run's results suffice for it."""
-    present = {r['method'] for r in results.of(jobs_lib.ACCURACY)}
-    return (self.measured is not None
-            and self.vit in (None, results.run.is_vit)
-            and all(results.of(job) for job in self.jobs)
-            and set(self.methods) <= present)
+    """Whether some task of a run has all that it is made from."""
+    if self.measured is None or self.vit not in (None, results.run.is_vit):
+      return False
+    wanted = [{r['task'] for r in results.of(job) if _counts(r)}
+              for job in self.jobs]
+    wanted += [{r['task'] for r in results.of(jobs_lib.ACCURACY)
+                if r['method'] == method and _counts(r)}
+               for method in self.methods]
+    return not wanted or bool(set.intersection(*wanted))
+
+  def of_results(self, results: results_lib.Results) -> Frames:
+    """Its measured frames."""
+    if self.measured is None:
+      raise ValueError(f'nothing of {self.name} is measured')
+    return self.measured(results)
+
+  def of_paper(self) -> Frames:
+    """Its published frames."""
+    if self.published is None:
+      raise ValueError(f'the paper does not print enough for {self.name}')
+    return self.published()
 
   def folder(self, folder: pathlib.Path) -> pathlib.Path:
     """Where it is kept in a run's folder: figures in one of their own."""
@@ -70,6 +92,8 @@ class Output:
 
   def picture(self, frames: Frames, source: str) -> 'figure_lib.Figure':
     """The drawing, with a line that says where its numbers come from."""
+    if self.draw is None:
+      raise ValueError(f'{self.name} is no figure')
     drawn = self.draw(frames)
     plotting.note(drawn, source)
     return drawn

@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from vtab_h2t.report import claims
 from vtab_h2t.report import contradictions
+from vtab_h2t.report import judging
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import sections
 
@@ -42,8 +42,8 @@ def _render(title: str, found: Sequence[Mapping[str, Any]],
       importlib.resources.files(__package__).joinpath('page.html').read_text(
           encoding='utf-8'))
   return template.render(
-      title=title, runs=[_EMPTY | section for section in found],
-      toys=sections.html(claims.toy_table(toys)),
+      title=title, runs=[{**_EMPTY, **section} for section in found],
+      toys=sections.html(judging.toy_table(toys)),
       contradictions=[
           {'text': c.text, 'tables': c.tables,
            'value': None if c.check is None else f'{c.check():.3g}'}

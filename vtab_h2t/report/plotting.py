@@ -1,8 +1,12 @@
 """What all figures share: sizes, styles that read in grey, saving."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+import io
 import pathlib
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
 
 from vtab_h2t import files
 
@@ -11,11 +15,19 @@ if TYPE_CHECKING:
   from matplotlib import figure as figure_lib
 
 # Marker and line style tell curves apart without colour.
-STYLES = ({'color': 'C0', 'marker': 'o', 'linestyle': '-'},
-          {'color': 'C1', 'marker': 's', 'linestyle': '--'},
-          {'color': 'C2', 'marker': '^', 'linestyle': ':'},
-          {'color': 'C3', 'marker': 'D', 'linestyle': '-.'})
+STYLES: tuple[dict[str, Any], ...] = (
+    {'color': 'C0', 'marker': 'o', 'linestyle': '-'},
+    {'color': 'C1', 'marker': 's', 'linestyle': '--'},
+    {'color': 'C2', 'marker': '^', 'linestyle': ':'},
+    {'color': 'C3', 'marker': 'D', 'linestyle': '-.'})
 MARKERS = 'os^D'
+LABELS = {
+    'linear': 'Linear', 'scratch': 'Scratch', 'finetune': 'fine-tuning',
+    'head2toe': 'Head2Toe', 'oracle': 'Oracle', 'control': 'Control',
+    'features': 'features', 'taps_mean': 'taps, mean relevance',
+    'taps_group': 'taps, group lasso',
+}
+PERCENT = 'test accuracy (%)'
 
 
 def figure(rows: int, columns: int, width: float = 3.6, height: float = 3.2
@@ -27,19 +39,98 @@ def figure(rows: int, columns: int, width: float = 3.6, height: float = 3.2
   return drawn, list(drawn.subplots(rows, columns, squeeze=False).flat)
 
 
-def name_points(ax: 'axes_lib.Axes', x: Sequence[float], y: Sequence[float],
-                names: Sequence[str]) -> None:
+def by_task(tasks: Sequence[str]
+            ) -> tuple['figure_lib.Figure', list['axes_lib.Axes']]:
+  """A figure with a panel for each task; panels without one are hidden."""
+  columns = min(5, len(tasks))
+  rows = -(-len(tasks) // columns)
+  # No smaller than a figure of one panel, for the words around it.
+  drawn, axes = figure(rows, columns, max(2.6, 5.0 / columns),
+                       max(2.2, 3.6 / rows))
+  for ax in axes[len(tasks):]:
+    ax.set_visible(False)
+  for ax, task in zip(axes, tasks):
+    ax.set_title(task, fontsize=9)
+    ax.tick_params(labelsize=7)
+  return drawn, axes
+
+
+def curves(ax: 'axes_lib.Axes', table: pd.DataFrame, kinds: str, x: str,
+           label: Callable[[Any], str | None]) -> None:
+  """A curve of `percent` over a column for each value of another."""
+  for kind, style in zip(table[kinds].unique(), STYLES):
+    part = table[table[kinds] == kind].sort_values(x)
+    ax.plot(part[x], part.percent, label=label(kind), markersize=4, **style)
+
+
+def log_scale(ax: 'axes_lib.Axes') -> None:
+  """Has a panel of several a logarithmic x axis, without ticks in between.
+
+  Those take most of the time of laying such a figure out. Where they are
+  needed to read it, as there is no power of ten, they stay.
+  """
+  ax.set_xscale('log')
+  low, high = np.log10(ax.get_xlim())
+  if np.floor(high) - np.ceil(low) >= 1:
+    ax.minorticks_off()
+
+
+def legend(ax: 'axes_lib.Axes', size: float | None = None) -> None:
+  """A legend, if there is something to tell."""
+  if ax.get_legend_handles_labels()[0]:
+    ax.legend(fontsize=size)
+
+
+def heatmap(drawn: 'figure_lib.Figure', ax: 'axes_lib.Axes',
+            table: pd.DataFrame, names: tuple[str, str, str], form: str,
+            label: str) -> None:
+  """A matrix of tasks, with its numbers; what is missing is white.
+
+  Args:
+    drawn: the figure.
+    ax: its axes.
+    table: has each value in a line.
+    names: of the columns with row, column and value.
+    form: of a value, as for `format`.
+    label: what values are.
+  """
+  rows, columns, values = names
+  order = list(table[rows].unique())
+  matrix = table.pivot(index=rows, columns=columns, values=values).reindex(
+      index=order, columns=order).to_numpy(float)
+  known = matrix[np.isfinite(matrix)]
+  low, high = (known.min(), known.max()) if len(known) else (0.0, 1.0)
+  image = ax.imshow(matrix, cmap='Greys', vmin=low, vmax=high)
+  for (i, j), value in np.ndenumerate(matrix):
+    if np.isfinite(value):
+      ax.text(j, i, form.format(value), ha='center', va='center', fontsize=6,
+              color='white' if value > (low + high) / 2 else 'black')
+  ax.set_xticks(range(len(order)), order, rotation=60, ha='right',
+                rotation_mode='anchor', fontsize=7)
+  ax.set_yticks(range(len(order)), order, fontsize=7)
+  drawn.colorbar(image, ax=ax, label=label, shrink=0.8)
+
+
+def name_points(ax: 'axes_lib.Axes', x: pd.Series, y: pd.Series,
+                names: pd.Series) -> None:
   """Writes names beside points so that few meet, as the last of a figure."""
   import adjustText
   ax.margins(0.2, 0.15)
+  points = [one for one in zip(x, y, names) if np.isfinite(one[:2]).all()]
+  if not points:
+    return
   # Places are those of the final layout, which is only known once it is drawn.
-  ax.figure.draw_without_rendering()
-  texts = [ax.text(*one, fontsize=6) for one in zip(x, y, names)]
-  legend = ax.get_legend()
+  drawn = ax.get_figure(root=True)
+  if drawn is None:
+    raise ValueError('the axes are of no figure')
+  drawn.draw_without_rendering()
+  texts = [ax.text(*one, fontsize=6) for one in points]
+  known_legend = ax.get_legend()
   # A number of iterations, as time would make figures differ.
   adjustText.adjust_text(
-      texts, list(x), list(y), ax=ax, iter_lim=200, expand=(1.2, 1.6),
-      objects=[legend] if legend else None, arrowprops={
+      texts, [p[0] for p in points], [p[1] for p in points], ax=ax,
+      iter_lim=200, expand=(1.2, 1.6),
+      objects=[known_legend] if known_legend else None, arrowprops={
           'arrowstyle': '-', 'color': '0.6', 'linewidth': 0.5})
 
 
@@ -48,14 +139,26 @@ def note(drawn: 'figure_lib.Figure', text: str) -> None:
   drawn.suptitle(text, x=0.99, ha='right', fontsize=7, color='0.3')
 
 
+def png(drawn: 'figure_lib.Figure', dpi: int) -> bytes:
+  """A figure as PNG: the same figure is the same bytes."""
+  from matplotlib.backends import backend_agg
+  from PIL import Image
+  drawn.set_dpi(dpi)
+  canvas = backend_agg.FigureCanvasAgg(drawn)
+  canvas.draw()  # Once: savefig draws twice where there is a layout to make.
+  buffer = io.BytesIO()
+  Image.fromarray(np.asarray(canvas.buffer_rgba())).convert('RGB').save(
+      buffer, 'png', dpi=(dpi, dpi))
+  return buffer.getvalue()
+
+
 def save(drawn: 'figure_lib.Figure', folder: pathlib.Path, name: str
          ) -> list[pathlib.Path]:
   """Writes a figure as PNG and PDF; returns their paths."""
-  paths = []
-  for ending in ('png', 'pdf'):
-    paths.append(folder / f'{name}.{ending}')
+  paths = [folder / f'{name}.{ending}' for ending in ('png', 'pdf')]
+  with files.atomic_write(paths[0], binary=True) as f:
+    f.write(png(drawn, 150))
+  with files.atomic_write(paths[1], binary=True) as f:
     # Without a date in it the same figure is the same file.
-    metadata = {'CreationDate': None} if ending == 'pdf' else None
-    with files.atomic_write(paths[-1], binary=True) as f:
-      drawn.savefig(f, format=ending, dpi=150, metadata=metadata)
+    drawn.savefig(f, format='pdf', dpi=150, metadata={'CreationDate': None})
   return paths

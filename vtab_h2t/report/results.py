@@ -87,11 +87,12 @@ def _read(folder: ledger_lib.Folder, folders: Sequence[ledger_lib.Folder],
   for one in folders:
     if one.run.parent == folder.run.id:
       derived.setdefault(one.run.job, []).append(one)
-  for job, several in derived.items():
-    if jobs.JOBS[job].has_second:  # Rows of two networks are never pooled.
-      wanted = [f for f in several if other in (
-          None, f.run.second if job == jobs.CONTROL else f.run.network)]
-      derived[job] = (wanted or several)[:1]
+  for job, several in list(derived.items()):
+    if job not in jobs.JOBS:
+      del derived[job]  # Of another version; no output reads it.
+    elif jobs.JOBS[job].has_second:  # Rows of two networks are never pooled.
+      derived[job] = [f for f in several if other in (
+          None, f.run.second if job == jobs.CONTROL else f.run.network)][:1]
   rows: dict[str, list[ledger_lib.Row]] = {}
   for one in [folder, *(f for several in derived.values() for f in several)]:
     for row in one.rows():

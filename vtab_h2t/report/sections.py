@@ -1,20 +1,20 @@
 """The sections of the report's page, as values for its template."""
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
-import io
+from collections.abc import Iterable, Mapping
 from typing import Any, TYPE_CHECKING
 
 import pandas as pd
 
 from vtab_h2t import published
 from vtab_h2t.report import catalogue
-from vtab_h2t.report import claims
-from vtab_h2t.report import cost
 from vtab_h2t.report import frames
 from vtab_h2t.report import jobs
+from vtab_h2t.report import judging
 from vtab_h2t.report import making
+from vtab_h2t.report import measured_cost
 from vtab_h2t.report import output as output_lib
+from vtab_h2t.report import plotting
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import statistics
 from vtab_h2t.report import tables
@@ -38,14 +38,13 @@ def html(table: pd.DataFrame) -> 'markupsafe.Markup':
 def of_run(results: results_lib.Results) -> Section:
   """All that was measured with a run."""
   run, rows = results.run, results.of(jobs.ACCURACY)
-  judged = [claims.judge(c, results.rows) for c in claims.CLAIMS]
-  measured = cost.measured(run, results.measurements)
-  found_claims = pd.concat([
-      claims.table(judged), pd.DataFrame([claims.cost_row(measured)])])
+  measured = measured_cost.measured(run, results.measurements)
   section = {
-      'name': run.name, 'answer': '', 'published': making.comparable(run),
+      'name': run.name, 'answer': answer(results),
+      'published': making.comparable(run),
       'protocol': f'{run.title}.',
-      'claims': [_claim(c) for c in found_claims.to_dict('records')],
+      'claims': [_claim(c) for c in judging.of_run(results).to_dict(
+          'records')],
       'cost': html(measured.drop(columns=[
           c for c in measured if c.endswith('wall_seconds')]))
               if len(measured) else '',
@@ -57,11 +56,11 @@ def of_run(results: results_lib.Results) -> Section:
   if any(r['split'] == 'test' and r['correct'] is not None for r in rows):
     summary = statistics.summarise(rows)
     section |= {
-        'answer': answer(summary, judged), 'comparison': _comparison(summary),
+        'comparison': _comparison(summary),
         'protocol': tables.title(summary, run.title) + '.'
     } | _table1(summary, making.comparable(run))
   return section | _shown(
-      [(output, output.measured(results))
+      [(output, output.of_results(results))
        for output in catalogue.OUTPUTS.values()
        if output.name != 'table1' and output.possible(results)],
       f'measured: {run.name}')
@@ -72,10 +71,10 @@ def of_the_paper() -> list[Section]:
   found = []
   for backbone, summary in making.summaries_of_the_paper().items():
     found.append({
-        'name': f'VTAB-1k, {backbone}', 'answer': answer(summary, ()),
+        'name': f'VTAB-1k, {backbone}', 'answer': _answer(summary),
         'protocol': 'Published (Tables 1 and 4): test accuracy in percent, '
                     'median of 3 seeds.'} | _table1(summary, False))
-  made = [(output, output.published()) for output in catalogue.OUTPUTS.values()
+  made = [(output, output.of_paper()) for output in catalogue.OUTPUTS.values()
           if output.published and output.name != 'table1']
   found.append({'name': 'Other tables and figures', 'answer': 'From what '
                 'the paper prints; nothing here was measured.'}
@@ -83,15 +82,29 @@ def of_the_paper() -> list[Section]:
   return found
 
 
-def answer(summary: pd.DataFrame, judged: Sequence[claims.Verdict]) -> str:
-  """Does Head2Toe beat Linear, where, and by how much."""
-  wide = statistics.wide(summary, task_lib.GROUPS)
-  if not {'linear', 'head2toe'} <= set(wide.index):
-    return 'Head2Toe and Linear were not both measured here.'
+def answer(results: results_lib.Results) -> str:
+  """Of a run: does Head2Toe beat Linear, where, and by how much."""
+  rows = results.of(jobs.ACCURACY)
+  if not any(r['split'] == 'test' and r['correct'] is not None for r in rows):
+    return _NO_ANSWER
+  interval = next(v.interval for v in judging.verdicts(results)
+                  if v.claim.id == 'head2toe_above_linear')
+  return _answer(statistics.summarise(rows), interval)
+
+
+_COMPARED = 'linear', 'head2toe'
+_NO_ANSWER = 'Head2Toe and Linear were not both measured here.'
+
+
+def _answer(summary: pd.DataFrame, interval: statistics.Interval | None = None
+            ) -> str:
+  """The same, of tasks that have both; None for no interval."""
+  both = statistics.compared(summary, _COMPARED)
+  if both.empty:
+    return _NO_ANSWER
+  wide = statistics.wide(both[both.method.isin(_COMPARED)], task_lib.GROUPS)
   gain = wide.loc['head2toe'] - wide.loc['linear']
   by_task = gain[[c for c in gain.index if c[1] != 'mean']]
-  interval = next((v.interval for v in judged
-                   if v.claim.id == 'head2toe_above_linear'), None)
   groups = ', '.join(f'{group} {gain[group, "mean"]:+.1f}'
                      for group in dict.fromkeys(g for g, _ in gain.index)
                      if group != 'all')
@@ -107,13 +120,14 @@ def answer(summary: pd.DataFrame, judged: Sequence[claims.Verdict]) -> str:
 
 def _comparison(summary: pd.DataFrame) -> str:
   """Whether that is the paper's story."""
-  ours = frames.group_means(
-      {m: t.set_index('task').accuracy_percent
-       for m, t in summary.groupby('method')},
-      summary.drop_duplicates('task').set_index('task').group)
-  ours = ours.set_index('method')
-  if not {'linear', 'head2toe'} <= set(ours.index):
+  both = statistics.compared(summary, _COMPARED)
+  if both.empty:
     return ''
+  gains = frames.group_means(
+      {m: t.set_index('task').accuracy_percent
+       for m, t in both.groupby('method') if m in _COMPARED},
+      both.drop_duplicates('task').set_index('task').group).set_index('method')
+  gains = gains.loc['head2toe'] - gains.loc['linear']
   theirs = frames.published_accuracies('resnet50')
   means = theirs.groupby(['method', 'group']).percent.mean()
   story = means['head2toe'] - means['linear']
@@ -123,10 +137,9 @@ def _comparison(summary: pd.DataFrame) -> str:
           f'{everything.head2toe - everything.linear:+.1f} on average; '
           f'{published}: most where tasks are far from ImageNet, hardly any on '
           'natural ones but SVHN.')
-  common = [g for g in story.index if g in ours.columns]
+  common = [g for g in story.index if g in gains.index]
   if len(common) > 1:
-    gains = ours.loc['head2toe', common] - ours.loc['linear', common]
-    largest = gains.idxmax()
+    largest = gains[common].astype(float).idxmax()
     text += (f' Here the largest gain is on the {largest} group, '
              + ('as there.' if largest == story[common].idxmax()
                 else f'there on the {story[common].idxmax()} one.'))
@@ -174,17 +187,20 @@ def _table1(summary: pd.DataFrame, comparable: bool) -> Section:
 
 
 def _cell(text: str) -> dict[str, Any]:
+  """A cell that is sorted by its text."""
   return {'text': text, 'sort': text, 'below': '', 'best': False}
 
 
 def _number(value: float) -> dict[str, Any]:
+  """A cell that is sorted by its number; empty if it is missing."""
   if pd.isna(value):
     return _cell('')
   return _cell(f'{value:.1f}') | {'sort': f'{value:.4f}'}
 
 
 def _claim(line: Mapping[str, Any]) -> dict[str, Any]:
-  def number(value):
+  """A line of the table of claims."""
+  def number(value: float | None) -> str:
     return '' if value is None or pd.isna(value) else f'{value:.2f}'
   interval = '' if pd.isna(line['low']) else (
       f'{line["low"]:.2f} to {line["high"]:.2f}')
@@ -193,7 +209,7 @@ def _claim(line: Mapping[str, Any]) -> dict[str, Any]:
       'statistic': line['statistic'], 'published': number(line['published']),
       'measured': number(line['measured']), 'interval': interval,
       'verdict': line['verdict'], 'tasks': line['tasks'], 'rows': line['rows'],
-      'mark': {claims.HOLDS: 'holds', claims.FAILS: 'fails'}.get(
+      'mark': {judging.HOLDS: 'holds', judging.FAILS: 'fails'}.get(
           line['verdict'], 'open')}
 
 
@@ -203,11 +219,10 @@ def _shown(outputs: Iterable[tuple[output_lib.Output, output_lib.Frames]],
   found: dict[str, Any] = {'tables': [], 'figures': []}
   for output, made in outputs:
     if output.draw:
-      buffer = io.BytesIO()
-      output.picture(made, source).savefig(buffer, format='png', dpi=110)
+      picture = plotting.png(output.picture(made, source), 110)
       found['figures'].append({
           'name': output.name, 'title': output.title,
-          'png': base64.b64encode(buffer.getvalue()).decode('ascii'),
+          'png': base64.b64encode(picture).decode('ascii'),
           'tables': [html(t) for t in made.values()]})
     else:
       found['tables'] += [{'title': output.title, 'html': html(t)}

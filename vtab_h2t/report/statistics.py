@@ -59,6 +59,12 @@ def summarise(rows: Iterable[ledger_lib.Row]) -> pd.DataFrame:
       seeds=('seed', 'nunique'), total=('total', 'first')).reset_index()
 
 
+def compared(summary: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
+  """The lines of a summary of the tasks that all of some methods have."""
+  having = [set(summary.task[summary.method == m]) for m in methods]
+  return summary[summary.task.isin(set.intersection(*having))]
+
+
 def domain_affinity(table: pd.DataFrame) -> pd.Series:
   """How much the pretrained embedding is worth on each task (section 2).
 
@@ -122,8 +128,23 @@ def spearman(one: pd.Series, other: pd.Series) -> float:
   else:  # Ranks are those before pairing.
     ranks = [s.to_numpy(float)
              for s in one.rank().align(other.rank(), join='inner')]
-  paired = ~np.isnan(ranks).any(axis=0)
-  return _correlation(*(r[paired] for r in ranks))
+  return _of_ranks(*ranks)
+
+
+def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
+  """`spearman` of arrays `[n]`, which are paired by place."""
+  return _of_ranks(_ranks(one), _ranks(other))
+
+
+def rank_correlations(one: np.ndarray, others: np.ndarray) -> list[float]:
+  """`rank_correlation` of one array `[n]` with each row of others `[m, n]`."""
+  ranks = _ranks(one)
+  below, up_to = (
+      compare(others[:, None, :], others[:, :, None]).sum(axis=-1)
+      for compare in (np.less, np.less_equal))
+  of_rows = (below + up_to + 1) / 2
+  of_rows[np.isnan(others)] = np.nan
+  return [_of_ranks(ranks, row) for row in of_rows]
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:
@@ -133,6 +154,14 @@ def _ranks(values: np.ndarray) -> np.ndarray:
   ranks = (below + np.searchsorted(ordered, values, 'right') + 1) / 2
   ranks[np.isnan(values)] = np.nan
   return ranks
+
+
+def _of_ranks(one: np.ndarray, other: np.ndarray) -> float:
+  """The correlation of ranks `[n]`, where both are there."""
+  missing = np.isnan(one) | np.isnan(other)
+  if missing.any():
+    one, other = one[~missing], other[~missing]
+  return _correlation(one, other)
 
 
 def _correlation(one: np.ndarray, other: np.ndarray) -> float:
@@ -192,6 +221,8 @@ def bootstrap(samples: Samples, groups: Mapping[str, str],
                         groups, np.random.default_rng(seed), replicates)
   found = [statistic(dict(zip(samples, of_conditions)))
            for of_conditions in medians]
+  if np.isnan(found).all():
+    return Interval(float(value), math.nan, math.nan)
   low, high = np.nanpercentile(found, [2.5, 97.5])
   return Interval(float(value), float(low), float(high))
 

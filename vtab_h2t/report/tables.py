@@ -39,10 +39,17 @@ def _text(value: float, spread: float | None = None) -> str:
       '' if spread is None or pd.isna(spread) else f' ± {spread:.1f}')
 
 
-def seeds_text(summary: pd.DataFrame) -> str:
-  """Over how many seeds a table's medians are taken."""
+def seeds_text(summary: pd.DataFrame, in_cells: bool = True) -> str:
+  """Over how many seeds a table's medians are taken.
+
+  Args:
+    summary: what `statistics.summarise` gives.
+    in_cells: whether cells show their numbers where those differ.
+  """
   counts = sorted(set(summary.seeds))
   if len(counts) > 1:
+    if not in_cells:
+      return f'medians of {counts[0]} to {counts[-1]} seeds'
     return ('median of as many seeds as stand in brackets, from '
             f'{counts[0]} to {counts[-1]}')
   return f'median of {counts[0]} seed{"s" if counts[0] > 1 else ""}'
@@ -59,8 +66,12 @@ def title(summary: pd.DataFrame, source: str) -> str:
           f'accuracy, {seeds_text(summary)}')
 
 
-def cells(summary: pd.DataFrame) -> pd.DataFrame:
+def cells(summary: pd.DataFrame, spread: bool = True) -> pd.DataFrame:
   """Text of Table 1's cells: '47.1 ± 0.1', with '(2)' where seeds differ.
+
+  Args:
+    summary: what `statistics.summarise` gives.
+    spread: whether with the deviation over seeds.
 
   Returns:
     One row a method; columns (group, task) as `statistics.wide` has them.
@@ -75,7 +86,7 @@ def cells(summary: pd.DataFrame) -> pd.DataFrame:
     if column[1] == 'mean':
       return _text(value)
     count = seeds.loc[method, column]
-    return _text(value, spreads.loc[method, column]) + (
+    return _text(value, spreads.loc[method, column] if spread else None) + (
         f' ({count:.0f})' if differ and not pd.isna(count) else '')
 
   return pd.DataFrame(
@@ -110,8 +121,9 @@ def print_terminal(summary: pd.DataFrame, heading: str,
   import rich.console
   console = rich.console.Console(width=width)
   values = statistics.wide(summary, task_lib.GROUPS)
+  texts = cells(summary, spread=False)
   groups = list(dict.fromkeys(g for g, _ in values.columns))
-  whole = _terminal_table(values, groups)
+  whole = _terminal_table(values, texts, groups)
   needed = rich.console.Console(width=10_000).measure(whole).maximum
   if width is None and not console.is_terminal:
     console = rich.console.Console(width=max(needed, console.width))
@@ -120,11 +132,12 @@ def print_terminal(summary: pd.DataFrame, heading: str,
     console.print(whole)
   else:
     for group in groups:
-      console.print(_terminal_table(values, [group]))
+      console.print(_terminal_table(values, texts, [group]))
 
 
-def _terminal_table(values: pd.DataFrame, groups: Sequence[str]
-                    ) -> 'rich.table.Table':
+def _terminal_table(values: pd.DataFrame, texts: pd.DataFrame,
+                    groups: Sequence[str]) -> 'rich.table.Table':
+  """Some groups' columns of a table, the best of each in bold."""
   import rich.box
   import rich.table
   table = rich.table.Table(box=rich.box.SIMPLE, padding=(0, 1, 0, 0))
@@ -141,8 +154,8 @@ def _terminal_table(values: pd.DataFrame, groups: Sequence[str]
   for method, row in values.iterrows():
     best = {c for c in columns if row[c] == values[c].max()}
     table.add_row(LABELS.get(method, method), *(
-        f'[bold]{_text(row[c])}[/bold]' if c in best else _text(row[c])
-        for c in columns))
+        f'[bold]{texts.loc[method, c]}[/bold]' if c in best
+        else texts.loc[method, c] for c in columns))
   if len(affinity):
     table.add_section()
     table.add_row(AFFINITY, *(_text(affinity[c]) for c in columns))

@@ -1,6 +1,7 @@
 """All toy problems as tables, for figures and for the companions' claims."""
 
 from collections.abc import Iterator, Sequence
+import pathlib
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 # Distances of the pretrained features from perfect ones in LP-FT 1.
 EPSILONS = (0.01, 0.05, 0.1, 0.3, 1.0)
 SEEDS = tuple(range(10))
+NAMES = 'lp_ft', 'shifts', 'probing', 'predictions'
 
 
 def tables(seeds: Sequence[int] = SEEDS) -> dict[str, 'pd.DataFrame']:
@@ -45,6 +47,15 @@ def tables(seeds: Sequence[int] = SEEDS) -> dict[str, 'pd.DataFrame']:
   return {'lp_ft': pd.DataFrame(distortions), 'shifts': pd.DataFrame(layers),
           'probing': pd.DataFrame(energies),
           'predictions': pd.DataFrame(predictions)}
+
+
+def read(folder: pathlib.Path) -> 'dict[str, pd.DataFrame] | None':
+  """The tables that `runners.toys` wrote as CSV; None if one is not there."""
+  import pandas as pd
+  paths = {name: folder / f'{name}.csv' for name in NAMES}
+  if not all(path.is_file() for path in paths.values()):
+    return None
+  return {name: pd.read_csv(path) for name, path in paths.items()}
 
 
 def _predictions() -> Iterator[tuple[str, str, tuple[float, float]]]:

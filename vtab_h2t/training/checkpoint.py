@@ -4,7 +4,7 @@ from collections.abc import Sequence
 import contextlib
 import pathlib
 import time
-from typing import Protocol
+from typing import Any, Protocol
 import zipfile
 
 import numpy as np
@@ -56,8 +56,9 @@ class Checkpoint:
     # Another process may have finished the unit and removed the folder.
     with contextlib.suppress(FileNotFoundError), files.atomic_write(
         self._path, binary=True) as f:
-      np.savez(f, **{f'{i:05d}': value for i, value in enumerate(
-          [np.int64(steps), *trainer.state()])})
+      arrays: dict[str, Any] = {f'{i:05d}': value for i, value in enumerate(
+          [np.int64(steps), *trainer.state()])}
+      np.savez(f, **arrays)
     self._last = time.monotonic()
 
   def remove(self) -> None:

@@ -24,8 +24,13 @@ class Readout(Protocol):
     size: number of columns.
   """
 
-  taps: tuple[str, ...]
-  size: int
+  @property
+  def taps(self) -> tuple[str, ...]:
+    ...
+
+  @property
+  def size(self) -> int:
+    ...
 
   def __call__(self, outputs: dict[str, 'tf.Tensor']) -> 'tf.Tensor':
     ...

@@ -199,7 +199,8 @@ class Trainer:
       if self._recipe.weight_decay:
         gradient += self._recipe.weight_decay * variable
       if self._recipe.optimizer == ADAM:
-        adam.apply(variable, *slots, gradient, lr * scale, number)
+        m, v = slots
+        adam.apply(variable, m, v, gradient, lr * scale, number)
       else:
         tf.raw_ops.ResourceApplyKerasMomentum(
             var=variable.handle, accum=slots[0].handle, lr=lr * scale,

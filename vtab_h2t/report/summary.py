@@ -1,0 +1,190 @@
+"""What was measured and found as Markdown, which GitHub shows."""
+
+from collections.abc import Iterable, Sequence
+import os
+import pathlib
+
+import pandas as pd
+
+from vtab_h2t.report import catalogue
+from vtab_h2t.report import jobs
+from vtab_h2t.report import judging
+from vtab_h2t.report import results as results_lib
+from vtab_h2t.report import sections
+from vtab_h2t.report import statistics
+from vtab_h2t.report import tables
+from vtab_h2t.tasks import task as task_lib
+
+Results = results_lib.Results
+
+
+def markdown(measured: Sequence[Results], place: pathlib.Path | None = None
+             ) -> str:
+  """What was measured, and what was found, run by run.
+
+  Args:
+    measured: the results of each run.
+    place: the folder in which the text will be, from which its links lead; by
+      default the work directory.
+  """
+  parts = ['# Head2Toe, measured\n', 'Test accuracy in percent, differences in '
+           'points. The HTML page beside this file also has every figure, '
+           'single tasks, cost and provenance.\n']
+  for one in measured:
+    parts += [f'## {one.run.name}\n', f'{_sentence(one.run.title)}\n',
+              f'Measured: {_extent(one)}.\n', f'{sections.answer(one)}\n']
+    parts += [text for text in (_means(one), _claims(one), _links(one, place))
+              if text]
+  return '\n'.join(parts)
+
+
+def index(measured: Sequence[Results], place: pathlib.Path | None = None
+          ) -> str:
+  """A table of runs, a line each, with their key numbers.
+
+  Args:
+    measured: the results of each run.
+    place: as of `markdown`.
+  """
+  lines = []
+  for one in measured:
+    found = _scored(one)
+    both = statistics.compared(found, _KEY) if len(found) else found
+    means = {m: _mean(both, m) for m in _KEY}
+    tasks, methods, seeds = _counts(one)
+    lines.append({
+        'run': f'[{one.run.name}]({_path(one, place)}/)',
+        'what': one.run.title,
+        'tasks x methods x seeds': f'{len(tasks)} x {len(methods)} x '
+                                   f'{len(seeds)}',
+        **{f'{tables.LABELS[m]}, mean': mean for m, mean in means.items()}})
+  return _table(pd.DataFrame(lines)) if lines else 'No runs.\n'
+
+
+_KEY = 'linear', 'head2toe'
+
+
+def _sentence(text: str) -> str:
+  """With a capital and a full stop."""
+  return f'{text[0].upper()}{text[1:]}.'
+
+
+def _scored(results: Results) -> pd.DataFrame:
+  """What `statistics.summarise` gives; empty if there is nothing."""
+  rows = [r for r in results.of(jobs.ACCURACY)
+          if r['split'] == 'test' and r['correct'] is not None]
+  return statistics.summarise(rows) if rows else pd.DataFrame()
+
+
+def _mean(summary: pd.DataFrame, method: str) -> str:
+  """A method's mean over all tasks of a summary, as text."""
+  if summary.empty:
+    return ''
+  return f'{summary.accuracy_percent[summary.method == method].mean():.1f}'
+
+
+def _counts(results: Results
+            ) -> tuple[list[str], list[str], list[int]]:
+  """Tasks, methods and seeds of the rows of methods."""
+  rows = [r for r in results.of(jobs.ACCURACY) if r['split'] == 'test']
+  return (list(dict.fromkeys(r['task'] for r in rows)),
+          list(dict.fromkeys(r['method'] for r in rows)),
+          sorted({r['seed'] for r in rows}))
+
+
+def _extent(results: Results) -> str:
+  """What was measured, in words."""
+  tasks, methods, seeds = _counts(results)
+  studies = [job for job in results.rows if job != jobs.ACCURACY]
+  parts = []
+  if tasks:
+    parts.append(
+        f'{_number(len(tasks), "task")} ({", ".join(tasks)}), '
+        f'{_number(len(methods), "method")} '
+        f'({", ".join(tables.LABELS.get(m, m) for m in methods)}), '
+        f'{_number(len(seeds), "seed")}')
+  if studies:
+    parts.append(f'besides, for the figures, {", ".join(studies)}'
+                 if tasks else ', '.join(studies))
+  return '; '.join(parts)
+
+
+def _number(count: int, what: str) -> str:
+  """So many of something."""
+  return f'{count} {what}' + 's' * (count != 1)
+
+
+def _means(results: Results) -> str:
+  """Methods by the means of groups; '' where nothing was measured."""
+  summary = _scored(results)
+  if summary.empty:
+    return ''
+  wide = statistics.wide(summary, task_lib.GROUPS)
+  means = wide[[c for c in wide.columns if c[1] == 'mean']]
+  lines = pd.DataFrame({
+      group: [f'{v:.1f}' if v == v else '' for v in means[group, 'mean']]
+      for group, _ in means.columns})
+  lines.insert(0, 'method', [tables.LABELS.get(m, m) for m in wide.index])
+  heading = f'Means over tasks, {tables.seeds_text(summary, in_cells=False)}.'
+  if means.isna().any(axis=None):
+    heading += ' A mean is blank where one of its tasks was not measured.'
+  return f'{heading}\n\n{_table(lines)}'
+
+
+def _claims(results: Results) -> str:
+  """The claims that can be tested here."""
+  found = judging.of_run(results)
+  tested = found[found.verdict != judging.UNTESTABLE]
+  if tested.empty:
+    return 'No claim of the paper can be tested on these rows.\n'
+  lines = pd.DataFrame({
+      'claim': tested.claim, 'where': tested['where'],
+      'published': tested.published.map(_rounded),
+      'measured': tested.measured.map(_rounded),
+      '95 % interval': [f'{_rounded(low)} to {_rounded(high)}'
+                        for low, high in zip(tested.low, tested.high)],
+      'verdict': tested.verdict, 'tasks': tested.tasks.map(str)})
+  rest = len(found) - len(tested)
+  return _table(lines) + (
+      f'\n{_number(rest, "further claim")} cannot be tested here.\n'
+      if rest else '')
+
+
+def _rounded(value: float | None) -> str:
+  """To two digits; '' if it is missing."""
+  return '' if value is None or pd.isna(value) else f'{value:.2f}'
+
+
+def _path(results: Results, place: pathlib.Path | None) -> str:
+  """A run's folder, from the folder of the text."""
+  folder = results.folder.path
+  return pathlib.Path(os.path.relpath(
+      folder, folder.parent if place is None else place)).as_posix()
+
+
+def _links(results: Results, place: pathlib.Path | None) -> str:
+  """Links to what is in a run's folder; '' if that is nothing."""
+  base = results.folder.path
+  found = []
+  for output in catalogue.OUTPUTS.values():
+    path = output.folder(base) / (
+        f'{output.name}.{"png" if output.draw else "md"}')
+    if path.is_file():
+      label = output.title.partition(':')[0]
+      found.append(f'[{label}]({_path(results, place)}/'
+                   f'{path.relative_to(base).as_posix()})')
+  return f'Tables and figures: {", ".join(found)}.\n' if found else ''
+
+
+def _table(lines: pd.DataFrame) -> str:
+  """Texts as a Markdown table."""
+  return _escaped(lines).to_markdown(
+      index=False, disable_numparse=True) + '\n'
+
+
+def _escaped(lines: pd.DataFrame) -> pd.DataFrame:
+  """With bars that do not end a cell."""
+  def escape(values: Iterable[str]) -> list[str]:
+    return [value.replace('|', '\\|') for value in values]
+
+  return lines.apply(escape)
