@@ -217,7 +217,8 @@ def run() -> run_lib.Run:
           or tasks_registry.IMAGE_SIZES[_SUITE.value])
   tried = space()
   return run_lib.Run(
-      suite=_SUITE.value, data_source=_DATA_SOURCE.value,
+      suite=_SUITE.value, data_source=(
+          _DATA_SOURCE.value if _SUITE.value == tasks_registry.VTAB else None),
       network=run_lib.network(_BACKBONE.value, _WEIGHTS.value, size),
       image_size=size, resize=_RESIZE.value, taps=_TAPS.value,
       cls_pooling=_CLS_POOLING.value, normalization=_NORMALIZATION.value,

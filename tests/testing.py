@@ -342,7 +342,7 @@ def tiny_run(backbone=None, **changes):
   from vtab_h2t.protocol import run
   backbone = backbone or tiny_backbone()
   return run.Run(**{
-      'suite': 'embedded', 'data_source': 'tfds',
+      'suite': 'embedded', 'data_source': None,
       'network': tiny_network(backbone), 'image_size': backbone.image_size,
       'space': tiny_space()} | changes)
 

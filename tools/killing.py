@@ -43,7 +43,7 @@ def _run(workdir: pathlib.Path) -> None:
     del done, total
     (workdir / 'stage').write_text(stage)
 
-  workdir.mkdir(exist_ok=True)
+  workdir.mkdir(parents=True, exist_ok=True)
   unit.run(work, [task], backbone,
            lambda sizes: extraction.Extractor(backbone, sizes),
            ledger_lib.Ledger(workdir), 2**28, tell)

@@ -172,9 +172,10 @@ def test_studies_setting_is_the_quick_grids_best_by_validation():
   results = pathlib.Path(__file__).parents[2] / 'results'
   quick = grids.quick('efficientnet_lite0')
   measured = [
-      f for f in ledger.Ledger(results).folders() if f.run.parent is None and
-      (f.run.suite, f.run.network.backbone, f.run.network.weights) == (
-          'embedded', 'efficientnet_lite0', 'imagenet') and f.run.space == quick]
+      f for f in ledger.Ledger(results).folders()
+      if f.run.parent is None and f.run.space == quick and (
+          f.run.suite, f.run.network.backbone, f.run.network.weights) == (
+              'embedded', 'efficientnet_lite0', 'imagenet')]
   if not measured:
     pytest.skip('no such results are committed')
   correct = {}

@@ -18,7 +18,7 @@ _NETWORK = run_lib.Network(backbone='tiny', weights='noise', sha256='a' * 64,
 
 def _run(**changes):
   return run_lib.Run(**{
-      'suite': 'embedded', 'data_source': 'tfds', 'network': _NETWORK,
+      'suite': 'embedded', 'data_source': None, 'network': _NETWORK,
       'image_size': 16, 'space': testing.tiny_space()} | changes)
 
 

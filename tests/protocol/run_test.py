@@ -38,8 +38,13 @@ _OF_THE_PACKAGE = {'sha256', 'scale', 'offset'}
 
 def _run(**changes):
   return run_lib.Run(**{
-      'suite': 'embedded', 'data_source': 'tfds', 'network': _LITE0,
+      'suite': 'embedded', 'data_source': None, 'network': _LITE0,
       'image_size': 96, 'space': grids.quick('efficientnet_lite0')} | changes)
+
+
+def _sent(run):
+  """As another process gets it."""
+  return pickle.loads(pickle.dumps(run))  # noqa: S301
 
 
 def _others(value):
@@ -156,7 +161,8 @@ def test_pairs_of_changes_share_no_name_either():
     ({'suite': 'vtab', 'image_size': 224, 'taps': 'released',
       'network': dataclasses.replace(
           _LITE0, backbone='vit_ti16', weights='random'),
-      'space': grids.quick('vit_ti16')}, 'vtab-vit_ti16-224px-random-released')])
+      'space': grids.quick('vit_ti16')},
+     'vtab-vit_ti16-224px-random-released')])
 def test_usual_runs_have_short_names(changes, name):
   assert _run(**changes).name == name
 
@@ -187,9 +193,9 @@ def test_a_chosen_name_determines_nothing():
         space=grids.get('published', 'resnet50')),
     _run().derived('control', 'x', second=_LITE2)])
 def test_pickling_and_json_keep_all_of_it(run):
-  before = pickle.loads(pickle.dumps(run))
+  before = _sent(run)
   assert run.id and run.name  # What is cached goes along or not; no matter.
-  for again in (before, pickle.loads(pickle.dumps(run)), copy.deepcopy(run),
+  for again in (before, _sent(run), copy.deepcopy(run),
                 run_lib.from_json(json.loads(json.dumps(run.as_json())),
                                   run.chosen_name)):
     assert again == run

@@ -571,11 +571,11 @@ def test_a_unit_can_be_sent_to_another_machine(tiny, whole, tmp_path):
   selection = relevance.pack(np.arange(4), 68)
   for work in (tiny.unit(), tiny.unit(studies=(
       *_STUDIES, transfer.Transfer('a', [(0, selection)])))):
-    sent = pickle.loads(pickle.dumps(work))
+    sent = pickle.loads(pickle.dumps(work))  # noqa: S301
     assert sent.run == work.run and sent.run.id == work.run.id
     assert sent.methods == work.methods and sent.seeds == work.seeds
     assert [s.file for s in sent.studies] == [s.file for s in work.studies]
-  sent = pickle.loads(pickle.dumps(tiny.unit()))
+  sent = pickle.loads(pickle.dumps(tiny.unit()))  # noqa: S301
   unit.run(sent, [testing.tiny_task()], tiny.backbone, tiny.extractor_for,
            ledger_lib.Ledger(tmp_path), 2 ** 30, testing.no_progress)
   assert testing.rows_files(tmp_path) == testing.rows_files(whole)

@@ -29,7 +29,7 @@ SECOND = network('other', '5b')
 def run(backbone='made', **changes):
   """A run that needs no network to be built."""
   return run_lib.Run(**{
-      'suite': 'embedded', 'data_source': 'tfds', 'network': network(backbone),
+      'suite': 'embedded', 'data_source': None, 'network': network(backbone),
       'image_size': 32, 'space': grids.light('efficientnet_lite0')} | changes)
 
 

@@ -1,4 +1,4 @@
-"""A unit that is killed at random points and goes on ends with the same rows."""
+"""A unit that is killed at random points and goes on leaves the same rows."""
 
 import pathlib
 import subprocess

@@ -71,7 +71,8 @@ class Places:
       errors.InputError: as `tasks.registry.tasks` raises.
     """
     return tasks_registry.tasks(
-        run.suite, names, self.data_dir, run.data_source, self.download)
+        run.suite, names, self.data_dir,
+        run.data_source or tasks_registry.TFDS, self.download)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

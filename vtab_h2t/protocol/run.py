@@ -51,7 +51,7 @@ class Run:
 
   Attributes:
     suite: of the tasks.
-    data_source: form of the suite's data.
+    data_source: form of the data of VTAB-1k; None for the other suites.
     network: whose features are read, or that is trained.
     second: a network whose embedding stands beside the first's, in place of the
       first's other taps (the Control of Figure 4); or None.
@@ -70,7 +70,7 @@ class Run:
   """
 
   suite: str
-  data_source: str
+  data_source: str | None
   network: Network
   second: Network | None = None
   image_size: int
@@ -121,7 +121,8 @@ class Run:
         self.space.name not in ('quick', 'light', 'paper')):
       return False
     return self == Run(
-        suite=self.suite, data_source=tasks.TFDS, network=self.network,
+        suite=self.suite, network=self.network,
+        data_source=tasks.TFDS if self.suite == tasks.VTAB else None,
         image_size=self.image_size, taps=self.taps,
         space=grids.get(self.space.name, self.network.backbone))
 

@@ -60,8 +60,8 @@ def _embedded() -> dict[str, task_lib.Task]:
   return {task.name: task for task in found}
 
 
-OWN = 'own'
-SUITES = ('embedded', 'vtab', OWN)
+VTAB, OWN = 'vtab', 'own'
+SUITES = ('embedded', VTAB, OWN)
 TFDS, ARCHIVE = 'tfds', 'archive'
 SOURCES = (TFDS, ARCHIVE)
 
@@ -112,7 +112,7 @@ def tasks(suite: str, names: Sequence[str] | None = None,
   if suite not in SUITES:
     raise errors.InputError(
         f'unknown suite {suite!r}; choose from {", ".join(SUITES)}')
-  if suite != 'vtab':
+  if suite != VTAB:
     if data_dir or download:
       raise errors.InputError(
           f'the {suite} suite takes no --data_dir and no --download; use '
