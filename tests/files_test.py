@@ -22,10 +22,9 @@ def test_fingerprint_tells_values_apart():
 
 def test_atomic_write_appears_only_when_whole(tmp_path):
   path = tmp_path / 'deep' / 'rows.jsonl'
-  with pytest.raises(RuntimeError):
-    with files.atomic_write(path) as f:
-      f.write('half')
-      raise RuntimeError
+  with pytest.raises(RuntimeError), files.atomic_write(path) as f:
+    f.write('half')
+    raise RuntimeError
   assert os.listdir(path.parent) == []
   with files.atomic_write(path) as f:
     f.write('whole')
@@ -36,10 +35,9 @@ def test_atomic_write_appears_only_when_whole(tmp_path):
 def test_atomic_write_keeps_the_old_file_on_failure(tmp_path):
   path = tmp_path / 'x.json'
   path.write_text('old')
-  with pytest.raises(OSError):
-    with files.atomic_write(path) as f:
-      f.write('new')
-      raise OSError(28, 'No space left on device')
+  with pytest.raises(OSError), files.atomic_write(path) as f:
+    f.write('new')
+    raise OSError(28, 'No space left on device')
   assert path.read_text() == 'old'
   assert os.listdir(tmp_path) == ['x.json']
 

@@ -1,52 +1,104 @@
-"""What the README shows works."""
+"""What the README, the guide and the programs' help show works."""
 
+import functools
 import pathlib
 import re
 import shlex
 
-from absl import flags
 import pytest
 
-from runners import run_flags
+from runners import cli
+from tests import testing
+from vtab_h2t.methods import registry as methods
+from vtab_h2t.report import catalogue
 
 _ROOT = pathlib.Path(__file__).parents[1]
-_README = (_ROOT / 'README.md').read_text()
+_TEXTS = {path.name: path.read_text() for path in (
+    _ROOT / 'README.md', *sorted((_ROOT / 'docs').glob('*.md')),
+    *(_ROOT / 'runners' / f'{name}.py' for name in cli._NAMES))}
+_LISTS = {'methods': [*methods.METHODS, 'all'], 'only': catalogue.OUTPUTS}
 
 
-@pytest.mark.parametrize('text, said', [
-    (_README, r'stem\.pool'),
-    ((_ROOT / 'docs' / 'own_images.md').read_text(), r'^(0\.9|1\.0)')],
-                         ids=['README', 'own_images'])
-def test_python_examples_run(text, said, capsys):
-  blocks = re.findall(r'```python\n(.*?)```', text, re.DOTALL)
-  assert blocks
-  for block in blocks:
+@pytest.mark.parametrize('document', [
+    name for name, text in _TEXTS.items()
+    # What registers is run by shared_flags_test.
+    if '```python' in text and name != 'extending.md'])
+def test_python_examples_run_and_print(document, capsys):
+  for block in re.findall(r'```python\n(.*?)```', _TEXTS[document], re.DOTALL):
     exec(block, {})
-  assert re.search(said, capsys.readouterr().out)
+  out = capsys.readouterr().out
+  assert out.strip()
+  if document == 'own_images.md':  # An accuracy.
+    assert re.search(r'^(0\.9|1\.0)', out), out
 
 
-@pytest.mark.parametrize(
-    'command', re.findall(r'`python -m runners\.table1 ([^`]*)`', _README))
-def test_flags_of_each_command_are_known(command):
-  own = flags.FLAGS.flags_by_module_dict()[run_flags.__name__]
-  known = {flag.name: flag for flag in own}
-  for argument in shlex.split(command):
+def test_the_documents_show_python():
+  for name in ('README.md', 'own_images.md', 'extending.md'):
+    assert '```python' in _TEXTS[name], name
+
+
+def _commands():
+  """What the documents show: (document, program, arguments)."""
+  shown = r'(?:python -m runners\.|vtab-h2t )(\w+)((?:[ \t]+[^`#\n]*)?)'
+  found = {}
+  for document, text in _TEXTS.items():
+    text = re.sub(r'\\\n\s*', ' ', text)
+    for name, arguments in re.findall(shown, text):
+      found[document, name, arguments.strip()] = None
+  return list(found)
+
+
+@functools.cache
+def _flags(program):
+  """What --help says of each flag: (is boolean, default, choices)."""
+  text = testing.run_runner(program, '--help').stdout
+  found = {}
+  for boolean, name, default, choices in re.findall(
+      r'^  --(\[no\])?(\w+)(?:=(\S*))?  (?:<([^>]*)>)?', text, re.MULTILINE):
+    found[name] = bool(boolean), default, choices.split('|') if choices else ()
+  return found
+
+
+@pytest.mark.parametrize('document, program, arguments', [
+    pytest.param(*c, id=' '.join(c)) for c in _commands()])
+def test_flags_of_each_command_are_known(document, program, arguments):
+  del document
+  assert program in cli._NAMES
+  for argument in shlex.split(arguments):
+    assert argument.startswith('--'), argument
     name, given, value = argument.removeprefix('--').partition('=')
-    if name == 'help':
+    if name in ('help', 'flagfile'):
       continue
-    assert name in known, argument
+    known = _flags(program)
     if not given:
-      assert known[name].boolean
-    elif value != 'DIR' and not value.endswith('.npz'):
-      known[name].parser.parse(value)
+      name = name if name in known else name.removeprefix('no')
+      assert known[name][0], argument
+      continue
+    boolean, default, choices = known[name]
+    assert not boolean and value, argument
+    if choices:
+      assert value in choices, argument
+    elif name in _LISTS:
+      assert set(value.split(',')) <= set(_LISTS[name]), argument
+    elif re.fullmatch(r'[\d.]+', default):
+      float(value)
+
+
+def test_every_program_is_shown():
+  shown = {program for document, program, _ in _commands()
+           if document.endswith('.md')}
+  assert shown >= set(cli._NAMES)
 
 
 def test_tests_that_the_documents_name_exist():
   """`file_test.test_name`, or `test_name...` after it, in reliability.md."""
-  text = (_ROOT / 'docs' / 'reliability.md').read_text()
-  found = {p.stem: p.read_text() for p in (_ROOT / 'tests').rglob('*_test.py')}
-  names = re.findall(r'`(\w+_test)(?:\.(test_\w+))?(\.\.\.)?`', text)
+  found = {p.stem: [] for p in (_ROOT / 'tests').rglob('*_test.py')}
+  for path in (_ROOT / 'tests').rglob('*_test.py'):
+    found[path.stem].append(path.read_text())
+  names = [n for text in _TEXTS.values() for n in re.findall(
+      r'`(\w+_test)(?:\.(test_\w+))?(\.\.\.)?`', text)]
   assert len(names) > 15
   for file, test, more in names:
     assert file in found, file
-    assert not test or f'def {test}{"" if more else "("}' in found[file], test
+    assert not test or any(f'def {test}{"" if more else "("}' in text
+                           for text in found[file]), test

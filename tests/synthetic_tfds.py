@@ -12,7 +12,7 @@ TEST = 25  # Examples of a test split of its own.
 def sizes(name):
   """Examples of each split: as few as VTAB-1k's slices leave disjoint."""
   source = vtab.ENTRIES[name].source
-  found = {split: TEST for split in source.sizes}
+  found = dict.fromkeys(source.sizes, TEST)
   found[source.val[0]] = max(200, 2 * TEST)
   found['train'] = 1000
   if source.val[0] == 'train':

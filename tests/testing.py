@@ -9,6 +9,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+from typing import Any
 
 import numpy as np
 import pytest
@@ -193,8 +194,8 @@ def top_1(backbone):
   with open(_PHOTOS / 'labels.csv', encoding='utf-8') as f:
     photos = list(csv.DictReader(f))
   for photo in photos:
-    with Image.open(_PHOTOS / photo['file']) as image:
-      image = image.convert('RGB')
+    with Image.open(_PHOTOS / photo['file']) as file:
+      image = file.convert('RGB')
       scale = 256 / 224 * size / min(image.size)
       image = image.resize([round(s * scale) for s in image.size],
                            Image.Resampling.BICUBIC)
@@ -272,6 +273,7 @@ def _zygote():
   process = subprocess.Popen(
       [sys.executable, '-m', 'tests.zygote'], cwd=_ROOT,
       stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+  assert process.stdin is not None
   atexit.register(process.stdin.close)
   return process
 
@@ -290,7 +292,8 @@ def run_runner(name, *arguments, **env):
   zygote = _zygote()
   with tempfile.TemporaryDirectory() as folder:
     out, err = (pathlib.Path(folder, n) for n in ('stdout', 'stderr'))
-    out.touch(), err.touch()
+    out.touch()
+    err.touch()
     call = {'module': f'runners.{name}', 'arguments': list(map(str, arguments)),
             'env': env, 'stdout': str(out), 'stderr': str(err)}
     print(json.dumps(call), file=zygote.stdin, flush=True)
@@ -355,8 +358,9 @@ def tiny_space(folds=(0, 4), **changes):
     **changes: for a method, some of its options.
   """
   from vtab_h2t.protocol import grids
-  pooled = {'learning_rates': (0.1, 0.01), 'steps': (20,),
-            'target_sizes': (30,), 'coefficients': (1e-5, 1e-3)}
+  pooled: dict[str, Any] = {
+      'learning_rates': (0.1, 0.01), 'steps': (20,),
+      'target_sizes': (30,), 'coefficients': (1e-5, 1e-3)}
   tuned = {'learning_rates': (0.1,), 'steps': (6,), 'batch': 64}
   study = {'learning_rate': 0.1, 'steps': 10, 'target_size': 30}
   options = dict.fromkeys(('all_l2', 'all_l1', 'all_l21'), pooled) | {
@@ -387,4 +391,6 @@ def measure(workdir, run, tasks, backbone, methods=(), studies=(),
   unit.run(work, tasks, backbone,
            functools.cache(lambda sizes: extraction.Extractor(backbone, sizes)),
            ledger, 2 ** 30, progress or no_progress)
-  return ledger.find(run).rows()
+  folder = ledger.find(run)
+  assert folder is not None
+  return folder.rows()

@@ -52,8 +52,8 @@ def _import_findings(plan: house.House) -> Iterator[str]:
              f'name {house.PACKAGES}{found.package}')
 
 
-def _target_findings(plan: house.House) -> Iterator[str]:
-  """What BUILD names and does not exist, is not used, or names twice."""
+def _package_findings(plan: house.House) -> Iterator[str]:
+  """Packages that BUILD names and no file imports, or nothing pins."""
   used = collections.defaultdict(set)
   for found in plan.imports:
     if not plan.is_ours(found.module):
@@ -67,6 +67,10 @@ def _target_findings(plan: house.House) -> Iterator[str]:
       if package not in pinned:
         yield (f'BUILD: {name} names {house.PACKAGES}{package}, which '
                'constraints.txt does not pin')
+
+
+def _target_findings(plan: house.House) -> Iterator[str]:
+  """What targets name and does not exist, or belongs to two of them."""
   names = {t.name for t in plan.targets}
   libraries = collections.defaultdict(list)
   for target in plan.targets:
@@ -111,8 +115,9 @@ def _file_findings(plan: house.House) -> Iterator[str]:
 def findings(root: pathlib.Path = house.ROOT) -> list[str]:
   """What is wrong, a sentence each; empty if nothing is."""
   plan = house.House(root)
-  return [*_import_findings(plan), *_target_findings(plan),
-          *_file_findings(plan), *_circle_findings(plan)]
+  return [*_import_findings(plan), *_package_findings(plan),
+          *_target_findings(plan), *_file_findings(plan),
+          *_circle_findings(plan)]
 
 
 def summary(root: pathlib.Path = house.ROOT) -> str:

@@ -114,7 +114,7 @@ def files(root: pathlib.Path = ROOT) -> list[str]:
     relative = pathlib.Path(folder).relative_to(root)
     found += [(relative / n).as_posix() for n in names
               if n.endswith('.py') or relative.parts[:1] == ('vtab_h2t',)
-              or relative.parts and n in ('BUILD', 'BUILD.bazel')]
+              or (relative.parts and n in ('BUILD', 'BUILD.bazel'))]
   return sorted(found)
 
 
@@ -131,7 +131,7 @@ class House:
     imports: what the files of rooms import, standard library left out.
   """
 
-  def __init__(self, root: pathlib.Path = ROOT):
+  def __init__(self, root: pathlib.Path = ROOT) -> None:
     self.root = root
     self.targets = targets(root)
     self.rooms: dict[str, Target] = {}

@@ -99,8 +99,8 @@ def main(root: pathlib.Path, wanted: int, seed: int) -> int:
   if left:
     print(f'left behind: {left}')
     return 1
-  for stage, count in sorted(stages.items()):
-    print(f'{count} kills at: {stage}')
+  for name, count in sorted(stages.items()):
+    print(f'{count} kills at: {name}')
   print(f'{sum(stages.values())} kills, {finished + 1} runs finished')
   return 0
 

@@ -20,9 +20,14 @@ if TYPE_CHECKING:
   from vtab_h2t.heads.sweep import HeadSpec
   from vtab_h2t.heads.sweep import Problem
   from vtab_h2t.heads.sweep import train as train_heads
+  from vtab_h2t.protocol.grids import get as search_space
   from vtab_h2t.protocol.ledger import Ledger
+  from vtab_h2t.protocol.run import load as load_run
+  from vtab_h2t.protocol.run import Network
+  from vtab_h2t.protocol.run import network as find_network
+  from vtab_h2t.protocol.run import Run
   from vtab_h2t.protocol.unit import run as run_unit
-  from vtab_h2t.protocol.unit import Settings
+  from vtab_h2t.protocol.unit import Unit
   from vtab_h2t.tasks.registry import register as register_task
   from vtab_h2t.tasks.registry import tasks as load_tasks
   from vtab_h2t.tasks.task import Task
@@ -35,15 +40,20 @@ _API = {
     'InputError': ('errors', 'InputError'),
     'L21': ('heads.regularizers', 'L21'),
     'Ledger': ('protocol.ledger', 'Ledger'),
+    'Network': ('protocol.run', 'Network'),
     'Problem': ('heads.sweep', 'Problem'),
-    'Settings': ('protocol.unit', 'Settings'),
+    'Run': ('protocol.run', 'Run'),
     'Task': ('tasks.task', 'Task'),
+    'Unit': ('protocol.unit', 'Unit'),
+    'find_network': ('protocol.run', 'network'),
     'load_backbone': ('backbones.registry', 'load'),
+    'load_run': ('protocol.run', 'load'),
     'load_tasks': ('tasks.registry', 'tasks'),
     'register_backbone': ('backbones.registry', 'register'),
     'register_task': ('tasks.registry', 'register'),
     'relevance_scores': ('heads.fraction', 'relevance_scores'),
     'run_unit': ('protocol.unit', 'run'),
+    'search_space': ('protocol.grids', 'get'),
     'select_features': ('heads.fraction', 'select'),
     'train_heads': ('heads.sweep', 'train'),
     'unit_norm': ('features.normalization', 'unit_norm'),

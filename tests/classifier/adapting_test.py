@@ -1,14 +1,16 @@
-from hypothesis import given, settings, strategies as st
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
 import numpy as np
 import pytest
 
 from tests import testing
 from vtab_h2t import errors
 from vtab_h2t.classifier import adapting
-from vtab_h2t.protocol import grids
 
-_GRID = grids.Grid('test', (), (0.1, 0.01), (40,), (30,), (0.1, 0.5),
-                   {'l2': (1e-5,)}, (1e-5,))
+_SPACE = testing.tiny_space(
+    folds=(), linear={'steps': (40,)},
+    head2toe={'steps': (40,), 'coefficients': (1e-5,)})
 
 
 @given(st.lists(st.integers(1, 9), min_size=2, max_size=6),
@@ -22,24 +24,24 @@ def test_folds_hold_each_image_out_once_and_are_stratified(sizes, seed):
     return
   folds = adapting.folds_of(labels, 5, None, seed)
   assert len(folds) == min(5, max(sizes))
-  held = np.concatenate([f.val_rows for f in folds])
+  held = np.concatenate([f.val for f in folds])
   single = np.flatnonzero(np.array(sizes)[labels] == 1)
   assert sorted([*held, *single]) == list(range(len(labels)))
   for fold in folds:
-    assert len(fold.val_rows) or len(held) < len(folds)
-    assert sorted([*fold.train_rows, *fold.val_rows]) == list(
+    assert len(fold.val) or len(held) < len(folds)
+    assert sorted([*fold.train, *fold.val]) == list(
         range(len(labels)))
     # Nobody is held out whole, and classes are spread evenly.
-    assert set(labels[fold.train_rows]) == set(labels)
+    assert set(labels[fold.train]) == set(labels)
     for label, size in enumerate(sizes):
-      count = (labels[fold.val_rows] == label).sum()
+      count = (labels[fold.val] == label).sum()
       assert count <= -(-size // len(folds)) + 1
 
 
 def test_a_single_hold_out_has_the_share_asked_for():
   labels = np.repeat([0, 1, 2], [40, 10, 2])
   fold, = adapting.folds_of(labels, 5, 0.2, 0)
-  assert np.bincount(labels[fold.val_rows]).tolist() == [8, 2, 1]
+  assert np.bincount(labels[fold.val]).tolist() == [8, 2, 1]
 
 
 def test_accuracy_has_an_interval():
@@ -54,12 +56,12 @@ def adapted(tmp_path_factory):
   task = testing.tiny_task()
   return adapting.adapt(
       task.train, ('a', 'b', 'c'), testing.tiny_backbone(),
-      tmp_path_factory.mktemp('work'), grid=_GRID)
+      tmp_path_factory.mktemp('work'), space=_SPACE)
 
 
 def test_it_chooses_trains_and_says_how_good_it_is(adapted):
   assert adapted.classes == ('a', 'b', 'c') and adapted.method == 'head2toe'
-  assert adapted.hparams.fraction in _GRID.fractions
+  assert adapted.setting.fraction in _SPACE.of('head2toe').fractions
   assert adapted.accuracy.total == adapted.linear.total == 300
   assert adapted.accuracy.correct > 200  # Chance is 100.
   assert adapted.head.head.kernel.shape == (3, len(adapted.head.columns))
@@ -77,7 +79,7 @@ def test_linear_reads_the_embedding(tmp_path):
   task = testing.tiny_task()
   found = adapting.adapt(
       task.train, ('a', 'b', 'c'), testing.tiny_backbone(), tmp_path,
-      method='linear', grid=_GRID, val_fraction=0.2)
+      method='linear', space=_SPACE, val_fraction=0.2)
   assert found.accuracy == found.linear and found.accuracy.total == 60
   assert found.taps().tap.tolist() == ['pooled']
   assert found.taps().selected.tolist() == [9]

@@ -12,8 +12,8 @@ from vtab_h2t.classifier import adapting
 from vtab_h2t.classifier import artefact
 from vtab_h2t.protocol import grids
 
-_GRID = grids.Grid('test', (), (0.1,), (40,), (256,), (0.05,), {'l2': (1e-5,)},
-                   (1e-5,))
+_SPACE = grids.get('fixed', 'efficientnet_lite0', (
+    'lr=0.1,steps=40,target_size=256,fraction=0.05,l2=1e-5,l21=1e-5'))
 
 
 @pytest.fixture(scope='module')
@@ -30,7 +30,7 @@ def split():
 def adapted(request, backbone, split, tmp_path_factory):
   return adapting.adapt(split, ('a', 'b', 'c'), backbone,
                         tmp_path_factory.mktemp('work'), method=request.param,
-                        grid=_GRID)
+                        space=_SPACE)
 
 
 def _probabilities(model, split):
@@ -54,7 +54,7 @@ def test_a_loaded_model_predicts_what_was_adapted(adapted, split, tmp_path):
 def test_predictions_are_those_of_the_head_on_stored_features(
     backbone, split, tmp_path):
   """Through the taps of the images, or through the feature store."""
-  adapted = adapting.adapt(split, 'abc', backbone, tmp_path, grid=_GRID)
+  adapted = adapting.adapt(split, 'abc', backbone, tmp_path, space=_SPACE)
   from vtab_h2t.features import extraction
   from vtab_h2t.features import store
   head = adapted.head
@@ -74,7 +74,7 @@ def saved(backbone, split, tmp_path_factory):
   folder = tmp_path_factory.mktemp('saved') / 'm'
   artefact.save(adapting.adapt(
       split, ('a', 'b', 'c'), backbone, tmp_path_factory.mktemp('w'),
-      grid=_GRID), 'random', folder)
+      space=_SPACE), 'random', folder)
   return folder
 
 
@@ -127,7 +127,7 @@ def test_damaged_and_missing_files_are_one_line(saved, tmp_path):
 
 
 def test_a_folder_that_is_there_is_kept(saved, backbone, split, tmp_path):
-  adapted = adapting.adapt(split, 'abc', backbone, tmp_path, grid=_GRID)
+  adapted = adapting.adapt(split, 'abc', backbone, tmp_path, space=_SPACE)
   before = (saved / 'model.json').read_bytes()
   with pytest.raises(errors.InputError, match='there already'):
     artefact.save(adapted, 'random', saved)

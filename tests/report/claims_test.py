@@ -1,124 +1,44 @@
+"""What the statistics are, on accuracies; `judging_test` has the verdicts."""
+
+import math
+
 import numpy as np
-import pandas as pd
 import pytest
 
 from vtab_h2t.report import claims
-from vtab_h2t.toys import tables as toys
+from vtab_h2t.report import frames
+from vtab_h2t.report import jobs
 
 _BY_ID = {c.id: c for c in claims.CLAIMS}
 
 
-def _rows(method, percents, noise=1.0, seed=0, **fields):
-  """Three seeds of each task around its percentage."""
-  rng = np.random.default_rng(seed)
-  rows = []
-  for i, percent in enumerate(percents):
-    for s in range(3):
-      correct = int(round(10 * (percent + noise * rng.normal())))
-      rows.append({
-          'method': method, 'task': f't{i}', 'seed': s, 'split': 'test',
-          'group': 'natural' if i % 2 else 'structured', 'correct': correct,
-          'total': 1000, 'suite': 'embedded', 'backbone': 'b'} | fields)
-  return rows
+def _of(name, **accuracies):
+  return _BY_ID[name].statistic({
+      c.replace('_', ' '): np.array(v, float) for c, v in accuracies.items()})
 
 
-_LINEAR = [40, 45, 50, 55, 60, 65, 70, 75]
+def test_claims_are_told_apart_and_of_known_jobs():
+  assert len(_BY_ID) == len(claims.CLAIMS)
+  assert {c.job for c in claims.CLAIMS} <= set(jobs.JOBS)
 
 
-@pytest.mark.parametrize('gains, verdict', [
-    ([8, 7, 9, 8, 6, 7, 8, 9], claims.HOLDS),
-    ([-8, -7, -9, -8, -6, -7, -8, -9], claims.FAILS),
-    ([8, -7, 9, -8, 6, -7, 8, -9], claims.UNDECIDED)])
-def test_a_difference_is_judged_by_its_interval(gains, verdict):
-  ours = [a + g for a, g in zip(_LINEAR, gains)]
-  rows = {'accuracy': _rows('linear', _LINEAR) + _rows(
-      'head2toe', ours, seed=1)}
-  found = claims.judge(_BY_ID['head2toe_above_linear'], rows)
-  assert found.verdict == verdict and found.tasks == 8
-  assert found.interval.low <= found.interval.value <= found.interval.high
-  assert found.interval.value == pytest.approx(np.mean(gains), abs=0.8)
-  assert found.rows == ('embedded/b/*/head2toe-*.jsonl '
-                        'embedded/b/*/linear-*.jsonl')
+def test_places_are_ordered_by_their_number():
+  # 10 comes after 9; the first task falls, the second rises, the third is flat.
+  value = _of('ranking_matters', offset_9=[3, 1, 2], offset_10=[2, 2, 2],
+              offset_100=[1, 3, 2])
+  assert value == pytest.approx(0)  # Of -1, 1 and none.
+  assert _of('ranking_matters', offset_0=[9], offset_20=[5], offset_3=[7]) == 1
+  assert math.isnan(_of('ranking_matters', offset_0=[9]))
 
 
-def test_what_was_not_measured_cannot_be_tested():
-  found = claims.judge(_BY_ID['head2toe_above_linear'],
-                       {'accuracy': _rows('linear', _LINEAR)})
-  assert found.verdict == claims.UNTESTABLE and found.interval is None
-  assert found.rows == 'no rows of head2toe'
-  for claim in claims.CLAIMS:
-    assert claims.judge(claim, {}).verdict == claims.UNTESTABLE
-
-
-def test_failed_and_reduced_runs_do_not_count():
-  rows = _rows('linear', _LINEAR) + _rows(
-      'head2toe', [a + 5 for a in _LINEAR], seed=1)
-  worse = [r | {'correct': 0, 'train_fraction': 0.1} for r in rows]
-  failed = [r | {'correct': None} for r in rows]
-  claim = _BY_ID['head2toe_above_linear']
-  assert claims.judge(claim, {'accuracy': rows + worse + failed}).interval == (
-      claims.judge(claim, {'accuracy': rows}).interval)
-
-
-def test_gain_against_affinity():
-  scratch = [50, 48, 46, 44, 42, 40, 38, 36]  # Affinity rises from t0 to t7.
-  ours = [a + g for a, g in zip(_LINEAR, range(24, 0, -3))]
-  rows = {'accuracy': [*_rows('linear', _LINEAR), *_rows(
-      'scratch', scratch, seed=1), *_rows('head2toe', ours, seed=2)]}
-  found = claims.judge(_BY_ID['gain_falls_with_affinity'], rows)
-  assert found.verdict == claims.HOLDS
-  assert found.interval.value == pytest.approx(1, abs=0.1)
-  # The oracle is the best tap of each task.
-  rows['one_tap'] = [
-      r for tap, seed in (('a', 3), ('b', 4)) for r in _rows(
-          'one_tap', [o - 10 * (tap == 'a') for o in ours], seed=seed, tap=tap)]
-  oracle = claims.judge(_BY_ID['oracle_gain_falls_with_affinity'], rows)
-  assert oracle.verdict == claims.HOLDS
-
-
-def test_studies_claims():
-  rows = {
-      'transfer': [r for source in ('t0', 't1', 't2') for r in _rows(
-          'transfer', [60, 60, 60], source=source)],
-      'offset': [r for i in range(5) for r in _rows(
-          'offset', [60 - 4 * i] * 4, offset=7 * i, seed=i)],
-      'scaling': [r for size, stride, add in (
-          (256, 16, 0), (256, 1, 3), (4096, 16, 2), (4096, 1, 9))
-                  for r in _rows('scaling', [50 + add] * 4,
-                                 target_size=size, tap_stride=stride)],
-      'granularity': [r for kind, key, step, percent in (
-          ('features', 'fraction', 0.1, 70), ('features', 'fraction', 1.0, 90),
-          ('taps_mean', 'num_taps', 1, 50), ('taps_mean', 'num_taps', 9, 90),
-          ('taps_group', 'num_taps', 1, 60), ('taps_group', 'num_taps', 9, 90))
-                      for r in _rows('granularity', [percent] * 4, kind=kind,
-                                     **{key: step})]}
-  for row in rows['transfer']:
-    row['correct'] += 50 * (row['task'] == row['source'])
-  value = lambda id: claims.judge(_BY_ID[id], rows).interval.value
-  assert value('own_features_best') == pytest.approx(5, abs=0.01)
-  assert value('ranking_matters') == pytest.approx(1, abs=0.1)
-  assert value('more_candidates_help') == pytest.approx(9, abs=0.1)
-  # All features, or all taps, are no selection.
-  assert value('features_above_taps') == pytest.approx(10, abs=0.1)
-
-
-def test_reduced_and_ablation_claims():
-  ours = _rows('head2toe', [70] * 4, taps='all', cls_pooling='pooled')
-  rows = {
-      'accuracy': ours,
-      'reduced': _rows('head2toe', [60] * 4, train_fraction=0.1, taps='all',
-                       cls_pooling='pooled'),
-      'pre_activation': _rows('head2toe', [68] * 4, taps='pre_activation',
-                              cls_pooling='pooled')}
-  value = lambda id: claims.judge(_BY_ID[id], rows).interval.value
-  assert value('more_data_help') == pytest.approx(10)
-  assert value('taps_above_pre_activation') == pytest.approx(2)
-  assert claims.judge(_BY_ID['taps_above_pre_normalization'], rows
-                      ).verdict == claims.UNTESTABLE
+def test_own_features_are_compared_where_there_are_others():
+  value = _of('own_features_best', own=[9, 5, 7], other_t=[math.nan, 4, 4],
+              other_u=[math.nan, 2, math.nan])
+  assert value == ((5 - 3) + (7 - 4)) / 2
+  assert math.isnan(_of('own_features_best', own=[9]))
 
 
 def test_published_values_are_those_of_the_papers_table():
-  from vtab_h2t.report import frames
   means = frames.published_accuracies('resnet50').groupby(
       'method').percent.mean()
   for method in ('linear', 'all_l2', 'all_l1', 'all_l21', 'finetune'):
@@ -128,22 +48,3 @@ def test_published_values_are_those_of_the_papers_table():
       means.head2toe_ft_plus - means.head2toe, abs=0.11)
 
 
-def test_cost():
-  share = lambda values: pd.DataFrame(
-      {'task': list('abcd'), 'seconds_vs_finetune': values})
-  low = claims.cost_row(share([0.001, 0.002, 0.003, 0.002]))
-  assert low['verdict'] == claims.HOLDS
-  assert low['measured'] == pytest.approx(0.8)
-  assert claims.cost_row(share([0.5] * 4))['verdict'] == claims.FAILS
-  assert claims.cost_row(pd.DataFrame())['verdict'] == claims.UNTESTABLE
-
-
-def test_toys_agree_with_the_companion_papers():
-  table = claims.toy_table(toys.tables())
-  assert (table.of == 10).all() and (table.verdict == claims.HOLDS).all()
-
-
-def test_table_has_a_line_for_each_claim():
-  table = claims.table([claims.judge(c, {}) for c in claims.CLAIMS])
-  assert table.id.is_unique and len(table) == len(claims.CLAIMS)
-  assert set(table.verdict) == {claims.UNTESTABLE}

@@ -11,7 +11,8 @@ from vtab_h2t.studies import relevance
 
 def _rows(study, fields, counts, group='natural', total=200):
   """Test rows: for each of `fields` one for each seed's count."""
-  return [{'method': study, 'split': 'test', 'task': task, 'group': group,
+  return [{'protocol': 'exact', 'method': study, 'split': 'test', 'task': task,
+           'group': group,
            'seed': seed, 'correct': correct, 'total': total,
            'num_features': 10} | one
           for task, by_seed in counts.items()
@@ -52,13 +53,28 @@ def test_affinities_of_the_published_backbones():
       0.868, abs=5e-4)
 
 
-def test_measured_accuracies_leave_reduced_runs_out():
-  rows = testing.result_rows()
-  table = frames.accuracies(
-      rows + [r | {'train_fraction': 0.5, 'correct': 0} for r in rows])
+def test_measured_accuracies_are_medians_of_test_rows():
+  table = frames.accuracies(testing.result_rows())
   assert len(table) == 6
   assert table[(table.method == 'linear')
                & (table.task == 'x')].percent.item() == 50
+
+
+def test_tasks_without_linear_or_scratch_have_no_affinity():
+  table = pd.DataFrame([('linear', 't', 'g', 5.), ('scratch', 't', 'g', 3.),
+                        ('linear', 'u', 'g', 5.), ('finetune', 'v', 'g', 9.)],
+                       columns=['method', 'task', 'group', 'percent'])
+  assert frames.by_affinity(table).task.tolist() == ['t']
+  # Also where all trainings of one of them failed.
+  only = frames.by_affinity(table[table.method == 'linear'])
+  assert only.empty and {'affinity', 'scratch'} <= set(only)
+
+
+def test_affinities_are_of_tasks_that_both_have():
+  one = pd.DataFrame({'task': ['t', 'u'], 'group': 'g', 'affinity': [1., 2]})
+  two = pd.DataFrame({'task': ['v', 'u'], 'group': 'g', 'affinity': [3., 4]})
+  table = frames.affinities({'a': one, 'b': two})
+  assert table[['task', 'a', 'b']].to_numpy().tolist() == [['u', 2, 4]]
 
 
 def test_one_tap_and_the_oracle():

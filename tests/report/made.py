@@ -1,5 +1,6 @@
 """Made-up rows of everything that tables and figures are made from."""
 
+import pathlib
 import zlib
 
 import numpy as np
@@ -54,7 +55,7 @@ def results(rows=(), of=None, **by_job):
   of = of or run()
   found = {jobs.ACCURACY: list(rows)} | by_job
   return results_lib.Results(
-      ledger_lib.Folder(of, None), {j: r for j, r in found.items() if r}, {})
+      ledger_lib.Folder(of, pathlib.Path('nowhere')), {j: r for j, r in found.items() if r}, {})
 
 
 def _noise(*key):
@@ -88,7 +89,7 @@ def _of_study(of, job, study, task, tasks, seeds):
   if study == 'transfer':
     return {f'transfer-from-{source}': [
         row(of, job, study, task, s, 50 + 5 * (source == task) + _noise(
-            task, source, s), source=source) for s in seeds]
+            task, source, s), source=source, num_features=20) for s in seeds]
             for source in tasks}
   if study == 'relevance':
     return {study: [row(
@@ -102,7 +103,8 @@ def _of_study(of, job, study, task, tasks, seeds):
     if study in ('one_tap', 'scaling'):
       rows.append(row(of, job, study, task, 0, percent, split='val', **fields))
     rows += [row(of, job, study, task, s, percent + _noise(
-        study, task, s, *fields.values()), **fields) for s in seeds]
+        study, task, s, *fields.values()), **({'num_features': 20} | fields))
+             for s in seeds]
   return {study: rows}
 
 

@@ -1,85 +1,86 @@
 import json
-import pathlib
 import re
 import shutil
 import subprocess
+import warnings
 
 import pytest
 
-from tests import testing
+from tests.report import made
 from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.report import catalogue
+from vtab_h2t.report import jobs
 from vtab_h2t.report import page
+from vtab_h2t.report import results as results_lib
+from vtab_h2t.report import statistics
+from vtab_h2t.tasks import task as task_lib
 from vtab_h2t.toys import tables as toys
 
-_ROOT = pathlib.Path(__file__).parents[2]
 _CHROMIUM = shutil.which('chromium')
 needs_chromium = pytest.mark.skipif(
     not _CHROMIUM, reason='chromium is not installed (Debian: chromium)')
 
 
-def _rows(**changes):
-  return [r | {'suite': 'embedded', 'protocol': 'exact',
-               'weights_sha256': 'f00', 'learning_rate': 0.1, 'steps': 5,
-               'target_size': 256, 'coefficient': 1e-5,
-               'fraction': 0.1} | changes for r in testing.result_rows()]
+_METHODS = 'linear', 'head2toe', 'scratch', 'finetune'
+
+
+def _failing(row):
+  """One training of three failed."""
+  if (row['method'], row['seed'], row['split']) == ('finetune', 2, 'test'):
+    return row | {'correct': None, 'failed': 'the loss was <not> finite'}
+  return row
 
 
 @pytest.fixture(scope='module')
-def html():
-  extra = [r | {'method': m, 'correct': r['correct'] - 9 * i}
-           for i, m in enumerate(('scratch', 'finetune'), 1)
-           for r in _rows() if r['method'] == 'linear']
-  failed = [_rows()[0] | {'method': 'finetune', 'task': 'x', 'correct': None,
-                          'failed': 'the loss was <not> finite', 'seed': 7}]
-  return page.build(_rows() + extra + failed, [], toys.tables())
+def toy_tables():
+  return toys.tables((0, 1))
 
 
-def test_rows_are_sorted_into_runs_and_jobs():
-  rows = _rows()
-  odd = rows[0]
-  others = [
-      odd | {'method': 'one_tap', 'grid': 'study', 'tap': 'a'},
-      odd | {'method': 'one_tap', 'grid': 'study', 'backbone': 'b+c',
-             'weights': 'w+v', 'tap': 'control'},
-      odd | {'taps': 'pre_activation'}, odd | {'cls_pooling': 'only'},
-      odd | {'train_fraction': 0.1}]
-  one, two = page.runs(rows + others + [odd | {'grid': 'other'}])
-  assert {job: len(r) for job, r in one.rows.items()} == {
-      'accuracy': len(rows), 'one_tap': 1, 'control': 1, 'pre_activation': 1,
-      'cls_only': 1, 'reduced': 1}
-  # A study has no grid of its own; what a grid searched stays with it.
-  assert set(two.rows) == {'accuracy', 'one_tap', 'control'}
-  assert one.name == 's, b (w), 96 pixels, grid g'.replace('s,', 'embedded,', 1)
-  methods = list(dict.fromkeys(r['method'] for r in one.rows['accuracy']))
-  assert methods == ['linear', 'head2toe']
+@pytest.fixture(scope='module')
+def workdir(tmp_path_factory):
+  folder = tmp_path_factory.mktemp('page')
+  made.write(folder, made.run(), names=_METHODS, change=_failing,
+             jobs_=('accuracy', 'relevance', 'offset'))
+  return folder
 
 
-def test_tasks_are_in_their_suites_order_and_others_behind_them():
-  one = _rows()[0]
-  rows = [one | {'task': t} for t in ('a', 'digits', 'photo_patches')]
-  run, = page.runs(rows)
-  assert [r['task'] for r in run.rows['accuracy']] == [
-      'photo_patches', 'digits', 'a']
+def _build(workdir, toy_tables, with_published=False):
+  return page.build(results_lib.read_all(ledger_lib.Ledger(workdir)),
+                    with_published, toy_tables)
 
 
-def test_another_network_on_the_same_images_is_the_second():
-  rows = _rows() + [r | {'method': 'scratch'} for r in _rows()
-                    if r['method'] == 'linear']
-  other = [r | {'backbone': 'c'} for r in rows if r['method'] != 'head2toe']
-  smaller = [r | {'backbone': 'd', 'image_size': 32} for r in other]
-  one, two, three = page.runs(rows + other + smaller)
-  assert {r['backbone'] for r in one.rows['second']} == {'c'}
-  assert {r['method'] for r in one.rows['second']} == {'linear', 'scratch'}
-  assert {r['backbone'] for r in two.rows['second']} == {'b'}
-  assert 'second' not in three.rows
+@pytest.fixture(scope='module')
+def html(workdir, toy_tables):
+  return _build(workdir, toy_tables)
 
 
-def test_the_answer_is_in_words(html):
-  assert ('Head2Toe against Linear: +10.0 points on average (95 % interval '
+def _medians(workdir):
+  return statistics.wide(statistics.summarise(results_lib.read_all(
+      ledger_lib.Ledger(workdir))[0].of('accuracy')), task_lib.GROUPS)
+
+
+def test_the_answer_is_in_words(html, workdir):
+  wide = _medians(workdir)
+  gain = wide.loc['head2toe'] - wide.loc['linear']
+  assert (f'Head2Toe against Linear: {gain["all", "mean"]:+.1f} points on '
+          'average (95 % interval ') in html
+  assert 'better on 4 of 4 tasks' in html
+  assert f'By group: natural {gain["natural", "mean"]:+.1f}, ' in html
+
+
+def test_each_cell_says_its_seeds_where_they_differ(html):
+  assert ('median of as many seeds as stand in brackets, from 2 to 3. Choose'
           in html)
-  assert 'better on 3 of 3 tasks' in html
-  assert 'By group: natural +10.0, structured +10.0' in html
+  # Four tasks: of four methods one has two seeds.
+  assert len(re.findall(r'<small>± \d+\.\d \(3\)</small>', html)) == 12
+  assert len(re.findall(r'<small>± \d+\.\d \(2\)</small>', html)) == 4
+
+
+def test_with_the_same_seeds_the_title_says_so(tmp_path, toy_tables):
+  made.write(tmp_path, made.run(), names=('linear',), jobs_=('accuracy',))
+  text = _build(tmp_path, toy_tables)
+  assert 'median of 3 seeds. Choose' in text
+  assert not re.search(r'<small>[^<]*\(3\)', text)
 
 
 def test_it_is_self_contained_and_escapes_what_it_shows(html):
@@ -90,16 +91,78 @@ def test_it_is_self_contained_and_escapes_what_it_shows(html):
   assert 'alt="Figure 6' not in html  # No rows of it.
 
 
-def test_committed_results_make_a_page():
-  ledger = ledger_lib.Ledger(_ROOT / 'results' / 'embedded')
-  rows = ledger.rows()
-  text = page.build(rows, list(ledger.units()), toys.tables())
-  runs = page.runs(rows)
-  for run in runs:
-    assert run.name in text
-  assert text.count('Head2Toe against Linear') == sum(
-      any(r['method'] == 'head2toe' for r in run.rows['accuracy'])
-      for run in runs) == 3
+def _sections(text):
+  """Each run's part of a page."""
+  return dict(re.findall(
+      r'<section id="run\d+">\s*<h2>(.*?)</h2>(.*?)</section>', text, re.S))
+
+
+@pytest.mark.parametrize('changes', [
+    [{'taps': 'all'}, {'taps': 'released'}],
+    [{'space': made.fixed(lr=0.1, steps=5)},
+     {'space': made.fixed(lr=0.01, steps=5)}]], ids=['taps', 'hparams'])
+def test_runs_side_by_side_are_sections(changes, tmp_path, toy_tables):
+  """Taps all and released: 'Index contains duplicate entries'.
+
+  Grid fixed twice: one section with the medians of both.
+  """
+  for i, change in enumerate(changes):
+    made.write(tmp_path, made.run('vit_ti16', **change), names=_METHODS[:2],
+               jobs_=('accuracy',),
+               change=lambda r: r | {'correct': 500 + 10 * i + r['seed']})
+  found = _sections(_build(tmp_path, toy_tables))
+  runs = results_lib.read_all(ledger_lib.Ledger(tmp_path))
+  assert set(found) == {r.run.name for r in runs} and len(found) == 2
+  for one in runs:
+    i = next(i for i, change in enumerate(changes)
+             if one.run == made.run('vit_ti16', **change))
+    assert f'data-value="{50 + i}.1000"' in found[one.run.name]
+    assert f'data-value="{51 - i}.1000"' not in found[one.run.name]
+    assert 'median of 3 seeds' in found[one.run.name]
+
+
+def test_the_rows_protocol_is_said_and_counts(tmp_path, toy_tables):
+  made.write(tmp_path, made.run(protocol='official'), names=('linear',),
+             jobs_=('accuracy',), change=lambda r: r | {
+                 'correct': 711, 'total': 711})
+  text = _build(tmp_path, toy_tables)
+  assert 'official accuracy' in text and 'data-value="94.8000"' in text
+
+
+def test_runs_and_the_papers_numbers_are_on_one_page(
+    workdir, toy_tables, html):
+  both = _build(workdir, toy_tables, True)
+  assert set(_sections(both)) == {*_sections(html), 'VTAB-1k, resnet50',
+                                  'VTAB-1k, vit_b16',
+                                  'Other tables and figures'}
+  assert 'Head2Toe, measured' in both and 'nothing here was measured' in both
+  assert 'nothing here was measured' not in html
+
+
+@pytest.mark.parametrize('options', [
+    {'tasks': ('digits',), 'seeds': (0,), 'jobs_': tuple(jobs.JOBS)},
+    {'names': ('scratch',)}, {'names': (), 'jobs_': ('offset',)},
+    {'change': lambda r: r | {'correct': None, 'failed': 'no'}},
+    {'change': lambda r: None if (r['method'] == 'linear') == (
+        r['task'] == 'digits') else r}], ids=[
+            'one task and seed', 'one method', 'a study', 'all failed',
+            'no task with both'])
+def test_partial_results_make_a_page(options, tmp_path, toy_tables):
+  made.write(tmp_path, made.run(), **(
+      {'names': _METHODS, 'jobs_': ('accuracy',)} | options))
+  with warnings.catch_warnings():
+    warnings.simplefilter('error')
+    text = _build(tmp_path, toy_tables)
+  assert len(_sections(text)) == 1
+  assert not re.search(r'>\s*[+-]?nan\b|[+-]nan', text)
+
+
+def test_gains_are_of_tasks_that_both_methods_have(tmp_path, toy_tables):
+  made.write(tmp_path, made.run(), names=_METHODS[:2], jobs_=('accuracy',),
+             change=lambda r: None if (r['method'], r['task']) == (
+                 'linear', 'digits') else r)
+  text = _build(tmp_path, toy_tables)
+  assert 'better on 3 of 3 tasks. By group: specialized' in text
 
 
 def _browse(text, folder, script=''):
@@ -137,17 +200,21 @@ document.getElementById('out').textContent = JSON.stringify(result);
 
 
 @needs_chromium
-def test_a_browser_shows_every_figure_and_sorts(html, tmp_path):
+def test_a_browser_shows_every_figure_and_sorts(html, workdir, tmp_path):
   text, console = _browse(
       html, tmp_path, f"window.addEventListener('load', () => {{{_REPORT}}});")
   assert not console
   found = json.loads(re.search(r'<pre id="out">(.*?)</pre>', text)[1])
   assert found['images'] and all(found['images'])
-  # x and y have 60 %, z 80 %; sorting is stable.
-  assert found['before'] == ['x', 'mean of natural', 'y', 'z',
-                             'mean of structured', 'mean of all']
-  assert found['down'][0] == 'z' and found['up'][-1] == 'z'
-  assert sorted(found['down']) == sorted(found['before'])
+  wide = _medians(workdir).loc['head2toe']
+  names = [f'mean of {group}' if task == 'mean' else task
+           for group, task in wide.index]
+  assert found['before'] == names
+  values = dict(zip(names, wide.round(4), strict=True))
+  for order, sign in (('down', -1), ('up', 1)):
+    assert sorted(found[order]) == sorted(names)
+    assert [values[n] for n in found[order]] == sorted(
+        values.values(), key=lambda v: sign * v)
   # On a phone wide tables scroll by themselves.
   assert not found['wide'] and found['scrolls'] > 360
 
@@ -158,20 +225,28 @@ def test_a_console_error_would_be_seen(html, tmp_path):
   assert console
 
 
-@needs_chromium
-def test_the_papers_page_has_its_tables_and_figures(tmp_path):
-  text = page.build_published(toys.tables())
-  assert text == page.build_published(toys.tables())
+@pytest.fixture(scope='module')
+def papers_page(toy_tables):
+  return page.build([], True, toy_tables)
+
+
+def test_the_papers_page_has_its_tables_and_figures(papers_page, toy_tables):
+  assert papers_page == page.build([], True, toy_tables)
   for part in ('VTAB-1k, resnet50', 'VTAB-1k, vit_b16',
                'Head2Toe, as published', 'nothing here was measured',
                'Table 7', 'Figure 8'):
-    assert part in text
+    assert part in papers_page
   for part in ('Head2Toe, measured', 'Where the numbers come from',
                '<h3>Failures', '<h3>Claims'):
-    assert part not in text
+    assert part not in papers_page
   wanted = [o for o in catalogue.OUTPUTS.values() if o.published and o.draw]
-  shown, console = _browse(text, tmp_path, '''
+  assert papers_page.count('<img ') == len(wanted)
+
+
+@needs_chromium
+def test_a_browser_shows_the_papers_figures(papers_page, tmp_path):
+  shown, console = _browse(papers_page, tmp_path, '''
 window.addEventListener('load', () => { document.title = [...document.images]
     .filter(i => i.complete && i.naturalWidth > 0).length; });''')
   assert not console
-  assert f'<title>{len(wanted)}</title>' in shown
+  assert f'<title>{papers_page.count("<img ")}</title>' in shown

@@ -1,5 +1,6 @@
 from collections.abc import Callable, Mapping
 import math
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -206,6 +207,40 @@ def test_spearman_is_that_of_pandas(seed):
     other = other.iloc[rng.permutation(n)[:n - 1]]
   assert statistics.spearman(one, other) == pytest.approx(
       one.rank().corr(other.rank()), abs=1e-12, nan_ok=True)
+
+
+@pytest.mark.parametrize('seed', range(12))
+def test_rank_correlations_are_those_of_one_after_the_other(seed):
+  """The same bits, with ties and missing values."""
+  rng = np.random.default_rng(seed)
+  one = rng.integers(0, 9, 11).astype(float)
+  others = rng.integers(0, 9 if seed % 2 else 99, (30, 11)).astype(float)
+  if seed % 3 == 0:
+    others[rng.random(others.shape) < 0.2] = np.nan
+  wanted = [statistics.spearman(pd.Series(one), pd.Series(row))
+            for row in others]
+  np.testing.assert_array_equal(
+      statistics.rank_correlations(one, others), wanted)
+  np.testing.assert_array_equal(
+      [statistics.rank_correlation(one, row) for row in others], wanted)
+
+
+def test_a_summary_of_tasks_that_methods_share():
+  rows = [r for r in testing.result_rows()
+          if (r['method'], r['task']) != ('linear', 'y')]
+  summary = statistics.summarise(rows)
+  both = statistics.compared(summary, ('linear', 'head2toe'))
+  assert sorted(set(both.task)) == ['x', 'z'] and len(both) == 4
+  assert statistics.compared(summary, ('linear', 'scratch')).empty
+
+
+def test_bootstrap_of_what_is_never_known_is_missing_without_a_warning():
+  samples = {'a': {t: np.array([1.0]) for t in 'xy'}}
+  with warnings.catch_warnings():
+    warnings.simplefilter('error')
+    found = statistics.bootstrap(samples, dict.fromkeys('xy', 'g'),
+                                 lambda a: math.nan, replicates=5)
+  assert math.isnan(found.value) and math.isnan(found.low)
 
 
 @pytest.mark.parametrize('values', [[], [1.0], [2.0, 2.0], [1.0, np.nan]])

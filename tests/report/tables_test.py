@@ -13,10 +13,9 @@ def summary():
 
 
 def test_markdown_has_a_row_a_method(summary):
-  lines = tables.markdown(summary).splitlines()
-  assert lines[0] == ('Test accuracy in percent on the s suite, b with w '
-                      'weights at 96 pixels and all taps, normalization n, '
-                      'grid g, exact accuracy, median of 3 seeds.')
+  lines = tables.markdown(summary, tables.title(summary, 'here')).splitlines()
+  assert lines[0] == (
+      'Test accuracy in percent, here, exact accuracy, median of 3 seeds.')
   assert lines[2].replace(' ', '') == (
       '|method|natural:x|natural:mean|structured:y|structured:z|'
       'structured:mean|all:mean|')
@@ -27,14 +26,15 @@ def test_markdown_has_a_row_a_method(summary):
 
 def test_files_can_be_read_back(tmp_path, summary):
   csv, md = catalogue.OUTPUTS['table1'].write(
-      {'table1': summary}, tmp_path / 'deep', '')
+      {'table1': summary}, tmp_path / 'deep', 'source')
   pd.testing.assert_frame_equal(
       pd.read_csv(csv), summary, check_dtype=False, atol=1e-4)
-  assert md.read_text() == tables.markdown(summary)
+  assert md.read_text() == tables.markdown(
+      summary, tables.title(summary, 'source'))
 
 
 def _printed(capsys, summary, width):
-  tables.print_terminal(summary, width=width)
+  tables.print_terminal(summary, 'heading', width=width)
   return capsys.readouterr().out
 
 
@@ -54,7 +54,7 @@ def test_missing_numbers_are_blank(capsys):
   rows = [r for r in testing.result_rows()
           if (r['method'], r['task']) != ('linear', 'y')]
   summary = statistics.summarise(rows)
-  assert 'nan' not in tables.markdown(summary).lower()
+  assert 'nan' not in tables.markdown(summary, 'heading').lower()
   assert 'nan' not in _printed(capsys, summary, 200).lower()
 
 
@@ -63,7 +63,46 @@ def test_affinity_stands_last_where_scratch_was_measured(capsys):
   rows += [r | {'method': 'scratch', 'correct': r['correct'] - 30}
            for r in rows if r['method'] == 'linear' and r['split'] == 'test']
   summary = statistics.summarise(rows)
-  last = tables.markdown(summary).splitlines()[-1]
+  last = tables.markdown(summary, 'heading').splitlines()[-1]
   assert last.replace(' ', '') == (
       f'|{tables.AFFINITY}|15.0|15.0|15.0|15.0|15.0|15.0|'.replace(' ', ''))
   assert tables.AFFINITY in _printed(capsys, summary, 200)
+
+
+def _uneven():
+  """Linear has three seeds on x and y, and two on z."""
+  return [r for r in testing.result_rows() if (
+      r['method'], r['task'], r['seed']) != ('linear', 'z', 0)]
+
+
+def test_each_cell_says_its_seeds_where_they_differ(capsys):
+  summary = statistics.summarise(_uneven())
+  title = tables.title(summary, 'here')
+  assert title.endswith('median of as many seeds as stand in brackets, from 2 '
+                        'to 3')
+  lines = tables.markdown(summary, title).splitlines()
+  assert lines[4].replace(' ', '') == (
+      '|Linear|50.0±3.6(3)|50.0|50.0±3.6(3)|68.5±4.9(2)|59.2|56.2|')
+  printed = _printed(capsys, summary, 200)
+  assert '50.0 (3)' in printed and '68.5 (2)' in printed
+  assert '60.0 (3)' in printed and printed.count('(') == 6
+
+
+def test_no_brackets_where_all_cells_have_the_same_seeds(capsys, summary):
+  for seeds, text in ((3, 'median of 3 seeds'), (1, 'median of 1 seed')):
+    table = statistics.summarise(
+        r for r in testing.result_rows() if r['seed'] < seeds)
+    title = tables.title(table, 'here')
+    assert title.endswith(text)
+    assert '(' not in tables.markdown(table, title)
+    assert '(' not in _printed(capsys, table, 200)
+
+
+def test_a_cell_whose_training_failed_once_has_one_seed_less():
+  rows = testing.result_rows()
+  rows[0] |= {'correct': None, 'failed': 'not finite'}
+  cells = tables.cells(statistics.summarise(rows))
+  assert cells.loc['linear', ('natural', 'x')] == '48.5 ± 4.9 (2)'
+  assert cells.loc['head2toe', ('natural', 'x')] == '60.0 ± 3.6 (3)'
+  spare = tables.cells(statistics.summarise(rows), spread=False)
+  assert spare.loc['linear', ('natural', 'x')] == '48.5 (2)'

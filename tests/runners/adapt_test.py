@@ -7,8 +7,10 @@ import json
 import pytest
 
 from tests import testing
+from tests.runners import tiny
 
-_FAST = ['--image_size=32', '--weights=random', '--val_fraction=0.3']
+_PLUGINS = f'--plugins={tiny.PLUGIN}'
+_FAST = ['--backbone=tiny', '--weights=noise', '--val_fraction=0.3']
 
 
 @pytest.fixture(scope='module')
@@ -16,7 +18,7 @@ def model(tmp_path_factory):
   root = tmp_path_factory.mktemp('adapt')
   done = testing.run_runner(
       'adapt', f'--train_dir={testing.write_photographs(root / "photos")}',
-      f'--out={root / "model"}', *_FAST)
+      f'--out={root / "model"}', _PLUGINS, *_FAST)
   assert done.returncode == 0, done.stderr
   return root, done.stdout
 
@@ -35,7 +37,7 @@ def test_it_says_what_was_chosen_and_how_good_it_is(model):
 def test_predictions_name_classes_and_probabilities(model, tmp_path):
   root, _ = model
   photos = testing.write_photographs(tmp_path / 'new', 3, seed=1)
-  arguments = [f'--model={root / "model"}', f'--images={photos}']
+  arguments = [f'--model={root / "model"}', f'--images={photos}', _PLUGINS]
   done = testing.run_runner('predict', *arguments)
   assert done.returncode == 0, done.stderr
   rows = list(csv.DictReader(io.StringIO(done.stdout)))
@@ -58,10 +60,11 @@ def test_bad_images_fail_or_are_skipped(model, tmp_path):
   for runner, arguments in (
       ('adapt', [f'--train_dir={photos}', f'--out={tmp_path / "m"}', *_FAST]),
       ('predict', [f'--model={root / "model"}', f'--images={photos}'])):
-    done = testing.run_runner(runner, *arguments)
+    done = testing.run_runner(runner, *arguments, _PLUGINS)
     assert done.returncode == 1 and 'Traceback' not in done.stderr
     assert 'broken.jpg cannot be decoded' in done.stderr.splitlines()[-1]
-    done = testing.run_runner(runner, *arguments, '--on_bad_image=skip')
+    done = testing.run_runner(runner, *arguments, _PLUGINS,
+                              '--on_bad_image=skip')
     assert done.returncode == 0, done.stderr
     assert 'broken.jpg' in done.stdout + done.stderr
 

@@ -1,23 +1,59 @@
+import re
+
+import pytest
+
 from tests import testing
+from tests.report import made
 from vtab_h2t import files
+from vtab_h2t.toys import tables as toys
 
 
-def test_a_page_of_the_committed_rows(tmp_path):
+@pytest.fixture(scope='module')
+def workdir(tmp_path_factory):
+  """Two runs of one grid, fixed, and what runners.toys leaves."""
+  folder = tmp_path_factory.mktemp('report')
+  for rate in (0.1, 0.01):
+    made.write(folder, made.run(space=made.fixed(lr=rate, steps=5)),
+               ('digits', 'scan_patches'), names=('linear', 'head2toe'),
+               jobs_=('accuracy',),
+               change=lambda r: r | {'correct': r['correct'] + (rate == 0.1)})
+  for name, table in toys.tables((0, 1)).items():
+    with files.atomic_write(folder / 'toys' / f'{name}.csv') as f:
+      table.to_csv(f, index=False, float_format='%.9g', lineterminator='\n')
+  return folder
+
+
+def test_a_page_and_a_summary_of_each_run(workdir, tmp_path):
   out = tmp_path / 'deep' / 'page.html'
-  done = testing.run_runner('report', '--workdir=results/embedded',
-                            f'--out={out}')
+  done = testing.run_runner('report', f'--workdir={workdir}', f'--out={out}')
   assert done.returncode == 0, done.stderr
-  assert f'report: {out}' in done.stdout
-  assert 'Head2Toe against Linear' in out.read_text()
-  again = tmp_path / 'again.html'
-  testing.run_runner('report', '--workdir=results/embedded', f'--out={again}')
+  assert done.stdout == f'report: {out}\nsummary: {out.with_suffix(".md")}\n'
+  text = out.read_text()
+  # Each run is a section of its own, of its three seeds.
+  assert text.count('<section id="run') == 2
+  assert text.count('Head2Toe against Linear') == 2
+  assert text.count('median of 3 seeds') == 2
+  summary = out.with_suffix('.md').read_text()
+  assert len(re.findall('^## ', summary, re.M)) == 2
+  again = tmp_path / 'deep' / 'again.html'
+  testing.run_runner('report', f'--workdir={workdir}', f'--out={again}')
   assert files.sha256_file(again) == files.sha256_file(out)
+  assert again.with_suffix('.md').read_text() == summary
+
+
+def test_toys_are_read_where_they_were_solved(workdir, tmp_path):
+  out = tmp_path / 'page.html'
+  testing.run_runner('report', f'--workdir={workdir}', f'--out={out}')
+  # Two seeds, not the ten that are solved otherwise.
+  part = out.read_text().partition('<section id="toys">')[2]
+  assert part.count('<td>2</td>\n      <td>2</td>') == 5
 
 
 def test_a_folder_without_rows_is_one_line(tmp_path):
   done = testing.run_runner('report', f'--workdir={tmp_path}')
   assert done.returncode == 1
-  assert f'error: {tmp_path} has no rows' in done.stderr
+  assert done.stderr == (f'error: {tmp_path} has no results; choose the '
+                         '--workdir of a run\n')
 
 
 def test_the_papers_page_needs_no_rows(tmp_path):
@@ -25,3 +61,41 @@ def test_the_papers_page_needs_no_rows(tmp_path):
                             f'--out={tmp_path}/paper.html')
   assert done.returncode == 0, done.stderr
   assert 'as published' in (tmp_path / 'paper.html').read_text()
+  assert not (tmp_path / 'paper.md').exists()  # Nothing was measured.
+
+
+def test_the_page_shows_what_the_directory_has(workdir, tmp_path):
+  """`reproduce --source=published`, then `report`: 'has no rows'."""
+  paper, both = tmp_path / 'paper', tmp_path / 'both'
+  for folder in (paper, both):
+    testing.run_runner('reproduce', '--source=published', '--only=table1',
+                       f'--workdir={folder}')
+  made.write(both, made.run(), ('digits',), names=('linear',),
+             jobs_=('accuracy',))
+  pages = {}
+  for folder in (paper, both):
+    (folder / 'toys').symlink_to(workdir / 'toys')
+    out = folder / 'page.html'
+    done = testing.run_runner('report', f'--workdir={folder}', f'--out={out}')
+    assert done.returncode == 0, done.stderr
+    pages[folder] = out.read_text()
+  assert 'Head2Toe, as published' in pages[paper]
+  assert 'Head2Toe, measured' in pages[both]
+  assert made.run().name in pages[both]
+  for text in pages.values():
+    assert 'VTAB-1k, resnet50' in text
+
+
+def test_the_page_is_not_the_summary(workdir, tmp_path):
+  done = testing.run_runner('report', f'--workdir={workdir}',
+                            f'--out={tmp_path}/page.md')
+  assert done.returncode == 1
+  assert 'name the page FILE.html' in done.stderr
+  assert not list(tmp_path.iterdir())
+
+
+def test_an_old_directory_is_one_line(tmp_path):
+  (tmp_path / 'schema.json').write_text('{}')
+  done = testing.run_runner('report', f'--workdir={tmp_path}')
+  assert done.returncode == 1 and done.stderr.count('\n') == 1
+  assert 'was written by an earlier version' in done.stderr

@@ -14,7 +14,7 @@ from tools import house as house_lib
 
 _ROOT = house_lib.ROOT
 
-_BUILD = '''
+_BUILD = """
 load("@rules_python//python:py_library.bzl", "py_library")
 
 package(default_visibility = ["//visibility:public"])
@@ -65,7 +65,7 @@ py_library(
     )
     for path in glob(["tests/**/*_test.py"])
 ]
-'''
+"""
 _FILES = {
     'BUILD': _BUILD,
     'constraints.txt': 'numpy==2.4.6\nPillow==13.0.0\nscikit-learn==1.9.1\n',

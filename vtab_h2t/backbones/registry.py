@@ -136,7 +136,8 @@ def register(name: str,
   if name in BACKBONES:
     raise errors.InputError(f'there is a backbone {name} already')
 
-  def build_named(weights: str, size: int, unused_tap_set: str
+  def build_named(weights: str, size: int,
+                  tap_set: str  # noqa: ARG001  # As `Entry.build`.
                   ) -> backbone_lib.Backbone:
     return dataclasses.replace(build(weights, size), name=name)
 

@@ -153,7 +153,7 @@ class Endpoints(keras.layers.Layer):
   """Some outputs of a SavedModel's signature, as a dict of tensors."""
 
   def __init__(self, folder: str, endpoints: Mapping[str, str],
-               **kwargs: Any):
+               **kwargs: Any) -> None:
     """Loads the model.
 
     Args:

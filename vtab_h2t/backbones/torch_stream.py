@@ -125,6 +125,16 @@ def read_state_dict(
         'use the original file') from e
 
 
+def _read_storage(stream: io.BytesIO, storage: _Storage) -> np.ndarray:
+  dtype, numel = np.dtype(storage.dtype), storage.numel
+  if int.from_bytes(stream.read(8), 'little') != numel:
+    raise ValueError(f'storage {storage.key} has another size')
+  raw = stream.read(numel * dtype.itemsize)
+  if len(raw) != numel * dtype.itemsize:
+    raise ValueError('truncated')
+  return np.frombuffer(raw, dtype)
+
+
 def _parse(data: bytes) -> dict[str, np.ndarray]:
   stream = io.BytesIO(data)
 
@@ -146,13 +156,7 @@ def _parse(data: bytes) -> dict[str, np.ndarray]:
     raise ValueError('storage keys and tensors differ')
   arrays = {}
   for key in keys:
-    dtype, numel = np.dtype(storages[key].dtype), storages[key].numel
-    if int.from_bytes(stream.read(8), 'little') != numel:
-      raise ValueError(f'storage {key} has another size')
-    raw = stream.read(numel * dtype.itemsize)
-    if len(raw) != numel * dtype.itemsize:
-      raise ValueError('truncated')
-    arrays[key] = np.frombuffer(raw, dtype)
+    arrays[key] = _read_storage(stream, storages[key])
   if stream.read(1):
     raise ValueError('has bytes after its end')
   return {name: t.view(arrays[t.storage.key]) for name, t in tensors.items()}

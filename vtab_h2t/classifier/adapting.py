@@ -167,12 +167,15 @@ def adapt(split: task_lib.Split, classes: Sequence[str],
   data = data_lib.TrainingData(features, split.labels, len(classes),
                                normalization.SELECTED, memory_bytes)
   total = sum(len(f.val) for f in folds)
-  chosen, accuracy = {}, {}
+  chosen: dict[str, space_lib.Setting] = {}
+  accuracy: dict[str, Accuracy] = {}
   for i, name in enumerate(names):
     progress(f'choose {name}', i, len(names) + 1)
     results = methods.FROZEN[name].validate(data, folds, space, seed)
     chosen[name] = space_lib.choose(results)
-    accuracy[name] = Accuracy.of(sum(results[chosen[name]]), total)
+    # A head on frozen features does not fail.
+    accuracy[name] = Accuracy.of(
+        sum(c for c in results[chosen[name]] if isinstance(c, int)), total)
   progress(f'train {method}', len(names), len(names) + 1)
   examples = np.random.default_rng(seed).permutation(len(split.ids))
   head, = methods.FROZEN[method].fit(

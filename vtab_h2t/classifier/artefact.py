@@ -34,7 +34,7 @@ FORMAT = 1
 _JSON, _TENSORS = 'model.json', 'model.safetensors'
 _BATCH = 32
 # Field to type; `weights` is a name, or the file name of weights to be given.
-_FIELDS = {
+_FIELDS: dict[str, type | tuple[type, ...]] = {
     'format': int, 'classes': list, 'method': str, 'hparams': dict,
     'target_size': (int, type(None)), 'num_features': int,
     'normalization': str, 'backbone': str, 'weights': str,

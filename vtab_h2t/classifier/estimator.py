@@ -71,12 +71,12 @@ class Head2Toe(sklearn_base.ClassifierMixin, sklearn_base.BaseEstimator):
         no two images of a class.
       ValueError: labels of another length, or of one class.
     """
-    labels = np.asarray(labels)
-    multiclass.check_classification_targets(labels)
-    self.classes_, numbers = np.unique(labels, return_inverse=True)
-    if len(labels) != len(images) or len(self.classes_) < 2:
+    given = np.asarray(labels)
+    multiclass.check_classification_targets(given)
+    self.classes_, numbers = np.unique(given, return_inverse=True)
+    if len(given) != len(images) or len(self.classes_) < 2:
       raise ValueError(
-          f'{len(images)} images and {len(labels)} labels of '
+          f'{len(images)} images and {len(given)} labels of '
           f'{len(self.classes_)} classes; there must be as many labels as '
           'images, of at least two classes')
     network = backbones.load(self.backbone, self.weights, self.image_size)
@@ -114,10 +114,10 @@ def split_of(images: Images, labels: np.ndarray) -> task_lib.Split:
   Raises:
     ValueError: they are neither, or not uint8 RGB.
   """
-  first = images[0] if len(images) else None
-  if isinstance(first, (str, os.PathLike)):
-    return pictures.split_of([os.fspath(p) for p in images], labels)
-  for image in images:
+  several: Sequence[Any] = list(images)
+  if several and isinstance(several[0], (str, os.PathLike)):
+    return pictures.split_of([os.fspath(p) for p in several], labels)
+  for image in several:
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or (
         image.ndim != 3 or image.shape[2] != 3):
       raise ValueError(
@@ -128,11 +128,11 @@ def split_of(images: Images, labels: np.ndarray) -> task_lib.Split:
   def dataset() -> 'tf.data.Dataset':
     import tensorflow as tf
     return tf.data.Dataset.from_generator(
-        lambda: iter(images),
+        lambda: iter(several),
         output_signature=tf.TensorSpec((None, None, 3), tf.uint8))
 
   return task_lib.Split(
-      ids=tuple(map(str, range(len(images)))), labels=labels, images=dataset,
+      ids=tuple(map(str, range(len(several)))), labels=labels, images=dataset,
       content=files.fingerprint([
           [image.shape, files.sha256(np.ascontiguousarray(image).data)]
-          for image in images]))
+          for image in several]))

@@ -74,14 +74,15 @@ class Extractor:
   """
 
   def __init__(self, backbone: backbone_lib.Backbone,
-               target_sizes: Sequence[int], batch_size: int = BATCH_SIZE):
+               target_sizes: Sequence[int], batch_size: int = BATCH_SIZE
+               ) -> None:
     import tensorflow as tf
     self.backbone = backbone
     self.layouts: dict[int | None, pooling.Layout] = {
         size: layout_of(backbone, size) for size in (EMBEDDING, *target_sizes)}
     self.blocks = pooling.unique_blocks(self.layouts.values())
     self._batch_size = batch_size
-    self._forwards = []
+    self._forwards: list[_Forward] = []
     for device in devices.names():
       with tf.device(device):
         self._forwards.append(self._forward_on(bool(self._forwards)))

@@ -22,6 +22,7 @@ from vtab_h2t.tasks import task as task_lib
 VERSION = 1
 
 _META = 'meta.json'
+_LOG = logging.getLogger(__name__)
 
 
 def key(extractor: extraction.Extractor, split: task_lib.Split) -> str:
@@ -47,7 +48,7 @@ class FeatureStore:
   """
 
   def __init__(self, arrays: Mapping[str, np.ndarray],
-               layouts: Mapping[int | None, pooling.Layout]):
+               layouts: Mapping[int | None, pooling.Layout]) -> None:
     self._arrays = arrays
     self.layouts = layouts
 
@@ -77,8 +78,8 @@ def open_or_compute(
     try:
       return FeatureStore(_open(path), extractor.layouts)
     except _DamagedError as e:
-      logging.warning('feature store %s is damaged (%s); computing it again',
-                      path, e)
+      _LOG.warning('feature store %s is damaged (%s); computing it again', path,
+                   e)
       files.discard(path)
   with files.atomic_directory(path) as temporary:
     _compute(temporary, extractor, split, progress)

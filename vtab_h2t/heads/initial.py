@@ -1,6 +1,7 @@
 """Where heads start: Glorot-uniform kernels, as Keras' Dense; zero biases."""
 
 from collections.abc import Iterator, Sequence
+import itertools
 
 import numpy as np
 
@@ -40,4 +41,4 @@ def layers(sizes: Sequence[int], seed: Sequence[int]
     For each layer the kernel `[out, in]` and the bias `[out]`, float32.
   """
   return [(kernel((*seed, i), fan_in, fan_out), np.zeros(fan_out, np.float32))
-          for i, (fan_in, fan_out) in enumerate(zip(sizes, sizes[1:]))]
+          for i, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes))]

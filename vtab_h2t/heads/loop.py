@@ -202,5 +202,5 @@ def _penalty_gradient(penalty: str, kernel: 'tf.Tensor',
   if penalty == 'l2':
     return (2 * coefficients * rates[:, :, None, None]) * kernel
   # w_i / ||w_i|| is the same for U as for W.
-  scale = tf.where(squared > _TINY, tf.math.rsqrt(squared), 0.0)
+  scale = tf.where(tf.greater(squared, _TINY), tf.math.rsqrt(squared), 0.0)
   return kernel * (coefficients * scale)

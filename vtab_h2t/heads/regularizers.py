@@ -25,7 +25,7 @@ class L21(keras.regularizers.Regularizer):
   """Group lasso over the rows of a kernel, or over groups of rows."""
 
   def __init__(self, coefficient: float,
-               group_sizes: Sequence[int] | None = None):
+               group_sizes: Sequence[int] | None = None) -> None:
     """Initialises.
 
     Args:

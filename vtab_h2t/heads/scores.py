@@ -70,7 +70,7 @@ def of_data(name: str, features: np.ndarray, labels: np.ndarray, seed: int, *,
   if name == 'variance':
     return features.var(axis=0)
   if name == 'random':
-    return np.random.default_rng(seed).random(features.shape[1])
+    return np.random.default_rng(seed).random((features.shape[1],))
   if name == 'group_lasso':
     from vtab_h2t.heads import convex  # With SciPy.
     return convex.path(features, labels, [coefficient])[0].entered

@@ -183,7 +183,8 @@ def _chunks(problems: Sequence[Problem], classes: int, memory_bytes: int
 
   A problem whose heads do not fit together is cut into several.
   """
-  chunk, batches, heads = [], 0, 0
+  chunk: list[Problem] = []
+  batches = heads = 0
   for problem in problems:
     own = batch_bytes(len(problem.labels), problem.num_features)
     head = head_bytes(problem.num_features, classes)
@@ -214,7 +215,7 @@ def _train_together(problems: Sequence[Problem], classes: int, steps: int,
   import tensorflow as tf
   num_examples = len(problems[0].labels)
   num_batches = -(-num_examples // BATCH_SIZE)
-  weights = np.zeros(num_batches * BATCH_SIZE, np.float32)
+  weights: np.ndarray = np.zeros(num_batches * BATCH_SIZE, np.float32)
   weights[:num_examples] = 1 / BATCH_SIZE
   weights = weights.reshape(num_batches, BATCH_SIZE)
   stacks: dict[tuple[int, int, tuple[int, ...] | None], list[int]] = {}
@@ -225,7 +226,7 @@ def _train_together(problems: Sequence[Problem], classes: int, steps: int,
   loop.compiled(penalty)(
       [s.constants for s in states], [s.variables for s in states],
       tf.constant(weights), tf.constant(steps), tf.constant(classes))
-  trained = {}
+  trained: dict[int, list[Head]] = {}
   for stack, state in zip(stacks.values(), states):
     trained.update(zip(stack, state.heads(classes)))
   return [trained[i] for i in range(len(problems))]
@@ -264,7 +265,7 @@ def _initial_rows(heads: Sequence[HeadSpec], features: int, classes: int
 class _State:
   """What the loop reads and changes for one stack of problems."""
 
-  constants: loop.Constants | None
+  constants: loop.Constants
   variables: loop.Variables
 
   @classmethod
@@ -299,7 +300,7 @@ class _State:
     """Undoes the scaling and takes the stack apart; the state is used up."""
     import tensorflow as tf
     rates = self.constants.rates
-    self.constants = None  # The features go before a result comes.
+    del self.constants  # The features go before a result comes.
     s, g = rates.shape
     kernels = []
     while self.variables.blocks:  # They go as their parts of the result come.

@@ -164,7 +164,7 @@ def _newton(x: np.ndarray, one_hot: np.ndarray, kernel: np.ndarray,
     A kernel whose objective is not above.
   """
   count = len(x)
-  rows = kernel.any(axis=1)
+  rows = np.asarray(kernel.any(axis=1))
   rows[-1] = True
   x, w = x[:, rows], kernel[rows]
   norms = _norms(w)[:, None]
@@ -202,14 +202,16 @@ def _newton(x: np.ndarray, one_hot: np.ndarray, kernel: np.ndarray,
 
 
 @functools.cache
-def _descend() -> Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray,
-                            float], None]:
+def _descend(  # noqa: C901  # Numba compiles its loops as one function.
+    ) -> Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float],
+                  None]:
   """Compiled block coordinate descent on a quadratic bound."""
   import numba
 
   @numba.njit
-  def descend(gram: np.ndarray, gradient: np.ndarray, kernel: np.ndarray,
-              thresholds: np.ndarray, enough: float) -> None:
+  def descend(  # noqa: C901  # As above.
+      gram: np.ndarray, gradient: np.ndarray, kernel: np.ndarray,
+      thresholds: np.ndarray, enough: float) -> None:
     """Changes kernel `[p, C]` to where the bound is least.
 
     Args:

@@ -139,7 +139,8 @@ class _Part:
   """
 
   def __init__(self, unit: Unit, task: task_lib.Task,
-               backbone: backbone_lib.Backbone, ledger: ledger_lib.Ledger) -> None:
+               backbone: backbone_lib.Backbone, ledger: ledger_lib.Ledger
+               ) -> None:
     run_ = unit.run
     if run_.train_fraction < 1:
       task = task.reduced(run_.train_fraction, _FRACTIONS_SEED)

@@ -13,7 +13,8 @@ class Transfer(study.Study):
 
   name = 'transfer'
 
-  def __init__(self, source: str, selections: Sequence[tuple[int, str]]) -> None:
+  def __init__(self, source: str, selections: Sequence[tuple[int, str]]
+               ) -> None:
     """Initialises.
 
     Args:

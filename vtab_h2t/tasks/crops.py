@@ -87,7 +87,8 @@ def load(prefix: str, names: tuple[str, ...], seed: int
   pictures = [read_picture(_path(n)) for n in names]
   rng = np.random.default_rng(seed)
   blocks = [_crops(pictures, fold, _FOLD_SIZE, rng) for fold in range(_FOLDS)]
-  train = [np.concatenate(part) for part in zip(*blocks)]
+  images, labels = (np.concatenate(part) for part in zip(*blocks))
   test = _crops(pictures, _FOLDS, _TEST_SIZE, rng)
-  return (task_lib.array_split(f'{prefix}/train', *train, range(len(train[0]))),
+  return (task_lib.array_split(f'{prefix}/train', images, labels,
+                               range(len(images))),
           task_lib.array_split(f'{prefix}/test', *test, range(_TEST_SIZE)))

@@ -37,6 +37,7 @@ def diagnose(names: Sequence[str] | None,
       found[task.name] = _prepared_by_tfds(
           vtab.ENTRIES[task.name], tfds_source.root(data_dir))
     else:
+      assert data_dir is not None  # Or `registry.tasks` had raised.
       found[task.name] = _archive(task, pathlib.Path(data_dir))
   return found
 

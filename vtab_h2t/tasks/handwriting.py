@@ -12,9 +12,10 @@ def _load(prefix: str, grey: np.ndarray, labels: np.ndarray, seed: int
   """Shuffles, splits, and repeats grey values `[n, h, w]` over RGB."""
   order = np.random.default_rng(seed).permutation(len(grey))
   images = np.repeat(grey[..., None], 3, axis=-1).astype(np.uint8)
-  return tuple(
+  train, test = (
       task_lib.array_split(prefix, images[rows], labels[rows], rows.tolist())
       for rows in (order[:_TRAIN], order[_TRAIN:_TRAIN + _TEST]))
+  return train, test
 
 
 def load_digits(seed: int) -> tuple[task_lib.Split, task_lib.Split]:

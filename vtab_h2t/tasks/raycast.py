@@ -58,6 +58,7 @@ class Camera:
 
 
 def rotation_z(angle: float) -> np.ndarray:
+  """Matrix that turns by an angle in radians about the z axis."""
   c, s = np.cos(angle), np.sin(angle)
   return np.array([[c, -s, 0.], [s, c, 0.], [0., 0., 1.]])
 

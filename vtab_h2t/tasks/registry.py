@@ -8,7 +8,7 @@ and with the latter the user's own folders beside it. The suite 'own' holds what
 was registered.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 import dataclasses
 import functools
 import os
@@ -122,7 +122,8 @@ def tasks(suite: str, names: Sequence[str] | None = None,
       raise errors.InputError(
           'the suite own has no tasks; --plugins names the code that registers '
           'them')
-    makers = {name: lambda t=t: t for name, t in found.items()}
+    makers: Mapping[str, Callable[[], task_lib.Task]] = {
+        name: _giving(task) for name, task in found.items()}
   else:
     makers = _vtab(data_dir, source, download)
   for name in names or ():
@@ -133,23 +134,28 @@ def tasks(suite: str, names: Sequence[str] | None = None,
   return [make() for name, make in makers.items() if not names or name in names]
 
 
+def _giving(task: task_lib.Task) -> Callable[[], task_lib.Task]:
+  return lambda: task
+
+
 def order(suite: str) -> list[str]:
   """Names of a suite's tasks in its order, of folders of one's own none."""
-  return list({'embedded': _EMBEDDED, 'vtab': vtab.ENTRIES,
-               OWN: _registered}[suite])
+  names: dict[str, Iterable[str]] = {
+      'embedded': _EMBEDDED, 'vtab': vtab.ENTRIES, OWN: _registered}
+  return list(names[suite])
 
 
 def sharing_images(tasks_in_order: Sequence[task_lib.Task]
                    ) -> list[list[task_lib.Task]]:
   """Puts together the tasks that label the same images; order as given."""
-  groups = {}
+  groups: dict[str | tuple[str], list[task_lib.Task]] = {}
   for task in tasks_in_order:
     groups.setdefault(task.images or (task.name,), []).append(task)
   return list(groups.values())
 
 
 def _vtab(data_dir: str | os.PathLike[str] | None, source: str, download: bool
-          ) -> dict[str, Callable[[], task_lib.Task]]:
+          ) -> Mapping[str, Callable[[], task_lib.Task]]:
   """What makes the 19 tasks and the user's own, by name."""
   if source == TFDS:
     root = tfds_source.root(data_dir)

@@ -120,7 +120,8 @@ def _scenes(seed: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
 def load(label: str, seed: int) -> tuple[task_lib.Split, task_lib.Split]:
   """1000 train and 1000 test scenes; `label` is 'count' or 'distance'."""
   images, labels = _scenes(seed)
-  return tuple(
+  train, test = (
       task_lib.array_split('shapes', images[part], labels[label][part],
                            range(len(images))[part])
       for part in (slice(_TRAIN), slice(_TRAIN, None)))
+  return train, test

@@ -116,8 +116,9 @@ def _views(seed: int
 
 def load(label: str, seed: int) -> tuple[task_lib.Split, task_lib.Split]:
   """1000 train and 1000 test views; `label` is 'azimuth' or 'elevation'."""
-  return tuple(
+  train, test = (
       task_lib.array_split(f'solids/{name}', images, labels[label],
                            numbers.tolist())
       for name, (images, labels, numbers) in zip(('train', 'test'),
                                                  _views(seed)))
+  return train, test

@@ -78,7 +78,8 @@ def load(label: str, seed: int) -> tuple[task_lib.Split, task_lib.Split]:
   numbers, factors, images = _images(seed)
   labels = (labels_lib.location(factors[:, 3]) if label == 'location'
             else labels_lib.orientation(factors[:, 2]))
-  return tuple(
+  train, test = (
       task_lib.array_split('sprites', images[part], labels[part],
                            numbers[part].tolist())
       for part in (slice(_TRAIN), slice(_TRAIN, None)))
+  return train, test

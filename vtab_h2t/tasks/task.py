@@ -49,7 +49,7 @@ class Split:
 
 
 def array_split(prefix: str, images: np.ndarray, labels: np.ndarray,
-                numbers: Sequence[int]) -> Split:
+                numbers: Sequence[int] | np.ndarray) -> Split:
   """A split held in memory.
 
   Args:
@@ -143,8 +143,8 @@ class Task:
       errors.InputError: images or labels of another form.
     """
     parts = []
-    for where, (images, labels) in (('train', train), ('test', test)):
-      images, labels = np.asarray(images), np.asarray(labels)
+    for where, given in (('train', train), ('test', test)):
+      images, labels = (np.asarray(part) for part in given)
       if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
         raise errors.InputError(
             f'task {name}: {where} images are {images.dtype} '
@@ -165,7 +165,8 @@ class Task:
       check_labels(f'task {name}', part, classes)
     first = max(1, len(parts[0].ids) * 4 // 5)
     return cls('own', name, 'own', classes,
-               lambda: Examples.in_order(*parts, first), every_class=False)
+               lambda: Examples.in_order(parts[0], parts[1], first),
+               every_class=False)
 
   @functools.cached_property
   def examples(self) -> Examples:

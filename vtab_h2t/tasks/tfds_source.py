@@ -23,6 +23,8 @@ if TYPE_CHECKING:
   import tensorflow as tf
   import tensorflow_datasets as tfds
 
+_LOG = logging.getLogger(__name__)
+
 _TRAIN800, _VAL200, _TRAIN1000 = 800, 200, 1000
 
 
@@ -298,8 +300,7 @@ def load(source: Source, rule: Rule, classes: int,
   check_classes(rule, builder, classes)
   other = other_sizes(source, builder)
   if other:
-    logging.warning('%s is not the data of VTAB-1k: %s', builder.data_path,
-                    other)
+    _LOG.warning('%s is not the data of VTAB-1k: %s', builder.data_path, other)
   slices = slices_of(source, builder)
   train = _split(source, rule, builder, slices['train'])
   test = _split(source, rule, builder, slices['test'])

@@ -99,7 +99,7 @@ def shifts(seed: int) -> dict[str, dict[str, float]]:
   undo = np.eye(d) + x.T @ np.diag(1 / scales - 1) @ x
   problems = {'input': (scales[:, None] * x, x @ source, undo @ source),
               'output': (x, 3 * (x @ source), 3 * source)}
-  result = {}
+  result: dict[str, dict[str, float]] = {}
   for shift, (inputs, y, target) in problems.items():
     result[shift] = {}
     for layers, which in _LAYERS.items():

@@ -27,7 +27,7 @@ class Stateful(Protocol):
 class Checkpoint:
   """The state of one run, at the end of an epoch; one file, replaced whole."""
 
-  def __init__(self, path: pathlib.Path, seconds: float = _SECONDS):
+  def __init__(self, path: pathlib.Path, seconds: float = _SECONDS) -> None:
     """Initialises.
 
     Args:

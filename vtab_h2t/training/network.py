@@ -39,7 +39,7 @@ class Network:
 
   def __init__(self, backbone: backbone_lib.Backbone,
                strategy: 'tf.distribute.Strategy | None' = None,
-               policy: str | None = None):
+               policy: str | None = None) -> None:
     """Copies a backbone.
 
     Args:

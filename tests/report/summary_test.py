@@ -1,0 +1,117 @@
+"""What GitHub shows."""
+
+import re
+
+import pytest
+
+from tests import testing
+from tests.report import made
+from vtab_h2t.protocol import ledger as ledger_lib
+from vtab_h2t.report import catalogue
+from vtab_h2t.report import results as results_lib
+from vtab_h2t.report import summary
+
+
+@pytest.fixture(scope='module')
+def workdir(tmp_path_factory):
+  folder = tmp_path_factory.mktemp('summary')
+  made.write(folder, made.run(), jobs_=('accuracy', 'offset'),
+             names=('linear', 'head2toe'))
+  made.write(folder, made.run(image_size=64), ('digits',), (0,),
+             jobs_=('accuracy',), names=('linear',))
+  return folder
+
+
+@pytest.fixture(scope='module')
+def measured(workdir):
+  found = results_lib.read_all(ledger_lib.Ledger(workdir))
+  for name in ('table1', 'figure6'):
+    output = catalogue.OUTPUTS[name]
+    path = output.folder(found[0].folder.path)
+    path.mkdir(exist_ok=True)
+    (path / f'{name}.{"png" if output.draw else "md"}').touch()
+  return found
+
+
+def test_each_run_has_its_title_extent_answer_means_and_claims(measured):
+  one, two = measured
+  text = summary.markdown(measured)
+  first, second = text.split('\n## ')[1:]
+  assert first.startswith(f'{one.run.name}\n\nEmbedded suite, made with')
+  assert second.startswith(f'{two.run.name}\n')
+  assert ('Measured: 4 tasks (digits, scan_patches, sprites_loc, '
+          'shapes_count), 2 methods (Linear, Head2Toe), 3 seeds; besides, for '
+          'the figures, offset.') in first
+  assert ('Measured: 1 task (digits), 1 method (Linear), 1 seed.') in second
+  assert 'Head2Toe against Linear: +' in first
+  assert 'better on 4 of 4 tasks' in first
+  assert 'not both measured here' in second
+  assert 'Means over tasks, median of 3 seeds.' in first
+  assert re.search(r'\| Head2Toe is better than Linear on average. +\| Table 1 '
+                   r'+\| 8.80 +\| \d+\.\d\d +\| \d+\.\d\d to \d+\.\d\d '
+                   r'+\| holds +\| 4 +\|', first)
+  assert 'further claims cannot be tested here' in first
+  assert 'No claim of the paper can be tested on these rows.' in second
+  assert 'nan' not in text.lower()
+
+
+def test_means_are_of_medians():
+  text = summary.markdown([made.results(testing.result_rows())])
+  lines = [re.sub(' +', '', l) for l in text.splitlines()]
+  # 50, 50 and 70; Head2Toe has 10 more.
+  assert '|method|natural|structured|all|' in lines
+  assert '|Linear|50.0|60.0|56.7|' in lines
+  assert '|Head2Toe|60.0|70.0|66.7|' in lines
+
+
+def test_means_that_lack_a_task_are_blank_and_seeds_that_differ_are_said():
+  rows = [r for r in testing.result_rows() if (r['method'], r['task']) != (
+      'linear', 'y') and (r['method'], r['seed']) != ('linear', 2)]
+  text = summary.markdown([made.results(rows)])
+  lines = [re.sub(' +', '', l) for l in text.splitlines()]
+  assert '|Linear|47.5|||' in lines
+  assert ('Means over tasks, medians of 2 to 3 seeds. A mean is blank where '
+          'one of its tasks was not measured.') in text
+
+
+def test_links_lead_to_what_is_there(measured, workdir):
+  name = measured[0].run.name
+  text = summary.markdown(measured)
+  assert (f'Tables and figures: [Table 1]({name}/table1.md), '
+          f'[Figure 6]({name}/figures/figure6.png).') in text
+  assert text.count('Tables and figures') == 1  # The other has none yet.
+  deep = summary.markdown(measured, workdir / 'deep' / 'er')
+  assert f'(../../{name}/table1.md)' in deep
+  for link in re.findall(r'\]\((.*?)\)', deep):
+    assert (workdir / 'deep' / 'er' / link).resolve().is_file()
+
+
+def test_the_index_has_a_line_a_run(measured):
+  lines = summary.index(measured).splitlines()
+  assert [c.strip() for c in lines[0].split('|')[1:-1]] == [
+      'run', 'what', 'tasks x methods x seeds', 'Linear, mean',
+      'Head2Toe, mean']
+  assert len(lines) == 4
+  one, two = ([c.strip() for c in l.split('|')[1:-1]] for l in lines[2:])
+  name = measured[0].run.name
+  assert one[:3] == [f'[{name}]({name}/)', measured[0].run.title, '4 x 2 x 3']
+  assert float(one[4]) > float(one[3]) > 40
+  # Means of tasks that both have: here none.
+  assert two[2:] == ['1 x 1 x 1', '', '']
+  assert summary.index([]) == 'No runs.\n'
+
+
+def test_index_means_are_of_tasks_that_both_have():
+  rows = [r for r in testing.result_rows()
+          if (r['method'], r['task']) != ('linear', 'z')]
+  line = summary.index([made.results(rows)]).splitlines()[2]
+  assert [c.strip() for c in line.split('|')[-3:-1]] == ['50.0', '60.0']
+
+
+def test_partial_results_make_a_summary():
+  of = made.run()
+  offset = [made.row(of, 'offset', 'offset', 'digits', 0, 50, offset=0)]
+  text = summary.markdown([made.results((), of, offset=offset)])
+  assert 'Measured: offset.' in text and 'Means over tasks' not in text
+  assert 'x' in summary.index([made.results((), of, offset=offset)])
+  assert summary.markdown([]).startswith('# Head2Toe, measured')
