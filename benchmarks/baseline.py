@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from vtab_h2t.heads import initial
 from vtab_h2t.heads import regularizers
 from vtab_h2t.heads import sweep
 
@@ -25,12 +26,12 @@ def head(features: int, classes: int, spec: sweep.HeadSpec, steps: int,
   layer = keras.layers.Dense(
       classes, kernel_regularizer=regularizers.get(penalty, spec.coefficient))
   layer.build((None, features))
-  layer.kernel.assign(sweep.initial_kernel(spec.seed, features, classes).T)
+  layer.kernel.assign(initial.kernel(spec.seed, features, classes).T)
   optimizer = keras.optimizers.Adam(
       keras.optimizers.schedules.CosineDecay(spec.learning_rate, steps))
   optimizer.build(layer.trainable_variables)
 
-  def step(x, y):
+  def step(x: 'tf.Tensor', y: 'tf.Tensor') -> None:
     with tf.GradientTape() as tape:
       loss = tf.nn.sparse_softmax_cross_entropy_with_logits(y, layer(x))
       if layer.losses:

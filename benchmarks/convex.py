@@ -30,18 +30,18 @@ from vtab_h2t.backbones import registry as backbones
 from vtab_h2t.features import extraction
 from vtab_h2t.features import store
 from vtab_h2t.heads import convex
+from vtab_h2t.heads import fraction as fraction_lib
 from vtab_h2t.heads import sweep
-from vtab_h2t.methods import base
+from vtab_h2t.methods import data as data_lib
 from vtab_h2t.methods import linear
 from vtab_h2t.protocol import folds as folds_lib
-from vtab_h2t.heads import fraction as fraction_lib
 from vtab_h2t.tasks import registry as tasks
 
 _ADELIE = flags.DEFINE_string('adelie', None, 'A Python that imports adelie.')
 _RATES, _COEFFICIENTS, _FRACTIONS = (0.1, 0.01), (1e-5, 1e-3), (0.01, 0.1)
 
 # Run by the other Python: features, labels, coefficient; prints JSON.
-_REFERENCE = '''
+_REFERENCE = """
 import json, sys, time
 import adelie, numpy as np
 x = np.asfortranarray(np.load(sys.argv[1]), np.float64)
@@ -62,10 +62,11 @@ norms = np.linalg.norm(kernel, axis=1)
 print(json.dumps({'adelie_objective': loss + points[-1] * norms.sum(),
                   'adelie_used': int((norms > 0).sum()),
                   'adelie_cpu_seconds': spent}))
-'''
+"""
 
 
-def _objective(x, y, kernel, bias, coefficient) -> float:
+def _objective(x: np.ndarray, y: np.ndarray, kernel: np.ndarray,
+               bias: np.ndarray, coefficient: float) -> float:
   import tensorflow as tf
   logits = x.astype(np.float64) @ kernel.T + bias
   loss = tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)
@@ -73,13 +74,14 @@ def _objective(x, y, kernel, bias, coefficient) -> float:
       np.linalg.norm(kernel, axis=0).sum())
 
 
-def _shared(one, two, count) -> float:
+def _shared(one: np.ndarray, two: np.ndarray, count: int) -> float:
   """Share of the best `count` features that two rankings have in common."""
   best = [np.argsort(-s, kind='stable')[:count] for s in (one, two)]
   return len(np.intersect1d(*best)) / count
 
 
-def _adelie(x, y, coefficient) -> dict[str, float]:
+def _adelie(x: np.ndarray, y: np.ndarray, coefficient: float
+            ) -> dict[str, float]:
   with tempfile.TemporaryDirectory() as folder:
     files = [str(pathlib.Path(folder, f'{n}.npy')) for n in ('x', 'y')]
     for file, value in zip(files, (x, y)):
@@ -92,15 +94,17 @@ def _adelie(x, y, coefficient) -> dict[str, float]:
   return json.loads(done.stdout.splitlines()[-1])
 
 
-def _compare(data, rows, size, coefficients, steps) -> list[dict[str, float]]:
-  x, y = data.matrix(size, rows).numpy(), data.labels[rows]
+def _compare(data: data_lib.TrainingData, examples: np.ndarray, size: int,
+             coefficients: Sequence[float], steps: int
+             ) -> list[dict[str, float]]:
+  x, y = data.matrix(size, examples).numpy(), data.labels[examples]
   heads = linear.stack_of(_RATES, coefficients, 0)
   trained: list[sweep.Head] = []
-  def adam():
-    problem = data.problem(size, rows, heads)
-    ((_, trained[:]),) = data.train([problem], steps, 'l21')
+  def adam() -> None:
+    problem = data.heads.problem(size, examples, heads)
+    ((_, trained[:]),) = data.heads.train([problem], steps, 'l21')
   solved: list[convex.Solution] = []
-  def solve():
+  def solve() -> None:
     solved[:] = convex.path(x, y, coefficients)
   convex.path(x[:100, :20], y[:100], [1.0])  # Compiles.
   times = harness.timed(adam, 1, 0), harness.timed(solve, 1, 0)
@@ -141,9 +145,9 @@ def main(argv: Sequence[str]) -> None:
     task, = tasks.tasks('embedded', [name])
     with tempfile.TemporaryDirectory() as folder:
       features = store.open_or_compute(
-          pathlib.Path(folder), extractor, task.train, lambda *unused: None)
-      data = base.TrainingData(features, task.train.labels, task.num_classes,
-                               'selected', 8 * 2**30)
+          pathlib.Path(folder), extractor, task.train, harness.tell_nobody)
+      data = data_lib.TrainingData(
+          features, task.train.labels, task.num_classes, 'selected', 8 * 2**30)
       some = folds_lib.training_order(task.final_rows)
       for size in sizes:
         for one in _compare(data, some, size,

@@ -29,7 +29,7 @@ _SIDE, _REPEATS = 96, 11
 def split(count: int) -> task_lib.Split:
   """So many images, made as they are read."""
   import tensorflow as tf
-  def dataset():
+  def dataset() -> tf.data.Dataset:
     image = tf.cast(tf.random.stateless_uniform(
         [_SIDE, _SIDE, 3], (0, 1), 0, 256, tf.int32), tf.uint8)
     return tf.data.Dataset.range(count).map(
@@ -48,11 +48,11 @@ def _compare(name: str, size: int, images: int) -> dict[str, float]:
   forward = tf.function(lambda x: bare(x, training=False),
                         reduce_retracing=True)
 
-  def all_taps():
+  def all_taps() -> None:
     for _ in extractor(pictures):
       pass
 
-  def embedding():
+  def embedding() -> None:
     # Computes ahead as the extractor does.
     for _ in devices.spread(
         lambda piece, _: forward(piece[1]),

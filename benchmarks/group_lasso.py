@@ -13,11 +13,12 @@ logits before there is a gradient), and kernel and moments read and written, the
 kernel once more for the logits.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import dataclasses
 import json
 import pathlib
 import tempfile
+from typing import TYPE_CHECKING
 
 from absl import app
 from absl import flags
@@ -26,6 +27,9 @@ import numpy as np
 from benchmarks import baseline
 from benchmarks import harness
 from vtab_h2t.heads import sweep
+
+if TYPE_CHECKING:
+  import tensorflow as tf
 
 _OURS, _KERAS, _EAGER = 'ours', 'keras', 'eager'
 _SIDE = flags.DEFINE_enum('side', None, [_OURS, _KERAS, _EAGER], 'Whose step.')
@@ -37,7 +41,8 @@ _EXAMPLES = 1000
 _SPEC = sweep.HeadSpec(0.01, (0,), 1e-4)
 
 
-def _batches(features, y):
+def _batches(features: int, y: np.ndarray
+             ) -> 'list[tuple[tf.Tensor, tf.Tensor]]':
   """Batches of features and labels, the last of them padded with features."""
   import tensorflow as tf
   starts = range(0, _EXAMPLES, sweep.BATCH_SIZE)
@@ -46,9 +51,10 @@ def _batches(features, y):
           for seed, s in enumerate(starts)]
 
 
-def _ours(x, y, classes):
+def _ours(x: 'tf.Tensor', y: np.ndarray, classes: int
+          ) -> 'Callable[[int], tf.Tensor]':
   problem = sweep.Problem(lambda: x, x.shape[1], y, [_SPEC])
-  def run(steps):
+  def run(steps: int) -> 'tf.Tensor':
     ((_, (head,)),) = sweep.train(
         [problem], classes=classes, steps=steps, penalty='l21',
         memory_bytes=2**40)
@@ -56,12 +62,13 @@ def _ours(x, y, classes):
   return run
 
 
-def _keras(batches, classes, compiled):
+def _keras(batches: 'Sequence[tuple[tf.Tensor, tf.Tensor]]', classes: int,
+           compiled: bool) -> 'Callable[[int], tf.Tensor]':
   """Steps in the released code's manner, on the same start."""
   import tensorflow as tf
   features = batches[0][0].shape[1]
 
-  def run(steps):
+  def run(steps: int) -> 'tf.Tensor':
     layer, step = baseline.head(features, classes, _SPEC, steps, 'l21')
     step = tf.function(step, reduce_retracing=True) if compiled else step
     for t in range(steps):

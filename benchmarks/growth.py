@@ -7,8 +7,9 @@ Times 56 steps of group-lasso heads, starting included, around 1000 examples,
 16,384 features, 10 classes, 4 heads, 1 task; draws growth.png and growth.pdf.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import pathlib
+from typing import Any
 
 from absl import app
 import numpy as np
@@ -27,7 +28,8 @@ _SIZES = {'examples': (250, 500, 1000, 2000, 4000),
           'tasks': (1, 2, 4, 8)}
 
 
-def _run(examples, features, classes, heads, tasks) -> harness.Time:
+def _run(examples: int, features: int, classes: int, heads: int, tasks: int
+         ) -> harness.Time:
   rows = len(sweep.pad_rows(np.arange(examples)))
   labels = np.random.default_rng(0).integers(0, classes, examples)
   specs = [sweep.HeadSpec(0.01, (seed,), 1e-4) for seed in range(heads)]
@@ -39,7 +41,7 @@ def _run(examples, features, classes, heads, tasks) -> harness.Time:
       memory_bytes=12 * 2**30)), 3)
 
 
-def _draw(rows):
+def _draw(rows: Sequence[Mapping[str, Any]]) -> Any:
   drawn, axes = plotting.figure(1, len(_SIZES), 2.4, 2.4)
   for ax, name in zip(axes, _SIZES):
     some = [r for r in rows if r['of'] == name]

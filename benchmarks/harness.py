@@ -19,9 +19,11 @@ import numpy as np
 
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.features import extraction
-from vtab_h2t.protocol import grids
+from vtab_h2t.methods import interface
+from vtab_h2t.methods import space as space_lib
 from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.protocol import provenance
+from vtab_h2t.protocol import run as run_lib
 from vtab_h2t.protocol import unit as unit_lib
 from vtab_h2t.tasks import task as task_lib
 
@@ -79,12 +81,17 @@ def copy_bandwidth() -> float:
   parts = [(np.ones(2**27 // cores, np.float32),
             np.empty(2**27 // cores, np.float32)) for _ in range(cores)]
   with futures.ThreadPoolExecutor(cores) as pool:
-    copy = lambda: list(pool.map(lambda p: np.copyto(p[1], p[0]), parts))
-    spent = timed(copy, 5)
+    spent = timed(lambda: list(pool.map(
+        lambda p: np.copyto(p[1], p[0]), parts)), 5)
   return 2 * sum(p[0].nbytes for p in parts) / spent.wall
 
 
-def uniform(rows: int, columns: int, seed: int = 0):
+def tell_nobody(*progress: Any) -> None:
+  """Where a call would tell of its progress."""
+  del progress
+
+
+def uniform(rows: int, columns: int, seed: int = 0) -> Any:
   """Features between 0 and 1, `[rows, columns]`.
 
   `tf.random.stateless_uniform` would hold three arrays of that size.
@@ -96,7 +103,9 @@ def uniform(rows: int, columns: int, seed: int = 0):
 
 
 def unit(task: task_lib.Task, backbone: backbone_lib.Backbone, weights: str,
-         methods: tuple[str, ...], grid: grids.Grid, seeds: tuple[int, ...]
+         methods: tuple[str, ...], space: space_lib.Space,
+         seeds: tuple[int, ...],
+         others: tuple[interface.Measured, ...] = ()
          ) -> tuple[list[ledger_lib.Row], Time, dict[str, Time]]:
   """Runs a work unit as the runners do, from images on.
 
@@ -105,22 +114,29 @@ def unit(task: task_lib.Task, backbone: backbone_lib.Backbone, weights: str,
     backbone: its network.
     weights: their name.
     methods: what to run.
-    grid: to search.
+    space: to search.
     seeds: of the final heads.
+    others: what is measured besides and is not among the registered methods.
 
   Returns:
     Its rows, the time of all, and of each stage.
   """
-  settings = unit_lib.Settings(methods, grid, 'exact', seeds, 'selected',
-                               8 * 2**30)
-  rows: list[ledger_lib.Row] = []
-  with tempfile.TemporaryDirectory() as folder:
-    ledger = ledger_lib.Ledger(folder)
-    spent = timed(lambda: rows.extend(unit_lib.run(
-        [task], backbone, weights, {task.name: settings}, ledger,
-        lambda sizes: extraction.Extractor(backbone, sizes),
-        lambda *unused: None)), 1, 0)
-    stages, = [u.facts['seconds'] for u in ledger.units()]
+  run = run_lib.Run(
+      suite=task.suite, data_source=None, image_size=backbone.image_size,
+      network=run_lib.Network(
+          backbone=backbone.name, weights=weights, scale=backbone.scale,
+          sha256=backbone.weights_sha256, offset=backbone.offset), space=space)
+  work = unit_lib.Unit(run=run, tasks=(task.name,), methods=methods,
+                       studies=others, seeds=seeds)
+  with tempfile.TemporaryDirectory() as workdir:
+    ledger = ledger_lib.Ledger(workdir)
+    spent = timed(lambda: unit_lib.run(
+        work, [task], backbone,
+        lambda sizes: extraction.Extractor(backbone, sizes), ledger, 8 * 2**30,
+        tell_nobody), 1, 0)
+    folder = ledger.open(run)
+    rows = folder.rows()
+    stages, = [m.facts['seconds'] for m in folder.measurements()]
   return rows, spent, {
       name: Time(s['wall'], s['cpu']) for name, s in stages.items()}
 

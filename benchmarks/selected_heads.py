@@ -10,26 +10,32 @@ heads. Its result is compared with the same head of the sweep.
 
 from collections.abc import Sequence
 import itertools
+from typing import TYPE_CHECKING
 
 from absl import app
 import numpy as np
 
 from benchmarks import harness
-from vtab_h2t.heads import sweep
 from vtab_h2t.heads import fraction as fraction_lib
+from vtab_h2t.heads import initial
+from vtab_h2t.heads import sweep
+
+if TYPE_CHECKING:
+  import tensorflow as tf
 
 _ROWS, _CLASSES, _STEPS = 800, 10, 500
 _RATES, _FOLDS, _SEEDS = (0.1, 0.01), 5, 3
 
 
-def _data(features: int):
+def _data(features: int) -> tuple[np.ndarray, np.ndarray]:
   rng = np.random.default_rng(0)
   x = rng.random((_ROWS, features), np.float32)
   x /= np.linalg.norm(x, axis=1, keepdims=True)
   return x, rng.integers(0, _CLASSES, _ROWS)
 
 
-def _problems(x, y, seeds):
+def _problems(x: np.ndarray, y: np.ndarray, seeds: int
+              ) -> list[sweep.Problem]:
   """One for each fold and seed, with a head for each rate."""
   import tensorflow as tf
   padded = x[sweep.pad_rows(np.arange(_ROWS))]
@@ -39,22 +45,24 @@ def _problems(x, y, seeds):
           for _, seed in itertools.product(range(_FOLDS), range(seeds))]
 
 
-def _train(problems, steps):
+def _train(problems: Sequence[sweep.Problem], steps: int
+           ) -> list[list[sweep.Head]]:
   return [heads for _, heads in sweep.train(
       problems, classes=_CLASSES, steps=steps, penalty=None,
       memory_bytes=4 * 2**30)]
 
 
-def _keras(x, y, steps):
+def _keras(x: np.ndarray, y: np.ndarray, steps: int) -> np.ndarray:
   """The first of these heads with model.fit."""
   import keras
   import tensorflow as tf
   model = keras.Sequential([
       keras.Input((x.shape[1],)), keras.layers.Dense(_CLASSES)])
   model.layers[0].kernel.assign(
-      sweep.initial_kernel((0,), x.shape[1], _CLASSES).T)
+      initial.kernel((0,), x.shape[1], _CLASSES).T)
 
-  def loss(labels, logits):  # A partial batch is divided by 128, too.
+  def loss(labels: 'tf.Tensor', logits: 'tf.Tensor') -> 'tf.Tensor':
+    # A partial batch is divided by 128, too.
     each = tf.nn.sparse_softmax_cross_entropy_with_logits(
         tf.cast(tf.reshape(labels, [-1]), tf.int32), logits)
     share = tf.cast(tf.shape(each)[0], tf.float32) / sweep.BATCH_SIZE

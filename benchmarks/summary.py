@@ -57,7 +57,7 @@ class Goal:
     cells = [self._cell(self.values(rows, p)) for p in processors]
     return f'| {" | ".join([self.text, goal, *cells])} |'
 
-  def _cell(self, values):
+  def _cell(self, values: Sequence[float]) -> str:
     if not values:
       return 'not measured'
     median = statistics.median(values)
@@ -126,7 +126,7 @@ def _latest(rows: Sequence[Row], benchmark: str, *keys: str) -> list[Row]:
 
 
 def _lines(header: Sequence[str], cells: Sequence[Sequence[Any]]) -> str:
-  def text(value):
+  def text(value: Any) -> str:
     if isinstance(value, str):
       return value
     whole = isinstance(value, int) or value >= 1000

@@ -14,7 +14,7 @@ _NAMES = sorted(p.stem for p in (_ROOT / 'benchmarks').glob('*.py')
                 if p.stem not in ('__init__', 'baseline', 'harness', 'summary'))
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize('name', _NAMES)
 def test_small_settings_run(name, tmp_path):
   done = subprocess.run(

@@ -4,8 +4,8 @@
 """
 
 import contextlib
+import functools
 import json
-import pathlib
 import tarfile
 
 import h5py
@@ -25,10 +25,11 @@ from vtab_h2t.backbones import importing
 from vtab_h2t.backbones import registry as backbones
 from vtab_h2t.backbones import resnet_v2
 from vtab_h2t.backbones import saved_model
+from vtab_h2t.classifier import artefact
 from vtab_h2t.features import extraction
 from vtab_h2t.features import store
-from vtab_h2t.classifier import artefact
 from vtab_h2t.protocol import ledger as ledger_lib
+from vtab_h2t.protocol import run as run_lib
 from vtab_h2t.tasks import archive
 
 _fuzz = settings(max_examples=60, deadline=None, derandomize=True,
@@ -49,6 +50,14 @@ def _damaged(data: bytes, damage) -> bytes:
   return bytes(changed if end is None else changed[:int(end * len(changed))])
 
 
+@functools.cache
+def _run():
+  return run_lib.Run(
+      suite='s', data_source=None, image_size=16, network=run_lib.Network(
+          backbone='b', weights='w', sha256='0', scale=1.0, offset=0.0),
+      space=testing.tiny_space())
+
+
 def _npz(folder):
   np.savez(folder / 'w.npz', a=np.arange(50.), b=np.eye(3, dtype='f4'))
   return folder / 'w.npz', importing.read_npz
@@ -67,10 +76,24 @@ def _h5(folder):
 
 
 def _rows(folder):
-  inputs = {'suite': 's', 'backbone': 'b', 'task': 't', 'method': 'm'}
+  opened = ledger_lib.Ledger(folder).open(_run())
+  path = opened.rows_path('t', 'rows', 'm')
+  opened.write(path, 'inputs', [dict.fromkeys(ledger_lib.FIELDS)] * 2)
+  return path, lambda path: opened.read(path, 'inputs')
+
+
+def _run_json(folder):
   ledger = ledger_lib.Ledger(folder)
-  ledger.write(inputs, [dict.fromkeys(ledger_lib.FIELDS) | inputs] * 2)
-  return ledger.rows_path(inputs), lambda path: ledger.read(inputs)
+  return ledger.open(_run()).path / 'run.json', lambda path: ledger.folders()
+
+
+def _provenance(folder):
+  opened = ledger_lib.Ledger(folder).open(_run())
+  opened.write(opened.rows_path('t', 'rows', 'm'), '', [])
+  opened.write_manifest({'task': 't'})
+  opened.write_provenance('t', {'rows': {'m': 'rows/t/m.jsonl'}})
+  path, = (opened.path / 'provenance').iterdir()
+  return path, lambda path: list(opened.measurements())
 
 
 def _list(folder):
@@ -105,7 +128,8 @@ def _keras_cv(folder):
 
 
 @pytest.mark.parametrize('make', [
-    _npz, _npz_compressed, _h5, _rows, _list, _tar, _tar_plain])
+    _npz, _npz_compressed, _h5, _rows, _run_json, _provenance, _list, _tar,
+    _tar_plain])
 @_fuzz
 @given(damage=_damage)
 def test_damaged_files_are_read_or_refused(
@@ -117,6 +141,17 @@ def test_damaged_files_are_read_or_refused(
   path.write_bytes(_damaged(path.read_bytes(), damage))
   with contextlib.suppress(errors.InputError):
     read(path)
+
+
+@_fuzz
+@given(damage=_damage)
+def test_changed_rows_are_never_read(damage, tmp_path_factory):
+  path, read = _rows(tmp_path_factory.mktemp('fuzz'))
+  whole = path.read_bytes()
+  path.write_bytes(_damaged(whole, damage))
+  if path.read_bytes() != whole:
+    with pytest.raises(errors.InputError, match=r'm\.jsonl'):
+      read(path)
 
 
 @settings(_fuzz, max_examples=5)

@@ -33,4 +33,8 @@ def load(plugin: str) -> None:
     raise errors.InputError(f'plugin {plugin}: there is no such file')
   module = importlib.util.module_from_spec(spec)
   sys.modules[name] = module
-  spec.loader.exec_module(module)
+  try:
+    spec.loader.exec_module(module)
+  except BaseException:
+    del sys.modules[name]
+    raise

@@ -7,9 +7,9 @@ import pytest
 from tests import testing
 from vtab_h2t import errors
 from vtab_h2t.backbones import registry
-from vtab_h2t.features import normalization
 from vtab_h2t.classifier import adapting
 from vtab_h2t.classifier import artefact
+from vtab_h2t.features import normalization
 from vtab_h2t.protocol import grids
 
 _SPACE = grids.get('fixed', 'efficientnet_lite0', (

@@ -156,9 +156,11 @@ def test_pairs_of_changes_share_no_name_either():
     ({'network': dataclasses.replace(_LITE0, weights='random')},
      'embedded-lite0-96px-random'),
     ({'taps': 'units'}, 'embedded-lite0-96px-units'),
-    ({'suite': 'vtab', 'network': _LITE2, 'image_size': 224,
+    ({'suite': 'vtab', 'data_source': 'tfds', 'network': _LITE2,
+      'image_size': 224,
       'space': grids.quick('efficientnet_lite2')}, 'vtab-lite2-224px'),
-    ({'suite': 'vtab', 'image_size': 224, 'taps': 'released',
+    ({'suite': 'vtab', 'data_source': 'tfds', 'image_size': 224,
+      'taps': 'released',
       'network': dataclasses.replace(
           _LITE0, backbone='vit_ti16', weights='random'),
       'space': grids.quick('vit_ti16')},
@@ -170,6 +172,7 @@ def test_usual_runs_have_short_names(changes, name):
 @pytest.mark.parametrize('changes, beginning', [
     ({'seed': 1}, 'embedded-lite0-96px-'),
     ({'protocol': 'official'}, 'embedded-lite0-96px-'),
+    ({'suite': 'vtab', 'data_source': 'archive'}, 'vtab-lite0-96px-'),
     ({'network': dataclasses.replace(_LITE0, weights='My Weights.NPZ')},
      'embedded-lite0-96px-my_weights-'),
     ({'space': grids.get('fixed', 'efficientnet_lite0', 'lr=0.1,steps=5')},

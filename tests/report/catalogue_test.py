@@ -1,6 +1,5 @@
 import warnings
 
-import pandas as pd
 import pytest
 
 from tests.report import made
@@ -81,19 +80,19 @@ def test_every_output_obeys_the_protocol(tmp_path):
   found = {}
   for backbone in _BACKBONES:
     for protocol in ('exact', 'official'):
-      results = _measured(
+      results = _measured(  # Table 3 is of what the paper prints.
           tmp_path / backbone / protocol,
           of={'backbone': backbone, 'protocol': protocol},
           change=lambda r: r if r['correct'] is None else r | {
               'correct': 711, 'total': 711})
       found[protocol] = {o.name: o.of_results(results)
                          for o in catalogue.OUTPUTS.values()
-                         if o.possible(results)}
+                         if o.possible(results) and o.name != 'table3'}
     counts = {name: _same_in_other_units(frames, found['official'][name])
               for name, frames in found['exact'].items()}
     # The others have settings, cost, deviations, differences and shares.
     assert {name for name, count in counts.items() if not count} == {
-        'table2', 'table3', 'table4', 'table5', 'figure3', 'figure8',
+        'table2', 'table4', 'table5', 'figure3', 'figure8',
         'figure12' if backbone == 'resnet50' else 'figure15'}
   assert found['official']['table1']['table1'].protocol.unique() == ['official']
 
@@ -151,6 +150,12 @@ _PARTIAL = {
 }
 
 
+# Of these, some task has all that any output needs.
+_SUFFICIENT = ('one task and one seed', 'one seed failed',
+               'a part of the training set for some',
+               'tasks without their own features')
+
+
 @pytest.mark.parametrize('partial', _PARTIAL)
 @pytest.mark.parametrize('backbone', _BACKBONES)
 def test_partial_results_make_what_they_suffice_for(
@@ -166,14 +171,15 @@ def test_partial_results_make_what_they_suffice_for(
         frames = output.of_results(results)
         assert all(len(t) for t in frames.values()), output.name
         if output.draw:
-          plotting.png(output.picture(frames, 'source'), 20)
+          drawn = output.picture(frames, 'source')
+          drawn.set_layout_engine('none')  # Which takes most of the time.
+          plotting.png(drawn, 20)
         else:
           assert 'nan' not in output.text(frames, 'source').lower()
         names.append(output.name)
-  if partial in ('one task and one seed', 'one seed failed'):
-    assert len(names) == len(outputs)
-  elif backbone == 'resnet50':
-    assert 'table3' in names and len(names) < len(outputs)
+  if backbone == 'resnet50':
+    assert 'table3' in names
+    assert (len(names) == len(outputs)) == (partial in _SUFFICIENT)
 
 
 def test_views_of_everything_make_everything(tmp_path):

@@ -90,8 +90,8 @@ def test_figures_7_and_14():
   assert left.images[0].get_array().tolist() == [[0, 3], [-1, 0]]
   assert [l.get_label() for l in right.lines] == ['1/4 of taps', 'all taps']
   assert right.lines[1].get_xdata().tolist() == [40, 80]
-  assert study_figures.figure14(scaling).axes[0].lines[0].get_ydata().tolist() == [
-      1, 2]
+  ax = study_figures.figure14(scaling).axes[0]
+  assert ax.lines[0].get_ydata().tolist() == [1, 2]
 
 
 def test_figure8_compares_two_backbones(affinity):

@@ -18,7 +18,7 @@ def _rows(method, percents, noise=1.0, seed=0, job='accuracy', **fields):
   rows = []
   for i, percent in enumerate(percents):
     for s in range(3):
-      correct = int(round(10 * (percent + noise * rng.normal())))
+      correct = round(10 * (percent + noise * rng.normal()))
       rows.append({
           'method': method, 'task': f't{i}', 'seed': s, 'split': 'test',
           'group': 'natural' if i % 2 else 'structured', 'correct': correct,
@@ -105,7 +105,7 @@ def test_studies_claims():
                                      **{key: step})]}
   for row in rows['transfer']:
     row['correct'] += 50 * (row['task'] == row['source'])
-  value = lambda id: judging.judge(_BY_ID[id], rows).interval.value
+  value = lambda name: judging.judge(_BY_ID[name], rows).interval.value
   assert value('own_features_best') == pytest.approx(5, abs=0.01)
   assert value('ranking_matters') == pytest.approx(1, abs=0.1)
   assert value('more_candidates_help') == pytest.approx(9, abs=0.1)
@@ -120,7 +120,7 @@ def test_reduced_and_ablation_claims():
       'pre_activation': _rows('head2toe', [68] * 4, job='pre_activation'),
       'cls_only': _rows('head2toe', [64] * 4, job='cls_only'),
       'cls_both': _rows('head2toe', [71] * 4, job='cls_both')}
-  value = lambda id: judging.judge(_BY_ID[id], rows).interval.value
+  value = lambda name: judging.judge(_BY_ID[name], rows).interval.value
   assert value('more_data_help') == pytest.approx(10)
   assert value('taps_above_pre_activation') == pytest.approx(2)
   assert value('class_token_only') == pytest.approx(6)
@@ -137,7 +137,7 @@ def test_the_rows_protocol_counts():
           for method, correct in (('head2toe', 711), ('linear', 636))]
   reduced = [made.row(of, 'reduced', 'head2toe', f't{i}', 0, 100, total=711,
                       train_fraction=0.1) | {'correct': 561} for i in range(4)]
-  value = lambda id: judging.judge(_BY_ID[id], {
+  value = lambda name: judging.judge(_BY_ID[name], {
       'accuracy': rows, 'reduced': reduced}).interval.value
   assert value('head2toe_above_linear') == pytest.approx(100 * 75 / 750)
   assert value('more_data_help') == pytest.approx(100 * 150 / 750)

@@ -54,8 +54,8 @@ def results(rows=(), of=None, **by_job):
   """Results of rows of methods, and of others by job."""
   of = of or run()
   found = {jobs.ACCURACY: list(rows)} | by_job
-  return results_lib.Results(
-      ledger_lib.Folder(of, pathlib.Path('nowhere')), {j: r for j, r in found.items() if r}, {})
+  folder = ledger_lib.Folder(of, pathlib.Path('nowhere'))
+  return results_lib.Results(folder, {j: r for j, r in found.items() if r}, {})
 
 
 def _noise(*key):
@@ -70,10 +70,12 @@ def _steps(study, is_control):
     return [({'tap': t, 'learning_rate': 0.1}, 50 + i)
             for i, t in enumerate(names)]
   if study == 'granularity':
-    return [({'kind': 'features', 'fraction': f, 'num_features': round(500 * f)},
-             60) for f in (0.01, 0.1, 1.0)] + [
-                 ({'kind': kind, 'num_taps': n, 'num_features': 250 * n}, 50)
-                 for kind in ('taps_mean', 'taps_group') for n in (1, 2)]
+    features = [({'kind': 'features', 'fraction': fraction,
+                  'num_features': round(500 * fraction)}, 60)
+                for fraction in (0.01, 0.1, 1.0)]
+    return features + [
+        ({'kind': kind, 'num_taps': n, 'num_features': 250 * n}, 50)
+        for kind in ('taps_mean', 'taps_group') for n in (1, 2)]
   if study == 'offset':
     return [({'offset': o}, 60 - o) for o in (0, 10, 20)]
   if study == 'scores':
@@ -141,6 +143,7 @@ def write(workdir, of, tasks=tuple(GROUPS), seeds=(0, 1, 2),
 
 
 def _of_method(of, job, method, task, seeds):
+  """Rows of a method."""
   fields = {'learning_rate': 0.1, 'steps': 5}
   if method.startswith('head2toe'):
     fields |= {'target_size': 30, 'fraction': 0.1, 'coefficient': 1e-5}

@@ -2,6 +2,7 @@ import pandas as pd
 
 from tests import testing
 from tests.report import made
+from vtab_h2t.report import frames
 from vtab_h2t.report import sections
 
 
@@ -28,7 +29,8 @@ def test_there_is_no_answer_without_both_methods():
 
 
 def test_a_section_says_what_failed_and_where_numbers_come_from(tmp_path):
-  rows = testing.result_rows()
+  rows = [r | {'method': {'head2toe': 'all_l1'}.get(r['method'], r['method'])}
+          for r in testing.result_rows()]
   rows[0] |= {'correct': None, 'failed': 'not finite'}
   of = made.run()
   section = sections.of_run(made.results(rows, of))
@@ -41,12 +43,14 @@ def test_a_section_says_what_failed_and_where_numbers_come_from(tmp_path):
 def test_published_numbers_stand_in_the_cells_where_it_is_fair():
   of = made.run('resnet50', suite='vtab')
   rows = [made.row(of, 'accuracy', m, 'svhn', s, 75)
-          for m in ('linear', 'head2toe') for s in (0, 1)]
+          for m in ('linear', 'all_l1') for s in (0, 1)]
   section = sections.of_run(made.results(rows, of))
-  # Table 1: Linear has 37.4 on SVHN.
+  theirs = frames.published_accuracies('resnet50').set_index(
+      ['method', 'task']).percent['linear', 'svhn']
   line = section['lines'][0]['cells']
   linear = line[section['head'].index('Linear')]
-  assert (linear['text'], linear['below']) == ('75.0', '37.4 +37.6')
+  assert (linear['text'], linear['below']) == (
+      '75.0', f'{theirs:.1f} {75 - theirs:+.1f}')
   assert section['published']
   other = sections.of_run(made.results(
       [r | {'suite': 'embedded'} for r in rows], made.run('resnet50')))

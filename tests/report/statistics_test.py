@@ -85,7 +85,7 @@ def test_bootstrap_covers_about_as_often_as_it_says():
     values = rng.normal(size=12)
     samples = {'a': {f't{j}': np.array([v]) for j, v in enumerate(values)}}
     found = statistics.bootstrap(
-        samples, {t: 'g' for t in samples['a']}, lambda a: a['a'].mean(), i,
+        samples, dict.fromkeys(samples['a'], 'g'), lambda a: a['a'].mean(), i,
         200)
     covered += found.low <= 0 <= found.high
   assert 48 <= covered <= 60

@@ -97,6 +97,9 @@ class Run:
     """Sixteen hexadecimal digits; the same for equal runs only."""
     return files.fingerprint(self.as_json())[:16]
 
+  def __hash__(self) -> int:
+    return hash(self.id)
+
   @functools.cached_property
   def name(self) -> str:
     """Short and readable; names the run's folder.

@@ -52,20 +52,20 @@ def _print_table3(frames: output_lib.Frames, source: str) -> None:
 
 def _table3_markdown(frames: output_lib.Frames, source: str) -> str:
   del source
-  return '\n\n'.join(table.to_markdown(index=False, floatfmt='.7g')
-                     for table in frames.values()) + '\n'
+  return '\n\n'.join(
+      tables.plain(table, '.7g') for table in frames.values()) + '\n'
 
 
 def _settings_markdown(frames: output_lib.Frames, source: str) -> str:
   del source
-  return frames['table2'].to_markdown(index=False) + '\n'
+  return tables.plain(frames['table2'], 'g') + '\n'
 
 
 def _deviations_markdown(frames: output_lib.Frames, source: str) -> str:
   del source
   return '\n\n'.join(
       f'Standard deviation over seeds, in points ({name}).\n\n'
-      + table.to_markdown(index=False, floatfmt='.2f')
+      + tables.plain(table, '.2f')
       for name, table in frames.items()) + '\n'
 
 

@@ -12,6 +12,7 @@ from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.report import jobs as jobs_lib
 from vtab_h2t.report import plotting
 from vtab_h2t.report import results as results_lib
+from vtab_h2t.report import tables
 
 if TYPE_CHECKING:
   from matplotlib import figure as figure_lib
@@ -87,8 +88,7 @@ class Output:
     if self.markdown:
       return self.markdown(frames, source)
     return '\n\n'.join(
-        table.to_markdown(index=False, floatfmt='.1f') for table in
-        frames.values()) + '\n'
+        tables.plain(table, '.1f') for table in frames.values()) + '\n'
 
   def picture(self, frames: Frames, source: str) -> 'figure_lib.Figure':
     """The drawing, with a line that says where its numbers come from."""

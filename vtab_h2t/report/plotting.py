@@ -141,14 +141,14 @@ def note(drawn: 'figure_lib.Figure', text: str) -> None:
 
 def png(drawn: 'figure_lib.Figure', dpi: int) -> bytes:
   """A figure as PNG: the same figure is the same bytes."""
+  from matplotlib import image
   from matplotlib.backends import backend_agg
-  from PIL import Image
   drawn.set_dpi(dpi)
   canvas = backend_agg.FigureCanvasAgg(drawn)
   canvas.draw()  # Once: savefig draws twice where there is a layout to make.
   buffer = io.BytesIO()
-  Image.fromarray(np.asarray(canvas.buffer_rgba())).convert('RGB').save(
-      buffer, 'png', dpi=(dpi, dpi))
+  image.imsave(buffer, np.asarray(canvas.buffer_rgba())[..., :3], format='png',
+               dpi=dpi)
   return buffer.getvalue()
 
 

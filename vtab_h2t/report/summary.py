@@ -33,7 +33,7 @@ def markdown(measured: Sequence[Results], place: pathlib.Path | None = None
   for one in measured:
     parts += [f'## {one.run.name}\n', f'{_sentence(one.run.title)}\n',
               f'Measured: {_extent(one)}.\n', f'{sections.answer(one)}\n']
-    parts += [text for text in (_means(one), _claims(one), _links(one, place))
+    parts += [text for text in (means(one), _claims(one), _links(one, place))
               if text]
   return '\n'.join(parts)
 
@@ -114,7 +114,7 @@ def _number(count: int, what: str) -> str:
   return f'{count} {what}' + 's' * (count != 1)
 
 
-def _means(results: Results) -> str:
+def means(results: Results) -> str:
   """Methods by the means of groups; '' where nothing was measured."""
   summary = _scored(results)
   if summary.empty:

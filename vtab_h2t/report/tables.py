@@ -108,6 +108,17 @@ def markdown(summary: pd.DataFrame, heading: str) -> str:
   return f'{heading}.\n\n{text}\n'
 
 
+def plain(table: pd.DataFrame, form: str) -> str:
+  """Any table as Markdown; missing numbers are blank.
+
+  Args:
+    table: the table.
+    form: of its floating-point numbers, as for `format`.
+  """
+  known = table.astype(object).where(table.notna(), None)
+  return known.to_markdown(index=False, floatfmt=form, missingval='')
+
+
 def print_terminal(summary: pd.DataFrame, heading: str,
                    width: int | None = None) -> None:
   """Prints Table 1, in one piece if the terminal is wide enough.
