@@ -148,7 +148,7 @@ def main(argv: Sequence[str]) -> None:
           pathlib.Path(folder), extractor, task.train, harness.tell_nobody)
       data = data_lib.TrainingData(
           features, task.train.labels, task.num_classes, 'selected', 8 * 2**30)
-      some = folds_lib.training_order(task.final_rows)
+      some = folds_lib.training_order(task.final_examples)
       for size in sizes:
         for one in _compare(data, some, size,
                             (1e-3,) if small else _COEFFICIENTS, 500):

@@ -30,7 +30,7 @@ _SIZES = {'examples': (250, 500, 1000, 2000, 4000),
 
 def _run(examples: int, features: int, classes: int, heads: int, tasks: int
          ) -> harness.Time:
-  rows = len(sweep.pad_rows(np.arange(examples)))
+  rows = len(sweep.padded(np.arange(examples)))
   labels = np.random.default_rng(0).integers(0, classes, examples)
   specs = [sweep.HeadSpec(0.01, (seed,), 1e-4) for seed in range(heads)]
   problems = [sweep.Problem(

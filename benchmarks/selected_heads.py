@@ -38,7 +38,7 @@ def _problems(x: np.ndarray, y: np.ndarray, seeds: int
               ) -> list[sweep.Problem]:
   """One for each fold and seed, with a head for each rate."""
   import tensorflow as tf
-  padded = x[sweep.pad_rows(np.arange(_ROWS))]
+  padded = x[sweep.padded(np.arange(_ROWS))]
   return [sweep.Problem(
       lambda: tf.constant(padded), x.shape[1], y,
       [sweep.HeadSpec(rate, (seed,)) for rate in _RATES])

@@ -117,7 +117,7 @@ def _versus(task: task_lib.Task, released: _Baseline, name: str, steps: int,
   val = task.folds[fold]
   answers = []
   one = harness.timed(lambda: answers.append(released.run(
-      name, chosen, _SEEDS[0], np.setdiff1d(task.cv_rows, val), task.train,
+      name, chosen, _SEEDS[0], np.setdiff1d(task.cv_examples, val), task.train,
       val)), 1, 0)
   of_sweep, = [
       r['correct'] for r in rows

@@ -27,7 +27,7 @@ def test_type_checkers_see_the_same_names():
 
 def test_unknown_name():
   with pytest.raises(AttributeError, match='no .nope.'):
-    vtab_h2t.nope
+    _ = vtab_h2t.nope
 
 
 def test_import_is_light():

@@ -21,9 +21,9 @@ def main() -> None:
   # What a runner's call would import; nothing of it is used here.
   import keras  # noqa: F401
   import matplotlib.figure  # noqa: F401
-  import pandas  # noqa: F401
+  import pandas as pd  # noqa: F401
   import sklearn.linear_model  # noqa: F401
-  import tensorflow  # noqa: F401
+  import tensorflow as tf  # noqa: F401
   os.dup2(said, 2)
   answers = os.fdopen(os.dup(1), 'w')
   for line in sys.stdin:

@@ -25,7 +25,7 @@ def _data(examples=300, features=240, seed=0):
 
 
 def _problem(x, y, heads):
-  rows = sweep.pad_rows(np.arange(len(x)))
+  rows = sweep.padded(np.arange(len(x)))
   return sweep.Problem(lambda: tf.constant(x[rows]), x.shape[1], y, heads)
 
 
@@ -143,7 +143,7 @@ def test_the_same_run_gives_the_same_bits():
 
 def test_rows_that_fill_the_last_batch_do_not_count():
   x, y = _data()
-  rows = sweep.pad_rows(np.arange(300))
+  rows = sweep.padded(np.arange(300))
   assert len(rows) == 384 and (rows[300:] == 0).all()
   noise = x[rows].copy()
   noise[300:] = 1e3

@@ -52,9 +52,10 @@ def test_stray_arguments_are_a_usage_error():
 def test_choices():
   with flagsaver.flagsaver(common_test_letters=['a', 'b']):
     assert _LETTERS.value == ['a', 'b']
-  with pytest.raises(flags.IllegalFlagValueError, match="'c'; choose from a"):
-    with flagsaver.flagsaver(common_test_letters=['a', 'c']):
-      pass
+  with pytest.raises(
+      flags.IllegalFlagValueError, match="'c'; choose from a"
+  ), flagsaver.flagsaver(common_test_letters=['a', 'c']):
+    pass
 
 
 def test_progress_prints_a_line_a_task_where_there_is_no_terminal(monkeypatch):

@@ -99,9 +99,10 @@ def test_the_second_network():
   for derived in (control, second, kind):
     assert derived.parent == run.id
     assert derived.name.startswith(f'{run.name}.{derived.job}')
-  with flagsaver.flagsaver(control='efficientnet_lite0:imagenet'):
-    with pytest.raises(errors.InputError, match='own network; name another'):
-      flags.check_second()
+  with flagsaver.flagsaver(
+      control='efficientnet_lite0:imagenet'), pytest.raises(
+          errors.InputError, match='own network; name another'):
+    flags.check_second()
 
 
 def test_places_say_where_files_are(tmp_path):

@@ -1,15 +1,12 @@
-"""Runs that are killed, share a work directory, or may not write."""
+"""Runs that share a work directory, or may not write."""
 
-import pathlib
 import subprocess
-import sys
 
 import pytest
 
 from tests import testing
 from tests.runners import tiny
 
-_ROOT = pathlib.Path(__file__).parents[2]
 _SETTING = [*tiny.FLAGS, '--seeds=0,1', '--methods=linear,head2toe,finetune']
 
 pytestmark = pytest.mark.soak
@@ -21,16 +18,6 @@ def reference(tmp_path_factory):
   done = testing.run_runner('table1', *_SETTING, f'--workdir={workdir}')
   assert done.returncode == 0, done.stderr
   return workdir
-
-
-def test_killed_at_sixty_random_points(tmp_path):
-  done = subprocess.run(
-      [sys.executable, '-m', 'tools.killing', str(tmp_path), '60', '0'],
-      cwd=_ROOT, capture_output=True, text=True)
-  assert done.returncode == 0, done.stdout + done.stderr
-  *stages, last = done.stdout.splitlines()
-  assert last.startswith('60 kills')
-  assert len(stages) >= 4  # They hit different stages of the run.
 
 
 def test_two_processes_on_one_work_directory(reference, tmp_path):

@@ -173,7 +173,7 @@ def test_killed_anywhere_and_started_again_gives_the_same_bytes(
     (['--grid=fixed', '--hparams=lr=0'], "'lr=0' is out of range"),
     (['--grid=fixed', '--hparams=lr=0.1,steps=5', '--methods=head2toe'],
      'no target_size for head2toe; add it'),
-    (['--grid=published'], "Table 2 has no hyper-parameters for backbone"),
+    (['--grid=published'], 'Table 2 has no hyper-parameters for backbone'),
 ], ids=lambda a: ' '.join(a) if isinstance(a, list) else '')
 def test_bad_flags_are_refused_at_once(arguments, message, tmp_path):
   done = _run('table1', *arguments, f'--workdir={tmp_path}/w')

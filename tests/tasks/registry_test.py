@@ -28,8 +28,8 @@ def test_embedded_task(task):
     assert split.labels.max() == task.num_classes - 1
     image = next(iter(split.images().take(1)))
     assert image.dtype == 'uint8' and image.shape[2] == 3
-  for fold in np.array_split(task.cv_rows, 5):
-    rest = np.setdiff1d(task.cv_rows, fold)
+  for fold in np.array_split(task.cv_examples, 5):
+    rest = np.setdiff1d(task.cv_examples, fold)
     counts = np.bincount(task.train.labels[rest], minlength=task.num_classes)
     assert counts.min() >= 10
   # No task is solved by always answering the commonest class.

@@ -67,10 +67,11 @@ def test_reduced_task_uses_fewer_rows_of_the_same_images():
   task = testing.tiny_task(train=300)
   part = task.reduced(0.1, seed=0)
   assert part.train is task.train and part.test is task.test
-  assert len(part.final_rows) == len(part.cv_rows) == 30
-  assert np.bincount(task.train.labels[part.final_rows]).tolist() == [10] * 3
+  assert len(part.final_examples) == len(part.cv_examples) == 30
+  assert np.bincount(
+      task.train.labels[part.final_examples]).tolist() == [10] * 3
   assert set(part.examples.val200) <= set(task.examples.val200)
-  np.testing.assert_array_equal(task.reduced(1, 0).final_rows, task.final_rows)
+  np.testing.assert_array_equal(task.reduced(1, 0).final_examples, task.final_examples)
 
 
 def test_a_task_of_ones_own_arrays():

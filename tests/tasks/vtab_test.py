@@ -77,7 +77,7 @@ def test_all_tasks_read_synthetic_data(synthetic_vtab):
   tasks = registry.tasks('vtab', None, synthetic_vtab)
   assert [t.name for t in tasks] == list(vtab.ENTRIES)
   for task in tasks:
-    assert len(task.final_rows) == len(task.cv_rows) == 1000
+    assert len(task.final_examples) == len(task.cv_examples) == 1000
     for split in (task.train, task.test):
       assert len(set(split.ids)) == len(split.ids) == len(split.labels)
       image = next(split.images().as_numpy_iterator())
@@ -118,7 +118,7 @@ def test_archives_hold_the_same_examples(synthetic_vtab, tmp_path):
               registry.tasks('vtab', None, tmp_path, registry.ARCHIVE))
   for task, archived in pairs:
     np.testing.assert_array_equal(
-        task.train.labels[task.final_rows], archived.train.labels)
+        task.train.labels[task.final_examples], archived.train.labels)
     np.testing.assert_array_equal(task.test.labels, archived.test.labels)
     assert len(archived.examples.train800) == 800
     assert len(archived.examples.val200) == 200

@@ -36,7 +36,7 @@ def unit_norm(x: 'tf.Tensor') -> 'tf.Tensor':
 def design_matrix(
     blocks: Sequence['np.ndarray | tf.Tensor'],
     layout: pooling.Layout,
-    rows: np.ndarray | None = None,
+    examples: np.ndarray | None = None,
     columns: np.ndarray | None = None,
     rule: str = SELECTED,
 ) -> 'tf.Tensor':
@@ -46,12 +46,12 @@ def design_matrix(
     blocks: pooled features, one `[n, size]` array, memory map or tensor for
       each block of `layout`.
     layout: names the columns.
-    rows: indices of the wanted examples (arrays only), or all.
+    examples: indices of the wanted ones (arrays only), or all.
     columns: ascending indices of the wanted features, or all.
     rule: `SELECTED` or `ONCE`.
 
   Returns:
-    float32 `[len(rows), len(columns)]`.
+    float32 `[len(examples), len(columns)]`.
   """
   import tensorflow as tf
   if rule not in RULES:
@@ -66,24 +66,24 @@ def design_matrix(
         continue
       local = columns[first:last] - starts[i]
     if rule == ONCE:
-      parts.append(_take(unit_norm(_take(block, rows, None)), None, local))
+      parts.append(_take(unit_norm(_take(block, examples, None)), None, local))
     else:
-      parts.append(unit_norm(_take(block, rows, local)))
+      parts.append(unit_norm(_take(block, examples, local)))
   return tf.concat(parts, axis=1)
 
 
-def _take(block: 'np.ndarray | tf.Tensor', rows: np.ndarray | None,
+def _take(block: 'np.ndarray | tf.Tensor', examples: np.ndarray | None,
           columns: np.ndarray | None) -> 'tf.Tensor':
-  """`block[rows][:, columns]`, reading only those cells of a memory map."""
+  """`block[examples][:, columns]`, reading only those cells of a memory map."""
   import tensorflow as tf
   if isinstance(block, np.ndarray):
-    if rows is not None and columns is not None:
-      block = block[np.ix_(rows, columns)]
-    elif rows is not None:
-      block = block[rows]
+    if examples is not None and columns is not None:
+      block = block[np.ix_(examples, columns)]
+    elif examples is not None:
+      block = block[examples]
     elif columns is not None:
       block = block[:, columns]
     return tf.convert_to_tensor(np.ascontiguousarray(block))
-  if rows is not None:
-    raise ValueError('rows can be chosen from arrays only')
+  if examples is not None:
+    raise ValueError('examples can be chosen from arrays only')
   return block if columns is None else tf.gather(block, columns, axis=1)

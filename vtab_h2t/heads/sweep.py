@@ -67,7 +67,7 @@ class Problem:
   Attributes:
     load: returns the matrix when its turn comes: float32 `[M, num_features]`,
       normalised, rows in the order of training. `M` is the number of labels
-      rounded up to whole batches (see `pad_rows`); the rows beyond count for
+      rounded up to whole batches (see `padded`); the rows beyond count for
       nothing.
     num_features: `D`.
     labels: integers `[N]`.
@@ -101,10 +101,10 @@ class Head:
     return tf.matmul(matrix, self.kernel, transpose_b=True) + self.bias
 
 
-def pad_rows(rows: np.ndarray) -> np.ndarray:
-  """Row indices `[N]` filled up to whole batches by repeating the first."""
-  missing = -len(rows) % BATCH_SIZE
-  return np.concatenate([rows, np.repeat(rows[:1], missing)])
+def padded(examples: np.ndarray) -> np.ndarray:
+  """Indices `[N]` filled up to whole batches by repeating the first."""
+  missing = -len(examples) % BATCH_SIZE
+  return np.concatenate([examples, np.repeat(examples[:1], missing)])
 
 
 def batch_bytes(num_examples: int, num_features: int) -> int:
@@ -277,7 +277,7 @@ class _State:
     batches = [_cut([x[:, block] for x in matrices]) for block in blocks]
     del matrices  # Before there are kernels.
     one_hot = np.eye(classes, dtype=np.float32)
-    labels = [one_hot[pad_rows(p.labels)] for p in stack]
+    labels = [one_hot[padded(p.labels)] for p in stack]
     rates = _per_head(stack, 'learning_rate')
     kernels = [np.empty((len(stack), rates.shape[1] * classes, x.shape[-1]),
                         np.float32) for x in batches]

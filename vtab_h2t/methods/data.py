@@ -142,7 +142,7 @@ class Heads:
     """Heads on the features of a layout, or on some of its columns."""
     data = self._data
     return sweep.Problem(
-        lambda: data.matrix(target_size, sweep.pad_rows(examples), columns),
+        lambda: data.matrix(target_size, sweep.padded(examples), columns),
         data.num_features(target_size) if columns is None else len(columns),
         data.labels[examples], heads, groups)
 

@@ -183,7 +183,7 @@ class _Part:
   def plan(self, method: interface.Measured) -> interface.Plan:
     """How a missing method is measured."""
     task = self.task
-    examples = folds_lib.training_order(task.final_rows)
+    examples = folds_lib.training_order(task.final_examples)
     folds_lib.check_classes(task, examples, 'the training set')
     return interface.Plan(
         folds=folds_lib.folds(task, self.space.folds), examples=examples,

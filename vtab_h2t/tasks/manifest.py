@@ -8,12 +8,12 @@ from vtab_h2t import files
 from vtab_h2t.tasks import task as task_lib
 
 
-def _rows(task: task_lib.Task) -> dict[str, np.ndarray]:
-  """Rows of the train split for each split that is learned from."""
+def _indices(task: task_lib.Task) -> dict[str, np.ndarray]:
+  """Indices into the train split for each split that is learned from."""
   examples = task.examples
-  folds = {f'fold{i}': rows for i, rows in enumerate(task.folds)}
+  folds = {f'fold{i}': part for i, part in enumerate(task.folds)}
   return {'train800': examples.train800, 'val200': examples.val200,
-          'train800val200': task.final_rows, 'cv': examples.cv} | folds
+          'train800val200': task.final_examples, 'cv': examples.cv} | folds
 
 
 def sha256(task: task_lib.Task) -> str:
@@ -21,7 +21,7 @@ def sha256(task: task_lib.Task) -> str:
   return files.fingerprint({
       'train': task.train.manifest_sha256(),
       'test': task.test.manifest_sha256(),
-      'rows': {name: rows.tolist() for name, rows in _rows(task).items()}})
+      'rows': {name: part.tolist() for name, part in _indices(task).items()}})
 
 
 def describe(task: task_lib.Task) -> dict[str, Any]:
@@ -33,8 +33,8 @@ def describe(task: task_lib.Task) -> dict[str, Any]:
     and test, its 'size', 'sha256' (over ids and labels), 'classes_present',
     'classes_absent' and example 'ids'.
   """
-  parts = {name: ([task.train.ids[r] for r in rows], task.train.labels[rows])
-           for name, rows in _rows(task).items()}
+  parts = {name: ([task.train.ids[i] for i in part], task.train.labels[part])
+           for name, part in _indices(task).items()}
   parts['test'] = list(task.test.ids), task.test.labels
   splits = {}
   for name, (ids, labels) in parts.items():

@@ -81,9 +81,9 @@ class Examples:
   Attributes:
     train: every example that learning may use.
     test: the test split.
-    train800: rows of `train`: VTAB's 800 training examples.
-    val200: rows of `train`: VTAB's 200 validation examples.
-    cv: rows of `train` for cross-validation; the released code's train[:1000].
+    train800: indices into `train`: VTAB's 800 training examples.
+    val200: the same of VTAB's 200 validation examples.
+    cv: those for cross-validation; the released code's train[:1000].
   """
 
   train: Split
@@ -94,9 +94,9 @@ class Examples:
 
   @classmethod
   def in_order(cls, train: Split, test: Split, first: int = 800) -> 'Examples':
-    """`first` rows are train800, the others val200, all of them cv."""
-    rows = np.arange(len(train.ids))
-    return cls(train, test, rows[:first], rows[first:], rows)
+    """The `first` examples are train800, the others val200, all of them cv."""
+    every = np.arange(len(train.ids))
+    return cls(train, test, every[:first], every[first:], every)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -182,24 +182,24 @@ class Task:
     return self.examples.test
 
   @property
-  def cv_rows(self) -> np.ndarray:
-    """Rows of `train` for cross-validation."""
+  def cv_examples(self) -> np.ndarray:
+    """Indices into `train` for cross-validation."""
     return self.examples.cv
 
   @property
   def folds(self) -> list[np.ndarray]:
-    """Validation rows of each of the five contiguous folds of `cv_rows`."""
-    return np.array_split(self.cv_rows, NUM_FOLDS)
+    """Validation examples of each of the five contiguous folds of `cv_examples`."""
+    return np.array_split(self.cv_examples, NUM_FOLDS)
 
   @property
-  def final_rows(self) -> np.ndarray:
-    """Rows of `train` for the final heads: VTAB's train800val200."""
+  def final_examples(self) -> np.ndarray:
+    """Indices into `train` for the final heads: VTAB's train800val200."""
     return np.concatenate([self.examples.train800, self.examples.val200])
 
   def reduced(self, fraction: float, seed: int) -> 'Task':
     """The same task with a class-balanced part of its training examples.
 
-    The images and so their features are the same; only fewer rows are used,
+    The images and so their features are the same; only fewer are used,
     for cross-validation and for the final heads.
 
     Args:
@@ -212,8 +212,8 @@ class Task:
     def load() -> Examples:
       whole = self.examples
       labels = whole.train.labels
-      kept = {name: rows[balanced(labels[rows], fraction, seed)]
-              for name, rows in (('final', self.final_rows),
+      kept = {name: part[balanced(labels[part], fraction, seed)]
+              for name, part in (('final', self.final_examples),
                                  ('cv', whole.cv))}
       return dataclasses.replace(
           whole, cv=kept['cv'],
@@ -225,15 +225,15 @@ class Task:
 
 
 def balanced(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
-  """Rows of a class-balanced part: classes differ by one, or are used up.
+  """Indices of a class-balanced part: classes differ by one, or are used up.
 
   Args:
     labels: integers `[n]`.
     fraction: how many of the `n` to keep, above 0, at most 1.
-    seed: draws them; a smaller fraction's rows are among a larger one's.
+    seed: draws them; a smaller fraction's are among a larger one's.
 
   Returns:
-    Ascending rows, `round(fraction * n)` but at least one.
+    Ascending indices, `round(fraction * n)` but at least one.
 
   Raises:
     ValueError: a fraction out of range.

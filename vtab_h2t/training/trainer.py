@@ -211,7 +211,7 @@ class Trainer:
     """Gradients of the loss on a batch, for each variable and the head's."""
     return [g.numpy() for g in self._gradients(x, y)]
 
-  def run(self, inputs: np.ndarray, labels: np.ndarray, rows: np.ndarray,
+  def run(self, inputs: np.ndarray, labels: np.ndarray, examples: np.ndarray,
           learning_rate: float, steps: int, seed: Sequence[int],
           scales: Callable[[int, 'Trainer'], np.ndarray] | None = None,
           checkpoint: checkpoint_lib.Checkpoint | None = None) -> None:
@@ -220,7 +220,7 @@ class Trainer:
     Args:
       inputs: the network's inputs, float32 `[n, H, W, 3]`.
       labels: int64 `[n]`.
-      rows: which of them to train on.
+      examples: which of them to train on.
       learning_rate: the initial one.
       steps: number of steps.
       seed: of the order of the images.
@@ -231,8 +231,8 @@ class Trainer:
     Raises:
       DivergedError: the loss is not finite.
     """
-    batch = min(self._recipe.batch, len(rows))
-    epoch_steps = max(1, len(rows) // batch)
+    batch = min(self._recipe.batch, len(examples))
+    epoch_steps = max(1, len(examples) // batch)
     epochs = -(-steps // epoch_steps)
     factors = np.ones(self.num_scales, np.float32)
     first = checkpoint.load(self) if checkpoint else 0
@@ -240,13 +240,13 @@ class Trainer:
     for number in range(first, steps):
       epoch, within = divmod(number, epoch_steps)
       if within == 0:
-        order = order_of(rows, seed, epoch)
+        order = order_of(examples, seed, epoch)
         if scales is not None:
           factors = scales(epoch, self)
           self.forget()
           since_reset = 0
       elif number == first:
-        order = order_of(rows, seed, epoch)
+        order = order_of(examples, seed, epoch)
       progress = {COSINE: number / steps, COSINE_BY_EPOCH: epoch / epochs,
                   CONSTANT: 0.0}[self._recipe.schedule]
       chosen = order[within * batch:(within + 1) * batch]
@@ -292,6 +292,6 @@ class Trainer:
     return tf.argmax(logits, axis=1).numpy()
 
 
-def order_of(rows: np.ndarray, seed: Sequence[int], epoch: int) -> np.ndarray:
-  """Rows in the order of an epoch."""
-  return np.random.default_rng([*seed, epoch]).permutation(rows)
+def order_of(examples: np.ndarray, seed: Sequence[int], epoch: int) -> np.ndarray:
+  """Examples in the order of an epoch."""
+  return np.random.default_rng([*seed, epoch]).permutation(examples)
