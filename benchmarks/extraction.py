@@ -29,24 +29,32 @@ _SIDE, _REPEATS = 96, 11
 def split(count: int) -> task_lib.Split:
   """So many images, made as they are read."""
   import tensorflow as tf
+
   def dataset() -> tf.data.Dataset:
-    image = tf.cast(tf.random.stateless_uniform(
-        [_SIDE, _SIDE, 3], (0, 1), 0, 256, tf.int32), tf.uint8)
+    image = tf.cast(
+      tf.random.stateless_uniform([_SIDE, _SIDE, 3], (0, 1), 0, 256, tf.int32),
+      tf.uint8,
+    )
     return tf.data.Dataset.range(count).map(
-        lambda i: tf.bitwise.bitwise_xor(image, tf.cast(i % 256, tf.uint8)))
+      lambda i: tf.bitwise.bitwise_xor(image, tf.cast(i % 256, tf.uint8))
+    )
+
   return task_lib.Split(range(count), np.zeros(count, np.int64), dataset, '')
 
 
 def _compare(name: str, size: int, images: int) -> dict[str, float]:
   import tensorflow as tf
+
   backbone = backbones.load(name, 'random', size)
   pictures = split(images)
   extractor = extraction.Extractor(backbone, grids.target_sizes(name))
   model = backbone.model
   import keras
+
   bare = keras.Model(model.inputs, model.output[backbone.embedding])
-  forward = tf.function(lambda x: bare(x, training=False),
-                        reduce_retracing=True)
+  forward = tf.function(
+    lambda x: bare(x, training=False), reduce_retracing=True
+  )
 
   def all_taps() -> None:
     for _ in extractor(pictures):
@@ -55,21 +63,33 @@ def _compare(name: str, size: int, images: int) -> dict[str, float]:
   def embedding() -> None:
     # Computes ahead as the extractor does.
     for _ in devices.spread(
-        lambda piece, _: forward(piece[1]),
-        extraction.read(backbone, pictures), ahead=True):
+      lambda piece, _: forward(piece[1]),
+      extraction.read(backbone, pictures),
+      ahead=True,
+    ):
       pass
 
   # In turn, so that both see the same machine; others share it.
-  found = np.array([(harness.timed(all_taps, 1, i == 0).wall,
-                     harness.timed(embedding, 1, i == 0).wall)
-                    for i in range(_REPEATS)])
+  found = np.array(
+    [
+      (
+        harness.timed(all_taps, 1, i == 0).wall,
+        harness.timed(embedding, 1, i == 0).wall,
+      )
+      for i in range(_REPEATS)
+    ]
+  )
   ours, least = np.median(found, axis=0).tolist()
   over = float(np.median(found[:, 0] / found[:, 1]))
   return {
-      'backbone': name, 'image_size': backbone.image_size, 'images': images,
-      'features': sum(b.size for b in extractor.blocks),
-      'images_a_second': images / ours, 'bare_images_a_second': images / least,
-      'taps_cost_percent': 100 * (over - 1)}
+    'backbone': name,
+    'image_size': backbone.image_size,
+    'images': images,
+    'features': sum(b.size for b in extractor.blocks),
+    'images_a_second': images / ours,
+    'bare_images_a_second': images / least,
+    'taps_cost_percent': 100 * (over - 1),
+  }
 
 
 def main(argv: Sequence[str]) -> None:
@@ -82,14 +102,27 @@ def main(argv: Sequence[str]) -> None:
     print(json.dumps({'peak': provenance.peak_memory()}))
     return
   small = harness.SETTING.value == harness.SMALL
-  runs = [('efficientnet_lite0', 96, 256)] if small else [
-      ('efficientnet_lite0', 96, 1024), ('efficientnet_lite0', 224, 256),
-      ('resnet50', 240, 128), ('vit_ti16', 224, 256)]
+  runs = (
+    [('efficientnet_lite0', 96, 256)]
+    if small
+    else [
+      ('efficientnet_lite0', 96, 1024),
+      ('efficientnet_lite0', 224, 256),
+      ('resnet50', 240, 128),
+      ('vit_ti16', 224, 256),
+    ]
+  )
   rows = [_compare(*run) for run in runs]
   for count in (128, 256) if small else (256, 1024, 4096):
     peak = harness.elsewhere('benchmarks.extraction', f'--memory_of={count}')
-    rows.append({'backbone': 'efficientnet_lite0', 'image_size': _SIDE,
-                 'images': count, 'peak_gib': peak['peak'] / 2**30})
+    rows.append(
+      {
+        'backbone': 'efficientnet_lite0',
+        'image_size': _SIDE,
+        'images': count,
+        'peak_gib': peak['peak'] / 2**30,
+      }
+    )
   harness.write('extraction', rows)
 
 

@@ -29,11 +29,17 @@ from vtab_h2t.tasks import task as task_lib
 
 SMALL, FULL = 'small', 'full'
 SETTING = flags.DEFINE_enum(
-    'setting', FULL, [SMALL, FULL], 'small: ends within a minute, to notice '
-    'when something has become slower. full: what the table of goals wants.')
+  'setting',
+  FULL,
+  [SMALL, FULL],
+  'small: ends within a minute, to notice '
+  'when something has become slower. full: what the table of goals wants.',
+)
 _OUT = flags.DEFINE_string(
-    'out', str(pathlib.Path(__file__).parent / 'results.jsonl'),
-    'Where rows are added.')
+  'out',
+  str(pathlib.Path(__file__).parent / 'results.jsonl'),
+  'Where rows are added.',
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,8 +65,9 @@ def timed(run: Callable[[], Any], repeats: int = 3, warm: int = 1) -> Time:
   return Time(*(float(x) for x in np.median(found, axis=0)))
 
 
-def per_step(run: Callable[[int], Any], few: int, many: int,
-             repeats: int = 3) -> Time:
+def per_step(
+  run: Callable[[int], Any], few: int, many: int, repeats: int = 3
+) -> Time:
   """Time of a step: that of many less that of few, so starting costs nothing.
 
   Args:
@@ -69,20 +76,26 @@ def per_step(run: Callable[[int], Any], few: int, many: int,
     repeats: of both.
   """
   run(few)
-  one, two = timed(lambda: run(few), repeats, 0), timed(
-      lambda: run(many), repeats, 0)
-  return Time((two.wall - one.wall) / (many - few),
-              (two.cpu - one.cpu) / (many - few))
+  one, two = (
+    timed(lambda: run(few), repeats, 0),
+    timed(lambda: run(many), repeats, 0),
+  )
+  return Time(
+    (two.wall - one.wall) / (many - few), (two.cpu - one.cpu) / (many - few)
+  )
 
 
 def copy_bandwidth() -> float:
   """Bytes a second read and written by copies on all cores."""
   cores = os.cpu_count() or 1
-  parts = [(np.ones(2**27 // cores, np.float32),
-            np.empty(2**27 // cores, np.float32)) for _ in range(cores)]
+  parts = [
+    (np.ones(2**27 // cores, np.float32), np.empty(2**27 // cores, np.float32))
+    for _ in range(cores)
+  ]
   with futures.ThreadPoolExecutor(cores) as pool:
-    spent = timed(lambda: list(pool.map(
-        lambda p: np.copyto(p[1], p[0]), parts)), 5)
+    spent = timed(
+      lambda: list(pool.map(lambda p: np.copyto(p[1], p[0]), parts)), 5
+    )
   return 2 * sum(p[0].nbytes for p in parts) / spent.wall
 
 
@@ -97,16 +110,22 @@ def uniform(rows: int, columns: int, seed: int = 0) -> Any:
   `tf.random.stateless_uniform` would hold three arrays of that size.
   """
   import tensorflow as tf
+
   key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=[seed, 1])
   return tf.raw_ops.StatelessRandomUniformV2(
-      shape=[rows, columns], key=key, counter=counter, alg=1)
+    shape=[rows, columns], key=key, counter=counter, alg=1
+  )
 
 
-def unit(task: task_lib.Task, backbone: backbone_lib.Backbone, weights: str,
-         methods: tuple[str, ...], space: space_lib.Space,
-         seeds: tuple[int, ...],
-         others: tuple[interface.Measured, ...] = ()
-         ) -> tuple[list[ledger_lib.Row], Time, dict[str, Time]]:
+def unit(
+  task: task_lib.Task,
+  backbone: backbone_lib.Backbone,
+  weights: str,
+  methods: tuple[str, ...],
+  space: space_lib.Space,
+  seeds: tuple[int, ...],
+  others: tuple[interface.Measured, ...] = (),
+) -> tuple[list[ledger_lib.Row], Time, dict[str, Time]]:
   """Runs a work unit as the runners do, from images on.
 
   Args:
@@ -122,23 +141,44 @@ def unit(task: task_lib.Task, backbone: backbone_lib.Backbone, weights: str,
     Its rows, the time of all, and of each stage.
   """
   run = run_lib.Run(
-      suite=task.suite, data_source=None, image_size=backbone.image_size,
-      network=run_lib.Network(
-          backbone=backbone.name, weights=weights, scale=backbone.scale,
-          sha256=backbone.weights_sha256, offset=backbone.offset), space=space)
-  work = unit_lib.Unit(run=run, tasks=(task.name,), methods=methods,
-                       studies=others, seeds=seeds)
+    suite=task.suite,
+    data_source=None,
+    image_size=backbone.image_size,
+    network=run_lib.Network(
+      backbone=backbone.name,
+      weights=weights,
+      scale=backbone.scale,
+      sha256=backbone.weights_sha256,
+      offset=backbone.offset,
+    ),
+    space=space,
+  )
+  work = unit_lib.Unit(
+    run=run, tasks=(task.name,), methods=methods, studies=others, seeds=seeds
+  )
   with tempfile.TemporaryDirectory() as workdir:
     ledger = ledger_lib.Ledger(workdir)
-    spent = timed(lambda: unit_lib.run(
-        work, [task], backbone,
-        lambda sizes: extraction.Extractor(backbone, sizes), ledger, 8 * 2**30,
-        tell_nobody), 1, 0)
+    spent = timed(
+      lambda: unit_lib.run(
+        work,
+        [task],
+        backbone,
+        lambda sizes: extraction.Extractor(backbone, sizes),
+        ledger,
+        8 * 2**30,
+        tell_nobody,
+      ),
+      1,
+      0,
+    )
     folder = ledger.open(run)
     rows = folder.rows()
-    stages, = [m.facts['seconds'] for m in folder.measurements()]
-  return rows, spent, {
-      name: Time(s['wall'], s['cpu']) for name, s in stages.items()}
+    (stages,) = [m.facts['seconds'] for m in folder.measurements()]
+  return (
+    rows,
+    spent,
+    {name: Time(s['wall'], s['cpu']) for name, s in stages.items()},
+  )
 
 
 def elsewhere(module: str, *arguments: str) -> dict[str, Any]:
@@ -148,8 +188,11 @@ def elsewhere(module: str, *arguments: str) -> dict[str, Any]:
     MemoryError: the process was killed, as Linux does where memory ends.
   """
   done = subprocess.run(
-      [sys.executable, '-m', module, *arguments], check=False,
-      stdout=subprocess.PIPE, text=True)
+    [sys.executable, '-m', module, *arguments],
+    check=False,
+    stdout=subprocess.PIPE,
+    text=True,
+  )
   if done.returncode == -signal.SIGKILL:
     raise MemoryError(f'{module} {" ".join(arguments)} was killed')
   done.check_returncode()
@@ -159,12 +202,19 @@ def elsewhere(module: str, *arguments: str) -> dict[str, Any]:
 def write(benchmark: str, rows: Sequence[Mapping[str, Any]]) -> None:
   """Prints rows and adds them to the file of results."""
   import pandas as pd
-  print(pd.DataFrame(rows).to_string(
-      index=False, float_format=lambda v: f'{v:.4g}'))
-  facts = {'benchmark': benchmark, 'setting': SETTING.value,
-           'machine': platform.platform(), 'processor': provenance.processor(),
-           'cores': os.cpu_count(),
-           'git': provenance.git(), 'time': time.strftime('%Y-%m-%d %H:%M')}
+
+  print(
+    pd.DataFrame(rows).to_string(index=False, float_format=lambda v: f'{v:.4g}')
+  )
+  facts = {
+    'benchmark': benchmark,
+    'setting': SETTING.value,
+    'machine': platform.platform(),
+    'processor': provenance.processor(),
+    'cores': os.cpu_count(),
+    'git': provenance.git(),
+    'time': time.strftime('%Y-%m-%d %H:%M'),
+  }
   with open(_OUT.value, 'a', encoding='utf-8') as f:
     for row in rows:
       f.write(json.dumps(facts | dict(row), sort_keys=True) + '\n')

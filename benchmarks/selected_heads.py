@@ -34,44 +34,67 @@ def _data(features: int) -> tuple[np.ndarray, np.ndarray]:
   return x, rng.integers(0, _CLASSES, _ROWS)
 
 
-def _problems(x: np.ndarray, y: np.ndarray, seeds: int
-              ) -> list[sweep.Problem]:
+def _problems(x: np.ndarray, y: np.ndarray, seeds: int) -> list[sweep.Problem]:
   """One for each fold and seed, with a head for each rate."""
   import tensorflow as tf
+
   padded = x[sweep.padded(np.arange(_ROWS))]
-  return [sweep.Problem(
-      lambda: tf.constant(padded), x.shape[1], y,
-      [sweep.HeadSpec(rate, (seed,)) for rate in _RATES])
-          for _, seed in itertools.product(range(_FOLDS), range(seeds))]
+  return [
+    sweep.Problem(
+      lambda: tf.constant(padded),
+      x.shape[1],
+      y,
+      [sweep.HeadSpec(rate, (seed,)) for rate in _RATES],
+    )
+    for _, seed in itertools.product(range(_FOLDS), range(seeds))
+  ]
 
 
-def _train(problems: Sequence[sweep.Problem], steps: int
-           ) -> list[list[sweep.Head]]:
-  return [heads for _, heads in sweep.train(
-      problems, classes=_CLASSES, steps=steps, penalty=None,
-      memory_bytes=4 * 2**30)]
+def _train(
+  problems: Sequence[sweep.Problem], steps: int
+) -> list[list[sweep.Head]]:
+  return [
+    heads
+    for _, heads in sweep.train(
+      problems,
+      classes=_CLASSES,
+      steps=steps,
+      penalty=None,
+      memory_bytes=4 * 2**30,
+    )
+  ]
 
 
 def _keras(x: np.ndarray, y: np.ndarray, steps: int) -> np.ndarray:
   """The first of these heads with model.fit."""
   import keras
   import tensorflow as tf
-  model = keras.Sequential([
-      keras.Input((x.shape[1],)), keras.layers.Dense(_CLASSES)])
-  model.layers[0].kernel.assign(
-      initial.kernel((0,), x.shape[1], _CLASSES).T)
+
+  model = keras.Sequential(
+    [keras.Input((x.shape[1],)), keras.layers.Dense(_CLASSES)]
+  )
+  model.layers[0].kernel.assign(initial.kernel((0,), x.shape[1], _CLASSES).T)
 
   def loss(labels: 'tf.Tensor', logits: 'tf.Tensor') -> 'tf.Tensor':
     # A partial batch is divided by 128, too.
     each = tf.nn.sparse_softmax_cross_entropy_with_logits(
-        tf.cast(tf.reshape(labels, [-1]), tf.int32), logits)
+      tf.cast(tf.reshape(labels, [-1]), tf.int32), logits
+    )
     share = tf.cast(tf.shape(each)[0], tf.float32) / sweep.BATCH_SIZE
     return tf.reduce_mean(each) * share
 
-  model.compile(keras.optimizers.Adam(
-      keras.optimizers.schedules.CosineDecay(_RATES[0], steps)), loss)
-  data = tf.data.Dataset.from_tensor_slices((x, y)).batch(
-      sweep.BATCH_SIZE).cache().repeat()
+  model.compile(
+    keras.optimizers.Adam(
+      keras.optimizers.schedules.CosineDecay(_RATES[0], steps)
+    ),
+    loss,
+  )
+  data = (
+    tf.data.Dataset.from_tensor_slices((x, y))
+    .batch(sweep.BATCH_SIZE)
+    .cache()
+    .repeat()
+  )
   model.fit(data, steps_per_epoch=steps, epochs=1, verbose=0)
   return model.layers[0].kernel.numpy().T
 
@@ -86,14 +109,17 @@ def _compare(features: int, seeds: int, steps: int) -> dict[str, float]:
   difference = np.linalg.norm(one - other) / np.linalg.norm(other)
   assert difference < 1e-2, difference
   return {
-      'features': features, 'heads': heads, 'steps': steps,
-      'ours_ms_a_head_step': 1000 * ours.cpu / heads / steps,
-      'fit_ms_a_head_step': 1000 * keras.cpu / steps,
-      'ours_wall_seconds': ours.wall,
-      'fit_wall_seconds_of_all': keras.wall * heads,
-      'fit_over_ours_cpu': keras.cpu * heads / ours.cpu,
-      'fit_over_ours_wall': keras.wall * heads / ours.wall,
-      'kernels_differ_by': float(difference)}
+    'features': features,
+    'heads': heads,
+    'steps': steps,
+    'ours_ms_a_head_step': 1000 * ours.cpu / heads / steps,
+    'fit_ms_a_head_step': 1000 * keras.cpu / steps,
+    'ours_wall_seconds': ours.wall,
+    'fit_wall_seconds_of_all': keras.wall * heads,
+    'fit_over_ours_cpu': keras.cpu * heads / ours.cpu,
+    'fit_over_ours_wall': keras.wall * heads / ours.wall,
+    'kernels_differ_by': float(difference),
+  }
 
 
 def main(argv: Sequence[str]) -> None:
@@ -102,10 +128,14 @@ def main(argv: Sequence[str]) -> None:
     harness.write('selected_heads', [_compare(256, 1, 100)])
     return
   # The widths of the goals, and those of all fractions of 30,440 features.
-  widths = dict.fromkeys([256, 4096, *(
-      fraction_lib.num_kept(30_440, f) for f in fraction_lib.FRACTIONS)])
-  harness.write('selected_heads',
-                [_compare(w, _SEEDS, _STEPS) for w in widths])
+  widths = dict.fromkeys(
+    [
+      256,
+      4096,
+      *(fraction_lib.num_kept(30_440, f) for f in fraction_lib.FRACTIONS),
+    ]
+  )
+  harness.write('selected_heads', [_compare(w, _SEEDS, _STEPS) for w in widths])
 
 
 if __name__ == '__main__':

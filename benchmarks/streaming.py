@@ -28,6 +28,7 @@ _IMAGES = flags.DEFINE_integer('images', None, 'For the processes.')
 
 def _judge(images: int) -> dict[str, float]:
   import tensorflow as tf
+
   backbone = backbones.load('efficientnet_lite0', 'random', 32)
   extractor = extraction.Extractor(backbone, (256,))
   split = extraction_benchmark.split(images)
@@ -35,16 +36,36 @@ def _judge(images: int) -> dict[str, float]:
   rng = np.random.default_rng(0)
   heads = []
   for target, columns in ((256, np.arange(0, size, 100)), (None, None)):
-    width = (len(columns) if columns is not None
-             else extractor.layouts[None].size)
-    heads.append((data.FeatureHead(target, columns, sweep.Head(
-        tf.constant(rng.normal(size=(16, width)).astype(np.float32)),
-        tf.zeros(16)), 'selected'), split.labels))
-  spent = harness.timed(lambda: evaluation.count_correct(
-      extractor, split, heads, harness.tell_nobody), 1, 0)
-  return {'images': images, 'images_a_second': images / spent.wall,
-          'cpu_seconds': spent.cpu,
-          'peak_gib': provenance.peak_memory() / 2**30}
+    width = (
+      len(columns) if columns is not None else extractor.layouts[None].size
+    )
+    heads.append(
+      (
+        data.FeatureHead(
+          target,
+          columns,
+          sweep.Head(
+            tf.constant(rng.normal(size=(16, width)).astype(np.float32)),
+            tf.zeros(16),
+          ),
+          'selected',
+        ),
+        split.labels,
+      )
+    )
+  spent = harness.timed(
+    lambda: evaluation.count_correct(
+      extractor, split, heads, harness.tell_nobody
+    ),
+    1,
+    0,
+  )
+  return {
+    'images': images,
+    'images_a_second': images / spent.wall,
+    'cpu_seconds': spent.cpu,
+    'peak_gib': provenance.peak_memory() / 2**30,
+  }
 
 
 def main(argv: Sequence[str]) -> None:
@@ -53,9 +74,13 @@ def main(argv: Sequence[str]) -> None:
     print(json.dumps(_judge(_IMAGES.value)))
     return
   whole = 4_096 if harness.SETTING.value == harness.SMALL else 73_728
-  harness.write('streaming', [
+  harness.write(
+    'streaming',
+    [
       harness.elsewhere('benchmarks.streaming', f'--images={count}')
-      for count in (whole // 8, whole)])
+      for count in (whole // 8, whole)
+    ],
+  )
 
 
 if __name__ == '__main__':

@@ -25,17 +25,32 @@ def main(argv: Sequence[str]) -> None:
   steps = 8
   y = np.random.default_rng(0).integers(0, classes, 1000)
   problem = sweep.Problem(
-      lambda: harness.uniform(1024, features),
-      features, y, [sweep.HeadSpec(0.01, (0,), 1e-4)])
+    lambda: harness.uniform(1024, features),
+    features,
+    y,
+    [sweep.HeadSpec(0.01, (0,), 1e-4)],
+  )
   started = time.perf_counter()
   ((_, (head,)),) = sweep.train(
-      [problem], classes=classes, steps=steps, penalty='l21',
-      memory_bytes=20 * 2**30)
+    [problem],
+    classes=classes,
+    steps=steps,
+    penalty='l21',
+    memory_bytes=20 * 2**30,
+  )
   assert np.isfinite(head.bias).all()
-  harness.write('sun397', [{
-      'features': features, 'classes': classes, 'steps': steps,
-      'seconds': time.perf_counter() - started,
-      'peak_gib': provenance.peak_memory() / 2**30}])
+  harness.write(
+    'sun397',
+    [
+      {
+        'features': features,
+        'classes': classes,
+        'steps': steps,
+        'seconds': time.perf_counter() - started,
+        'peak_gib': provenance.peak_memory() / 2**30,
+      }
+    ],
+  )
 
 
 if __name__ == '__main__':

@@ -29,38 +29,59 @@ if TYPE_CHECKING:
   from vtab_h2t.classifier import adapting
 
 _TRAIN = flags.DEFINE_string(
-    'train_dir', None, 'Folder with one sub-folder of images for each class, '
-    'or a CSV with the columns path and label.', required=True)
-_OUT = flags.DEFINE_string('out', None, 'Folder to write the model to.',
-                           required=True)
-_METHOD = flags.DEFINE_enum('method', 'head2toe', list(methods.FROZEN),
-                            'How to adapt.')
+  'train_dir',
+  None,
+  'Folder with one sub-folder of images for each class, '
+  'or a CSV with the columns path and label.',
+  required=True,
+)
+_OUT = flags.DEFINE_string(
+  'out', None, 'Folder to write the model to.', required=True
+)
+_METHOD = flags.DEFINE_enum(
+  'method', 'head2toe', list(methods.FROZEN), 'How to adapt.'
+)
 shared_flags.plugins()
 _BACKBONE = shared_flags.backbone()
 _WEIGHTS = flags.DEFINE_string(
-    'weights', 'imagenet', 'Its weights: a name or a file; see '
-    'docs/backbones.md.')
+  'weights', 'imagenet', 'Its weights: a name or a file; see docs/backbones.md.'
+)
 _IMAGE_SIZE = flags.DEFINE_integer(
-    'image_size', 224, 'Side in pixels of what the network sees, for networks '
-    'that take any.', lower_bound=32)
-_GRID = flags.DEFINE_enum('grid', 'quick', ['quick', 'paper'],
-                          'Which settings to choose from.')
+  'image_size',
+  224,
+  'Side in pixels of what the network sees, for networks that take any.',
+  lower_bound=32,
+)
+_GRID = flags.DEFINE_enum(
+  'grid', 'quick', ['quick', 'paper'], 'Which settings to choose from.'
+)
 _VAL = flags.DEFINE_float(
-    'val_fraction', None, 'Hold out this share of the images once, instead of '
-    'each image once in five folds.', lower_bound=0.01, upper_bound=0.9)
-_BAD = flags.DEFINE_enum('on_bad_image', pictures.FAIL,
-                         [pictures.FAIL, pictures.SKIP], 'What to do about '
-                         'files that cannot be decoded.')
+  'val_fraction',
+  None,
+  'Hold out this share of the images once, instead of '
+  'each image once in five folds.',
+  lower_bound=0.01,
+  upper_bound=0.9,
+)
+_BAD = flags.DEFINE_enum(
+  'on_bad_image',
+  pictures.FAIL,
+  [pictures.FAIL, pictures.SKIP],
+  'What to do about files that cannot be decoded.',
+)
 _SEED = flags.DEFINE_integer('seed', 0, 'Of folds and heads.', lower_bound=0)
 _WORKDIR = flags.DEFINE_string(
-    'workdir', None, 'Where features are kept for the next time; by default '
-    'they are not.')
+  'workdir',
+  None,
+  'Where features are kept for the next time; by default they are not.',
+)
 
 
 def main() -> None:
   if pathlib.Path(_OUT.value).exists():
     raise errors.InputError(
-        f'{_OUT.value} is there already; choose another --out')
+      f'{_OUT.value} is there already; choose another --out'
+    )
   backbones.BACKBONES[_BACKBONE.value].check_weights(_WEIGHTS.value)
   found = pictures.read(_TRAIN.value, _BAD.value)
   for _, why in found.skipped:
@@ -69,16 +90,25 @@ def main() -> None:
   common.prepare_tensorflow()
   from vtab_h2t.classifier import adapting
   from vtab_h2t.classifier import artefact
+
   backbone = backbones.load(_BACKBONE.value, _WEIGHTS.value, _IMAGE_SIZE.value)
   space = grids.get(_GRID.value, backbone.name)
   with contextlib.ExitStack() as stack:
     workdir = _WORKDIR.value or stack.enter_context(
-        tempfile.TemporaryDirectory())
+      tempfile.TemporaryDirectory()
+    )
     progress = stack.enter_context(common.Progress(1, 'adapt'))
     adapted = adapting.adapt(
-        found.split(), found.classes, backbone, pathlib.Path(workdir),
-        method=_METHOD.value, space=space, val_fraction=_VAL.value,
-        seed=_SEED.value, progress=progress.stage)
+      found.split(),
+      found.classes,
+      backbone,
+      pathlib.Path(workdir),
+      method=_METHOD.value,
+      space=space,
+      val_fraction=_VAL.value,
+      seed=_SEED.value,
+      progress=progress.stage,
+    )
   sizes = artefact.save(adapted, _WEIGHTS.value, _OUT.value)
   _show(adapted, sizes)
 
@@ -86,8 +116,8 @@ def main() -> None:
 def _show(adapted: 'adapting.Adapted', sizes: dict[str, int]) -> None:
   """Prints what was found."""
   from vtab_h2t.report import cost
-  setting = ', '.join(f'{k} {v:g}' for k, v in
-                      adapted.setting.as_row().items())
+
+  setting = ', '.join(f'{k} {v:g}' for k, v in adapted.setting.as_row().items())
   print(f'setting: {setting}')
   print(f'held-out accuracy of {adapted.method}: {adapted.accuracy}')
   if adapted.method != 'linear':
@@ -96,12 +126,16 @@ def _show(adapted: 'adapting.Adapted', sizes: dict[str, int]) -> None:
   taps = adapted.taps().sort_values('share', ascending=False, kind='stable')
   print('taps that matter, by their share of the squared weights:')
   for row in taps.head(8).to_dict('records'):
-    print(f'  {row["tap"]}: {row["share"]:.0%}, {row["selected"]} of '
-          f'{row["features"]} features')
+    print(
+      f'  {row["tap"]}: {row["share"]:.0%}, {row["selected"]} of '
+      f'{row["features"]} features'
+    )
   total = sum(sizes.values())
   whole = cost.network_bytes(adapted.backbone, len(adapted.classes))
-  print(f'model: {_OUT.value}, {total:,} bytes, {total / whole:.2%} of a '
-        f'fine-tuned copy of the network')
+  print(
+    f'model: {_OUT.value}, {total:,} bytes, {total / whole:.2%} of a '
+    f'fine-tuned copy of the network'
+  )
 
 
 if __name__ == '__main__':

@@ -19,6 +19,7 @@ FIRST = flags.FIRST  # Of the flags in --help.
 
 def main() -> None:
   from vtab_h2t.report import catalogue
+
   experiment.run(catalogue.AFFINITY)
 
 

@@ -5,8 +5,18 @@ import sys
 
 from . import common
 
-_NAMES = ('table1', 'affinity', 'reproduce', 'report', 'toys', 'adapt',
-          'predict', 'export', 'doctor', 'prepare')
+_NAMES = (
+  'table1',
+  'affinity',
+  'reproduce',
+  'report',
+  'toys',
+  'adapt',
+  'predict',
+  'export',
+  'doctor',
+  'prepare',
+)
 
 
 def main() -> None:
@@ -15,8 +25,10 @@ def main() -> None:
   if name not in _NAMES:
     known = ', '.join(_NAMES)
     if name in ('-h', '--help'):
-      print(f'vtab-h2t NAME FLAGS, where NAME is one of {known}.\n'
-            'vtab-h2t NAME --help says what a program does.')
+      print(
+        f'vtab-h2t NAME FLAGS, where NAME is one of {known}.\n'
+        'vtab-h2t NAME --help says what a program does.'
+      )
       return
     common.fail(f'unknown program {name!r}; choose from {known}')
   module = importlib.import_module(f'{__package__}.{name}')

@@ -32,6 +32,7 @@ def run(main: Callable[[], None], first: Sequence[str] = ()) -> None:
   Exit status 0 if `main` returns, 1 for bad input or a failing disk (a line on
   stderr says which), 130 when interrupted.
   """
+
   def wrapped(argv: Sequence[str]) -> None:
     if len(argv) > 1:
       raise app.UsageError(f'unexpected argument {argv[1]!r}')
@@ -41,14 +42,18 @@ def run(main: Callable[[], None], first: Sequence[str] = ()) -> None:
       fail(str(e))
     except OSError as e:
       if e.errno == errno.ENOSPC:
-        fail(f'the disk is full while writing {e.filename or "results"}; make '
-             'room and run the same command again, finished units are kept')
-      fail(f'{e.strerror or e}: {e.filename or "?"}; check that the path '
-           'exists and is writable')
+        fail(
+          f'the disk is full while writing {e.filename or "results"}; make '
+          'room and run the same command again, finished units are kept'
+        )
+      fail(
+        f'{e.strerror or e}: {e.filename or "?"}; check that the path '
+        'exists and is writable'
+      )
     except KeyboardInterrupt:
-      print('interrupted; run the same command again to go on',
-            file=sys.stderr)
+      print('interrupted; run the same command again to go on', file=sys.stderr)
       sys.exit(130)
+
   if {'--help', '-h'} & set(sys.argv[1:]):
     print(help_text(main, first))
     sys.exit(0)
@@ -63,14 +68,22 @@ def help_text(main: Callable[[], None], first: Sequence[str]) -> str:
     first: the flags that come first, in this order.
   """
   module = sys.modules[main.__module__]
-  name = 'runners.' + (os.path.basename(module.__file__ or '').removesuffix(
-      '.py'))
-  key = {flag.name: flag for flag in flags.FLAGS.get_key_flags_for_module(
-      module if main.__module__ != '__main__' else sys.argv[0])}
+  name = 'runners.' + (
+    os.path.basename(module.__file__ or '').removesuffix('.py')
+  )
+  key = {
+    flag.name: flag
+    for flag in flags.FLAGS.get_key_flags_for_module(
+      module if main.__module__ != '__main__' else sys.argv[0]
+    )
+  }
   first = [n for n in first if n in key] or list(key)
   rest = [n for n in key if n not in first]
-  parts = [(module.__doc__ or '').strip(), f'\nFlags of {name}:', *(
-      _flag_text(key[n]) for n in first)]
+  parts = [
+    (module.__doc__ or '').strip(),
+    f'\nFlags of {name}:',
+    *(_flag_text(key[n]) for n in first),
+  ]
   if rest:
     parts += ['\nSeldom needed:', *(_flag_text(key[n]) for n in rest)]
   return '\n'.join(parts) + '\n\n--flagfile=FILE reads flags from a file.'
@@ -78,11 +91,18 @@ def help_text(main: Callable[[], None], first: Sequence[str]) -> str:
 
 def _flag_text(flag: flags.Flag) -> str:
   """A flag, its default, and what it is."""
-  default = '' if flag.default in (None, '', []) else (
-      flag.default_as_str or '').strip('\'')
+  default = (
+    ''
+    if flag.default in (None, '', [])
+    else (flag.default_as_str or '').strip("'")
+  )
   name = f'--[no]{flag.name}' if flag.boolean else f'--{flag.name}={default}'
-  return textwrap.fill(' '.join(f'{name}  {flag.help}'.split(' ')), 100,
-                       initial_indent='  ', subsequent_indent='      ')
+  return textwrap.fill(
+    ' '.join(f'{name}  {flag.help}'.split(' ')),
+    100,
+    initial_indent='  ',
+    subsequent_indent='      ',
+  )
 
 
 def fail(message: str) -> None:
@@ -93,11 +113,13 @@ def fail(message: str) -> None:
 
 def check_choices(flag: str, choices: Sequence[str]) -> None:
   """Every item of a list flag must be one of `choices`."""
+
   def check(values: Sequence[str] | None) -> bool:
     for value in values or ():
       if value not in choices:
         raise flags.ValidationError(
-            f'unknown value {value!r}; choose from {", ".join(choices)}')
+          f'unknown value {value!r}; choose from {", ".join(choices)}'
+        )
     return True
 
   flags.register_validator(flag, check)
@@ -132,8 +154,11 @@ def _keep_freed_memory() -> None:
     mallopt = ctypes.CDLL(None).mallopt
   except (AttributeError, OSError):
     return  # Another C library.
-  for option, value in ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, 2**31 - 1),
-                        (_M_TOP_PAD, 2**28)):
+  for option, value in (
+    (_M_MMAP_MAX, 0),
+    (_M_TRIM_THRESHOLD, 2**31 - 1),
+    (_M_TOP_PAD, 2**28),
+  ):
     mallopt(option, value)
 
 
@@ -146,12 +171,17 @@ class Progress:
   def __init__(self, total: int, unit: str) -> None:
     from rich import console
     from rich import progress
+
     self._console = console.Console(stderr=True)
     self._bar = progress.Progress(
-        progress.TextColumn('{task.description}'), progress.BarColumn(),
-        progress.MofNCompleteColumn(), progress.TimeElapsedColumn(),
-        console=self._console, transient=True,
-        disable=not self._console.is_terminal)
+      progress.TextColumn('{task.description}'),
+      progress.BarColumn(),
+      progress.MofNCompleteColumn(),
+      progress.TimeElapsedColumn(),
+      console=self._console,
+      transient=True,
+      disable=not self._console.is_terminal,
+    )
     self._whole = self._bar.add_task(unit, total=total)
     self._stage = self._bar.add_task('starting', total=None)
     self._name = ''
@@ -160,9 +190,12 @@ class Progress:
     self._bar.start()
     return self
 
-  def __exit__(self, kind: type[BaseException] | None,
-               error: BaseException | None,
-               traceback: TracebackType | None) -> None:
+  def __exit__(
+    self,
+    kind: type[BaseException] | None,
+    error: BaseException | None,
+    traceback: TracebackType | None,
+  ) -> None:
     self._bar.stop()
 
   def start(self, name: str) -> None:
@@ -171,8 +204,12 @@ class Progress:
 
   def stage(self, stage: str, done: int, total: int) -> None:
     """Tells how far a stage of it is."""
-    self._bar.update(self._stage, description=f'{self._name}: {stage}',
-                     completed=done, total=total)
+    self._bar.update(
+      self._stage,
+      description=f'{self._name}: {stage}',
+      completed=done,
+      total=total,
+    )
 
   def finish(self, message: str, count: int = 1) -> None:
     """Ends the piece of work, which counts so much, with a line that stays."""

@@ -28,23 +28,38 @@ def run(names: Sequence[str] | None) -> None:
       something could not be measured; what could be is made first.
   """
   from vtab_h2t.report import catalogue
+
   unknown = [name for name in names or () if name not in catalogue.OUTPUTS]
   if unknown:
     raise errors.InputError(
-        f'there is no {unknown[0]}; choose from '
-        f'{", ".join(catalogue.OUTPUTS)}')
+      f'there is no {unknown[0]}; choose from {", ".join(catalogue.OUTPUTS)}'
+    )
   chosen = [catalogue.OUTPUTS[name] for name in names or catalogue.OUTPUTS]
   from_paper = flags.SOURCE.value == flags.PUBLISHED
-  possible = [o for o in chosen if (o.published if from_paper else (
-      o.measured and o.vit in (None, flags.is_vit())
-      and flags.has_taps(o.jobs)))]
+  possible = [
+    o
+    for o in chosen
+    if (
+      o.published
+      if from_paper
+      else (
+        o.measured
+        and o.vit in (None, flags.is_vit())
+        and flags.has_taps(o.jobs)
+      )
+    )
+  ]
   if names and len(possible) < len(chosen):
     first = next(o for o in chosen if o not in possible)
     raise errors.InputError(
-        f'{first.name}: ' + (
-            'the paper\'s numbers do not suffice; leave out --source'
-            if from_paper else 'not for this backbone, or nothing of it is '
-            'measured; try --source=published'))
+      f'{first.name}: '
+      + (
+        "the paper's numbers do not suffice; leave out --source"
+        if from_paper
+        else 'not for this backbone, or nothing of it is '
+        'measured; try --source=published'
+      )
+    )
   if from_paper:
     _publish(possible)
   else:
@@ -67,16 +82,22 @@ def _measure_and_write(outputs: Sequence['output_lib.Output']) -> None:
   view, whole, failures = measure(names, required)
   if flags.is_shard():
     if not failures:
-      print('this shard is done; when all are, the same command without shard '
-            'flags makes the tables and figures')
+      print(
+        'this shard is done; when all are, the same command without shard '
+        'flags makes the tables and figures'
+      )
   elif whole is not None:
     for output in outputs:
       if view is not None and output.possible(view):
         output.show(output.of_results(view), view.run.title)
-        _list(output.name, output.write(
-            output.of_results(whole), whole.folder.path,
-            f'measured: {whole.run.name}'
-            if output.draw else whole.run.title))
+        _list(
+          output.name,
+          output.write(
+            output.of_results(whole),
+            whole.folder.path,
+            f'measured: {whole.run.name}' if output.draw else whole.run.title,
+          ),
+        )
     print(f'rows: {whole.folder.path / "rows"}')
   if failures:
     raise errors.InputError('; '.join(failures))
@@ -86,9 +107,11 @@ def _list(name: str, paths: Sequence[pathlib.Path]) -> None:
   print('\n'.join(f'{name}: {path}' for path in paths))
 
 
-def measure(names: Sequence[str], required: Sequence[str]
-            ) -> tuple['results_lib.Results | None',
-                       'results_lib.Results | None', list[str]]:
+def measure(
+  names: Sequence[str], required: Sequence[str]
+) -> tuple[
+  'results_lib.Results | None', 'results_lib.Results | None', list[str]
+]:
   """Measures what jobs lack.
 
   Args:
@@ -100,12 +123,16 @@ def measure(names: Sequence[str], required: Sequence[str]
   """
   from vtab_h2t.report import jobs
   from vtab_h2t.report import results as results_lib
+
   places, tried = flags.places(), flags.space()
   suite, data_source = flags.suite_and_source()
-  tasks = tasks_registry.tasks(suite, flags.task_names(), places.data_dir,
-                               data_source, places.download)
-  groups = [tuple(t.name for t in group)
-            for group in tasks_registry.sharing_images(tasks)]
+  tasks = tasks_registry.tasks(
+    suite, flags.task_names(), places.data_dir, data_source, places.download
+  )
+  groups = [
+    tuple(t.name for t in group)
+    for group in tasks_registry.sharing_images(tasks)
+  ]
   methods = flags.methods(tried, required)
   has_second = any(jobs.JOBS[name].has_second for name in names)
   for task in tasks:  # Bad settings fail before anything is loaded.
@@ -115,6 +142,7 @@ def measure(names: Sequence[str], required: Sequence[str]
     flags.check_second()
   common.prepare_tensorflow()
   from vtab_h2t.protocol import ledger as ledger_lib
+
   ledger = ledger_lib.Ledger(flags.WORKDIR.value)
   run_ = flags.run()
   ledger.find(run_)
@@ -125,13 +153,18 @@ def measure(names: Sequence[str], required: Sequence[str]
     batches = [b for b in batches if jobs.TRANSFER not in b]
   with common.Progress(len(batches) * len(tasks), 'tasks') as progress:
     for batch in batches:
-      units = jobs.units(batch, run_, other, groups, methods, flags.seeds(),
-                         ledger)
+      units = jobs.units(
+        batch, run_, other, groups, methods, flags.seeds(), ledger
+      )
       for unit, error in flags.executor()(
-          flags.shard(units), places, ledger, progress):
+        flags.shard(units), places, ledger, progress
+      ):
         if error is not None:
           failures.append(f'{", ".join(unit.tasks)}: {error}')
   whole = results_lib.read(ledger, run_, other)
-  view = None if whole is None else whole.view(
-      {t.name for t in tasks}, set(methods), set(flags.seeds()))
+  view = (
+    None
+    if whole is None
+    else whole.view({t.name for t in tasks}, set(methods), set(flags.seeds()))
+  )
   return view, whole, failures

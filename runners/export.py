@@ -11,11 +11,13 @@ from absl import flags
 from . import common
 from . import shared_flags
 
-_MODEL = flags.DEFINE_string('model', None, 'Folder that adapt wrote.',
-                             required=True)
+_MODEL = flags.DEFINE_string(
+  'model', None, 'Folder that adapt wrote.', required=True
+)
 _OUT = flags.DEFINE_string('out', None, 'Folder to write to.', required=True)
-_WEIGHTS = flags.DEFINE_string('weights', None, 'File of the network\'s '
-                               'weights, where they are not packaged.')
+_WEIGHTS = flags.DEFINE_string(
+  'weights', None, "File of the network's weights, where they are not packaged."
+)
 shared_flags.plugins()
 
 
@@ -23,6 +25,7 @@ def main() -> None:
   common.prepare_tensorflow()
   from vtab_h2t.classifier import artefact
   from vtab_h2t.classifier import exporting
+
   model = artefact.load(_MODEL.value, _WEIGHTS.value)
   for path in exporting.export(model, _OUT.value):
     print(f'exported: {path}')

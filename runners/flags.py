@@ -31,110 +31,207 @@ MEASURED, PUBLISHED = 'measured', 'published'
 
 _TASKS = shared_flags.tasks()
 _METHODS = flags.DEFINE_list(
-    'methods', None, 'Comma-separated methods of '
-    f'{", ".join(methods_registry.METHODS)}, or all; by default the frozen '
-    'ones that the grid has settings for.')
-_SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], 'Comma-separated seeds of '
-                           'what is trained in the end.')
+  'methods',
+  None,
+  'Comma-separated methods of '
+  f'{", ".join(methods_registry.METHODS)}, or all; by default the frozen '
+  'ones that the grid has settings for.',
+)
+_SEEDS = flags.DEFINE_list(
+  'seeds',
+  ['0', '1', '2'],
+  'Comma-separated seeds of what is trained in the end.',
+)
 _GRID = flags.DEFINE_enum(
-    'grid', 'quick', grids.GRIDS, 'quick: one fold, 500 steps, smallest target '
-    'size. light: the same with little tuning of the backbone. paper: Appendix '
-    'A. published: Table 2, no search. fixed: --hparams, no search.')
+  'grid',
+  'quick',
+  grids.GRIDS,
+  'quick: one fold, 500 steps, smallest target '
+  'size. light: the same with little tuning of the backbone. paper: Appendix '
+  'A. published: Table 2, no search. fixed: --hparams, no search.',
+)
 _HPARAMS = flags.DEFINE_string(
-    'hparams', '', 'The setting of --grid=fixed: lr, steps, target_size, '
-    'fraction, l1, l2, l21 as key=value, comma-separated.')
+  'hparams',
+  '',
+  'The setting of --grid=fixed: lr, steps, target_size, '
+  'fraction, l1, l2, l21 as key=value, comma-separated.',
+)
 WORKDIR = shared_flags.workdir()
 _RUN_NAME = flags.DEFINE_string(
-    'run_name', None, 'Name of the run\'s folder in --workdir; by default made '
-    'from what the run is.')
+  'run_name',
+  None,
+  "Name of the run's folder in --workdir; by default made "
+  'from what the run is.',
+)
 SOURCE = shared_flags.source()
 
 _SUITE = flags.DEFINE_enum(
-    'suite', 'embedded', tasks_registry.SUITES, 'embedded: ten tasks without '
-    'download. vtab: VTAB-1k. own: those that --plugins registers.')
+  'suite',
+  'embedded',
+  tasks_registry.SUITES,
+  'embedded: ten tasks without '
+  'download. vtab: VTAB-1k. own: those that --plugins registers.',
+)
 _DATA_SOURCE = shared_flags.data_source()
 _DATA_DIR = shared_flags.data_dir()
 _DOWNLOAD = shared_flags.download()
 _PLUGINS = shared_flags.plugins()
 _BACKBONE = shared_flags.backbone()
 _WEIGHTS = flags.DEFINE_string(
-    'weights', 'imagenet', 'The network\'s weights: imagenet (of '
-    'efficientnet_lite0), random for the control, the path of a file, or the '
-    'path or URL of a SavedModel; see docs/backbones.md.')
+  'weights',
+  'imagenet',
+  "The network's weights: imagenet (of "
+  'efficientnet_lite0), random for the control, the path of a file, or the '
+  'path or URL of a SavedModel; see docs/backbones.md.',
+)
 _IMAGE_SIZE = flags.DEFINE_integer(
-    'image_size', None, 'Side in pixels of what the network sees, for networks '
-    'that take any; by default 96 for embedded, else 224.', lower_bound=16)
+  'image_size',
+  None,
+  'Side in pixels of what the network sees, for networks '
+  'that take any; by default 96 for embedded, else 224.',
+  lower_bound=16,
+)
 
 _TAPS = flags.DEFINE_enum(
-    'taps', 'all', ['all', 'released', 'figure6', *retapping.KINDS], 'all: the '
-    'network\'s, as in the paper\'s Appendix C. released: those of the '
-    'released code (ViTs). figure6: one a unit (resnet50). Others: Table 6\'s.')
+  'taps',
+  'all',
+  ['all', 'released', 'figure6', *retapping.KINDS],
+  'all: the '
+  "network's, as in the paper's Appendix C. released: those of the "
+  "released code (ViTs). figure6: one a unit (resnet50). Others: Table 6's.",
+)
 _RESIZE = flags.DEFINE_enum(
-    'resize', backbone_lib.BILINEAR, backbone_lib.RESIZES, 'bilinear: to a '
-    'square, without antialias. legacy: as TensorFlow 1 did it, which the '
-    'released code uses.')
+  'resize',
+  backbone_lib.BILINEAR,
+  backbone_lib.RESIZES,
+  'bilinear: to a '
+  'square, without antialias. legacy: as TensorFlow 1 did it, which the '
+  'released code uses.',
+)
 _CLS_POOLING = flags.DEFINE_enum(
-    'cls_pooling', pooling.CLS_POOLED, pooling.CLS_POOLINGS, 'A ViT\'s class '
-    'token. pooled: as the other tokens. only: no other token is used. both: '
-    'beside the pooled others (Table 7).')
+  'cls_pooling',
+  pooling.CLS_POOLED,
+  pooling.CLS_POOLINGS,
+  "A ViT's class "
+  'token. pooled: as the other tokens. only: no other token is used. both: '
+  'beside the pooled others (Table 7).',
+)
 _PROTOCOL = flags.DEFINE_enum(
-    'protocol', accuracy.EXACT, accuracy.PROTOCOLS, 'exact: correct / total. '
-    'official: the released evaluator\'s mean over padded batches of 50.')
+  'protocol',
+  accuracy.EXACT,
+  accuracy.PROTOCOLS,
+  'exact: correct / total. '
+  "official: the released evaluator's mean over padded batches of 50.",
+)
 _NORMALIZATION = flags.DEFINE_enum(
-    'normalization', normalization.SELECTED, normalization.RULES,
-    'selected: unit norm of each tap after selection, as released. once: '
-    'before it, as the paper describes.')
+  'normalization',
+  normalization.SELECTED,
+  normalization.RULES,
+  'selected: unit norm of each tap after selection, as released. once: '
+  'before it, as the paper describes.',
+)
 _OPTIMIZER = flags.DEFINE_enum(
-    'finetune_optimizer', 'sgd', ['sgd', 'adam'], 'Of scratch, finetune, '
-    'head2toe_ft and head_probe. adam: as the released code.')
+  'finetune_optimizer',
+  'sgd',
+  ['sgd', 'adam'],
+  'Of scratch, finetune, '
+  'head2toe_ft and head_probe. adam: as the released code.',
+)
 _UNIT_NORM = flags.DEFINE_bool(
-    'finetune_unit_norm', True, 'Whether scratch and finetune scale the '
-    'embedding to unit norm before the head, as the released code does.')
+  'finetune_unit_norm',
+  True,
+  'Whether scratch and finetune scale the '
+  'embedding to unit norm before the head, as the released code does.',
+)
 _HEAD_INIT = flags.DEFINE_enum(
-    'head_init', 'fresh', ['fresh', 'head2toe'], 'What the head of head2toe_ft '
-    'starts from. fresh: as the released code.')
+  'head_init',
+  'fresh',
+  ['fresh', 'head2toe'],
+  'What the head of head2toe_ft starts from. fresh: as the released code.',
+)
 _SNR = flags.DEFINE_enum(
-    'snr', 'code', ['code', 'paper'], 'Which definition of the signal-to-noise '
-    'ratio auto_snr goes by.')
+  'snr',
+  'code',
+  ['code', 'paper'],
+  'Which definition of the signal-to-noise ratio auto_snr goes by.',
+)
 _SMOOTHING = flags.DEFINE_float(
-    'probe_smoothing', 0.1, 'Label smoothing while head_probe probes.',
-    lower_bound=0, upper_bound=1)
+  'probe_smoothing',
+  0.1,
+  'Label smoothing while head_probe probes.',
+  lower_bound=0,
+  upper_bound=1,
+)
 _HIDDEN = flags.DEFINE_integer(
-    'probe_hidden', 0, 'Units of a hidden layer in head_probe\'s head; 0: '
-    'linear.', lower_bound=0)
+  'probe_hidden',
+  0,
+  "Units of a hidden layer in head_probe's head; 0: linear.",
+  lower_bound=0,
+)
 _CONTROL = flags.DEFINE_string(
-    'control', 'efficientnet_lite2:imagenet', 'The second network of Figures 4 '
-    'and 8, as backbone:weights.')
+  'control',
+  'efficientnet_lite2:imagenet',
+  'The second network of Figures 4 and 8, as backbone:weights.',
+)
 
-_MEMORY_GIB = flags.DEFINE_float('memory_gib', 8, 'Working memory for training '
-                                 'heads, in GiB.', lower_bound=0)
+_MEMORY_GIB = flags.DEFINE_float(
+  'memory_gib', 8, 'Working memory for training heads, in GiB.', lower_bound=0
+)
 _EXECUTOR = flags.DEFINE_enum(
-    'executor', 'local', executors.EXECUTORS, 'local: one unit after the '
-    'other, each on all cores. ray: on a Ray cluster.')
+  'executor',
+  'local',
+  executors.EXECUTORS,
+  'local: one unit after the other, each on all cores. ray: on a Ray cluster.',
+)
 _RAY_ADDRESS = flags.DEFINE_string(
-    'ray_address', 'auto', 'The cluster\'s address; auto: the one that this '
-    'machine belongs to.')
+  'ray_address',
+  'auto',
+  "The cluster's address; auto: the one that this machine belongs to.",
+)
 _UNIT_CPUS = flags.DEFINE_integer(
-    'unit_cpus', 1, 'CPUs that a unit reserves on a cluster.', lower_bound=1)
+  'unit_cpus', 1, 'CPUs that a unit reserves on a cluster.', lower_bound=1
+)
 _UNIT_GPUS = flags.DEFINE_float(
-    'unit_gpus', 0, 'GPUs that a unit reserves on a cluster.', lower_bound=0)
+  'unit_gpus', 0, 'GPUs that a unit reserves on a cluster.', lower_bound=0
+)
 _SHARD = flags.DEFINE_integer(
-    'shard_index', 0, 'Which shard of --num_shards this process runs.',
-    lower_bound=0)
+  'shard_index',
+  0,
+  'Which shard of --num_shards this process runs.',
+  lower_bound=0,
+)
 _NUM_SHARDS = flags.DEFINE_integer(
-    'num_shards', 1, 'Into how many shards the units are dealt, of which this '
-    'process runs one.', lower_bound=1)
+  'num_shards',
+  1,
+  'Into how many shards the units are dealt, of which this process runs one.',
+  lower_bound=1,
+)
 
 common.check_choices('methods', [*methods_registry.METHODS, 'all'])
 
 # What most people need; --help shows these first.
-FIRST = ('tasks', 'methods', 'seeds', 'grid', 'hparams', 'workdir', 'run_name',
-         'suite', 'data_dir', 'data_source', 'download', 'backbone', 'weights',
-         'image_size', 'source')
+FIRST = (
+  'tasks',
+  'methods',
+  'seeds',
+  'grid',
+  'hparams',
+  'workdir',
+  'run_name',
+  'suite',
+  'data_dir',
+  'data_source',
+  'download',
+  'backbone',
+  'weights',
+  'image_size',
+  'source',
+)
 
 
 @flags.multi_flags_validator(
-    ['backbone', 'weights', 'taps', 'cls_pooling', 'image_size'])
+  ['backbone', 'weights', 'taps', 'cls_pooling', 'image_size']
+)
 def _valid_backbone(values: dict[str, Any]) -> bool:
   entry = backbones.BACKBONES[values['backbone']]
   try:
@@ -152,8 +249,8 @@ def _valid_control(value: str) -> bool:
   name, _, weights = value.partition(':')
   if name not in backbones.BACKBONES:
     raise flags.ValidationError(
-        f'unknown backbone {name!r}; choose from '
-        f'{", ".join(backbones.BACKBONES)}')
+      f'unknown backbone {name!r}; choose from {", ".join(backbones.BACKBONES)}'
+    )
   try:
     backbones.BACKBONES[name].check_weights(weights)
   except errors.InputError as e:
@@ -173,16 +270,20 @@ def _valid_run_name(value: str | None) -> bool:
 
 @flags.validator('seeds', 'must be distinct whole numbers from 0')
 def _valid_seeds(values: list[str]) -> bool:
-  return bool(values) and all(v.isdecimal() for v in values) and len(
-      set(map(int, values))) == len(values)
+  return (
+    bool(values)
+    and all(v.isdecimal() for v in values)
+    and len(set(map(int, values))) == len(values)
+  )
 
 
 @flags.multi_flags_validator(['shard_index', 'num_shards', 'executor'])
 def _valid_shard(values: dict[str, Any]) -> bool:
   if values['shard_index'] >= values['num_shards']:
     raise flags.ValidationError(
-        f'--shard_index={values["shard_index"]} must be below --num_shards='
-        f'{values["num_shards"]}')
+      f'--shard_index={values["shard_index"]} must be below --num_shards='
+      f'{values["num_shards"]}'
+    )
   if values['num_shards'] > 1 and values['executor'] != 'local':
     raise flags.ValidationError('shards are for --executor=local')
   return True
@@ -197,12 +298,16 @@ def space() -> space_lib.Space:
   """
   optimizer = {'optimizer': _OPTIMIZER.value}
   unit_norm = {'unit_norm': _UNIT_NORM.value}
-  return grids.get(_GRID.value, _BACKBONE.value, _HPARAMS.value).changed({
-      'scratch': optimizer | unit_norm, 'finetune': optimizer | unit_norm,
+  return grids.get(_GRID.value, _BACKBONE.value, _HPARAMS.value).changed(
+    {
+      'scratch': optimizer | unit_norm,
+      'finetune': optimizer | unit_norm,
       'head2toe_ft': optimizer | {'head_init': _HEAD_INIT.value},
       'auto_snr': {'snr': _SNR.value},
-      'head_probe': optimizer | {'smoothing': _SMOOTHING.value,
-                                 'hidden': _HIDDEN.value}})
+      'head_probe': optimizer
+      | {'smoothing': _SMOOTHING.value, 'hidden': _HIDDEN.value},
+    }
+  )
 
 
 def run() -> run_lib.Run:
@@ -213,23 +318,35 @@ def run() -> run_lib.Run:
   Raises:
     errors.InputError: as `space` raises, or the weights cannot be read.
   """
-  size = (backbones.BACKBONES[_BACKBONE.value].image_size or _IMAGE_SIZE.value
-          or tasks_registry.IMAGE_SIZES[_SUITE.value])
+  size = (
+    backbones.BACKBONES[_BACKBONE.value].image_size
+    or _IMAGE_SIZE.value
+    or tasks_registry.IMAGE_SIZES[_SUITE.value]
+  )
   tried = space()
   return run_lib.Run(
-      suite=_SUITE.value, data_source=(
-          _DATA_SOURCE.value if _SUITE.value == tasks_registry.VTAB else None),
-      network=run_lib.network(_BACKBONE.value, _WEIGHTS.value, size),
-      image_size=size, resize=_RESIZE.value, taps=_TAPS.value,
-      cls_pooling=_CLS_POOLING.value, normalization=_NORMALIZATION.value,
-      protocol=_PROTOCOL.value, space=tried, chosen_name=_RUN_NAME.value)
+    suite=_SUITE.value,
+    data_source=(
+      _DATA_SOURCE.value if _SUITE.value == tasks_registry.VTAB else None
+    ),
+    network=run_lib.network(_BACKBONE.value, _WEIGHTS.value, size),
+    image_size=size,
+    resize=_RESIZE.value,
+    taps=_TAPS.value,
+    cls_pooling=_CLS_POOLING.value,
+    normalization=_NORMALIZATION.value,
+    protocol=_PROTOCOL.value,
+    space=tried,
+    chosen_name=_RUN_NAME.value,
+  )
 
 
 def check_second() -> None:
   """Raises InputError if the second network is the run's own."""
   if _CONTROL.value == f'{_BACKBONE.value}:{_WEIGHTS.value}':
     raise errors.InputError(
-        f'--control={_CONTROL.value} is the run\'s own network; name another')
+      f"--control={_CONTROL.value} is the run's own network; name another"
+    )
 
 
 def second(own: run_lib.Run) -> run_lib.Network:
@@ -251,7 +368,8 @@ def methods(tried: space_lib.Space, required: Sequence[str]) -> list[str]:
     required: those that an output needs besides.
   """
   names = _METHODS.value or methods_registry.available(
-      next(iter(tried.by_task.values()), tried))
+    next(iter(tried.by_task.values()), tried)
+  )
   if 'all' in names:
     names = list(methods_registry.METHODS)
   return methods_registry.with_required([*names, *required])
@@ -275,7 +393,8 @@ def is_vit() -> bool:
 def has_taps(jobs: Sequence[str]) -> bool:
   """Whether the backbone offers the sets of taps that jobs are named after."""
   return set(jobs).intersection(retapping.KINDS) <= set(
-      backbones.BACKBONES[_BACKBONE.value].tap_sets)
+    backbones.BACKBONES[_BACKBONE.value].tap_sets
+  )
 
 
 def suite_and_source() -> tuple[str, str]:
@@ -287,19 +406,23 @@ def places() -> executors.Places:
   """Where this machine has what the run names."""
   weights = [_WEIGHTS.value, _CONTROL.value.partition(':')[2]]
   return executors.Places(
-      data_dir=_DATA_DIR.value, download=_DOWNLOAD.value,
-      weights={pathlib.Path(w).name: w for w in weights},
-      plugins=tuple(_PLUGINS.value or ()),
-      memory_bytes=int(_MEMORY_GIB.value * 2**30))
+    data_dir=_DATA_DIR.value,
+    download=_DOWNLOAD.value,
+    weights={pathlib.Path(w).name: w for w in weights},
+    plugins=tuple(_PLUGINS.value or ()),
+    memory_bytes=int(_MEMORY_GIB.value * 2**30),
+  )
 
 
 def executor() -> executors.Executor:
   """What runs units."""
   if _EXECUTOR.value == 'local':
     return executors.local
-  return executors.ray(executors.Cluster(
-      address=_RAY_ADDRESS.value, cpus=_UNIT_CPUS.value,
-      gpus=_UNIT_GPUS.value))
+  return executors.ray(
+    executors.Cluster(
+      address=_RAY_ADDRESS.value, cpus=_UNIT_CPUS.value, gpus=_UNIT_GPUS.value
+    )
+  )
 
 
 def is_shard() -> bool:
@@ -309,4 +432,4 @@ def is_shard() -> bool:
 
 def shard(units: Sequence[Any]) -> list[Any]:
   """Those units that this process runs, in order."""
-  return list(units[_SHARD.value::_NUM_SHARDS.value])
+  return list(units[_SHARD.value :: _NUM_SHARDS.value])

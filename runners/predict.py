@@ -1,7 +1,7 @@
 r"""Classifies images with an adapted model.
 
-  python -m runners.predict --model=model/ --images=photos/
-  python -m runners.predict --model=model/ --images=photo.jpg --format=json
+python -m runners.predict --model=model/ --images=photos/
+python -m runners.predict --model=model/ --images=photo.jpg --format=json
 """
 
 from collections.abc import Callable, Sequence
@@ -21,18 +21,25 @@ from . import shared_flags
 if TYPE_CHECKING:
   import numpy as np
 
-_MODEL = flags.DEFINE_string('model', None, 'Folder that adapt wrote.',
-                             required=True)
-_IMAGES = flags.DEFINE_string('images', None, 'An image, or a folder of them.',
-                              required=True)
-_FORMAT = flags.DEFINE_enum('format', 'csv', ['csv', 'json'],
-                            'json: one object a line.')
-_WEIGHTS = flags.DEFINE_string('weights', None, 'File of the network\'s '
-                               'weights, where they are not packaged.')
+_MODEL = flags.DEFINE_string(
+  'model', None, 'Folder that adapt wrote.', required=True
+)
+_IMAGES = flags.DEFINE_string(
+  'images', None, 'An image, or a folder of them.', required=True
+)
+_FORMAT = flags.DEFINE_enum(
+  'format', 'csv', ['csv', 'json'], 'json: one object a line.'
+)
+_WEIGHTS = flags.DEFINE_string(
+  'weights', None, "File of the network's weights, where they are not packaged."
+)
 shared_flags.plugins()
-_BAD = flags.DEFINE_enum('on_bad_image', pictures.FAIL,
-                         [pictures.FAIL, pictures.SKIP], 'What to do about '
-                         'files that cannot be decoded.')
+_BAD = flags.DEFINE_enum(
+  'on_bad_image',
+  pictures.FAIL,
+  [pictures.FAIL, pictures.SKIP],
+  'What to do about files that cannot be decoded.',
+)
 
 # Of a path, its class and the probabilities of all.
 _Write = Callable[[str, str, 'np.ndarray'], None]
@@ -46,10 +53,12 @@ def main() -> None:
   import numpy as np
 
   from vtab_h2t.classifier import artefact
+
   model = artefact.load(_MODEL.value, _WEIGHTS.value)
   split = pictures.split_of(paths, np.zeros(len(paths), np.int64))
-  write = _csv(model.classes) if _FORMAT.value == 'csv' else _json(
-      model.classes)
+  write = (
+    _csv(model.classes) if _FORMAT.value == 'csv' else _json(model.classes)
+  )
   with common.Progress(len(paths), 'images') as progress:
     progress.start('predict')
     for done, probabilities in model.probabilities(split):
@@ -74,14 +83,21 @@ def _csv(classes: Sequence[str]) -> _Write:
   writer = csv.writer(sys.stdout, lineterminator='\n')
   writer.writerow(['path', 'class', *classes])
   return lambda path, name, row: writer.writerow(
-      [path, name, *(f'{p:.6f}' for p in row)])
+    [path, name, *(f'{p:.6f}' for p in row)]
+  )
 
 
 def _json(classes: Sequence[str]) -> _Write:
   """Writes an object a line."""
-  return lambda path, name, row: print(json.dumps({
-      'path': path, 'class': name, 'probabilities': {
-          c: round(float(p), 6) for c, p in zip(classes, row)}}))
+  return lambda path, name, row: print(
+    json.dumps(
+      {
+        'path': path,
+        'class': name,
+        'probabilities': {c: round(float(p), 6) for c, p in zip(classes, row)},
+      }
+    )
+  )
 
 
 if __name__ == '__main__':

@@ -22,8 +22,7 @@ from . import shared_flags
 _DATA_DIR = shared_flags.data_dir()
 _DOWNLOAD = shared_flags.download()
 _TASKS = shared_flags.tasks()
-_OUT = flags.DEFINE_string('out', None, 'Where the archives go.',
-                           required=True)
+_OUT = flags.DEFINE_string('out', None, 'Where the archives go.', required=True)
 
 
 def main() -> None:
@@ -36,13 +35,15 @@ def main() -> None:
       progress.stage('write', 0, 1)
       try:
         folder, written = vtab.write_archive(
-            name, _DATA_DIR.value, pathlib.Path(_OUT.value), _DOWNLOAD.value)
+          name, _DATA_DIR.value, pathlib.Path(_OUT.value), _DOWNLOAD.value
+        )
       except errors.InputError as e:
         failures.append(f'{name}: {e}')
         progress.finish(f'{name}: failed')
       else:
-        progress.finish(f'{name}: {folder}' + (
-            '' if written else ' was there already'))
+        progress.finish(
+          f'{name}: {folder}' + ('' if written else ' was there already')
+        )
   if failures:
     raise errors.InputError('; '.join(failures))
 

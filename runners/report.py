@@ -29,23 +29,28 @@ def main() -> None:
   from vtab_h2t.report import results as results_lib
   from vtab_h2t.report import summary
   from vtab_h2t.toys import tables as toys
+
   measured: list[results_lib.Results] = []
   with_published = True
   out, workdir = pathlib.Path(_OUT.value), pathlib.Path(_WORKDIR.value)
   if out.suffix == '.md':
     raise errors.InputError(
-        f'--out={out} is where the summary goes; name the page FILE.html')
+      f'--out={out} is where the summary goes; name the page FILE.html'
+    )
   if _SOURCE.value == shared_flags.MEASURED:
     measured = results_lib.read_all(ledger_lib.Ledger(workdir))
     with_published = (workdir / common.PUBLISHED_FOLDER).is_dir()
     if not measured and not with_published:
       raise errors.InputError(
-          f'{workdir} has no results; choose the --workdir of a run')
-  if any(measured_cost.suffices(m) for one in measured
-         for m in one.measurements):
+        f'{workdir} has no results; choose the --workdir of a run'
+      )
+  if any(
+    measured_cost.suffices(m) for one in measured for m in one.measurements
+  ):
     common.prepare_tensorflow()  # Counts a network's operations.
-  text = page.build(measured, with_published,
-                    toys.read(workdir / 'toys') or toys.tables())
+  text = page.build(
+    measured, with_published, toys.read(workdir / 'toys') or toys.tables()
+  )
   with files.atomic_write(out) as f:
     f.write(text)
   print(f'report: {out}')

@@ -15,8 +15,11 @@ from . import experiment
 from . import flags
 
 _ONLY = absl_flags.DEFINE_list(
-    'only', None, 'Comma-separated tables and figures, for example '
-    'table1,figure4; by default all that the backbone and the source have.')
+  'only',
+  None,
+  'Comma-separated tables and figures, for example '
+  'table1,figure4; by default all that the backbone and the source have.',
+)
 absl_flags.adopt_module_key_flags(flags)
 FIRST = ('only', *flags.FIRST)  # Of the flags in --help.
 

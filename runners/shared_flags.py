@@ -19,48 +19,65 @@ MEASURED, PUBLISHED = 'measured', 'published'
 def data_source() -> flags.FlagHolder[str]:
   """Form of the data of VTAB-1k."""
   return flags.DEFINE_enum(
-      'data_source', registry.TFDS, registry.SOURCES, 'Form of the data of '
-      'VTAB-1k. tfds: as TensorFlow Datasets prepared them. archive: folders '
-      'with train800.txt, val200.txt, test.txt.')
+    'data_source',
+    registry.TFDS,
+    registry.SOURCES,
+    'Form of the data of '
+    'VTAB-1k. tfds: as TensorFlow Datasets prepared them. archive: folders '
+    'with train800.txt, val200.txt, test.txt.',
+  )
 
 
 def data_dir() -> flags.FlagHolder[str | None]:
   """Where the data of VTAB-1k are."""
   return flags.DEFINE_string(
-      'data_dir', None, 'Where the data of VTAB-1k are; for tfds by default '
-      'TFDS_DATA_DIR or ~/tensorflow_datasets.')
+    'data_dir',
+    None,
+    'Where the data of VTAB-1k are; for tfds by default '
+    'TFDS_DATA_DIR or ~/tensorflow_datasets.',
+  )
 
 
 def download() -> flags.FlagHolder[bool]:
   """Whether data may be fetched."""
   return flags.DEFINE_bool(
-      'download', False, 'Let TensorFlow Datasets fetch what is not prepared.')
+    'download', False, 'Let TensorFlow Datasets fetch what is not prepared.'
+  )
 
 
 def tasks() -> flags.FlagHolder[list[str] | None]:
   """Which tasks."""
-  return flags.DEFINE_list('tasks', None, 'Comma-separated tasks; all by '
-                           'default.')
+  return flags.DEFINE_list(
+    'tasks', None, 'Comma-separated tasks; all by default.'
+  )
 
 
 def workdir() -> flags.FlagHolder[str]:
   """Where results are."""
   return flags.DEFINE_string(
-      'workdir', 'workdir', 'Where features are kept, and a folder a run.')
+    'workdir', 'workdir', 'Where features are kept, and a folder a run.'
+  )
 
 
 def source() -> flags.FlagHolder[str]:
   """Whose numbers."""
   return flags.DEFINE_enum(
-      'source', MEASURED, [MEASURED, PUBLISHED], 'measured: by this project, '
-      'now if need be. published: from the numbers that the paper prints.')
+    'source',
+    MEASURED,
+    [MEASURED, PUBLISHED],
+    'measured: by this project, '
+    'now if need be. published: from the numbers that the paper prints.',
+  )
 
 
 def plugins() -> flags.FlagHolder[list[str] | None]:
   """Its modules are imported as soon as the flags are parsed."""
   holder = flags.DEFINE_list(
-      'plugins', None, 'Comma-separated modules or .py files, run at first, '
-      'that register backbones and tasks; see docs/extending.md.')
+    'plugins',
+    None,
+    'Comma-separated modules or .py files, run at first, '
+    'that register backbones and tasks; see docs/extending.md.',
+  )
 
   @flags.validator('plugins')
   def _load(values: Sequence[str] | None) -> bool:
@@ -77,15 +94,19 @@ def plugins() -> flags.FlagHolder[list[str] | None]:
 def backbone() -> flags.FlagHolder[str]:
   """Define it after `plugins`, which may register what it names."""
   holder = flags.DEFINE_string(
-      'backbone', 'efficientnet_lite0', 'The frozen network: '
-      f'{", ".join(backbones.BACKBONES)}, or one that --plugins registers.')
+    'backbone',
+    'efficientnet_lite0',
+    'The frozen network: '
+    f'{", ".join(backbones.BACKBONES)}, or one that --plugins registers.',
+  )
 
   @flags.multi_flags_validator(['plugins', 'backbone'])
   def _known(values: dict[str, Any]) -> bool:
     if values['backbone'] not in backbones.BACKBONES:
       raise flags.ValidationError(
-          f'unknown backbone {values["backbone"]!r}; choose from '
-          f'{", ".join(backbones.BACKBONES)}')
+        f'unknown backbone {values["backbone"]!r}; choose from '
+        f'{", ".join(backbones.BACKBONES)}'
+      )
     return True
 
   return holder

@@ -15,35 +15,56 @@ from vtab_h2t.toys import tables as toys
 
 from . import common
 
-_WORKDIR = flags.DEFINE_string('workdir', 'workdir', 'Where tables and figures '
-                               'go.')
+_WORKDIR = flags.DEFINE_string(
+  'workdir', 'workdir', 'Where tables and figures go.'
+)
 
 
 def main() -> None:
   from vtab_h2t.report import plotting
   from vtab_h2t.report import toy_figures
+
   tables = toys.tables()
-  print(tables['predictions'].to_string(
-      index=False, float_format=lambda v: f'{v:.6g}'))
+  print(
+    tables['predictions'].to_string(
+      index=False, float_format=lambda v: f'{v:.6g}'
+    )
+  )
   medians = tables['lp_ft'].pivot_table(
-      index='epsilon', columns='method', values='ood', aggfunc='median')
-  print('\nLP-FT 1, error out of distribution, median of seeds:\n'
-        f'{medians[["lp", "lp_ft", "ft"]].to_string()}')
+    index='epsilon', columns='method', values='ood', aggfunc='median'
+  )
+  print(
+    '\nLP-FT 1, error out of distribution, median of seeds:\n'
+    f'{medians[["lp", "lp_ft", "ft"]].to_string()}'
+  )
   losses = tables['shifts'].pivot_table(
-      index='shift', columns='layers', values='loss', aggfunc='median')
-  print('\nSURG 3, population loss by layers tuned, median of seeds:\n'
-        f'{losses[["first", "full", "last"]].to_string()}')
-  means = tables['probing'].groupby('rank')[
-      ['energy', 'l2', 'cos', 'dot', 'norm']].mean()
-  print('\nHP 2, adaptation of features by initial energy, mean of seeds:\n'
-        f'{means.to_string(index=False)}')
+    index='shift', columns='layers', values='loss', aggfunc='median'
+  )
+  print(
+    '\nSURG 3, population loss by layers tuned, median of seeds:\n'
+    f'{losses[["first", "full", "last"]].to_string()}'
+  )
+  means = (
+    tables['probing']
+    .groupby('rank')[['energy', 'l2', 'cos', 'dot', 'norm']]
+    .mean()
+  )
+  print(
+    '\nHP 2, adaptation of features by initial energy, mean of seeds:\n'
+    f'{means.to_string(index=False)}'
+  )
   folder = pathlib.Path(_WORKDIR.value) / 'toys'
-  drawn = {'lp_ft': toy_figures.distortion, 'shifts': toy_figures.shifts,
-           'probing': toy_figures.adaptation, 'predictions': None}
+  drawn = {
+    'lp_ft': toy_figures.distortion,
+    'shifts': toy_figures.shifts,
+    'probing': toy_figures.adaptation,
+    'predictions': None,
+  }
   for name, draw in drawn.items():
     with files.atomic_write(folder / f'{name}.csv') as f:
-      tables[name].to_csv(f, index=False, float_format='%.9g',
-                          lineterminator='\n')
+      tables[name].to_csv(
+        f, index=False, float_format='%.9g', lineterminator='\n'
+      )
     if draw:
       plotting.save(draw(tables[name]), folder, name)
   print(f'\ntables and figures: {folder}')

@@ -21,7 +21,9 @@ def test_type_checkers_see_the_same_names():
     if isinstance(node, ast.ImportFrom) and node.module.startswith('vtab_h2t.'):
       for alias in node.names:
         imported[alias.asname or alias.name] = (
-            node.module.removeprefix('vtab_h2t.'), alias.name)
+          node.module.removeprefix('vtab_h2t.'),
+          alias.name,
+        )
   assert imported == vtab_h2t._API
 
 
@@ -31,7 +33,14 @@ def test_unknown_name():
 
 
 def test_import_is_light():
-  subprocess.run([sys.executable, '-c', (
-      'import sys, vtab_h2t\n'
-      'assert not {"tensorflow", "keras", "pandas"} & set(sys.modules)')],
-      check=True)
+  subprocess.run(
+    [
+      sys.executable,
+      '-c',
+      (
+        'import sys, vtab_h2t\n'
+        'assert not {"tensorflow", "keras", "pandas"} & set(sys.modules)'
+      ),
+    ],
+    check=True,
+  )

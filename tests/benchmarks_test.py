@@ -10,52 +10,87 @@ import pytest
 from benchmarks import summary
 
 _ROOT = pathlib.Path(__file__).parents[1]
-_NAMES = sorted(p.stem for p in (_ROOT / 'benchmarks').glob('*.py')
-                if p.stem not in ('__init__', 'baseline', 'harness', 'summary'))
+_NAMES = sorted(
+  p.stem
+  for p in (_ROOT / 'benchmarks').glob('*.py')
+  if p.stem not in ('__init__', 'baseline', 'harness', 'summary')
+)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize('name', _NAMES)
 def test_small_settings_run(name, tmp_path):
   done = subprocess.run(
-      [sys.executable, '-m', f'benchmarks.{name}', '--setting=small',
-       f'--out={tmp_path}/rows.jsonl'], cwd=_ROOT, capture_output=True,
-      text=True)
+    [
+      sys.executable,
+      '-m',
+      f'benchmarks.{name}',
+      '--setting=small',
+      f'--out={tmp_path}/rows.jsonl',
+    ],
+    cwd=_ROOT,
+    capture_output=True,
+    text=True,
+  )
   assert done.returncode == 0, done.stderr
-  rows = [json.loads(line) for line in
-          (tmp_path / 'rows.jsonl').read_text().splitlines()]
+  rows = [
+    json.loads(line)
+    for line in (tmp_path / 'rows.jsonl').read_text().splitlines()
+  ]
   assert rows and all(r['benchmark'] == name for r in rows)
   assert all(r['setting'] == 'small' for r in rows)
 
 
 def test_summary_is_of_the_medians_of_full_settings():
   goal = summary.Goal('what', 'b', 'x', lambda row: row.get('n') == 1, 2.0)
-  row = lambda x, **changes: {
-      'benchmark': 'b', 'setting': 'full', 'processor': 'p', 'n': 1, 'x': x
-  } | changes
-  rows = [row(1.0), row(3.0), row(9.0), row(0.1, n=2), row(1.5, processor='q'),
-          row(0.1, setting='small'), row(0.1, benchmark='c')]
+  row = lambda x, **changes: (
+    {'benchmark': 'b', 'setting': 'full', 'processor': 'p', 'n': 1, 'x': x}
+    | changes
+  )
+  rows = [
+    row(1.0),
+    row(3.0),
+    row(9.0),
+    row(0.1, n=2),
+    row(1.5, processor='q'),
+    row(0.1, setting='small'),
+    row(0.1, benchmark='c'),
+  ]
   assert goal.values(rows, 'p') == [1, 3, 9]
   assert goal.line(rows, ['p', 'q', 'r']) == (
-      '| what | at least 2 | 3 (3 runs), reached | 1.5, missed | '
-      'not measured |')
+    '| what | at least 2 | 3 (3 runs), reached | 1.5, missed | not measured |'
+  )
   assert summary.goals(rows).startswith('| what | goal | p | q |\n')
 
 
 def test_accuracies_of_several_tasks_have_a_mean_and_their_seconds_a_sum():
   rows = [
-      {'benchmark': 'solvers', 'setting': 'full', 'processor': 'p',
-       'backbone': backbone, 'task': task, 'solver': solver,
-       'accuracy_percent': accuracy, 'cpu_seconds': seconds}
-      for backbone, task, solver, accuracy, seconds in [
-          ('a', 's', 'adam', 0.0, 9), ('a', 's', 'adam', 50.0, 1),
-          ('a', 's', 'convex', 40.0, 3), ('a', 't', 'adam', 70.0, 4),
-          ('a', 't', 'convex', 80.0, 5), ('b', 'u', 'adam', 1.0, 6),
-          ('b', 'u', 'convex', 2.0, 7)]]
+    {
+      'benchmark': 'solvers',
+      'setting': 'full',
+      'processor': 'p',
+      'backbone': backbone,
+      'task': task,
+      'solver': solver,
+      'accuracy_percent': accuracy,
+      'cpu_seconds': seconds,
+    }
+    for backbone, task, solver, accuracy, seconds in [
+      ('a', 's', 'adam', 0.0, 9),
+      ('a', 's', 'adam', 50.0, 1),
+      ('a', 's', 'convex', 40.0, 3),
+      ('a', 't', 'adam', 70.0, 4),
+      ('a', 't', 'convex', 80.0, 5),
+      ('b', 'u', 'adam', 1.0, 6),
+      ('b', 'u', 'convex', 2.0, 7),
+    ]
+  ]
   assert summary.accuracies(rows).splitlines()[2:] == [
-      '| p | s | 50.0 | 40.0 | 1 | 3 |', '| p | t | 70.0 | 80.0 | 4 | 5 |',
-      '| p | all of these | 60.0 | 60.0 | 5 | 8 |',
-      '| p | u | 1.0 | 2.0 | 6 | 7 |']
+    '| p | s | 50.0 | 40.0 | 1 | 3 |',
+    '| p | t | 70.0 | 80.0 | 4 | 5 |',
+    '| p | all of these | 60.0 | 60.0 | 5 | 8 |',
+    '| p | u | 1.0 | 2.0 | 6 | 7 |',
+  ]
 
 
 def test_readme_shows_the_tables_of_the_committed_results():

@@ -24,8 +24,12 @@ three = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1", "CPU:2"])
 
 def _on_three(code):
   """What a program prints that has three logical CPUs."""
-  done = subprocess.run([sys.executable, '-c', _START + code], cwd=_ROOT,
-                        capture_output=True, text=True)
+  done = subprocess.run(
+    [sys.executable, '-c', _START + code],
+    cwd=_ROOT,
+    capture_output=True,
+    text=True,
+  )
   assert done.returncode == 0, done.stderr[-2000:]
   return done.stdout.splitlines()
 
@@ -49,19 +53,33 @@ with three.scope():
 
 @pytest.mark.parametrize('allowed, expected', [(10, 10), (10**6, 700)])
 def test_memory_of_an_accelerator_is_what_is_free(
-    monkeypatch, allowed, expected):
+  monkeypatch, allowed, expected
+):
   from tensorflow.python.client import device_lib
+
   class Attributes:
     def __init__(self, name, limit):
       self.name, self.memory_limit = name, limit
-  monkeypatch.setattr(device_lib, 'list_local_devices', lambda: [
-      Attributes('/device:CPU:0', 5), Attributes('/device:GPU:0', 1000),
-      Attributes('/device:GPU:1', 900)])
+
   monkeypatch.setattr(
-      tf.config.experimental, 'get_memory_info',
-      lambda name: {'current': {'GPU:0': 100, 'GPU:1': 200}[name]})
-  monkeypatch.setattr(devices, 'names', lambda: (
-      '/job:localhost/replica:0/task:0/device:GPU:0', '/device:GPU:1'))
+    device_lib,
+    'list_local_devices',
+    lambda: [
+      Attributes('/device:CPU:0', 5),
+      Attributes('/device:GPU:0', 1000),
+      Attributes('/device:GPU:1', 900),
+    ],
+  )
+  monkeypatch.setattr(
+    tf.config.experimental,
+    'get_memory_info',
+    lambda name: {'current': {'GPU:0': 100, 'GPU:1': 200}[name]},
+  )
+  monkeypatch.setattr(
+    devices,
+    'names',
+    lambda: ('/job:localhost/replica:0/task:0/device:GPU:0', '/device:GPU:1'),
+  )
   assert devices.memory(allowed) == expected
 
 

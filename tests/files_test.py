@@ -9,14 +9,16 @@ from vtab_h2t import files
 
 def test_canonical_json_ignores_order_and_refuses_nan():
   assert files.canonical_json({'b': 1, 'a': [1.5, None]}) == (
-      '{"a":[1.5,null],"b":1}')
+    '{"a":[1.5,null],"b":1}'
+  )
   with pytest.raises(ValueError):
     files.canonical_json(float('nan'))
 
 
 def test_fingerprint_tells_values_apart():
   assert files.fingerprint({'a': 1, 'b': 2}) == files.fingerprint(
-      {'b': 2, 'a': 1})
+    {'b': 2, 'a': 1}
+  )
   assert files.fingerprint({'a': 1}) != files.fingerprint({'a': '1'})
 
 

@@ -20,7 +20,9 @@ def test_first_fault_is_by_order_and_row(bad, shape):
 def test_scalars():
   assert finite.first_fault({'x': [np.float32(1), tf.constant(2.0)]}) is None
   assert finite.first_fault({'x': [tf.constant(1.0), np.float32('nan')]}) == (
-      'x', 1)
+    'x',
+    1,
+  )
 
 
 def test_sums_are():

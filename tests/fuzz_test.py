@@ -32,13 +32,20 @@ from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.protocol import run as run_lib
 from vtab_h2t.tasks import archive
 
-_fuzz = settings(max_examples=60, deadline=None, derandomize=True,
-                 suppress_health_check=[HealthCheck.function_scoped_fixture])
+_fuzz = settings(
+  max_examples=60,
+  deadline=None,
+  derandomize=True,
+  suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 # Flipped bits at relative places, and where the file ends.
 _damage = st.tuples(
-    st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(1, 255)),
-             max_size=8),
-    st.one_of(st.none(), st.floats(0, 1)))
+  st.lists(
+    st.tuples(st.floats(0, 1, exclude_max=True), st.integers(1, 255)),
+    max_size=8,
+  ),
+  st.one_of(st.none(), st.floats(0, 1)),
+)
 
 
 def _damaged(data: bytes, damage) -> bytes:
@@ -47,19 +54,24 @@ def _damaged(data: bytes, damage) -> bytes:
   for place, bits in flips:
     if changed:
       changed[int(place * len(changed))] ^= bits
-  return bytes(changed if end is None else changed[:int(end * len(changed))])
+  return bytes(changed if end is None else changed[: int(end * len(changed))])
 
 
 @functools.cache
 def _run():
   return run_lib.Run(
-      suite='s', data_source=None, image_size=16, network=run_lib.Network(
-          backbone='b', weights='w', sha256='0', scale=1.0, offset=0.0),
-      space=testing.tiny_space())
+    suite='s',
+    data_source=None,
+    image_size=16,
+    network=run_lib.Network(
+      backbone='b', weights='w', sha256='0', scale=1.0, offset=0.0
+    ),
+    space=testing.tiny_space(),
+  )
 
 
 def _npz(folder):
-  np.savez(folder / 'w.npz', a=np.arange(50.), b=np.eye(3, dtype='f4'))
+  np.savez(folder / 'w.npz', a=np.arange(50.0), b=np.eye(3, dtype='f4'))
   return folder / 'w.npz', importing.read_npz
 
 
@@ -70,7 +82,7 @@ def _npz_compressed(folder):
 
 def _h5(folder):
   with h5py.File(folder / 'w.h5', 'w') as f:
-    f['layer/layer/kernel:0'] = np.arange(50.)
+    f['layer/layer/kernel:0'] = np.arange(50.0)
     f['other/other/bias:0'] = np.eye(3)
   return folder / 'w.h5', resnet_v2.read_h5
 
@@ -92,14 +104,16 @@ def _provenance(folder):
   opened.write(opened.rows_path('t', 'rows', 'm'), '', [])
   opened.write_manifest({'task': 't'})
   opened.write_provenance('t', {'rows': {'m': 'rows/t/m.jsonl'}})
-  path, = (opened.path / 'provenance').iterdir()
+  (path,) = (opened.path / 'provenance').iterdir()
   return path, lambda path: list(opened.measurements())
 
 
 def _list(folder):
   testing.write_archive(folder / 'mine')
-  return (folder / 'mine' / 'test.txt',
-          lambda path: archive.load(folder / 'mine', 3))
+  return (
+    folder / 'mine' / 'test.txt',
+    lambda path: archive.load(folder / 'mine', 3),
+  )
 
 
 def _tar(folder):
@@ -122,18 +136,32 @@ def _tar_plain(folder):
 def _keras_cv(folder):
   model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
   model.save_weights(folder / 'w.weights.h5')
+
   def read(path):
     backbones.load('keras_cv_resnet50', str(path), 240)
+
   return folder / 'w.weights.h5', read
 
 
-@pytest.mark.parametrize('make', [
-    _npz, _npz_compressed, _h5, _rows, _run_json, _provenance, _list, _tar,
-    _tar_plain])
+@pytest.mark.parametrize(
+  'make',
+  [
+    _npz,
+    _npz_compressed,
+    _h5,
+    _rows,
+    _run_json,
+    _provenance,
+    _list,
+    _tar,
+    _tar_plain,
+  ],
+)
 @_fuzz
 @given(damage=_damage)
 def test_damaged_files_are_read_or_refused(
-    make, damage, tmp_path_factory, monkeypatch):
+  make, damage, tmp_path_factory, monkeypatch
+):
   folder = tmp_path_factory.mktemp('fuzz')
   monkeypatch.setenv('TFHUB_CACHE_DIR', str(folder / 'cache'))
   path, read = make(folder)
@@ -169,12 +197,15 @@ def stored(tmp_path_factory):
   root = tmp_path_factory.mktemp('store')
   task = testing.tiny_task(train=20)
   extractor = extraction.Extractor(testing.tiny_backbone(), (6,))
+
   def read():
-    opened = store.open_or_compute(root, extractor, task.train,
-                                   testing.no_progress)
+    opened = store.open_or_compute(
+      root, extractor, task.train, testing.no_progress
+    )
     return np.concatenate([np.array(b) for b in opened.blocks(6)], 1)
+
   wanted = read()
-  path, = root.iterdir()
+  (path,) = root.iterdir()
   return path, {p.name: p.read_bytes() for p in path.iterdir()}, read, wanted
 
 
@@ -189,9 +220,12 @@ def test_a_damaged_store_never_gives_other_features(stored, data, damage):
 
 
 _values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
-        st.text(), inner, max_size=3), max_leaves=5)
+  st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+  lambda inner: (
+    st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)
+  ),
+  max_leaves=5,
+)
 
 
 @pytest.fixture(scope='module')
@@ -200,17 +234,29 @@ def model(tmp_path_factory):
   folder = tmp_path_factory.mktemp('model')
   backbone = backbones.load('efficientnet_lite0', 'random', 32)
   size = extraction.layout_of(backbone, 256).size
-  tensors = safetensors_numpy.save({
-      'kernel': np.zeros((2, size), 'f4'), 'bias': np.zeros(2, 'f4')})
+  tensors = safetensors_numpy.save(
+    {'kernel': np.zeros((2, size), 'f4'), 'bias': np.zeros(2, 'f4')}
+  )
   (folder / 'model.safetensors').write_bytes(tensors)
   facts = {
-      'format': artefact.FORMAT, 'classes': ['a', 'b'], 'method': 'all_l2',
-      'backbone': backbone.name, 'weights': 'random',
-      'weights_sha256': backbone.weights_sha256, 'image_size': 32,
-      'taps': 'all', 'resize': 'bilinear', 'cls_pooling': 'pooled',
-      'normalization': 'selected', 'target_size': 256, 'num_features': size,
-      'tensors_sha256': files.sha256(tensors), 'hparams': {}, 'accuracy': {},
-      'linear': {}}
+    'format': artefact.FORMAT,
+    'classes': ['a', 'b'],
+    'method': 'all_l2',
+    'backbone': backbone.name,
+    'weights': 'random',
+    'weights_sha256': backbone.weights_sha256,
+    'image_size': 32,
+    'taps': 'all',
+    'resize': 'bilinear',
+    'cls_pooling': 'pooled',
+    'normalization': 'selected',
+    'target_size': 256,
+    'num_features': size,
+    'tensors_sha256': files.sha256(tensors),
+    'hparams': {},
+    'accuracy': {},
+    'linear': {},
+  }
   (folder / 'model.json').write_text(json.dumps(facts))
   assert artefact.load(folder).classes == ('a', 'b')
   return folder, facts

@@ -19,9 +19,11 @@ def forgotten():
 
 def _counting(path):
   """A plugin that notes each time it is run."""
-  path.write_text('import pathlib\n'
-                  f'with open({str(path.with_suffix(".log"))!r}, "a") as f:\n'
-                  '  f.write("run\\n")\n')
+  path.write_text(
+    'import pathlib\n'
+    f'with open({str(path.with_suffix(".log"))!r}, "a") as f:\n'
+    '  f.write("run\\n")\n'
+  )
   return path, lambda: path.with_suffix('.log').read_text().count('run')
 
 
@@ -52,10 +54,14 @@ def test_a_module_is_imported_by_its_name(tmp_path, monkeypatch):
   assert runs() == 1 and 'some_plugin' in sys.modules
 
 
-@pytest.mark.parametrize('plugin, message', [
+@pytest.mark.parametrize(
+  'plugin, message',
+  [
     ('no_such_module', 'plugin no_such_module: No module named'),
     ('no.such.module', 'plugin no.such.module: No module named'),
-    ('/no/such/file.py', 'plugin /no/such/file.py: there is no such file')])
+    ('/no/such/file.py', 'plugin /no/such/file.py: there is no such file'),
+  ],
+)
 def test_what_is_not_there_is_one_line(plugin, message):
   with pytest.raises(errors.InputError, match=message):
     plugins.load(plugin)
@@ -78,14 +84,17 @@ def test_a_file_that_fails_is_run_again(tmp_path):
 
 def test_a_plugin_registers(tmp_path):
   from vtab_h2t.tasks import registry
+
   path = tmp_path / 'tasks.py'
-  path.write_text('import numpy as np, vtab_h2t\n'
-                  'part = (np.zeros((10, 8, 8, 3), np.uint8), [0, 1] * 5)\n'
-                  'vtab_h2t.register_task(vtab_h2t.Task.of_arrays('
-                  '"from_a_plugin", part, part))\n')
+  path.write_text(
+    'import numpy as np, vtab_h2t\n'
+    'part = (np.zeros((10, 8, 8, 3), np.uint8), [0, 1] * 5)\n'
+    'vtab_h2t.register_task(vtab_h2t.Task.of_arrays('
+    '"from_a_plugin", part, part))\n'
+  )
   try:
     plugins.load(str(path))
-    task, = registry.tasks('own', ['from_a_plugin'])
+    (task,) = registry.tasks('own', ['from_a_plugin'])
     assert task.suite == 'own'
   finally:
     registry._registered.pop('from_a_plugin', None)

@@ -13,8 +13,9 @@ def test_table_1_means_re_add():
     tasks, mean = rows[rows.task != 'mean'], rows[rows.task == 'mean']
     assert len(tasks) == 19 and len(mean) == 1
     # The tasks are rounded to 0.1, so the mean may be off by a half of it.
-    assert abs(tasks.accuracy_percent.mean()
-               - mean.accuracy_percent.item()) < 0.051
+    assert (
+      abs(tasks.accuracy_percent.mean() - mean.accuracy_percent.item()) < 0.051
+    )
     checked += 1
   assert checked == 18
 
@@ -43,8 +44,9 @@ def test_table_3_averages_re_add():
   average = table[table.task == 'average']
   assert len(tasks) == 19
   for column in ('flops_vs_finetune', 'size_vs_finetune', 'size_vs_linear'):
-    assert tasks[column].mean() == pytest.approx(average[column].item(),
-                                                 rel=1e-3)
+    assert tasks[column].mean() == pytest.approx(
+      average[column].item(), rel=1e-3
+    )
 
 
 def test_tables_name_the_same_tasks():

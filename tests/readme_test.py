@@ -13,16 +13,26 @@ from vtab_h2t.methods import registry as methods
 from vtab_h2t.report import catalogue
 
 _ROOT = pathlib.Path(__file__).parents[1]
-_TEXTS = {path.name: path.read_text() for path in (
-    _ROOT / 'README.md', *sorted((_ROOT / 'docs').glob('*.md')),
-    *(_ROOT / 'runners' / f'{name}.py' for name in cli._NAMES))}
+_TEXTS = {
+  path.name: path.read_text()
+  for path in (
+    _ROOT / 'README.md',
+    *sorted((_ROOT / 'docs').glob('*.md')),
+    *(_ROOT / 'runners' / f'{name}.py' for name in cli._NAMES),
+  )
+}
 _LISTS = {'methods': [*methods.METHODS, 'all'], 'only': catalogue.OUTPUTS}
 
 
-@pytest.mark.parametrize('document', [
-    name for name, text in _TEXTS.items()
+@pytest.mark.parametrize(
+  'document',
+  [
+    name
+    for name, text in _TEXTS.items()
     # What registers is run by shared_flags_test.
-    if '```python' in text and name != 'extending.md'])
+    if '```python' in text and name != 'extending.md'
+  ],
+)
 def test_python_examples_run_and_print(document, capsys):
   for block in re.findall(r'```python\n(.*?)```', _TEXTS[document], re.DOTALL):
     exec(block, {})
@@ -54,13 +64,16 @@ def _flags(program):
   text = testing.run_runner(program, '--help').stdout
   found = {}
   for boolean, name, default, choices in re.findall(
-      r'^  --(\[no\])?(\w+)(?:=(\S*))?  (?:<([^>]*)>)?', text, re.MULTILINE):
+    r'^  --(\[no\])?(\w+)(?:=(\S*))?  (?:<([^>]*)>)?', text, re.MULTILINE
+  ):
     found[name] = bool(boolean), default, choices.split('|') if choices else ()
   return found
 
 
-@pytest.mark.parametrize('document, program, arguments', [
-    pytest.param(*c, id=' '.join(c)) for c in _commands()])
+@pytest.mark.parametrize(
+  'document, program, arguments',
+  [pytest.param(*c, id=' '.join(c)) for c in _commands()],
+)
 def test_flags_of_each_command_are_known(document, program, arguments):
   del document
   assert program in cli._NAMES
@@ -85,8 +98,9 @@ def test_flags_of_each_command_are_known(document, program, arguments):
 
 
 def test_every_program_is_shown():
-  shown = {program for document, program, _ in _commands()
-           if document.endswith('.md')}
+  shown = {
+    program for document, program, _ in _commands() if document.endswith('.md')
+  }
   assert shown >= set(cli._NAMES)
 
 
@@ -95,10 +109,14 @@ def test_tests_that_the_documents_name_exist():
   found = {p.stem: [] for p in (_ROOT / 'tests').rglob('*_test.py')}
   for path in (_ROOT / 'tests').rglob('*_test.py'):
     found[path.stem].append(path.read_text())
-  names = [n for text in _TEXTS.values() for n in re.findall(
-      r'`(\w+_test)(?:\.(test_\w+))?(\.\.\.)?`', text)]
+  names = [
+    n
+    for text in _TEXTS.values()
+    for n in re.findall(r'`(\w+_test)(?:\.(test_\w+))?(\.\.\.)?`', text)
+  ]
   assert len(names) > 15
   for file, test, more in names:
     assert file in found, file
-    assert not test or any(f'def {test}{"" if more else "("}' in text
-                           for text in found[file]), test
+    assert not test or any(
+      f'def {test}{"" if more else "("}' in text for text in found[file]
+    ), test

@@ -24,8 +24,9 @@ _FOLDERS = {f.path.name: f for f in ledger_lib.Ledger(_RESULTS).folders()}
 @pytest.fixture(scope='module')
 def measured():
   """The results of each committed run, by its name."""
-  return {r.run.name: r
-          for r in results_lib.read_all(ledger_lib.Ledger(_RESULTS))}
+  return {
+    r.run.name: r for r in results_lib.read_all(ledger_lib.Ledger(_RESULTS))
+  }
 
 
 @pytest.mark.parametrize('name', _FOLDERS)
@@ -41,8 +42,10 @@ def test_each_folder_is_of_its_run_and_whole(name):
 @pytest.mark.parametrize('name', _FOLDERS)
 def test_every_row_has_its_manifest_and_provenance(name):
   folder = _FOLDERS[name]
-  manifests = {p.stem: json.loads(p.read_text())
-               for p in (folder.path / 'manifests').glob('*.json')}
+  manifests = {
+    p.stem: json.loads(p.read_text())
+    for p in (folder.path / 'manifests').glob('*.json')
+  }
   measurements = list(folder.measurements())
   told = {(m.facts['task'], file) for m in measurements for file in m.rows}
   for row in folder.rows():
@@ -52,8 +55,9 @@ def test_every_row_has_its_manifest_and_provenance(name):
       assert row['total'] == manifest['splits']['test']['size']
     if row['method'] in methods.MEASURED:
       assert (row['task'], row['method']) in told
-  assert all(m.facts['git'] and not m.facts['git']['dirty']
-             for m in measurements)
+  assert all(
+    m.facts['git'] and not m.facts['git']['dirty'] for m in measurements
+  )
 
 
 def test_tables_and_figures_follow_from_rows(measured, tmp_path):
@@ -65,20 +69,25 @@ def test_tables_and_figures_follow_from_rows(measured, tmp_path):
       if not list(committed.glob(f'{output.name}[._]*')):
         continue
       assert output.possible(results), (name, output.name)
-      for path in output.write(output.of_results(results), tmp_path / name,
-                               results.run.title):
+      for path in output.write(
+        output.of_results(results), tmp_path / name, results.run.title
+      ):
         assert (committed / path.name).exists(), path.name
         if path.suffix in ('.csv', '.md'):
           assert path.read_text() == (committed / path.name).read_text(), (
-              name, path.name)
+            name,
+            path.name,
+          )
     assert (folder / 'table1.md').exists(), name
 
 
 def test_no_path_of_a_machine_is_committed():
   for path in _RESULTS.rglob('*'):
     if path.suffix in ('.json', '.jsonl', '.md', '.csv', '.html'):
-      found = re.search(r'(?<![\w.:/])/(home|work|root|tmp|usr|mnt)/',
-                        path.read_text(encoding='utf-8'))
+      found = re.search(
+        r'(?<![\w.:/])/(home|work|root|tmp|usr|mnt)/',
+        path.read_text(encoding='utf-8'),
+      )
       assert not found, path
 
 
@@ -102,8 +111,9 @@ def test_the_index_is_of_these_runs(measured):
   assert summary.index(list(measured.values())).strip() in text
 
 
-@pytest.mark.parametrize('name', [
-    n for n, o in catalogue.OUTPUTS.items() if o.published])
+@pytest.mark.parametrize(
+  'name', [n for n, o in catalogue.OUTPUTS.items() if o.published]
+)
 def test_redrawn_numbers_are_the_papers(name, tmp_path):
   output = catalogue.OUTPUTS[name]
   folder = output.folder(_RESULTS / 'redrawn' / 'published')
@@ -124,14 +134,19 @@ def test_comparison_with_the_released_code_follows_from_rows(measured):
       rows = [r for r in results.of('accuracy') if r['method'] == method]
       if rows:
         assert [r['seed'] for r in rows] == [0, 1, 2]
-        key = tuple(str(rows[0].get(k, '')) for k in (
-            'learning_rate', 'fraction', 'coefficient'))
+        key = tuple(
+          str(rows[0].get(k, ''))
+          for k in ('learning_rate', 'fraction', 'coefficient')
+        )
         medians[method, *key] = statistics.summarise(
-            rows).accuracy_percent.item()
+          rows
+        ).accuracy_percent.item()
   docs = (_ROOT / 'docs' / 'protocol.md').read_text()
-  lines = [[cell.strip() for cell in line.split('|')[1:-1]]
-           for line in docs.split('| released code | ours |')[1].splitlines()
-           if line.count('|') == 7]
+  lines = [
+    [cell.strip() for cell in line.split('|')[1:-1]]
+    for line in docs.split('| released code | ours |')[1].splitlines()
+    if line.count('|') == 7
+  ]
   compared = [line for line in lines if line[0] in methods.FROZEN]
   assert len(compared) == len(medians) == 6
   for *key, released, ours in compared:

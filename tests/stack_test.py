@@ -8,9 +8,21 @@ import re
 import pytest
 
 
-@pytest.mark.parametrize('module', [
-    'tensorflow', 'tensorflow_datasets', 'keras_cv', 'tensorflow_hub', 'absl',
-    'pandas', 'matplotlib', 'sklearn', 'skimage', 'importlib_resources'])
+@pytest.mark.parametrize(
+  'module',
+  [
+    'tensorflow',
+    'tensorflow_datasets',
+    'keras_cv',
+    'tensorflow_hub',
+    'absl',
+    'pandas',
+    'matplotlib',
+    'sklearn',
+    'skimage',
+    'importlib_resources',
+  ],
+)
 def test_import(module):
   assert importlib.import_module(module).__name__ == module
 
@@ -18,8 +30,13 @@ def test_import(module):
 def test_every_requirement_is_pinned():
   normal = lambda name: re.sub(r'[-_.]+', '-', name).lower()
   constraints = pathlib.Path(__file__).parents[1] / 'constraints.txt'
-  pinned = {normal(line.split('==')[0])
-            for line in constraints.read_text().splitlines() if '==' in line}
-  wanted = {normal(re.match(r'[\w.-]+', requirement).group())
-            for requirement in metadata.requires('vtab_h2t')}
+  pinned = {
+    normal(line.split('==')[0])
+    for line in constraints.read_text().splitlines()
+    if '==' in line
+  }
+  wanted = {
+    normal(re.match(r'[\w.-]+', requirement).group())
+    for requirement in metadata.requires('vtab_h2t')
+  }
   assert len(wanted) > 15 and wanted <= pinned, wanted - pinned

@@ -27,10 +27,12 @@ def sizes(name):
 def pixels(number, shape):
   """One colour, which tells the number; 0 and 1 where TFDS stores those."""
   height, width, channels = (
-      side or default for side, default in zip(shape, (24, 30, 3)))
+    side or default for side, default in zip(shape, (24, 30, 3))
+  )
   if channels == 1:
     return np.random.default_rng(number).integers(
-        0, 2, (height, width, 1), np.uint8)
+      0, 2, (height, width, 1), np.uint8
+    )
   colour = [number % 251, number // 251 * 20, 7 * number % 256]
   return np.full((height, width, channels), colour, np.uint8)
 
@@ -38,6 +40,7 @@ def pixels(number, shape):
 def _example(feature, number):
   """Example `number` in the form of a feature connector."""
   import tensorflow_datasets as tfds
+
   if isinstance(feature, tfds.features.Image):
     return pixels(number, feature.shape)
   if isinstance(feature, tfds.features.ClassLabel):
@@ -50,8 +53,10 @@ def _example(feature, number):
     # Each entry has its own number. CLEVR has 3 to 10 objects, KITTI may have
     # none.
     fewest = 0 if 'type' in dict(feature.feature.items()) else 3
-    return [_example(feature.feature, number + 3 * i)
-            for i in range(fewest + number % 8)]
+    return [
+      _example(feature.feature, number + 3 * i)
+      for i in range(fewest + number % 8)
+    ]
   if isinstance(feature, tfds.features.FeaturesDict):
     return {k: _example(f, number) for k, f in feature.items()}
   # Distances: 7 to 57, so every class of CLEVR's and KITTI's has some.
@@ -69,26 +74,32 @@ def prepare(name: str, data_dir: pathlib.Path, **config) -> None:
   """
   import tensorflow_datasets as tfds
   from tensorflow_datasets.core import registered
+
   tfds.disable_progress_bar()
   source = vtab.ENTRIES[name].source
   real = tfds.builder_cls(source.name)
   wanted = sizes(name)
   with registered.skip_registration():
+
     class Synthetic(real):
       """The real builder with other examples."""
+
       name = real.name
       pkg_dir_path = real.pkg_dir_path
       MANUAL_DOWNLOAD_INSTRUCTIONS = None
 
       def _split_generators(self, dl_manager):
-        return {split: self._examples(split, count)
-                for split, count in wanted.items()}
+        return {
+          split: self._examples(split, count) for split, count in wanted.items()
+        }
 
       def _examples(self, split, count):
         for i in range(count):
           yield f'{split}{i}', _example(self.info.features, i)
 
-  builder = Synthetic(data_dir=data_dir, config=source.config,
-                      version=source.version)
+  builder = Synthetic(
+    data_dir=data_dir, config=source.config, version=source.version
+  )
   builder.download_and_prepare(
-      download_config=tfds.download.DownloadConfig(**config))
+    download_config=tfds.download.DownloadConfig(**config)
+  )

@@ -20,7 +20,8 @@ from vtab_h2t.tasks import task as task_lib
 SHARED = pathlib.Path(__file__).parents[2] / 'shared'
 _PHOTOS = SHARED / 'images' / 'imagenet17'
 needs_photos = pytest.mark.skipif(
-    not _PHOTOS.exists(), reason='../shared/images/imagenet17 is not there')
+  not _PHOTOS.exists(), reason='../shared/images/imagenet17 is not there'
+)
 
 SHAPES = {'early': (8, 8, 6), 'tokens': (5, 7), 'pooled': (9,)}
 
@@ -30,77 +31,122 @@ def training_data(folder, task, target_sizes):
   from vtab_h2t.features import extraction
   from vtab_h2t.features import store
   from vtab_h2t.methods import data
+
   features = store.open_or_compute(
-      folder, extraction.Extractor(tiny_backbone(), target_sizes), task.train,
-      no_progress)
-  return data.TrainingData(features, task.train.labels, task.num_classes,
-                           'selected', 2 ** 30)
+    folder,
+    extraction.Extractor(tiny_backbone(), target_sizes),
+    task.train,
+    no_progress,
+  )
+  return data.TrainingData(
+    features, task.train.labels, task.num_classes, 'selected', 2**30
+  )
 
 
 def tiny_backbone(name='tiny', seed=0) -> backbone_lib.Backbone:
   """16-pixel images; a map, tokens and a vector as taps."""
   import keras
+
   init = keras.initializers.RandomNormal(seed=seed)
   inputs = keras.Input((16, 16, 3))
-  early = keras.layers.Conv2D(6, 3, 2, 'same', activation='relu',
-                              kernel_initializer=init)(inputs)
+  early = keras.layers.Conv2D(
+    6, 3, 2, 'same', activation='relu', kernel_initializer=init
+  )(inputs)
   tokens = keras.layers.Reshape((5, 7))(
-      keras.layers.Dense(35, kernel_initializer=init)(
-          keras.layers.Flatten()(early)))
+    keras.layers.Dense(35, kernel_initializer=init)(
+      keras.layers.Flatten()(early)
+    )
+  )
   pooled = keras.layers.Dense(9, activation='relu', kernel_initializer=init)(
-      keras.layers.Flatten()(tokens))
+    keras.layers.Flatten()(tokens)
+  )
   model = keras.Model(
-      inputs, {'early': early, 'tokens': tokens, 'pooled': pooled})
+    inputs, {'early': early, 'tokens': tokens, 'pooled': pooled}
+  )
   return backbone_lib.Backbone(
-      name, model, tuple(SHAPES), 'pooled', 16, 1 / 128, -1.0,
-      backbone_lib.hash_weights(model))
+    name,
+    model,
+    tuple(SHAPES),
+    'pooled',
+    16,
+    1 / 128,
+    -1.0,
+    backbone_lib.hash_weights(model),
+  )
 
 
 def normed_backbone(seed=0) -> backbone_lib.Backbone:
   """16-pixel images; two convolutions with batch norm, in two blocks."""
   import keras
+
   layers = keras.layers
   init = keras.initializers.HeNormal(seed=seed)
   x = inputs = keras.Input((16, 16, 3))
   taps = {}
   for name, width in (('a', 6), ('b', 8)):
-    x = layers.Conv2D(width, 3, 2, 'same', use_bias=False, name=f'{name}_conv',
-                      kernel_initializer=init)(x)
+    x = layers.Conv2D(
+      width,
+      3,
+      2,
+      'same',
+      use_bias=False,
+      name=f'{name}_conv',
+      kernel_initializer=init,
+    )(x)
     x = layers.BatchNormalization(name=f'{name}_norm')(x)
     x = taps[name] = layers.ReLU(name=f'{name}_relu')(x)
   taps['pooled'] = layers.GlobalAveragePooling2D()(x)
   model = keras.Model(inputs, taps)
   model.trainable = False
   return backbone_lib.Backbone(
-      'normed', model, tuple(taps), 'pooled', 16, 1 / 128, -1.0,
-      backbone_lib.hash_weights(model),
-      blocks={'first': 'a_', 'second': 'b_'})
+    'normed',
+    model,
+    tuple(taps),
+    'pooled',
+    16,
+    1 / 128,
+    -1.0,
+    backbone_lib.hash_weights(model),
+    blocks={'first': 'a_', 'second': 'b_'},
+  )
 
 
 def images(count, seed=0, size=16):
   """Noise, `[count, size, size, 3]` uint8."""
   return np.random.default_rng(seed).integers(
-      0, 256, (count, size, size, 3), np.uint8)
+    0, 256, (count, size, size, 3), np.uint8
+  )
 
 
-def tiny_task(name='tiny', train=300, test=90, classes=3, seed=0
-              ) -> task_lib.Task:
+def tiny_task(
+  name='tiny', train=300, test=90, classes=3, seed=0
+) -> task_lib.Task:
   """Images whose bright quarter is their class, in noise."""
+
   def split(part, count, part_seed):
     rng = np.random.default_rng([seed, part_seed])
     labels = np.arange(count) % classes
     pixels = rng.integers(0, 130, (count, 16, 16, 3))
     for i, label in enumerate(labels):
       y, x = divmod(int(label), 2)
-      pixels[i, 8 * y:8 * y + 8, 8 * x:8 * x + 8] += 90
+      pixels[i, 8 * y : 8 * y + 8, 8 * x : 8 * x + 8] += 90
     order = rng.permutation(count)
-    return task_lib.array_split(f'{name}/{part}', pixels[order].astype(
-        np.uint8), labels[order], range(count))
+    return task_lib.array_split(
+      f'{name}/{part}',
+      pixels[order].astype(np.uint8),
+      labels[order],
+      range(count),
+    )
 
   return task_lib.Task(
-      'embedded', name, 'structured', classes,
-      lambda: task_lib.Examples.in_order(
-          split('train', train, 0), split('test', test, 1)))
+    'embedded',
+    name,
+    'structured',
+    classes,
+    lambda: task_lib.Examples.in_order(
+      split('train', train, 0), split('test', test, 1)
+    ),
+  )
 
 
 def no_progress(*unused):
@@ -118,6 +164,7 @@ def check_backbone(make, sizes, tmp_path, exact_reload=True):
   """
   import keras
   import tensorflow as tf
+
   pixels = images(2, size=40)
   for size in sizes:
     backbone = make(size)
@@ -152,7 +199,8 @@ def check_backbone(make, sizes, tmp_path, exact_reload=True):
     reference = wanted[tap].numpy().ravel()
     # bfloat16 has 8 bits: the direction stays, the last digits do not.
     assert value @ reference > 0.9 * np.linalg.norm(value) * np.linalg.norm(
-        reference)
+      reference
+    )
 
 
 def _check_taps(backbone):
@@ -160,8 +208,10 @@ def _check_taps(backbone):
   assert len(set(backbone.taps)) == len(backbone.taps)
   assert not backbone.model.trainable_weights
   number = {l.name: i for i, l in enumerate(backbone.model.layers)}
-  depth = [number[backbone.model.output[t]._keras_history.operation.name]
-           for t in backbone.taps]
+  depth = [
+    number[backbone.model.output[t]._keras_history.operation.name]
+    for t in backbone.taps
+  ]
   assert depth == sorted(depth)
 
 
@@ -173,16 +223,33 @@ def _assert_equal(outputs, wanted):
 
 def result_rows():
   """Test and validation rows of two methods, three tasks, three seeds."""
-  base = {'run': 'r', 'job': 'accuracy', 'suite': 's', 'backbone': 'b',
-          'protocol': 'exact', 'split': 'test', 'total': 200}
+  base = {
+    'run': 'r',
+    'job': 'accuracy',
+    'suite': 's',
+    'backbone': 'b',
+    'protocol': 'exact',
+    'split': 'test',
+    'total': 200,
+  }
   rows = []
   for method, shift in (('linear', 0), ('head2toe', 20)):
-    for task, group in (('x', 'natural'), ('y', 'structured'),
-                        ('z', 'structured')):
+    for task, group in (
+      ('x', 'natural'),
+      ('y', 'structured'),
+      ('z', 'structured'),
+    ):
       for seed, correct in enumerate((100, 90, 104)):
-        rows.append(base | {
-            'method': method, 'task': task, 'group': group, 'seed': seed,
-            'correct': correct + shift + (40 if task == 'z' else 0)})
+        rows.append(
+          base
+          | {
+            'method': method,
+            'task': task,
+            'group': group,
+            'seed': seed,
+            'correct': correct + shift + (40 if task == 'z' else 0),
+          }
+        )
       rows.append(rows[-1] | {'split': 'val', 'correct': 0})
   return rows
 
@@ -190,6 +257,7 @@ def result_rows():
 def top_1(backbone):
   """Correct answers on the 17 photographs: shorter side 256, centre crop."""
   from PIL import Image
+
   size, correct = backbone.image_size, 0
   with open(_PHOTOS / 'labels.csv', encoding='utf-8') as f:
     photos = list(csv.DictReader(f))
@@ -197,8 +265,9 @@ def top_1(backbone):
     with Image.open(_PHOTOS / photo['file']) as file:
       image = file.convert('RGB')
       scale = 256 / 224 * size / min(image.size)
-      image = image.resize([round(s * scale) for s in image.size],
-                           Image.Resampling.BICUBIC)
+      image = image.resize(
+        [round(s * scale) for s in image.size], Image.Resampling.BICUBIC
+      )
       left, top = ((s - size) // 2 for s in image.size)
       pixels = np.asarray(image.crop((left, top, left + size, top + size)))
     logits = backbone.model(backbone.preprocess(pixels[None]))['logits']
@@ -209,13 +278,16 @@ def top_1(backbone):
 def write_archive(folder, names=()):
   """A VTAB-1k archive of 8 train, 4 val and 5 test images of 3 classes."""
   from PIL import Image
-  for part, name, count, kind in (('train', 'train800', 8, 'png'),
-                                  ('val', 'val200', 4, 'jpg'),
-                                  ('test', 'test', 5, 'png')):
+
+  for part, name, count, kind in (
+    ('train', 'train800', 8, 'png'),
+    ('val', 'val200', 4, 'jpg'),
+    ('test', 'test', 5, 'png'),
+  ):
     (folder / 'images' / part).mkdir(parents=True)
     lines = []
     for i, pixels in enumerate(images(count, size=20)):
-      pixels = np.concatenate([pixels, pixels[:, :10 * (i % 2)]], axis=1)
+      pixels = np.concatenate([pixels, pixels[:, : 10 * (i % 2)]], axis=1)
       Image.fromarray(pixels).save(folder / 'images' / part / f'{i}.{kind}')
       lines.append(f'images/{part}/{i}.{kind} {i % 3}\n')
     (folder / f'{name}.txt').write_text(''.join(lines))
@@ -227,13 +299,15 @@ def write_archive(folder, names=()):
 def write_photographs(folder, count=12, seed=0):
   """Two classes that differ in hue, of several sizes and kinds."""
   from PIL import Image
+
   rng = np.random.default_rng(seed)
   for name, hue in (('warm', (200, 60, 30)), ('cold', (30, 60, 200))):
     (folder / name).mkdir(parents=True)
     for i in range(count):
       pixels = rng.integers(0, 50, (20 + i, 30, 3)) + np.array(hue)
       Image.fromarray(pixels.astype(np.uint8)).save(
-          folder / name / f'{i}.{"jpg" if i % 2 else "png"}')
+        folder / name / f'{i}.{"jpg" if i % 2 else "png"}'
+      )
   return folder
 
 
@@ -247,6 +321,7 @@ def export(backbone, names, folder, signature):
     signature: its name.
   """
   import tensorflow as tf
+
   size = backbone.image_size
 
   class Module(tf.Module):
@@ -254,8 +329,11 @@ def export(backbone, names, folder, signature):
       super().__init__()
       self.model = backbone.model
 
-    @tf.function(input_signature=[
-        tf.TensorSpec((None, size, size, 3), tf.float32, 'images')])
+    @tf.function(
+      input_signature=[
+        tf.TensorSpec((None, size, size, 3), tf.float32, 'images')
+      ]
+    )
     def call(self, images):
       outputs = self.model(images, training=False)
       return {names[tap]: outputs[tap] for tap in names}
@@ -271,8 +349,12 @@ _ROOT = pathlib.Path(__file__).parents[1]
 def _zygote():
   """The process that runs runners for this test worker."""
   process = subprocess.Popen(
-      [sys.executable, '-m', 'tests.zygote'], cwd=_ROOT,
-      stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    [sys.executable, '-m', 'tests.zygote'],
+    cwd=_ROOT,
+    stdin=subprocess.PIPE,
+    stdout=subprocess.PIPE,
+    text=True,
+  )
   assert process.stdin is not None
   atexit.register(process.stdin.close)
   return process
@@ -294,60 +376,89 @@ def run_runner(name, *arguments, **env):
     out, err = (pathlib.Path(folder, n) for n in ('stdout', 'stderr'))
     out.touch()
     err.touch()
-    call = {'module': f'runners.{name}', 'arguments': list(map(str, arguments)),
-            'env': env, 'stdout': str(out), 'stderr': str(err)}
+    call = {
+      'module': f'runners.{name}',
+      'arguments': list(map(str, arguments)),
+      'env': env,
+      'stdout': str(out),
+      'stderr': str(err),
+    }
     print(json.dumps(call), file=zygote.stdin, flush=True)
     status = int(zygote.stdout.readline())
     return subprocess.CompletedProcess(
-        [name, *arguments], status, out.read_text(), err.read_text())
+      [name, *arguments], status, out.read_text(), err.read_text()
+    )
 
 
 def start_runner(name, *arguments, **options):
   """Starts a runner in a fresh process, to be killed or waited for."""
   return subprocess.Popen(
-      [sys.executable, '-m', f'runners.{name}', *map(str, arguments)],
-      cwd=_ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-      **options)
+    [sys.executable, '-m', f'runners.{name}', *map(str, arguments)],
+    cwd=_ROOT,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    text=True,
+    **options,
+  )
 
 
 def results(workdir):
   """Every row, table and figure file of a work directory's runs, by path."""
-  return {p.relative_to(workdir): p.read_bytes()
-          for p in sorted(workdir.glob('*/**/*'))
-          if p.is_file() and p.relative_to(workdir).parts[0] != 'features'
-          and p.relative_to(workdir).parts[1] not in ('provenance',
-                                                      'unfinished')}
+  return {
+    p.relative_to(workdir): p.read_bytes()
+    for p in sorted(workdir.glob('*/**/*'))
+    if p.is_file()
+    and p.relative_to(workdir).parts[0] != 'features'
+    and p.relative_to(workdir).parts[1] not in ('provenance', 'unfinished')
+  }
 
 
 def rows_files(workdir):
   """Every rows file of a work directory's runs, by path."""
-  return {path: content for path, content in results(workdir).items()
-          if path.suffix == '.jsonl'}
+  return {
+    path: content
+    for path, content in results(workdir).items()
+    if path.suffix == '.jsonl'
+  }
 
 
 def read_rows(workdir):
   """All rows of a work directory's runs."""
   from vtab_h2t.protocol import ledger
-  return [row for folder in ledger.Ledger(workdir).folders()
-          for row in folder.rows()]
+
+  return [
+    row for folder in ledger.Ledger(workdir).folders() for row in folder.rows()
+  ]
 
 
 def tiny_network(backbone):
   """What a run says of a backbone that is not registered."""
   from vtab_h2t.protocol import run
-  return run.Network(backbone=backbone.name, weights='noise',
-                     sha256=backbone.weights_sha256, scale=backbone.scale,
-                     offset=backbone.offset)
+
+  return run.Network(
+    backbone=backbone.name,
+    weights='noise',
+    sha256=backbone.weights_sha256,
+    scale=backbone.scale,
+    offset=backbone.offset,
+  )
 
 
 def tiny_run(backbone=None, **changes):
   """A run of a tiny backbone on the embedded suite, with a small space."""
   from vtab_h2t.protocol import run
+
   backbone = backbone or tiny_backbone()
-  return run.Run(**{
-      'suite': 'embedded', 'data_source': None,
-      'network': tiny_network(backbone), 'image_size': backbone.image_size,
-      'space': tiny_space()} | changes)
+  return run.Run(
+    **{
+      'suite': 'embedded',
+      'data_source': None,
+      'network': tiny_network(backbone),
+      'image_size': backbone.image_size,
+      'space': tiny_space(),
+    }
+    | changes
+  )
 
 
 def tiny_space(folds=(0, 4), **changes):
@@ -358,39 +469,72 @@ def tiny_space(folds=(0, 4), **changes):
     **changes: for a method, some of its options.
   """
   from vtab_h2t.protocol import grids
+
   pooled: dict[str, Any] = {
-      'learning_rates': (0.1, 0.01), 'steps': (20,),
-      'target_sizes': (30,), 'coefficients': (1e-5, 1e-3)}
+    'learning_rates': (0.1, 0.01),
+    'steps': (20,),
+    'target_sizes': (30,),
+    'coefficients': (1e-5, 1e-3),
+  }
   tuned = {'learning_rates': (0.1,), 'steps': (6,), 'batch': 64}
   study = {'learning_rate': 0.1, 'steps': 10, 'target_size': 30}
-  options = dict.fromkeys(('all_l2', 'all_l1', 'all_l21'), pooled) | {
+  options = (
+    dict.fromkeys(('all_l2', 'all_l1', 'all_l21'), pooled)
+    | {
       'linear': {'learning_rates': (0.1, 0.01), 'steps': (20,)},
       'head2toe': pooled | {'fractions': (0.1, 0.5)},
-      'scratch': tuned, 'finetune': tuned, 'head2toe_ft': tuned,
-      'head_probe': tuned | {'taus': (0, 2)}} | dict.fromkeys(
-          ('lp_ft', 'surgical', 'auto_rgn', 'auto_snr'),
-          tuned | {'learning_rates': (1e-2,)}) | dict.fromkeys(
-              ('relevance', 'offset', 'scores', 'transfer'), study) | {
-                  'one_tap': study | {'learning_rates': (0.1, 0.01)},
-                  'granularity': study | {'fractions': (0.1, 0.5)},
-                  'scaling': study | {'target_sizes': (6, 30),
-                                      'fractions': (0.1, 0.5)}}
+      'scratch': tuned,
+      'finetune': tuned,
+      'head2toe_ft': tuned,
+      'head_probe': tuned | {'taus': (0, 2)},
+    }
+    | dict.fromkeys(
+      ('lp_ft', 'surgical', 'auto_rgn', 'auto_snr'),
+      tuned | {'learning_rates': (1e-2,)},
+    )
+    | dict.fromkeys(('relevance', 'offset', 'scores', 'transfer'), study)
+    | {
+      'one_tap': study | {'learning_rates': (0.1, 0.01)},
+      'granularity': study | {'fractions': (0.1, 0.5)},
+      'scaling': study | {'target_sizes': (6, 30), 'fractions': (0.1, 0.5)},
+    }
+  )
   space = grids.paper('tiny').changed(options).changed(changes)
   return dataclasses.replace(space, name='test', folds=folds)
 
 
-def measure(workdir, run, tasks, backbone, methods=(), studies=(),
-            seeds=(0, 1), progress=None):
+def measure(
+  workdir,
+  run,
+  tasks,
+  backbone,
+  methods=(),
+  studies=(),
+  seeds=(0, 1),
+  progress=None,
+):
   """Measures with a run and returns all its rows."""
   from vtab_h2t.features import extraction
   from vtab_h2t.protocol import ledger as ledger_lib
   from vtab_h2t.protocol import unit
+
   ledger = ledger_lib.Ledger(workdir)
-  work = unit.Unit(run=run, tasks=tuple(t.name for t in tasks),
-                   methods=tuple(methods), studies=tuple(studies), seeds=seeds)
-  unit.run(work, tasks, backbone,
-           functools.cache(lambda sizes: extraction.Extractor(backbone, sizes)),
-           ledger, 2 ** 30, progress or no_progress)
+  work = unit.Unit(
+    run=run,
+    tasks=tuple(t.name for t in tasks),
+    methods=tuple(methods),
+    studies=tuple(studies),
+    seeds=seeds,
+  )
+  unit.run(
+    work,
+    tasks,
+    backbone,
+    functools.cache(lambda sizes: extraction.Extractor(backbone, sizes)),
+    ledger,
+    2**30,
+    progress or no_progress,
+  )
   folder = ledger.find(run)
   assert folder is not None
   return folder.rows()

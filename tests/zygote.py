@@ -24,6 +24,7 @@ def main() -> None:
   import pandas as pd  # noqa: F401
   import sklearn.linear_model  # noqa: F401
   import tensorflow as tf  # noqa: F401
+
   os.dup2(said, 2)
   answers = os.fdopen(os.dup(1), 'w')
   for line in sys.stdin:

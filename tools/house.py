@@ -13,8 +13,13 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 PACKAGES = '@pypi//'
 
 # Import names that are not the names of their packages.
-_DISTRIBUTIONS = {'PIL': 'pillow', 'absl': 'absl_py', 'google': 'protobuf',
-                  'skimage': 'scikit_image', 'sklearn': 'scikit_learn'}
+_DISTRIBUTIONS = {
+  'PIL': 'pillow',
+  'absl': 'absl_py',
+  'google': 'protobuf',
+  'skimage': 'scikit_image',
+  'sklearn': 'scikit_learn',
+}
 
 Graph = Mapping[str, Iterable[str]]
 
@@ -36,8 +41,9 @@ class Target:
 
   @property
   def packages(self) -> set[str]:
-    return {d.removeprefix(PACKAGES) for d in self.deps
-            if d.startswith(PACKAGES)}
+    return {
+      d.removeprefix(PACKAGES) for d in self.deps if d.startswith(PACKAGES)
+    }
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,22 +72,39 @@ def targets(root: pathlib.Path = ROOT) -> list[Target]:
   """
   found: list[Target] = []
 
-  def glob(include: list[str], exclude: Iterable[str] = (),
-           **unused: Any) -> list[str]:
+  def glob(
+    include: list[str], exclude: Iterable[str] = (), **unused: Any
+  ) -> list[str]:
     del unused
-    paths = {p.relative_to(root).as_posix() for pattern in include
-             for p in root.glob(f'{pattern}/*' if pattern.endswith('**')
-                                else pattern) if p.is_file()}
+    paths = {
+      p.relative_to(root).as_posix()
+      for pattern in include
+      for p in root.glob(f'{pattern}/*' if pattern.endswith('**') else pattern)
+      if p.is_file()
+    }
     left_out = set(glob(list(exclude))) if exclude else set()
     return sorted(paths - left_out)
 
   def rule(kind: str) -> Callable[..., None]:
-    def declare(*, name: str, srcs: Iterable[str] = (),
-                data: Iterable[str] = (), deps: Iterable[str] = (),
-                **unused: Any) -> None:
+    def declare(
+      *,
+      name: str,
+      srcs: Iterable[str] = (),
+      data: Iterable[str] = (),
+      deps: Iterable[str] = (),
+      **unused: Any,
+    ) -> None:
       del unused
-      found.append(Target(kind=kind, name=name, srcs=tuple(srcs),
-                          data=tuple(data), deps=tuple(deps)))
+      found.append(
+        Target(
+          kind=kind,
+          name=name,
+          srcs=tuple(srcs),
+          data=tuple(data),
+          deps=tuple(deps),
+        )
+      )
+
     return declare
 
   def nothing(*args: Any, **kwargs: Any) -> None:
@@ -94,9 +117,16 @@ def targets(root: pathlib.Path = ROOT) -> list[Target]:
   kinds = 'py_library', 'py_binary', 'py_test', 'filegroup', 'alias'
   path = root / 'BUILD'
   code = compile(path.read_text(encoding='utf-8'), str(path), 'exec')
-  exec(code, {  # pylint: disable=exec-used
-      'glob': glob, 'load': nothing, 'package': nothing,
-      'exports_files': exports_files, **{kind: rule(kind) for kind in kinds}})
+  exec(
+    code,
+    {  # pylint: disable=exec-used
+      'glob': glob,
+      'load': nothing,
+      'package': nothing,
+      'exports_files': exports_files,
+      **{kind: rule(kind) for kind in kinds},
+    },
+  )
   return found
 
 
@@ -112,9 +142,13 @@ def files(root: pathlib.Path = ROOT) -> list[str]:
   for folder, folders, names in os.walk(root):
     folders[:] = [f for f in folders if f not in ignored and f[0] != '.']
     relative = pathlib.Path(folder).relative_to(root)
-    found += [(relative / n).as_posix() for n in names
-              if n.endswith('.py') or relative.parts[:1] == ('vtab_h2t',)
-              or (relative.parts and n in ('BUILD', 'BUILD.bazel'))]
+    found += [
+      (relative / n).as_posix()
+      for n in names
+      if n.endswith('.py')
+      or relative.parts[:1] == ('vtab_h2t',)
+      or (relative.parts and n in ('BUILD', 'BUILD.bazel'))
+    ]
   return sorted(found)
 
 
@@ -143,19 +177,29 @@ class House:
         tests[target.deps] += target.srcs
     for n, (deps, srcs) in enumerate(tests.items()):
       name = 'tests' if len(tests) == 1 else f'tests, group {n + 1}'
-      self.rooms[name] = Target(kind='py_test', name=name, deps=deps,
-                                srcs=tuple(sorted(set(srcs))))
+      self.rooms[name] = Target(
+        kind='py_test', name=name, deps=deps, srcs=tuple(sorted(set(srcs)))
+      )
     shared = {path for room in self.rooms.values() for path in room.srcs}
-    self.rooms |= {t.name: t for t in self.targets
-                   if t.kind == 'py_binary' and not set(t.srcs) <= shared}
-    self.owner = {path: room.name for room in self.rooms.values()
-                  for path in room.srcs if (root / path).is_file()}
+    self.rooms |= {
+      t.name: t
+      for t in self.targets
+      if t.kind == 'py_binary' and not set(t.srcs) <= shared
+    }
+    self.owner = {
+      path: room.name
+      for room in self.rooms.values()
+      for path in room.srcs
+      if (root / path).is_file()
+    }
     self.modules = {dotted(p): p for p in self.owner if p.endswith('.py')}
     self._tops = {m.partition('.')[0] for m in self.modules}
     self.imports = [
-        found for path in sorted(self.modules.values())
-        for found in self._imports(path)
-        if found.top not in sys.stdlib_module_names]
+      found
+      for path in sorted(self.modules.values())
+      for found in self._imports(path)
+      if found.top not in sys.stdlib_module_names
+    ]
 
   def _imports(self, path: str) -> Iterator[Import]:
     """Imports of a file, wherever in its body they stand."""
@@ -166,11 +210,15 @@ class House:
       elif isinstance(node, ast.ImportFrom):
         module = node.module or ''
         if node.level:
-          above = path.split('/')[:-node.level]
+          above = path.split('/')[: -node.level]
           module = '.'.join([*above, module] if module else above)
         inner = [f'{module}.{alias.name}' for alias in node.names]
-        names = sorted({module if n not in self.modules and
-                        self._has_names(module) else n for n in inner})
+        names = sorted(
+          {
+            module if n not in self.modules and self._has_names(module) else n
+            for n in inner
+          }
+        )
       else:
         continue
       for name in names:
@@ -182,7 +230,8 @@ class House:
     if not path:
       return not self.is_ours(module)
     return not path.endswith('/__init__.py') or bool(
-        (self.root / path).read_text(encoding='utf-8').strip())
+      (self.root / path).read_text(encoding='utf-8').strip()
+    )
 
   def is_ours(self, module: str) -> bool:
     return module.partition('.')[0] in self._tops
@@ -211,8 +260,10 @@ class House:
 
   def plan_graph(self) -> dict[str, set[str]]:
     """Which room may import which other room."""
-    return {name: room.neighbours & set(self.rooms)
-            for name, room in self.rooms.items()}
+    return {
+      name: room.neighbours & set(self.rooms)
+      for name, room in self.rooms.items()
+    }
 
 
 def dotted(path: str) -> str:

@@ -26,27 +26,40 @@ from vtab_h2t.protocol import unit
 
 _METHODS = 'linear', 'all_l1', 'head2toe', 'finetune'
 _SPACE = testing.tiny_space(
-    folds=(4,),
-    all_l1={'target_sizes': (6,), 'coefficients': (1e-4,)},
-    head2toe={'target_sizes': (6,), 'coefficients': (1e-4,)},
-    finetune={'learning_rates': (0.1, 0.01), 'steps': (4,), 'batch': 32})
+  folds=(4,),
+  all_l1={'target_sizes': (6,), 'coefficients': (1e-4,)},
+  head2toe={'target_sizes': (6,), 'coefficients': (1e-4,)},
+  finetune={'learning_rates': (0.1, 0.01), 'steps': (4,), 'batch': 32},
+)
 
 
 def _run(workdir: pathlib.Path) -> None:
   tf.config.experimental.enable_op_determinism()
-  task, backbone = testing.tiny_task(train=60, test=30), (
-      testing.normed_backbone())
-  work = unit.Unit(run=testing.tiny_run(backbone, space=_SPACE),
-                   tasks=(task.name,), methods=_METHODS, seeds=(0, 1))
+  task, backbone = (
+    testing.tiny_task(train=60, test=30),
+    (testing.normed_backbone()),
+  )
+  work = unit.Unit(
+    run=testing.tiny_run(backbone, space=_SPACE),
+    tasks=(task.name,),
+    methods=_METHODS,
+    seeds=(0, 1),
+  )
 
   def tell(stage: str, done: int, total: int) -> None:
     del done, total
     (workdir / 'stage').write_text(stage)
 
   workdir.mkdir(parents=True, exist_ok=True)
-  unit.run(work, [task], backbone,
-           lambda sizes: extraction.Extractor(backbone, sizes),
-           ledger_lib.Ledger(workdir), 2**28, tell)
+  unit.run(
+    work,
+    [task],
+    backbone,
+    lambda sizes: extraction.Extractor(backbone, sizes),
+    ledger_lib.Ledger(workdir),
+    2**28,
+    tell,
+  )
 
 
 def _fork(workdir: pathlib.Path) -> int:

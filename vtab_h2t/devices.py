@@ -20,8 +20,11 @@ _Result = TypeVar('_Result')
 def strategy() -> 'tf.distribute.Strategy':
   """The current strategy; without one, a mirrored one over several GPUs."""
   import tensorflow as tf
-  if (not tf.distribute.has_strategy()
-      and len(tf.config.list_logical_devices('GPU')) > 1):
+
+  if (
+    not tf.distribute.has_strategy()
+    and len(tf.config.list_logical_devices('GPU')) > 1
+  ):
     return tf.distribute.MirroredStrategy()
   return tf.distribute.get_strategy()
 
@@ -29,10 +32,13 @@ def strategy() -> 'tf.distribute.Strategy':
 def names() -> tuple[str, ...]:
   """The devices that work is dealt to, at least one."""
   import tensorflow as tf
+
   if tf.distribute.has_strategy():
     return tuple(tf.distribute.get_strategy().extended.worker_devices)
-  found = (tf.config.list_logical_devices('GPU')
-           or tf.config.list_logical_devices('CPU')[:1])
+  found = (
+    tf.config.list_logical_devices('GPU')
+    or tf.config.list_logical_devices('CPU')[:1]
+  )
   return tuple(d.name for d in found)
 
 
@@ -44,6 +50,7 @@ def memory(allowed: int) -> int:
       as much, but no more than is free on it.
   """
   import tensorflow as tf
+
   used = [tf.DeviceSpec.from_string(name) for name in names()]
   if used[0].device_type == 'CPU':
     return allowed // len(used)
@@ -54,14 +61,21 @@ def _free(device: 'tf.DeviceSpec') -> int:
   """Bytes of an accelerator that TensorFlow may still take."""
   import tensorflow as tf
   from tensorflow.python.client import device_lib
+
   name = f'{device.device_type}:{device.device_index}'
-  limit = next(d.memory_limit for d in device_lib.list_local_devices()
-               if d.name.endswith(name))
+  limit = next(
+    d.memory_limit
+    for d in device_lib.list_local_devices()
+    if d.name.endswith(name)
+  )
   return limit - tf.config.experimental.get_memory_info(name)['current']
 
 
-def spread(work: Callable[[_Piece, int], _Result], pieces: Iterable[_Piece],
-           ahead: bool = False) -> Iterator[_Result]:
+def spread(
+  work: Callable[[_Piece, int], _Result],
+  pieces: Iterable[_Piece],
+  ahead: bool = False,
+) -> Iterator[_Result]:
   """Does pieces of work, one at a time on each device.
 
   Args:
@@ -74,6 +88,7 @@ def spread(work: Callable[[_Piece, int], _Result], pieces: Iterable[_Piece],
     What work returned for each piece, in order.
   """
   import tensorflow as tf
+
   devices = names()
 
   def run(piece: _Piece, number: int) -> _Result:

@@ -25,8 +25,9 @@ def check_name(what: str, name: str) -> None:
   """Raises InputError unless a name can be part of a path as it is."""
   if not re.fullmatch(r'[a-z0-9][a-z0-9_.-]*', name):
     raise errors.InputError(
-        f'{what} {name!r}: a name has lower-case letters, digits, and after '
-        'the first also _.-')
+      f'{what} {name!r}: a name has lower-case letters, digits, and after '
+      'the first also _.-'
+    )
 
 
 def sha256(data: bytes | memoryview) -> str:
@@ -42,8 +43,9 @@ def sha256_file(path: str | os.PathLike[str]) -> str:
 
 def canonical_json(value: Any) -> str:
   """JSON with sorted keys, no spaces and no NaN: equal values, equal text."""
-  return json.dumps(value, sort_keys=True, separators=(',', ':'),
-                    allow_nan=False)
+  return json.dumps(
+    value, sort_keys=True, separators=(',', ':'), allow_nan=False
+  )
 
 
 def fingerprint(value: Any) -> str:
@@ -56,17 +58,22 @@ def _owner() -> str:
 
 
 @contextlib.contextmanager
-def atomic_write(path: str | os.PathLike[str], binary: bool = False
-                 ) -> Iterator[IO[Any]]:
+def atomic_write(
+  path: str | os.PathLike[str], binary: bool = False
+) -> Iterator[IO[Any]]:
   """Opens a file that appears at `path` only if the block succeeds."""
   path = pathlib.Path(path)
   path.parent.mkdir(parents=True, exist_ok=True)
   remove_abandoned(path)
   fd, temporary = tempfile.mkstemp(
-      prefix=f'{path.name}{_TEMPORARY}{_owner()}', dir=path.parent)
+    prefix=f'{path.name}{_TEMPORARY}{_owner()}', dir=path.parent
+  )
   try:
-    with (os.fdopen(fd, 'wb') if binary else
-          os.fdopen(fd, 'w', encoding='utf-8', newline='')) as f:
+    with (
+      os.fdopen(fd, 'wb')
+      if binary
+      else os.fdopen(fd, 'w', encoding='utf-8', newline='')
+    ) as f:
       yield f
       f.flush()
       os.fsync(f.fileno())
@@ -88,8 +95,11 @@ def atomic_directory(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
   path = pathlib.Path(path)
   path.parent.mkdir(parents=True, exist_ok=True)
   remove_abandoned(path)
-  temporary = pathlib.Path(tempfile.mkdtemp(
-      prefix=f'{path.name}{_TEMPORARY}{_owner()}', dir=path.parent))
+  temporary = pathlib.Path(
+    tempfile.mkdtemp(
+      prefix=f'{path.name}{_TEMPORARY}{_owner()}', dir=path.parent
+    )
+  )
   try:
     yield temporary
     os.chmod(temporary, 0o777 & ~_umask())
@@ -106,8 +116,11 @@ def atomic_directory(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
 
 def discard(path: pathlib.Path) -> None:
   """Deletes a directory; another process may do the same, or still write."""
-  aside = pathlib.Path(tempfile.mkdtemp(
-      prefix=f'{path.name}{_TEMPORARY}{_owner()}', dir=path.parent))
+  aside = pathlib.Path(
+    tempfile.mkdtemp(
+      prefix=f'{path.name}{_TEMPORARY}{_owner()}', dir=path.parent
+    )
+  )
   with contextlib.suppress(FileNotFoundError):
     os.rename(path, aside)  # Over an empty directory, at once.
   shutil.rmtree(aside, ignore_errors=True)
@@ -116,10 +129,12 @@ def discard(path: pathlib.Path) -> None:
 def remove_abandoned(path: pathlib.Path) -> None:
   """Deletes what dead processes of this host left of `path`'s writing."""
   for stale in path.parent.glob(f'{path.name}{_TEMPORARY}*'):
-    host, _, rest = stale.name.split(_TEMPORARY, 1)[1].rpartition('-')[0] \
-        .rpartition('-')
-    if host == socket.gethostname() and rest.isdigit() and not _alive(
-        int(rest)):
+    host, _, rest = (
+      stale.name.split(_TEMPORARY, 1)[1].rpartition('-')[0].rpartition('-')
+    )
+    if (
+      host == socket.gethostname() and rest.isdigit() and not _alive(int(rest))
+    ):
       if stale.is_dir():
         shutil.rmtree(stale, ignore_errors=True)
       else:

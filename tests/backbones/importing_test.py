@@ -14,8 +14,10 @@ def model():
   return keras.Model(inputs, keras.layers.Dense(3, name='head')(inputs))
 
 
-_PLAN = {'head/kernel': importing.Tensor('w', np.transpose),
-         'head/bias': importing.Tensor('b')}
+_PLAN = {
+  'head/kernel': importing.Tensor('w', np.transpose),
+  'head/bias': importing.Tensor('b'),
+}
 _TENSORS = {'w': np.arange(6.0).reshape(3, 2), 'b': np.ones(3)}
 
 
@@ -26,15 +28,21 @@ def test_weights_are_converted_and_set(model):
   assert (bias == 1).all()
 
 
-@pytest.mark.parametrize('tensors, message', [
+@pytest.mark.parametrize(
+  'tensors, message',
+  [
     ({'w': _TENSORS['w']}, 'f lacks b; it belongs to another architecture'),
     ({}, 'f lacks b, w; it'),
     (_TENSORS | {'c': 0}, 'f holds unknown c; it'),
     (_TENSORS | dict.fromkeys('zyxv', 0), 'unknown v, x, y and 1 more; it'),
     ({'w': _TENSORS['w'], 'c': 0}, 'f lacks b and holds unknown c; it'),
-    (_TENSORS | {'w': np.ones((2, 3))}, 'has w of shape .2, 3., which does not '
-     'fit head/kernel of shape .2, 3.'),
-    (_TENSORS | {'b': np.ones(4)}, 'has b of shape .4,., which does not fit')])
+    (
+      _TENSORS | {'w': np.ones((2, 3))},
+      'has w of shape .2, 3., which does not fit head/kernel of shape .2, 3.',
+    ),
+    (_TENSORS | {'b': np.ones(4)}, 'has b of shape .4,., which does not fit'),
+  ],
+)
 def test_what_does_not_fit_is_named(model, tensors, message):
   with pytest.raises(errors.InputError, match=message):
     importing.load(model, _PLAN, tensors, 'f')
@@ -57,13 +65,17 @@ def test_read_npz(tmp_path):
   assert list(read) == ['a', 'b'] and (read['b'] == np.eye(2)).all()
 
 
-@pytest.mark.parametrize('content', [
+@pytest.mark.parametrize(
+  'content',
+  [
     lambda p: p.write_bytes(p.read_bytes()[:-40]),
     lambda p: p.write_bytes(b''),
     lambda p: p.write_bytes(b'\x80\x04no npz'),
     lambda p: p.unlink(),
     lambda p: np.savez(p, a=np.array([print], dtype=object)),
-    lambda p: np.save(p.open('wb'), np.eye(2))])
+    lambda p: np.save(p.open('wb'), np.eye(2)),
+  ],
+)
 def test_what_is_no_plain_npz_is_one_line(tmp_path, content):
   path = tmp_path / 'w.npz'
   np.savez(path, a=np.arange(300))
@@ -75,6 +87,8 @@ def test_what_is_no_plain_npz_is_one_line(tmp_path, content):
 def test_a_file_that_claims_too_much_is_one_line(tmp_path):
   path = tmp_path / 'w.npz'
   np.savez_compressed(path, a=np.zeros(100_000))
-  with mock.patch.object(importing, '_MAX_BYTES', 1000), pytest.raises(
-      errors.InputError, match='claims to hold .* GiB'):
+  with (
+    mock.patch.object(importing, '_MAX_BYTES', 1000),
+    pytest.raises(errors.InputError, match='claims to hold .* GiB'),
+  ):
     importing.read_npz(path)

@@ -30,16 +30,19 @@ def test_taps():
 
 def test_weights_files(tmp_path):
   import keras_cv
+
   other = keras_cv.models.ResNetV2Backbone(
-      stackwise_filters=[64, 128, 256, 512], stackwise_blocks=[3, 4, 6, 3],
-      stackwise_strides=[1, 2, 2, 2], include_rescaling=False,
-      input_shape=(64, 64, 3))
+    stackwise_filters=[64, 128, 256, 512],
+    stackwise_blocks=[3, 4, 6, 3],
+    stackwise_strides=[1, 2, 2, 2],
+    include_rescaling=False,
+    input_shape=(64, 64, 3),
+  )
   path = tmp_path / 'resnet.weights.h5'
   other.save_weights(path)
   backbone = _make(64, str(path))
   x = np.random.default_rng(0).normal(size=(1, 64, 64, 3)).astype(np.float32)
-  np.testing.assert_allclose(
-      backbone.model(x)['pre_pool'], other(x), atol=1e-5)
+  np.testing.assert_allclose(backbone.model(x)['pre_pool'], other(x), atol=1e-5)
   path.write_bytes(b'no weights')
   with pytest.raises(errors.InputError, match='does not fit'):
     _make(64, str(path))

@@ -12,7 +12,8 @@ def test_both_embeddings_are_those_of_the_networks_alone():
   """Though their inputs are scaled differently."""
   first = testing.normed_backbone()
   second = dataclasses.replace(
-      testing.tiny_backbone(), scale=1 / 255, offset=0.25)
+    testing.tiny_backbone(), scale=1 / 255, offset=0.25
+  )
   both = pair.pair(first, second)
   images = testing.images(5)
   outputs = both.model(both.preprocess(images))
@@ -26,8 +27,9 @@ def test_both_embeddings_are_those_of_the_networks_alone():
 
 
 def test_a_network_and_its_random_twin():
-  networks = [registry.load('efficientnet_lite0', w, 32)
-              for w in ('imagenet', 'random')]
+  networks = [
+    registry.load('efficientnet_lite0', w, 32) for w in ('imagenet', 'random')
+  ]
   both = pair.pair(*networks)
   outputs = both.model(both.preprocess(testing.images(2)))
   assert not np.allclose(outputs['embedding'], outputs['control'])

@@ -8,8 +8,9 @@ from vtab_h2t.backbones import registry
 def test_unknown_names_are_one_line():
   with pytest.raises(errors.InputError, match='unknown backbone .*lite0'):
     registry.load('nope', 'imagenet', 96)
-  with pytest.raises(errors.InputError,
-                     match='no weights .*from imagenet, random$'):
+  with pytest.raises(
+    errors.InputError, match='no weights .*from imagenet, random$'
+  ):
     registry.load('efficientnet_lite0', 'nope', 96)
 
 
@@ -45,9 +46,15 @@ def test_a_registered_backbone_is_loaded_under_its_name(registered):
     registry.load('mine', 'one', 16, 'released')
 
 
-@pytest.mark.parametrize('name, message', [
+@pytest.mark.parametrize(
+  'name, message',
+  [
     ('vit_b16', 'there is a backbone vit_b16 already'),
-    ('../up', 'lower-case letters'), ('', 'lower-case'), ('.x', 'lower-case')])
+    ('../up', 'lower-case letters'),
+    ('', 'lower-case'),
+    ('.x', 'lower-case'),
+  ],
+)
 def test_names_are_checked(registered, name, message):
   with pytest.raises(errors.InputError, match=message):
     registry.register(name, None, ['one'])

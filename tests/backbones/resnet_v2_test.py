@@ -27,8 +27,12 @@ def _randomised(model, seed):
 
 @pytest.fixture(scope='module')
 def reference():
-  return _randomised(keras.applications.ResNet50V2(
-      weights=None, input_shape=(96, 96, 3), classifier_activation=None), 0)
+  return _randomised(
+    keras.applications.ResNet50V2(
+      weights=None, input_shape=(96, 96, 3), classifier_activation=None
+    ),
+    0,
+  )
 
 
 @pytest.fixture(scope='module')
@@ -36,6 +40,7 @@ def h5(reference, tmp_path_factory):
   """A file in keras.applications' form."""
   path = tmp_path_factory.mktemp('h5') / 'resnet50v2.h5'
   import h5py
+
   with h5py.File(path, 'w') as f:
     for layer in reference.layers:
       group = f.create_group(layer.name)
@@ -51,15 +56,20 @@ def test_equals_keras_applications(reference, h5):
   backbone = resnet_v2.resnet50(str(h5), 96)
   assert backbone.model.count_params() == reference.count_params()
   got = backbone.model(_X, training=False)
-  inner = keras.Model(reference.input, {
+  inner = keras.Model(
+    reference.input,
+    {
       'root': reference.get_layer('pool1_pool').output,
       'block1_unit3_layer2': reference.get_layer('conv2_block3_2_relu').output,
       'block2_unit1_layer0': reference.get_layer(
-          'conv3_block1_preact_relu').output,
+        'conv3_block1_preact_relu'
+      ).output,
       'block3_unit6_layer1': reference.get_layer('conv4_block6_1_relu').output,
       'pre_pool': reference.get_layer('post_relu').output,
       'pre_logits': reference.get_layer('avg_pool').output,
-      'logits': reference.output})
+      'logits': reference.output,
+    },
+  )
   for tap, value in inner(_X, training=False).items():
     np.testing.assert_allclose(got[tap], value, rtol=1e-4, atol=1e-4)
 
@@ -76,15 +86,20 @@ def test_taps_are_appendix_cs():
   assert shapes['pre_pool'] == (8, 8, 2048)
 
 
-@pytest.mark.parametrize('variant, sizes', [
+@pytest.mark.parametrize(
+  'variant, sizes',
+  [
     (resnet_v2.KERAS, (30_440, 442_024, 1_716_712)),
     # The paper: 30,440, 467,688, 1,696,552; see docs/backbones.md.
-    (resnet_v2.PAPER, (30_440, 406_248, 1_688_808))])
+    (resnet_v2.PAPER, (30_440, 406_248, 1_688_808)),
+  ],
+)
 def test_number_of_features(variant, sizes):
   model, taps = resnet_v2.build(240, variant)
   shapes = {t: tuple(model.output[t].shape[1:]) for t in taps}
-  assert tuple(pooling.layout(shapes, t).size
-               for t in (512, 8192, 24576)) == sizes
+  assert (
+    tuple(pooling.layout(shapes, t).size for t in (512, 8192, 24576)) == sizes
+  )
   figure6 = resnet_v2.tap_names(resnet_v2.FIGURE6)
   assert len(figure6) == 20
   assert pooling.layout({t: shapes[t] for t in figure6}, 2048).size == 29_800
@@ -92,8 +107,9 @@ def test_number_of_features(variant, sizes):
 
 def test_stride_in_the_first_unit():
   model, taps = resnet_v2.build(240, resnet_v2.PAPER)
-  sides = {t: model.output[t].shape[1] for t in taps
-           if len(model.output[t].shape) == 4}
+  sides = {
+    t: model.output[t].shape[1] for t in taps if len(model.output[t].shape) == 4
+  }
   assert sides['block1_unit3_layer2'] == 60
   assert sides['block2_unit1_layer1'] == 60
   assert sides['block2_unit1_layer2'] == 30
@@ -103,8 +119,8 @@ def test_stride_in_the_first_unit():
 @pytest.mark.parametrize('tap_set', resnet_v2.TAP_SETS)
 def test_does_what_every_backbone_does(tmp_path, tap_set):
   testing.check_backbone(
-      lambda size: resnet_v2.resnet50('random', size, tap_set), (64, 96),
-      tmp_path)
+    lambda size: resnet_v2.resnet50('random', size, tap_set), (64, 96), tmp_path
+  )
 
 
 def test_registry_offers_it_at_the_papers_size():
@@ -115,14 +131,16 @@ def test_registry_offers_it_at_the_papers_size():
 
 def test_files_that_do_not_fit_are_one_line(h5, tmp_path):
   import h5py
+
   without_top = tmp_path / 'notop.h5'
   with h5py.File(h5) as f, h5py.File(without_top, 'w') as g:
     for name in f:
       if name != 'predictions':
         f.copy(name, g)
   for path, message in (
-      (without_top, 'notop.h5 lacks predictions/bias, predictions/kernel; it'),
-      (tmp_path / 'none.h5', 'none.h5 cannot be read')):
+    (without_top, 'notop.h5 lacks predictions/bias, predictions/kernel; it'),
+    (tmp_path / 'none.h5', 'none.h5 cannot be read'),
+  ):
     with pytest.raises(errors.InputError, match=message):
       resnet_v2.resnet50(str(path), 64)
   truncated = tmp_path / 'truncated.h5'
@@ -139,22 +157,33 @@ def test_files_that_do_not_fit_are_one_line(h5, tmp_path):
 
 def _slim(v, x):
   """TF-Slim's resnet_v2_50 with plain operations; also its endpoints."""
+
   def conv(x, name, stride=1):
     kernel = v[f'{name}/weights']
     size = kernel.shape[0]
     if stride > 1 and size > 1:  # conv2d_same.
       before = (size - 1) // 2
-      x = tf.pad(x, [[0, 0], [before, size - 1 - before]] + [
-          [before, size - 1 - before], [0, 0]])
+      x = tf.pad(
+        x,
+        [[0, 0], [before, size - 1 - before]]
+        + [[before, size - 1 - before], [0, 0]],
+      )
       x = tf.nn.conv2d(x, kernel, stride, 'VALID')
     else:
       x = tf.nn.conv2d(x, kernel, stride, 'SAME')
     return x + v[f'{name}/biases'] if f'{name}/biases' in v else x
 
   def norm_relu(x, name):
-    return tf.nn.relu(tf.nn.batch_normalization(
-        x, *(v[f'{name}/{k}'] for k in (
-            'moving_mean', 'moving_variance', 'beta', 'gamma')), 1e-5))
+    return tf.nn.relu(
+      tf.nn.batch_normalization(
+        x,
+        *(
+          v[f'{name}/{k}']
+          for k in ('moving_mean', 'moving_variance', 'beta', 'gamma')
+        ),
+        1e-5,
+      )
+    )
 
   p = 'resnet_v2_50'
   x = tf.nn.max_pool2d(conv(x, f'{p}/conv1', 2), 3, 2, 'SAME')
@@ -184,7 +213,8 @@ def _slim_variables(seed=0):
 
   def conv(name, kernel, bias=False):
     v[f'{name}/weights'] = rng.normal(
-        0, np.sqrt(2 / np.prod(kernel[:3])), kernel)
+      0, np.sqrt(2 / np.prod(kernel[:3])), kernel
+    )
     if bias:
       v[f'{name}/biases'] = rng.normal(0, 0.05, kernel[-1])
 
@@ -197,7 +227,8 @@ def _slim_variables(seed=0):
   conv(f'{p}/conv1', (7, 7, 3, 64), True)
   size = 64
   for block, (units, width) in enumerate(
-      ((3, 64), (4, 128), (6, 256), (3, 512)), 1):
+    ((3, 64), (4, 128), (6, 256), (3, 512)), 1
+  ):
     for unit in range(1, units + 1):
       q = f'{p}/block{block}/unit_{unit}/bottleneck_v2'
       norm(f'{q}/preact', size)
@@ -243,23 +274,30 @@ def test_equals_tf_slim(slim_model):
   wanted['logits'] = wanted.pop('with_background')[:, 1:]
   for tap, value in wanted.items():
     np.testing.assert_allclose(
-        got[tap], value, atol=1e-5 * np.abs(value).max(), err_msg=tap)
+      got[tap], value, atol=1e-5 * np.abs(value).max(), err_msg=tap
+    )
 
 
 def test_slim_without_logits_names_them(tmp_path):
   variables = {k: x for k, x in _slim_variables().items() if 'logits' not in k}
   tf.saved_model.save(_Module(variables), str(tmp_path / 'features'))
-  with pytest.raises(errors.InputError,
-                     match='lacks resnet_v2_50/logits/biases, resnet_v2_50/log'
-                           'its/weights; it'):
+  with pytest.raises(
+    errors.InputError,
+    match='lacks resnet_v2_50/logits/biases, resnet_v2_50/logits/weights; it',
+  ):
     resnet_v2.resnet50(str(tmp_path / 'features'), 64)
 
 
 def test_saved_models_with_the_released_endpoints(tmp_path):
   backbone = resnet_v2.resnet50('random', 64)
   names = {tap: resnet_v2._ENDPOINTS.get(tap, tap) for tap in backbone.taps}
-  assert {'after_root', 'block4_unit3_layer2', 'pre_logits_pre_pooling',
-          'pre_logits', 'logits'} <= set(names.values())
+  assert {
+    'after_root',
+    'block4_unit3_layer2',
+    'pre_logits_pre_pooling',
+    'pre_logits',
+    'logits',
+  } <= set(names.values())
   testing.export(backbone, names, tmp_path / 'r50', 'representation')
   imported = resnet_v2.resnet50(str(tmp_path / 'r50'), 64)
   assert imported.tap_shapes() == backbone.tap_shapes()

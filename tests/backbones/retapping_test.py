@@ -19,7 +19,8 @@ def test_order_and_embedding_stay(variants):
   for kind in ('pre_activation', 'pre_normalization'):
     assert variants[kind].tap_set == kind
     assert tuple(t.removesuffix(f'.{kind}') for t in variants[kind].taps) == (
-        usual.taps)
+      usual.taps
+    )
   assert variants['with_input'].taps == ('input', *usual.taps)
   for one in variants.values():
     assert one.embedding == usual.embedding
@@ -33,33 +34,41 @@ def test_values_are_those_before_the_activation_and_the_norm():
   for layer in model.layers:  # Statistics that do something.
     if layer.name.endswith('_norm'):
       layer.set_weights([w + 0.3 for w in layer.get_weights()])
-  taps = {k: retapping.retap(usual, k).model(_X[:, :16, :16])
-          for k in retapping.KINDS}
+  taps = {
+    k: retapping.retap(usual, k).model(_X[:, :16, :16]) for k in retapping.KINDS
+  }
   out = model(_X[:, :16, :16])
   for name in ('a', 'b'):
     before = taps['pre_activation'][f'{name}.pre_activation']
     np.testing.assert_allclose(np.maximum(before, 0), out[name], atol=1e-6)
     assert np.min(before) < 0
     norm = model.get_layer(f'{name}_norm')
-    np.testing.assert_allclose(norm(
-        taps['pre_normalization'][f'{name}.pre_normalization']), before,
-                               atol=1e-5)
+    np.testing.assert_allclose(
+      norm(taps['pre_normalization'][f'{name}.pre_normalization']),
+      before,
+      atol=1e-5,
+    )
   for kind in taps:
     np.testing.assert_array_equal(taps[kind]['pooled'], out['pooled'])
   np.testing.assert_array_equal(taps['with_input']['input'], _X[:, :16, :16])
 
 
 def test_taps_of_real_networks_move_where_a_relu_is(variants):
-  outputs = {k: b.model(b.preprocess(np.uint8(255 * np.abs(_X) % 255)))
-             for k, b in variants.items()}
+  outputs = {
+    k: b.model(b.preprocess(np.uint8(255 * np.abs(_X) % 255)))
+    for k, b in variants.items()
+  }
   moved = 0
   for tap, value in outputs['all'].items():
     if tap in outputs['pre_activation']:
-      np.testing.assert_allclose(outputs['pre_activation'][tap], value,
-                                 atol=1e-5)
+      np.testing.assert_allclose(
+        outputs['pre_activation'][tap], value, atol=1e-5
+      )
       continue
-    before, raw = (outputs[kind][f'{tap}.{kind}'] for kind in (
-        'pre_activation', 'pre_normalization'))
+    before, raw = (
+      outputs[kind][f'{tap}.{kind}']
+      for kind in ('pre_activation', 'pre_normalization')
+    )
     moved += 1
     assert np.min(before) < 0 <= np.min(value)
     # Untrained batch norms do very little.

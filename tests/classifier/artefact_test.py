@@ -12,8 +12,11 @@ from vtab_h2t.classifier import artefact
 from vtab_h2t.features import normalization
 from vtab_h2t.protocol import grids
 
-_SPACE = grids.get('fixed', 'efficientnet_lite0', (
-    'lr=0.1,steps=40,target_size=256,fraction=0.05,l2=1e-5,l21=1e-5'))
+_SPACE = grids.get(
+  'fixed',
+  'efficientnet_lite0',
+  ('lr=0.1,steps=40,target_size=256,fraction=0.05,l2=1e-5,l21=1e-5'),
+)
 
 
 @pytest.fixture(scope='module')
@@ -28,9 +31,14 @@ def split():
 
 @pytest.fixture(scope='module', params=['head2toe', 'all_l2', 'linear'])
 def adapted(request, backbone, split, tmp_path_factory):
-  return adapting.adapt(split, ('a', 'b', 'c'), backbone,
-                        tmp_path_factory.mktemp('work'), method=request.param,
-                        space=_SPACE)
+  return adapting.adapt(
+    split,
+    ('a', 'b', 'c'),
+    backbone,
+    tmp_path_factory.mktemp('work'),
+    method=request.param,
+    space=_SPACE,
+  )
 
 
 def _probabilities(model, split):
@@ -52,33 +60,50 @@ def test_a_loaded_model_predicts_what_was_adapted(adapted, split, tmp_path):
 
 
 def test_predictions_are_those_of_the_head_on_stored_features(
-    backbone, split, tmp_path):
+  backbone, split, tmp_path
+):
   """Through the taps of the images, or through the feature store."""
   adapted = adapting.adapt(split, 'abc', backbone, tmp_path, space=_SPACE)
   from vtab_h2t.features import extraction
   from vtab_h2t.features import store
+
   head = adapted.head
   features = store.open_or_compute(
-      tmp_path / 'features', extraction.Extractor(backbone, (256,)), split,
-      testing.no_progress)
+    tmp_path / 'features',
+    extraction.Extractor(backbone, (256,)),
+    split,
+    testing.no_progress,
+  )
   x = normalization.design_matrix(
-      features.blocks(256), features.layouts[256], columns=head.columns)
+    features.blocks(256), features.layouts[256], columns=head.columns
+  )
   logits = x @ head.head.kernel.numpy().T + head.head.bias
   found = _probabilities(artefact.model_of(adapted), split)
   np.testing.assert_allclose(
-      np.log(found) - np.log(found[:, :1]), logits - logits[:, :1], atol=1e-3)
+    np.log(found) - np.log(found[:, :1]), logits - logits[:, :1], atol=1e-3
+  )
 
 
 @pytest.fixture(scope='module')
 def saved(backbone, split, tmp_path_factory):
   folder = tmp_path_factory.mktemp('saved') / 'm'
-  artefact.save(adapting.adapt(
-      split, ('a', 'b', 'c'), backbone, tmp_path_factory.mktemp('w'),
-      space=_SPACE), 'random', folder)
+  artefact.save(
+    adapting.adapt(
+      split,
+      ('a', 'b', 'c'),
+      backbone,
+      tmp_path_factory.mktemp('w'),
+      space=_SPACE,
+    ),
+    'random',
+    folder,
+  )
   return folder
 
 
-@pytest.mark.parametrize('change, message', [
+@pytest.mark.parametrize(
+  'change, message',
+  [
     ({'format': 2}, 'not of format 1'),
     ({'classes': ['a', 'b']}, 'does not fit 2 classes'),
     ({'classes': ['a', 'a', 'b']}, 'distinct names'),
@@ -87,23 +112,28 @@ def saved(backbone, split, tmp_path_factory):
     ({'backbone': ['x']}, 'backbone is missing or not'),
     ({'weights': '../../etc/passwd'}, 'give their file with --weights'),
     ({'weights': 'http://localhost:1/x'}, 'give their file with --weights'),
-    ({'backbone': 'resnet50', 'weights': 'http://localhost:1/x'},
-     'give their file with --weights'),
+    (
+      {'backbone': 'resnet50', 'weights': 'http://localhost:1/x'},
+      'give their file with --weights',
+    ),
     ({'weights_sha256': '0' * 64}, 'made with other weights'),
-    ({'image_size': 10 ** 9}, 'out of range'),
+    ({'image_size': 10**9}, 'out of range'),
     ({'image_size': True}, 'image_size is missing or not'),
     ({'target_size': -1}, 'out of range'),
     ({'target_size': 1024}, 'features, its backbone gives'),
     ({'taps': 'x'}, 'there are no taps'),
     ({'tensors_sha256': 'x'}, 'another checksum'),
-    ({'normalization': None}, 'normalization is missing or not')])
+    ({'normalization': None}, 'normalization is missing or not'),
+  ],
+)
 def test_an_edited_model_is_one_line(saved, tmp_path, change, message):
   folder = tmp_path / 'm'
   folder.mkdir()
   facts = json.loads((saved / 'model.json').read_text()) | change
   (folder / 'model.json').write_text(json.dumps(facts))
   (folder / 'model.safetensors').write_bytes(
-      (saved / 'model.safetensors').read_bytes())
+    (saved / 'model.safetensors').read_bytes()
+  )
   with pytest.raises(errors.InputError, match=message):
     artefact.load(folder)
 
@@ -143,6 +173,9 @@ def test_other_weights_can_be_given_but_must_be_the_same(saved):
 def test_only_the_taps_that_are_read_are_computed(saved):
   model = artefact.load(saved)
   assert set(model.readout.taps) <= set(model.backbone.taps)
-  few = dataclasses.replace(model, readout=dataclasses.replace(
-      model.readout, columns=np.arange(5)), kernel=model.kernel[:, :5])
+  few = dataclasses.replace(
+    model,
+    readout=dataclasses.replace(model.readout, columns=np.arange(5)),
+    kernel=model.kernel[:, :5],
+  )
   assert few.readout.taps == model.backbone.taps[:1]

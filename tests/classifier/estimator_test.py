@@ -15,14 +15,16 @@ def _images(count=24, seed=0, size=20):
   rng = np.random.default_rng(seed)
   hues = np.array([(200, 60, 30), (30, 60, 200)])
   labels = np.arange(count) % 2
-  pixels = rng.integers(0, 50, (count, size, size, 3)) + hues[
-      labels, None, None]
+  pixels = (
+    rng.integers(0, 50, (count, size, size, 3)) + hues[labels, None, None]
+  )
   return pixels.astype(np.uint8), np.array(['warm', 'cold'])[labels]
 
 
 def _make(**changes):
-  return estimator.Head2Toe(**({
-      'weights': 'random', 'image_size': 32, 'val_fraction': 0.3} | changes))
+  return estimator.Head2Toe(
+    **({'weights': 'random', 'image_size': 32, 'val_fraction': 0.3} | changes)
+  )
 
 
 @pytest.fixture(scope='module')
@@ -47,20 +49,22 @@ def test_it_follows_scikit_learns_conventions(fitted):
 
 def test_images_may_have_any_sizes_and_be_files(fitted, tmp_path):
   images, labels = _images(6, seed=2)
-  mixed = [image[:10 + i] for i, image in enumerate(images)]
+  mixed = [image[: 10 + i] for i, image in enumerate(images)]
   paths = []
   for i, image in enumerate(mixed):
     paths.append(tmp_path / f'{i}.png')
     Image.fromarray(image).save(paths[-1])
   np.testing.assert_array_equal(
-      fitted.predict_proba(mixed), fitted.predict_proba(paths))
+    fitted.predict_proba(mixed), fitted.predict_proba(paths)
+  )
   assert (fitted.predict(paths) == labels).all()
 
 
 def test_cross_val_score(tmp_path):
   images, labels = _images(20)
   found = model_selection.cross_val_score(
-      _make(method='linear', workdir=str(tmp_path)), images, labels, cv=2)
+    _make(method='linear', workdir=str(tmp_path)), images, labels, cv=2
+  )
   assert found.shape == (2,) and (found > 0.8).all()
 
 
@@ -80,12 +84,16 @@ def test_labels_may_be_numbers():
   assert found.predict(images[:2]).tolist() == [7, 0]
 
 
-@pytest.mark.parametrize('images, labels, message', [
+@pytest.mark.parametrize(
+  'images, labels, message',
+  [
     (_images(4)[0], ['a', 'b'], '4 images and 2 labels'),
     (_images(4)[0], ['a'] * 4, 'of 1 classes'),
     (_images(4)[0].astype(float), list('abab'), 'uint8 arrays'),
     (_images(4)[0][..., 0], list('abab'), 'uint8 arrays'),
-    ([1, 2], list('ab'), 'uint8 arrays .* int')])
+    ([1, 2], list('ab'), 'uint8 arrays .* int'),
+  ],
+)
 def test_what_is_no_image_or_label_is_named(images, labels, message):
   with pytest.raises(ValueError, match=message):
     _make().fit(images, labels)

@@ -14,8 +14,11 @@ from vtab_h2t.classifier import artefact
 from vtab_h2t.classifier import exporting
 from vtab_h2t.protocol import grids
 
-_SPACE = grids.get('fixed', 'efficientnet_lite0', (
-    'lr=0.1,steps=40,target_size=256,fraction=0.05,l2=1e-5,l21=1e-5'))
+_SPACE = grids.get(
+  'fixed',
+  'efficientnet_lite0',
+  ('lr=0.1,steps=40,target_size=256,fraction=0.05,l2=1e-5,l21=1e-5'),
+)
 # A process that has Keras and NumPy alone.
 _FRESH = """
 import sys
@@ -29,15 +32,24 @@ for folder in sys.argv[1:]:
 assert not [m for m in sys.modules if m.startswith(("vtab_h2t", "runners"))]
 """
 # One of a real network, the others of a small one.
-_MODELS = {'lite0': ('head2toe', 'selected'), 'once': ('head2toe', 'once'),
-           'linear': ('linear', 'selected')}
+_MODELS = {
+  'lite0': ('head2toe', 'selected'),
+  'once': ('head2toe', 'once'),
+  'linear': ('linear', 'selected'),
+}
 
 
 def _model(backbone, method, workdir, rule='selected'):
   split = testing.tiny_task(train=30, test=3).train
   adapted = adapting.adapt(
-      split, 'abc', backbone, workdir, method=method, space=_SPACE,
-      val_fraction=0.3)
+    split,
+    'abc',
+    backbone,
+    workdir,
+    method=method,
+    space=_SPACE,
+    val_fraction=0.3,
+  )
   head = dataclasses.replace(adapted.head, rule=rule)
   return artefact.model_of(dataclasses.replace(adapted, head=head)), split
 
@@ -47,9 +59,15 @@ def models(tmp_path_factory):
   """(model, images) by name."""
   small = testing.normed_backbone()
   lite0 = registry.load('efficientnet_lite0', 'random', 32)
-  return {name: _model(lite0 if name == 'lite0' else small, method,
-                       tmp_path_factory.mktemp(name), rule)
-          for name, (method, rule) in _MODELS.items()}
+  return {
+    name: _model(
+      lite0 if name == 'lite0' else small,
+      method,
+      tmp_path_factory.mktemp(name),
+      rule,
+    )
+    for name, (method, rule) in _MODELS.items()
+  }
 
 
 def test_a_fresh_process_predicts_the_same(models, tmp_path):
@@ -58,12 +76,17 @@ def test_a_fresh_process_predicts_the_same(models, tmp_path):
     paths = exporting.export(model, folder)
     assert all(p.exists() for p in paths)
     assert pathlib.Path(paths[-1]).read_text() == 'a\nb\nc\n'
-    np.save(folder / 'images.npy',
-            np.stack([i.numpy() for i in split.images().take(7)]))
+    np.save(
+      folder / 'images.npy',
+      np.stack([i.numpy() for i in split.images().take(7)]),
+    )
   folders = [str(tmp_path / name) for name in models]
   done = subprocess.run(
-      [sys.executable, '-I', '-c', _FRESH, *folders], capture_output=True,
-      text=True, cwd=tmp_path)
+    [sys.executable, '-I', '-c', _FRESH, *folders],
+    capture_output=True,
+    text=True,
+    cwd=tmp_path,
+  )
   assert done.returncode == 0, done.stderr[-2000:]
   for name, (model, split) in models.items():
     wanted = np.concatenate([p for _, p in model.probabilities(split)])[:7]
@@ -81,13 +104,15 @@ def test_images_of_another_size_are_resized_as_predict_does(models):
     x = model.backbone.preprocess(image[None])
     wanted = model._forward()(x).numpy()
     np.testing.assert_allclose(
-        whole(image[None].astype(np.float32)), wanted, atol=1e-5)
+      whole(image[None].astype(np.float32)), wanted, atol=1e-5
+    )
 
 
 def test_what_keras_has_no_layer_for_is_refused(models, tmp_path):
   model, _ = models['linear']
-  legacy = dataclasses.replace(model, backbone=dataclasses.replace(
-      model.backbone, resize='legacy'))
+  legacy = dataclasses.replace(
+    model, backbone=dataclasses.replace(model.backbone, resize='legacy')
+  )
   with pytest.raises(errors.InputError, match='--resize=legacy'):
     exporting.export(legacy, tmp_path / 'out')
   (tmp_path / 'there').mkdir()

@@ -12,10 +12,14 @@ from vtab_h2t.tasks import task as task_lib
 
 
 def _split(images, dataset=None):
-  split = task_lib.array_split('x', images, [0] * len(images),
-                               range(len(images)))
-  return split if dataset is None else dataclasses.replace(
-      split, images=lambda: dataset)
+  split = task_lib.array_split(
+    'x', images, [0] * len(images), range(len(images))
+  )
+  return (
+    split
+    if dataset is None
+    else dataclasses.replace(split, images=lambda: dataset)
+  )
 
 
 def _all(extractor, split):
@@ -41,28 +45,34 @@ def test_layouts_follow_depth_and_end_with_the_embedding():
   extractor = extraction.Extractor(testing.tiny_backbone(), (30, 6))
   for target in (30, 6):
     assert [b.tap for b in extractor.layouts[target].blocks] == list(
-        testing.SHAPES)
-  embedding, = extractor.layouts[extraction.EMBEDDING].blocks
+      testing.SHAPES
+    )
+  (embedding,) = extractor.layouts[extraction.EMBEDDING].blocks
   assert embedding.tap == 'pooled' and embedding.size == 9
 
 
 def test_select_gives_a_layouts_blocks():
   extractor = extraction.Extractor(testing.tiny_backbone(), (30,))
-  (done, batch), = extractor(_split(testing.images(3)))
+  ((done, batch),) = extractor(_split(testing.images(3)))
   assert done == 0
   parts = extractor.select(batch, 30)
   assert [p.shape[1] for p in parts] == [
-      b.size for b in extractor.layouts[30].blocks]
+    b.size for b in extractor.layouts[30].blocks
+  ]
 
 
 def test_images_of_different_sizes():
   def images():
     yield testing.images(1, 0, 16)[0]
     yield testing.images(1, 1, 33)[0]
+
   dataset = tf.data.Dataset.from_generator(
-      images, output_signature=tf.TensorSpec((None, None, 3), tf.uint8))
-  got = _all(extraction.Extractor(testing.tiny_backbone(), ()),
-             _split(testing.images(2), dataset))
+    images, output_signature=tf.TensorSpec((None, None, 3), tf.uint8)
+  )
+  got = _all(
+    extraction.Extractor(testing.tiny_backbone(), ()),
+    _split(testing.images(2), dataset),
+  )
   assert got['pooled.pool0'].shape == (2, 9)
 
 
@@ -70,8 +80,9 @@ def test_missing_images_are_reported():
   images = testing.images(40)
   dataset = tf.data.Dataset.from_tensor_slices(images[:30])
   with pytest.raises(errors.InputError, match='40 examples gave 30 images'):
-    _all(extraction.Extractor(testing.tiny_backbone(), ()),
-         _split(images, dataset))
+    _all(
+      extraction.Extractor(testing.tiny_backbone(), ()), _split(images, dataset)
+    )
 
 
 @pytest.mark.parametrize('tap', testing.SHAPES)
@@ -100,12 +111,17 @@ def test_an_image_that_cannot_be_decoded_is_named_by_its_split():
   def bad():
     yield testing.images(1)[0]
     raise RuntimeError('broken')
+
   dataset = tf.data.Dataset.from_generator(
-      bad, output_signature=tf.TensorSpec((16, 16, 3), tf.uint8))
+    bad, output_signature=tf.TensorSpec((16, 16, 3), tf.uint8)
+  )
+
   def name():
     raise errors.InputError('image 7 cannot be decoded')
+
   split = dataclasses.replace(
-      _split(testing.images(2), dataset), name_unreadable=name)
+    _split(testing.images(2), dataset), name_unreadable=name
+  )
   with pytest.raises(errors.InputError, match='image 7 cannot'):
     _all(extraction.Extractor(testing.tiny_backbone(), ()), split)
 
@@ -116,10 +132,11 @@ def test_class_token_variants_reach_the_features(cls):
   extractor = extraction.Extractor(backbone, (14,))
   images = testing.images(3, size=16)
   split = task_lib.array_split('x', images, [0, 0, 0], range(3))
-  (_, batch), = extractor(split)
+  ((_, batch),) = extractor(split)
   outputs = backbone.model(backbone.preprocess(images), training=False)
   for block in extractor.layouts[14].blocks:
     np.testing.assert_allclose(
-        batch[block.name], block(outputs[block.tap]), atol=1e-5)
-  tokens, = (b for b in extractor.blocks if b.tap == 'tokens')
+      batch[block.name], block(outputs[block.tap]), atol=1e-5
+    )
+  (tokens,) = (b for b in extractor.blocks if b.tap == 'tokens')
   assert tokens.size == {'pooled': 14, 'only': 7, 'both': 21}[cls]

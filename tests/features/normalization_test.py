@@ -10,8 +10,9 @@ _LAYOUT = pooling.Layout((pooling.Block('a', 0, 3), pooling.Block('b', 0, 4)))
 
 def _blocks(seed=0, rows=6):
   rng = np.random.default_rng(seed)
-  return [rng.normal(size=(rows, b.size)).astype(np.float32)
-          for b in _LAYOUT.blocks]
+  return [
+    rng.normal(size=(rows, b.size)).astype(np.float32) for b in _LAYOUT.blocks
+  ]
 
 
 def _unit(x):
@@ -34,15 +35,17 @@ def test_gradient_away_from_zero_is_the_analytic_one():
     tape.watch(x)
     y = normalization.unit_norm(x)[0, 0]
   # d(x / |x|)/dx = (y^2, -x y) / |x|^3.
-  np.testing.assert_allclose(tape.gradient(y, x), [[16 / 125, -12 / 125]],
-                             rtol=1e-5)
+  np.testing.assert_allclose(
+    tape.gradient(y, x), [[16 / 125, -12 / 125]], rtol=1e-5
+  )
 
 
 def test_all_columns_have_unit_norm_in_each_tap():
   blocks = _blocks()
   matrix = normalization.design_matrix(blocks, _LAYOUT)
   np.testing.assert_allclose(
-      matrix, np.concatenate([_unit(b) for b in blocks], 1), atol=1e-6)
+    matrix, np.concatenate([_unit(b) for b in blocks], 1), atol=1e-6
+  )
   once = normalization.design_matrix(blocks, _LAYOUT, rule='once')
   np.testing.assert_array_equal(matrix, once)
 
@@ -51,20 +54,24 @@ def test_rules_differ_in_when_columns_are_selected():
   a, b = _blocks()
   columns = np.array([0, 2, 4])
   selected = normalization.design_matrix((a, b), _LAYOUT, columns=columns)
-  once = normalization.design_matrix((a, b), _LAYOUT, columns=columns,
-                                     rule=normalization.ONCE)
+  once = normalization.design_matrix(
+    (a, b), _LAYOUT, columns=columns, rule=normalization.ONCE
+  )
   np.testing.assert_allclose(
-      selected, np.concatenate([_unit(a[:, [0, 2]]), _unit(b[:, [1]])], 1),
-      atol=1e-6)
+    selected,
+    np.concatenate([_unit(a[:, [0, 2]]), _unit(b[:, [1]])], 1),
+    atol=1e-6,
+  )
   np.testing.assert_allclose(
-      once, np.concatenate([_unit(a)[:, [0, 2]], _unit(b)[:, [1]]], 1),
-      atol=1e-6)
+    once, np.concatenate([_unit(a)[:, [0, 2]], _unit(b)[:, [1]]], 1), atol=1e-6
+  )
 
 
 def test_one_kept_feature_of_a_tap_becomes_an_indicator():
   a = np.array([[0.2, 1, 1], [5, 1, 1], [0, 1, 1]], np.float32)
   matrix = normalization.design_matrix(
-      (a, np.ones((3, 4), np.float32)), _LAYOUT, columns=np.array([0]))
+    (a, np.ones((3, 4), np.float32)), _LAYOUT, columns=np.array([0])
+  )
   np.testing.assert_allclose(matrix, [[1], [1], [0]], atol=1e-6)
 
 
@@ -79,7 +86,8 @@ def test_rows_columns_maps_and_tensors_agree(rule, tmp_path):
   whole = normalization.design_matrix(blocks, _LAYOUT, None, columns, rule)
   some = normalization.design_matrix(maps, _LAYOUT, rows, columns, rule)
   tensors = normalization.design_matrix(
-      [tf.constant(b) for b in blocks], _LAYOUT, None, columns, rule)
+    [tf.constant(b) for b in blocks], _LAYOUT, None, columns, rule
+  )
   np.testing.assert_allclose(some, whole.numpy()[rows], atol=1e-6)
   np.testing.assert_allclose(tensors, whole, atol=1e-6)
 

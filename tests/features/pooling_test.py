@@ -15,7 +15,9 @@ _CHANNELS = st.integers(1, 3000)
 _TARGETS = st.integers(1, 40_000)
 
 
-@pytest.mark.parametrize('shape, target, pool, size', [
+@pytest.mark.parametrize(
+  'shape, target, pool, size',
+  [
     ((15, 15, 256), 8192, 3, 6400),
     ((60, 60, 64), 8192, 5, 144 * 64),
     ((8, 8, 512), 24576, 1, 32768),
@@ -28,7 +30,8 @@ _TARGETS = st.integers(1, 40_000)
     ((197, 3072), 32448, 18, 30720),
     ((197, 768), 768, pooling.GLOBAL, 768),
     ((2048,), 512, pooling.GLOBAL, 2048),
-])
+  ],
+)
 def test_known_sizes(shape, target, pool, size):
   assert pooling.pool_size(shape, target) == pool
   assert pooling.pooled_size(shape, pool) == size
@@ -41,16 +44,21 @@ def test_resnet50_v2_feature_counts():
   stage: maps of 60, 30, 15 and 8 pixels.
   """
   maps = []
-  for stage, (units, width) in enumerate([(3, 64), (4, 128), (6, 256),
-                                          (3, 512)]):
+  for stage, (units, width) in enumerate(
+    [(3, 64), (4, 128), (6, 256), (3, 512)]
+  ):
     side, before = (60, 30, 15, 8)[stage], (60, 60, 30, 15)[stage]
     for unit in range(units):
       first = before if unit == 0 else side
       channels = (64 if stage == 0 else 2 * width) if unit == 0 else 4 * width
-      maps += [(first, first, channels), (first, first, width),
-               (side, side, width)]
-  shapes = dict(enumerate(
-      [(60, 60, 64), *maps, (8, 8, 2048), (2048,), (1000,)]))
+      maps += [
+        (first, first, channels),
+        (first, first, width),
+        (side, side, width),
+      ]
+  shapes = dict(
+    enumerate([(60, 60, 64), *maps, (8, 8, 2048), (2048,), (1000,)])
+  )
   assert len(shapes) == 52
   assert pooling.layout(shapes, 512).size == 30_440
 
@@ -83,8 +91,11 @@ def test_rule_for_tokens(tokens, channels, target):
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.sampled_from([(7, 7, 3), (6, 6, 2), (11, 4), (5,)]),
-       st.integers(1, 60), st.integers(0, 100))
+@given(
+  st.sampled_from([(7, 7, 3), (6, 6, 2), (11, 4), (5,)]),
+  st.integers(1, 60),
+  st.integers(0, 100),
+)
 def test_pooled_values_are_means_of_patches(shape, target, seed):
   x = np.random.default_rng(seed).normal(size=(2, *shape)).astype(np.float32)
   pool = pooling.pool_size(shape, target)
@@ -95,11 +106,14 @@ def test_pooled_values_are_means_of_patches(shape, target, seed):
     wanted = x.mean(axis=tuple(range(1, x.ndim - 1)))
   elif len(shape) == 2:
     n = shape[0] // pool
-    wanted = x[:, :n * pool].reshape(2, n, pool, shape[1]).mean(2)
+    wanted = x[:, : n * pool].reshape(2, n, pool, shape[1]).mean(2)
   else:
     n = shape[0] // pool
-    wanted = x[:, :n * pool, :n * pool].reshape(
-        2, n, pool, n, pool, shape[2]).mean((2, 4))
+    wanted = (
+      x[:, : n * pool, : n * pool]
+      .reshape(2, n, pool, n, pool, shape[2])
+      .mean((2, 4))
+    )
   assert got.shape == (2, pooling.pooled_size(shape, pool))
   np.testing.assert_allclose(got, wanted.reshape(2, -1), atol=1e-6)
 
@@ -119,36 +133,48 @@ def test_refuses_other_inputs(shape, target):
     pooling.pool_size(shape, target)
 
 
-@pytest.mark.parametrize('cls, size', [
-    ('pooled', 4 * 3), ('only', 3), ('both', 3 + 4 * 3)])
+@pytest.mark.parametrize(
+  'cls, size', [('pooled', 4 * 3), ('only', 3), ('both', 3 + 4 * 3)]
+)
 def test_class_token_variants(cls, size):
   """Table 7's, written out; 13 tokens of 3 channels at T=12."""
   x = np.random.default_rng(0).normal(size=(2, 13, 3)).astype(np.float32)
   block = pooling.block('t', (13, 3), 12, cls)
   got = np.asarray(block(x))
   mean = lambda y: y[:, :12].reshape(2, 4, 3, 3).mean(2).reshape(2, 12)
-  wanted = {'pooled': mean(x), 'only': x[:, 0],
-            'both': np.concatenate([x[:, 0], mean(x[:, 1:])], 1)}[cls]
+  wanted = {
+    'pooled': mean(x),
+    'only': x[:, 0],
+    'both': np.concatenate([x[:, 0], mean(x[:, 1:])], 1),
+  }[cls]
   assert got.shape == (2, size) and block.size == size
   np.testing.assert_allclose(got, wanted, atol=1e-6)
 
 
 def test_class_token_variants_leave_other_taps_alone():
   shapes = {'map': (4, 4, 2), 'tokens': (5, 4), 'vector': (7,)}
-  layouts = {cls: pooling.layout(shapes, 8, cls)
-             for cls in pooling.CLS_POOLINGS}
-  names = {cls: [b.name for b in layout.blocks]
-           for cls, layout in layouts.items()}
+  layouts = {
+    cls: pooling.layout(shapes, 8, cls) for cls in pooling.CLS_POOLINGS
+  }
+  names = {
+    cls: [b.name for b in layout.blocks] for cls, layout in layouts.items()
+  }
   assert names == {
-      'pooled': ['map.pool2', 'tokens.pool2', 'vector.pool0'],
-      'only': ['map.pool2', 'tokens.pool0.cls_only', 'vector.pool0'],
-      'both': ['map.pool2', 'tokens.pool2.cls_both', 'vector.pool0']}
+    'pooled': ['map.pool2', 'tokens.pool2', 'vector.pool0'],
+    'only': ['map.pool2', 'tokens.pool0.cls_only', 'vector.pool0'],
+    'both': ['map.pool2', 'tokens.pool2.cls_both', 'vector.pool0'],
+  }
 
 
 def test_class_token_variants_have_the_released_sizes():
   """A ViT-B/16's tokens at T=768 and 15360, by the released code's rule."""
-  for cls, sizes in (('pooled', (768, 21 * 768)), ('only', (768, 768)),
-                     # 196 tokens in pools of 196 // 20 = 9, and the class's.
-                     ('both', (2 * 768, 22 * 768))):
-    assert tuple(pooling.block('t', (197, 768), t, cls).size
-                 for t in (768, 15360)) == sizes
+  for cls, sizes in (
+    ('pooled', (768, 21 * 768)),
+    ('only', (768, 768)),
+    # 196 tokens in pools of 196 // 20 = 9, and the class's.
+    ('both', (2 * 768, 22 * 768)),
+  ):
+    assert (
+      tuple(pooling.block('t', (197, 768), t, cls).size for t in (768, 15360))
+      == sizes
+    )

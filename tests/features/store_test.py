@@ -19,13 +19,15 @@ def extractor():
 
 def _split(seed=0, count=40):
   return task_lib.array_split(
-      'x', testing.images(count, seed), np.zeros(count), range(count))
+    'x', testing.images(count, seed), np.zeros(count), range(count)
+  )
 
 
 def _open(root, extractor, split):
   calls = []
-  features = store.open_or_compute(root, extractor, split,
-                                   lambda *a: calls.append(a))
+  features = store.open_or_compute(
+    root, extractor, split, lambda *a: calls.append(a)
+  )
   return features, calls
 
 
@@ -37,12 +39,15 @@ def test_computes_once_and_reads_the_same_again(tmp_path, extractor):
   assert calls == []
   direct = [batch for _, batch in extractor(split)]
   for name, one, two in zip(
-      [b.name for b in extractor.layouts[30].blocks], first.blocks(30),
-      again.blocks(30)):
+    [b.name for b in extractor.layouts[30].blocks],
+    first.blocks(30),
+    again.blocks(30),
+  ):
     assert isinstance(two, np.memmap) and two.dtype == np.float32
     np.testing.assert_array_equal(one, two)
     np.testing.assert_array_equal(
-        one, np.concatenate([b[name] for b in direct]))
+      one, np.concatenate([b[name] for b in direct])
+    )
   assert len(again.blocks(extraction.EMBEDDING)) == 1
 
 
@@ -60,8 +65,7 @@ def test_key_covers_what_changes_values(extractor):
 
 
 @pytest.mark.parametrize('damage', ['truncate', 'flip', 'swap', 'meta', 'drop'])
-def test_damaged_stores_are_computed_again(
-    tmp_path, extractor, damage, caplog):
+def test_damaged_stores_are_computed_again(tmp_path, extractor, damage, caplog):
   split = _split()
   first, _ = _open(tmp_path, extractor, split)
   wanted = [np.array(b) for b in first.blocks(30)]
@@ -87,8 +91,10 @@ def test_damaged_stores_are_computed_again(
 
 def test_failure_leaves_nothing_behind(tmp_path, extractor):
   split = _split()
+
   def stop(done, total):
     raise KeyboardInterrupt
+
   with pytest.raises(KeyboardInterrupt):
     store.open_or_compute(tmp_path, extractor, split, stop)
   assert os.listdir(tmp_path) == []
@@ -113,6 +119,7 @@ def test_no_pickle_is_read(tmp_path, extractor):
   np.save(victim, np.array([print], dtype=object), allow_pickle=True)
   meta = json.loads((path / 'meta.json').read_text())
   from vtab_h2t import files
+
   meta[victim.stem]['sha256'] = files.sha256_file(victim)
   (path / 'meta.json').write_text(json.dumps(meta))
   _, calls = _open(tmp_path, extractor, split)

@@ -17,8 +17,14 @@ def test_equals_keras(compiled):
   update = tf.function(adam.apply) if compiled else adam.apply
   for number in range(1, 8):
     gradient = tf.constant(rng.normal(size=(3, 4)).astype(np.float32))
-    update(variable, m, v, gradient, tf.constant(0.01),
-           tf.constant(number, tf.float32))
+    update(
+      variable,
+      m,
+      v,
+      gradient,
+      tf.constant(0.01),
+      tf.constant(number, tf.float32),
+    )
     optimizer.apply([gradient], [other])
     np.testing.assert_allclose(variable, other.value, atol=1e-5)
 

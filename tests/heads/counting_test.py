@@ -16,8 +16,9 @@ def test_logits_or_answers(make):
   assert counting.correct(make(_LOGITS[:0]), labels[:0]) == 0
 
 
-@pytest.mark.parametrize('outputs', [_LOGITS[:2], np.array([1, 0]),
-                                     np.array(1)])
+@pytest.mark.parametrize(
+  'outputs', [_LOGITS[:2], np.array([1, 0]), np.array(1)]
+)
 def test_as_many_outputs_as_labels(outputs):
   with pytest.raises(ValueError, match='do not fit'):
     counting.correct(outputs, np.array([1, 0, 1]))

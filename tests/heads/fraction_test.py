@@ -15,12 +15,13 @@ def test_the_nine_fractions():
 def test_scores_are_row_norms():
   kernel = np.random.default_rng(0).normal(size=(3, 8)).astype(np.float32)
   np.testing.assert_allclose(
-      fraction.relevance_scores(kernel), np.sqrt((kernel ** 2).sum(0)),
-      rtol=1e-6)
+    fraction.relevance_scores(kernel), np.sqrt((kernel**2).sum(0)), rtol=1e-6
+  )
 
 
-@given(st.lists(st.integers(0, 5), min_size=1, max_size=300),
-       st.floats(1e-4, 1))
+@given(
+  st.lists(st.integers(0, 5), min_size=1, max_size=300), st.floats(1e-4, 1)
+)
 def test_selects_the_best_in_column_order(scores, share):
   scores = np.array(scores, np.float32)
   kept = fraction.select(scores, share)
@@ -30,14 +31,16 @@ def test_selects_the_best_in_column_order(scores, share):
   if len(rest):
     assert scores[kept].min() >= scores[rest].max()
     worst = scores[kept].min()  # Ties: the first columns.
-    assert (kept[scores[kept] == worst].max()
-            < min(rest[scores[rest] == worst], default=len(scores)))
+    assert kept[scores[kept] == worst].max() < min(
+      rest[scores[rest] == worst], default=len(scores)
+    )
 
 
 def test_squared_scores_rank_alike():
   scores = np.random.default_rng(0).random(500)
-  np.testing.assert_array_equal(fraction.select(scores, 0.05),
-                                fraction.select(scores ** 2, 0.05))
+  np.testing.assert_array_equal(
+    fraction.select(scores, 0.05), fraction.select(scores**2, 0.05)
+  )
 
 
 @pytest.mark.parametrize('share', [0, -0.1, 1.1])

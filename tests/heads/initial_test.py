@@ -15,7 +15,8 @@ def test_kernel_is_glorots():
 
 def test_rows_are_the_kernels():
   np.testing.assert_array_equal(
-      list(initial.rows((5,), 7, 3)), initial.kernel((5,), 7, 3))
+    list(initial.rows((5,), 7, 3)), initial.kernel((5,), 7, 3)
+  )
 
 
 def test_layers():

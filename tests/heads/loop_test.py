@@ -26,15 +26,18 @@ def _by_hand(penalty, groups, x, y, start):
       elif penalty == 'l2':
         grad_w = grad_w + 2 * coefficient * w
       elif penalty == 'l21':
-        squared = (w ** 2).sum(axis=0)
+        squared = (w**2).sum(axis=0)
         if groups is not None:
           squared = np.bincount(groups, squared)[groups]
         grad_w = grad_w + coefficient * w / np.sqrt(squared)
       step = 0.5 * rate * (1 + np.cos(np.pi * t / _STEPS))
       correction = np.sqrt(1 - adam.BETA_2 ** (t + 1)) / (
-          1 - adam.BETA_1 ** (t + 1))
-      for value, g, (m, v) in ((w, grad_w, moments[:2]),
-                               (b, grad_b, moments[2:])):
+        1 - adam.BETA_1 ** (t + 1)
+      )
+      for value, g, (m, v) in (
+        (w, grad_w, moments[:2]),
+        (b, grad_b, moments[2:]),
+      ):
         m += (1 - adam.BETA_1) * (g - m)
         v += (1 - adam.BETA_2) * (g * g - v)
         value -= step * correction * m / (np.sqrt(v) + adam.EPSILON)
@@ -43,35 +46,48 @@ def _by_hand(penalty, groups, x, y, start):
 
 
 @pytest.mark.parametrize('blocks', [1, 2])
-@pytest.mark.parametrize('penalty, groups', [
-    (None, None), ('l1', None), ('l2', None), ('l21', None),
-    ('l21', _GROUPS)])
+@pytest.mark.parametrize(
+  'penalty, groups',
+  [(None, None), ('l1', None), ('l2', None), ('l21', None), ('l21', _GROUPS)],
+)
 def test_a_stack_of_heads_is_what_the_equations_say(penalty, groups, blocks):
   import tensorflow as tf
+
   rng = np.random.default_rng(0)
   x = rng.normal(size=(_K, _B, _D)).astype(np.float32)
   y = np.eye(_C, dtype=np.float32)[rng.integers(0, _C, (_K, _B))]
   start = rng.normal(size=(2, _C, _D)).astype(np.float32)
   parts = np.array_split(np.arange(_D), blocks)
   constants = loop.Constants(
-      [tf.constant(x[:, None, :, part]) for part in parts],
-      tf.constant(y[:, None]), tf.constant([_RATES]),
-      tf.constant([_COEFFICIENTS]),
-      None if groups is None else tf.constant(groups, tf.int32))
+    [tf.constant(x[:, None, :, part]) for part in parts],
+    tf.constant(y[:, None]),
+    tf.constant([_RATES]),
+    tf.constant([_COEFFICIENTS]),
+    None if groups is None else tf.constant(groups, tf.int32),
+  )
   variables = loop.Variables(
-      [loop.Slots.start(start.reshape(1, 2 * _C, _D)[:, :, part])
-       for part in parts],
-      loop.Slots.start(np.zeros((1, 2, _C), np.float32)))
+    [
+      loop.Slots.start(start.reshape(1, 2 * _C, _D)[:, :, part])
+      for part in parts
+    ],
+    loop.Slots.start(np.zeros((1, 2, _C), np.float32)),
+  )
   loop.compiled(penalty)(
-      [constants], [variables], tf.fill([_K, _B], 1 / _B),
-      tf.constant(_STEPS), tf.constant(_C))
+    [constants],
+    [variables],
+    tf.fill([_K, _B], 1 / _B),
+    tf.constant(_STEPS),
+    tf.constant(_C),
+  )
   kernels = np.concatenate(
-      [b.value.numpy() for b in variables.blocks], axis=2).reshape(2, _C, _D)
+    [b.value.numpy() for b in variables.blocks], axis=2
+  ).reshape(2, _C, _D)
   wanted = _by_hand(penalty, groups, x, y, start)
   for i, (w, b) in enumerate(wanted):
     np.testing.assert_allclose(kernels[i] * _RATES[i], w, atol=2e-5)
     np.testing.assert_allclose(
-        variables.bias.value.numpy()[0, i] * _RATES[i], b, atol=2e-5)
+      variables.bias.value.numpy()[0, i] * _RATES[i], b, atol=2e-5
+    )
 
 
 def test_one_loop_serves_all_stacks_with_a_penalty():

@@ -13,14 +13,19 @@ def _kernel(zero_row=False):
   return w
 
 
-@pytest.mark.parametrize('penalty, value', [
+@pytest.mark.parametrize(
+  'penalty, value',
+  [
     ('l1', lambda w: np.abs(w).sum()),
-    ('l2', lambda w: (w ** 2).sum()),
-    ('l21', lambda w: np.linalg.norm(w, axis=1).sum())])
+    ('l2', lambda w: (w**2).sum()),
+    ('l21', lambda w: np.linalg.norm(w, axis=1).sum()),
+  ],
+)
 def test_value(penalty, value):
   w = _kernel()
   assert float(regularizers.get(penalty, 0.3)(w)) == pytest.approx(
-      0.3 * value(w), rel=1e-5)
+    0.3 * value(w), rel=1e-5
+  )
   assert float(regularizers.get(penalty, 0.0)(w)) == 0
 
 
@@ -43,16 +48,21 @@ def test_gradient_is_finite_at_a_zero_row_and_right_elsewhere(groups):
   if groups is None:
     rows = [0, 1, 3, 4, 5]
     unit = w.numpy()[rows] / np.linalg.norm(
-        w.numpy()[rows], axis=1, keepdims=True)
+      w.numpy()[rows], axis=1, keepdims=True
+    )
     np.testing.assert_allclose(gradient[rows], 2 * unit, rtol=1e-4)
 
 
 @pytest.mark.parametrize('penalty', ['l1', 'l2', 'l21'])
 def test_train_save_and_load(tmp_path, penalty):
-  regularizer = (regularizers.L21(1e-2, (3, 3)) if penalty == 'l21'
-                 else regularizers.get(penalty, 1e-2))
-  model = keras.Sequential([
-      keras.Input((6,)), keras.layers.Dense(4, kernel_regularizer=regularizer)])
+  regularizer = (
+    regularizers.L21(1e-2, (3, 3))
+    if penalty == 'l21'
+    else regularizers.get(penalty, 1e-2)
+  )
+  model = keras.Sequential(
+    [keras.Input((6,)), keras.layers.Dense(4, kernel_regularizer=regularizer)]
+  )
   model.compile('adam', 'mse')
   x, y = np.ones((24, 6)), np.zeros((24, 4))
   model.fit(x, y, verbose=0)
@@ -60,14 +70,16 @@ def test_train_save_and_load(tmp_path, penalty):
   model.save(path)
   loaded = keras.models.load_model(path)
   assert type(loaded.layers[0].kernel_regularizer) is type(regularizer)
-  assert (loaded.layers[0].kernel_regularizer.get_config()
-          == regularizer.get_config())
+  assert (
+    loaded.layers[0].kernel_regularizer.get_config() == regularizer.get_config()
+  )
   np.testing.assert_allclose(loaded.losses[0], model.losses[0], rtol=1e-6)
 
 
 def test_registered_name():
-  loaded = keras.regularizers.get({
-      'class_name': 'vtab_h2t>L21', 'config': {'coefficient': 0.25}})
+  loaded = keras.regularizers.get(
+    {'class_name': 'vtab_h2t>L21', 'config': {'coefficient': 0.25}}
+  )
   assert loaded.coefficient == 0.25 and loaded.group_sizes is None
 
 

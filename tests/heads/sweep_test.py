@@ -14,7 +14,7 @@ from vtab_h2t.heads import regularizers
 from vtab_h2t.heads import sweep
 
 _CLASSES = 5
-_GIB = 2 ** 30
+_GIB = 2**30
 
 
 def _data(examples=300, features=240, seed=0):
@@ -30,46 +30,66 @@ def _problem(x, y, heads):
 
 
 def _train(problems, steps, penalty=None, memory=_GIB):
-  return [heads for _, heads in sweep.train(
-      problems, classes=_CLASSES, steps=steps, penalty=penalty,
-      memory_bytes=memory)]
+  return [
+    heads
+    for _, heads in sweep.train(
+      problems,
+      classes=_CLASSES,
+      steps=steps,
+      penalty=penalty,
+      memory_bytes=memory,
+    )
+  ]
 
 
 def _keras(x, y, head, steps, penalty, groups=None):
   """The released algorithm, head by head, with Keras' layer and optimiser."""
   layer = keras.layers.Dense(
-      _CLASSES, kernel_regularizer=regularizers.L21(head.coefficient, groups)
-      if groups else regularizers.get(penalty, head.coefficient))
+    _CLASSES,
+    kernel_regularizer=regularizers.L21(head.coefficient, groups)
+    if groups
+    else regularizers.get(penalty, head.coefficient),
+  )
   layer.build(x.shape)
-  layer.kernel.assign(
-      initial.kernel(head.seed, x.shape[1], _CLASSES).T)
+  layer.kernel.assign(initial.kernel(head.seed, x.shape[1], _CLASSES).T)
   optimizer = keras.optimizers.Adam(
-      keras.optimizers.schedules.CosineDecay(head.learning_rate, steps))
+    keras.optimizers.schedules.CosineDecay(head.learning_rate, steps)
+  )
   optimizer.build(layer.trainable_variables)
 
   @tf.function(reduce_retracing=True)
   def step(features, labels):
     with tf.GradientTape() as tape:
       loss = tf.nn.sparse_softmax_cross_entropy_with_logits(
-          labels, layer(features))
+        labels, layer(features)
+      )
       if layer.losses:
         loss += tf.add_n(layer.losses)
       # A partial batch is divided by 128 too, penalty included.
       loss = tf.nn.compute_average_loss(
-          loss, global_batch_size=sweep.BATCH_SIZE)
+        loss, global_batch_size=sweep.BATCH_SIZE
+      )
     optimizer.apply(tape.gradient(loss, layer.trainable_variables))
 
   starts = range(0, len(x), sweep.BATCH_SIZE)
   for t in range(steps):
-    batch = slice(starts[t % len(starts)],
-                  starts[t % len(starts)] + sweep.BATCH_SIZE)
+    batch = slice(
+      starts[t % len(starts)], starts[t % len(starts)] + sweep.BATCH_SIZE
+    )
     step(x[batch], y[batch])
   return layer.kernel.numpy().T, layer.bias.numpy()
 
 
 # The grid's extremes: two learning rates, two coefficients, two seeds.
-_HEADS = [sweep.HeadSpec(lr, (seed,), coefficient) for lr, seed, coefficient in
-          ((0.1, 0, 1e-5), (0.1, 1, 1e-3), (0.01, 0, 1e-3), (0.01, 1, 1e-5))]
+_HEADS = [
+  sweep.HeadSpec(lr, (seed,), coefficient)
+  for lr, seed, coefficient in (
+    (0.1, 0, 1e-5),
+    (0.1, 1, 1e-3),
+    (0.01, 0, 1e-3),
+    (0.01, 1, 1e-5),
+  )
+]
 
 
 @pytest.mark.parametrize('penalty', sweep.PENALTIES)
@@ -89,8 +109,11 @@ def test_equals_keras_step_for_step(penalty, steps):
     assert difference < 1e-3
     np.testing.assert_allclose(head.bias, bias, atol=1e-4)
     logits = x @ kernel.T + bias
-    np.testing.assert_allclose(x @ head.kernel.numpy().T + head.bias, logits,
-                               atol=1e-3 * np.abs(logits).max())
+    np.testing.assert_allclose(
+      x @ head.kernel.numpy().T + head.bias,
+      logits,
+      atol=1e-3 * np.abs(logits).max(),
+    )
 
 
 def test_learning_rate_is_that_of_the_cosine_decay():
@@ -109,8 +132,11 @@ def test_a_heads_company_does_not_matter():
   x, y = _data()
   other, other_y = _data(features=77, seed=1)
   twin, twin_y = _data(seed=2)
-  problems = [_problem(x, y, _HEADS), _problem(other, other_y, _HEADS[:2]),
-              _problem(twin, twin_y, _HEADS)]
+  problems = [
+    _problem(x, y, _HEADS),
+    _problem(other, other_y, _HEADS[:2]),
+    _problem(twin, twin_y, _HEADS),
+  ]
   together = _train(problems, 30, 'l21')
   least = sweep.batch_bytes(300, 240) + sweep.head_bytes(240, _CLASSES)
   for memory in (least, 2 * least, 4 * least):
@@ -120,16 +146,22 @@ def test_a_heads_company_does_not_matter():
   for i, problem in enumerate(problems):
     for j, spec in enumerate(problem.heads):
       ((alone,),) = _train(
-          [sweep.Problem(problem.load, problem.num_features, problem.labels,
-                         [spec])], 30, 'l21')
-      np.testing.assert_allclose(alone.kernel, together[i][j].kernel,
-                                 atol=2e-4)
+        [
+          sweep.Problem(
+            problem.load, problem.num_features, problem.labels, [spec]
+          )
+        ],
+        30,
+        'l21',
+      )
+      np.testing.assert_allclose(alone.kernel, together[i][j].kernel, atol=2e-4)
 
 
 def test_problems_with_other_numbers_of_examples():
   x, y = _data()
-  heads = _train([_problem(x, y, _HEADS), _problem(x[:200], y[:200], _HEADS)],
-                 10)
+  heads = _train(
+    [_problem(x, y, _HEADS), _problem(x[:200], y[:200], _HEADS)], 10
+  )
   ((alone, *_),) = _train([_problem(x[:200], y[:200], _HEADS)], 10)
   np.testing.assert_allclose(heads[1][0].kernel, alone.kernel, atol=1e-5)
 
@@ -148,21 +180,24 @@ def test_rows_that_fill_the_last_batch_do_not_count():
   noise = x[rows].copy()
   noise[300:] = 1e3
   results = [
-      _train([sweep.Problem(lambda m=m: tf.constant(m), 240, y, _HEADS)], 9)
-      for m in (x[rows], noise)]
-  np.testing.assert_array_equal(results[0][0][0].kernel,
-                                results[1][0][0].kernel)
+    _train([sweep.Problem(lambda m=m: tf.constant(m), 240, y, _HEADS)], 9)
+    for m in (x[rows], noise)
+  ]
+  np.testing.assert_array_equal(
+    results[0][0][0].kernel, results[1][0][0].kernel
+  )
 
 
 def test_learns_what_is_there_to_learn():
   rng = np.random.default_rng(0)
   y = rng.integers(0, _CLASSES, 400)
   x = (np.eye(_CLASSES)[y] + 0.1 * rng.normal(size=(400, _CLASSES))).astype(
-      np.float32)
+    np.float32
+  )
   ((head,),) = _train([_problem(x, y, [sweep.HeadSpec(0.1, (0,))])], 200)
   np.testing.assert_allclose(
-      head.logits(x), x @ head.kernel.numpy().T + head.bias, rtol=1e-5,
-      atol=1e-5)
+    head.logits(x), x @ head.kernel.numpy().T + head.bias, rtol=1e-5, atol=1e-5
+  )
   assert counting.correct(head.logits(x), y) > 0.99 * len(y)
 
 
@@ -179,9 +214,14 @@ def test_features_that_are_not_finite_are_one_line():
     _train([_problem(x, y, _HEADS)], 3)
 
 
-@pytest.mark.parametrize('labels, penalty', [
-    (np.full(300, _CLASSES), None), (np.full(300, -1), None),
-    (np.zeros(300, int), 'l3')])
+@pytest.mark.parametrize(
+  'labels, penalty',
+  [
+    (np.full(300, _CLASSES), None),
+    (np.full(300, -1), None),
+    (np.zeros(300, int), 'l3'),
+  ],
+)
 def test_bad_arguments(labels, penalty):
   x, _ = _data()
   with pytest.raises(ValueError):
@@ -204,22 +244,27 @@ def test_groups_equal_keras_with_group_sizes():
     assert difference < 1e-3
 
 
-@pytest.mark.parametrize('penalty, groups', [
-    ('l21', (100, 139)), ('l1', (100, 140)), (None, (240,))])
+@pytest.mark.parametrize(
+  'penalty, groups', [('l21', (100, 139)), ('l1', (100, 140)), (None, (240,))]
+)
 def test_groups_that_do_not_fit_are_refused(penalty, groups):
   problem = dataclasses.replace(_problem(*_data(), _HEADS), groups=groups)
   with pytest.raises(ValueError, match='do not fit'):
     _train([problem], 1, penalty)
 
 
-@pytest.mark.parametrize('penalty, groups', [
-    *((p, None) for p in sweep.PENALTIES), ('l21', (1, 139, 60, 40))])
+@pytest.mark.parametrize(
+  'penalty, groups',
+  [*((p, None) for p in sweep.PENALTIES), ('l21', (1, 139, 60, 40))],
+)
 def test_blocks_of_columns_change_nothing(penalty, groups, monkeypatch):
   """Groups of features reach over the borders of blocks."""
   x, y = _data()
   twin, twin_y = _data(seed=2)
-  problems = [dataclasses.replace(_problem(*data, _HEADS), groups=groups)
-              for data in ((x, y), (twin, twin_y))]
+  problems = [
+    dataclasses.replace(_problem(*data, _HEADS), groups=groups)
+    for data in ((x, y), (twin, twin_y))
+  ]
   whole = _train(problems, 30, penalty)
   monkeypatch.setattr(sweep, '_COLUMNS', 100)
   blocks = _train(problems, 30, penalty)

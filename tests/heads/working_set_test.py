@@ -35,9 +35,11 @@ def _judged(x, one_hot, kernel):
 def test_minimum_meets_the_conditions_of_optimality(classes, alike):
   x, one_hot = _problem(classes, alike)
   kernel, residual = working_set.minimise(
-      x, one_hot, _start(x, one_hot), _COEFFICIENT, 1e-8)
-  np.testing.assert_allclose(residual, _judged(x, one_hot, kernel)[1],
-                             atol=1e-12)
+    x, one_hot, _start(x, one_hot), _COEFFICIENT, 1e-8
+  )
+  np.testing.assert_allclose(
+    residual, _judged(x, one_hot, kernel)[1], atol=1e-12
+  )
   gradient = x.T @ residual
   np.testing.assert_allclose(gradient[-1], 0, atol=1e-10)
   gradient, weights = gradient[:-1], kernel[:-1]
@@ -53,16 +55,21 @@ def test_start_does_not_matter():
   far = np.random.default_rng(1).normal(size=(x.shape[1], 4)) * 3
   near = _start(x, one_hot)
   found = [
-      _judged(x, one_hot, working_set.minimise(
-          x, one_hot, start, _COEFFICIENT, 1e-7)[0])[0]
-      for start in (near, far)]
+    _judged(
+      x, one_hot, working_set.minimise(x, one_hot, start, _COEFFICIENT, 1e-7)[0]
+    )[0]
+    for start in (near, far)
+  ]
   assert found[0] == pytest.approx(found[1], rel=1e-7)
 
 
 def test_gap_bounds_the_way_to_the_optimum():
   x, one_hot = _problem()
-  least = _judged(x, one_hot, working_set.minimise(
-      x, one_hot, _start(x, one_hot), _COEFFICIENT, 1e-9)[0])[0]
+  least = _judged(
+    x,
+    one_hot,
+    working_set.minimise(x, one_hot, _start(x, one_hot), _COEFFICIENT, 1e-9)[0],
+  )[0]
   rng = np.random.default_rng(2)
   for scale in (0.0, 1e-3, 0.1, 1.0):
     kernel = rng.normal(size=(x.shape[1], 4)) * scale
@@ -70,7 +77,8 @@ def test_gap_bounds_the_way_to_the_optimum():
     largest = np.linalg.norm(x[:, :-1].T @ residual, axis=1).max()
     penalty = _COEFFICIENT * np.linalg.norm(kernel[:-1], axis=1).sum()
     objective, gap = working_set.duality_gap(
-        one_hot, residual, largest, _COEFFICIENT, penalty, kernel[-1])
+      one_hot, residual, largest, _COEFFICIENT, penalty, kernel[-1]
+    )
     assert objective == pytest.approx(expected)
     assert objective - gap <= least + 1e-9
 
@@ -78,7 +86,8 @@ def test_gap_bounds_the_way_to_the_optimum():
 def test_no_features():
   _, one_hot = _problem()
   kernel, residual = working_set.minimise(
-      np.ones((80, 1)), one_hot, np.zeros((1, 4)), _COEFFICIENT, 1e-6)
+    np.ones((80, 1)), one_hot, np.zeros((1, 4)), _COEFFICIENT, 1e-6
+  )
   share = np.log(one_hot.mean(axis=0))
   np.testing.assert_allclose(kernel[0] - kernel[0].mean(), share - share.mean())
   np.testing.assert_allclose(residual.sum(axis=0), 0, atol=1e-12)

@@ -15,13 +15,18 @@ def space():
   tuned = {'learning_rates': (0.1, 0.01), 'steps': (12,), 'batch': 32}
   surgical = tuned | {'learning_rates': (1e-2,)}
   return testing.tiny_space(
-      folds=(1, 4),
-      all_l2={'coefficients': (1e-5,)},
-      all_l21={'coefficients': (1e-5, 1e-4, 1e-3)},
-      scratch=tuned, finetune=tuned, head2toe_ft=tuned,
-      lp_ft=tuned | {'learning_rates': (1e-2, 1e-3)}, surgical=surgical,
-      auto_rgn=surgical, auto_snr=surgical | {'threshold': 0.5},
-      head_probe=tuned | {'taus': (0, 3)})
+    folds=(1, 4),
+    all_l2={'coefficients': (1e-5,)},
+    all_l21={'coefficients': (1e-5, 1e-4, 1e-3)},
+    scratch=tuned,
+    finetune=tuned,
+    head2toe_ft=tuned,
+    lp_ft=tuned | {'learning_rates': (1e-2, 1e-3)},
+    surgical=surgical,
+    auto_rgn=surgical,
+    auto_snr=surgical | {'threshold': 0.5},
+    head_probe=tuned | {'taus': (0, 3)},
+  )
 
 
 @pytest.fixture(scope='session')
@@ -43,22 +48,26 @@ def examples():
 
 def _features(folder, backbone, task):
   return store.open_or_compute(
-      folder, extraction.Extractor(backbone, (30,)), task.train,
-      testing.no_progress)
+    folder,
+    extraction.Extractor(backbone, (30,)),
+    task.train,
+    testing.no_progress,
+  )
 
 
 @pytest.fixture(scope='session')
 def frozen_features(tmp_path_factory, task):
   return _features(
-      tmp_path_factory.mktemp('frozen'), testing.tiny_backbone(), task)
+    tmp_path_factory.mktemp('frozen'), testing.tiny_backbone(), task
+  )
 
 
 @pytest.fixture
 def data(frozen_features, task):
   """What frozen methods learn from; no head is trained yet."""
   return data_lib.TrainingData(
-      frozen_features, task.train.labels, task.num_classes, 'selected',
-      2 ** 30)
+    frozen_features, task.train.labels, task.num_classes, 'selected', 2**30
+  )
 
 
 @pytest.fixture(scope='session')
@@ -69,30 +78,42 @@ def net():
 
 @pytest.fixture(scope='session')
 def inputs(task):
-  return np.concatenate([batch.numpy() for _, batch in extraction.read(
-      testing.normed_backbone(), task.train)])
+  return np.concatenate(
+    [
+      batch.numpy()
+      for _, batch in extraction.read(testing.normed_backbone(), task.train)
+    ]
+  )
 
 
 @pytest.fixture(scope='session')
 def tunable_features(tmp_path_factory, task):
   return _features(
-      tmp_path_factory.mktemp('tunable'), testing.normed_backbone(), task)
+    tmp_path_factory.mktemp('tunable'), testing.normed_backbone(), task
+  )
 
 
 @pytest.fixture
 def tunable(tunable_features, inputs, net, task, tmp_path):
   """What methods learn from that train a network; none is trained yet."""
   return data_lib.TrainingData(
-      tunable_features, task.train.labels, task.num_classes, 'selected',
-      2 ** 30, data_lib.Networks(
-          lambda: inputs, lambda: net, tmp_path / 'unfinished', {}))
+    tunable_features,
+    task.train.labels,
+    task.num_classes,
+    'selected',
+    2**30,
+    data_lib.Networks(lambda: inputs, lambda: net, tmp_path / 'unfinished', {}),
+  )
 
 
 @pytest.fixture
 def train(tunable, examples, space):
   """Trains one network with a setting, and options that differ."""
+
   def with_setting(method, setting, seed=0, **changes):
-    later, = method.fit(tunable, examples, setting,
-                        space.changed({method.name: changes}), [seed])
+    (later,) = method.fit(
+      tunable, examples, setting, space.changed({method.name: changes}), [seed]
+    )
     return later()
+
   return with_setting

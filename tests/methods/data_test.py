@@ -18,9 +18,11 @@ def trained(monkeypatch):
   """Each call of the trainer: its penalty and number of heads."""
   calls = []
   original = sweep.train
+
   def count(problems, **kwargs):
     calls.append((kwargs['penalty'], sum(len(p.heads) for p in problems)))
     return original(problems, **kwargs)
+
   monkeypatch.setattr(sweep, 'train', count)
   return calls
 
@@ -34,30 +36,39 @@ def test_features_are_normalised_and_the_embedding_is_as_it_is(data):
   for first, last in itertools.pairwise(starts):  # Of each tap by itself.
     norms = np.linalg.norm(raw[:, first:last], axis=1, keepdims=True)
     np.testing.assert_allclose(
-        matrix[:, first:last] * norms, raw[:, first:last], atol=1e-5)
+      matrix[:, first:last] * norms, raw[:, first:last], atol=1e-5
+    )
   embedding = data.embedding(examples)
   assert embedding.shape == (3, data.num_features(None)) == (3, 9)
   np.testing.assert_array_equal(
-      embedding, data.features.blocks(None)[0][examples])
+    embedding, data.features.blocks(None)[0][examples]
+  )
   unit = data.matrix(None, examples).numpy()
   np.testing.assert_allclose(
-      unit * np.linalg.norm(embedding, axis=1, keepdims=True), embedding,
-      atol=1e-5)
+    unit * np.linalg.norm(embedding, axis=1, keepdims=True),
+    embedding,
+    atol=1e-5,
+  )
 
 
 def test_validate_counts_and_scores(data, folds):
   results = data.heads.validate(30, folds, _HEADS, 20, 'l21')
   assert len(results) == 2 and all(len(r) == 2 for r in results)
   for fold, result in zip(folds, results):
-    trained, = [h for _, h in data.heads.train(
-        [data.heads.problem(30, fold.train, _HEADS)], 20, 'l21')]
+    (trained,) = [
+      h
+      for _, h in data.heads.train(
+        [data.heads.problem(30, fold.train, _HEADS)], 20, 'l21'
+      )
+    ]
     for one, head in zip(result, trained):
       x = data.matrix(30, fold.val).numpy()
       predicted = (x @ head.kernel.numpy().T + head.bias.numpy()).argmax(1)
       wanted = (predicted == data.labels[fold.val]).sum()
       assert abs(one.correct - wanted) <= 1  # Rounding of near ties.
       np.testing.assert_allclose(
-          one.scores, np.linalg.norm(head.kernel, axis=0), atol=1e-3)
+        one.scores, np.linalg.norm(head.kernel, axis=0), atol=1e-3
+      )
       assert one.ranked() is one.scores
   unranked = data.heads.validate(30, folds, _HEADS, 20, None)[0][0]
   assert unranked.scores is None
@@ -68,12 +79,17 @@ def test_validate_counts_and_scores(data, folds):
 def test_correct_answers_are_of_the_columns_that_a_head_reads(data, folds):
   columns, fold = np.array([0, 3, 40, 41]), folds[0]
   problem = data.heads.problem(30, fold.train, _HEADS[:1], columns)
-  (_, (head,)), = data.heads.train([problem], 20)
+  ((_, (head,)),) = data.heads.train([problem], 20)
   assert head.kernel.shape == (3, 4)
   x = data.matrix(30, fold.val, columns).numpy()
   predicted = (x @ head.kernel.numpy().T + head.bias.numpy()).argmax(1)
-  assert abs(data.heads.correct(30, fold.val, head, columns) - (
-      predicted == data.labels[fold.val]).sum()) <= 1
+  assert (
+    abs(
+      data.heads.correct(30, fold.val, head, columns)
+      - (predicted == data.labels[fold.val]).sum()
+    )
+    <= 1
+  )
 
 
 def test_the_same_heads_are_trained_once(data, folds, examples, trained):
@@ -94,26 +110,34 @@ def test_the_same_heads_are_trained_once(data, folds, examples, trained):
 def test_other_data_have_other_heads(data, folds, trained):
   """Two tasks label the same images differently."""
   other = data_lib.TrainingData(
-      data.features, data.labels[::-1].copy(), data.classes, data.rule,
-      data.memory_bytes)
-  one, two = (d.heads.validate(30, folds, _HEADS, 20, None)
-              for d in (data, other))
+    data.features,
+    data.labels[::-1].copy(),
+    data.classes,
+    data.rule,
+    data.memory_bytes,
+  )
+  one, two = (
+    d.heads.validate(30, folds, _HEADS, 20, None) for d in (data, other)
+  )
   assert len(trained) == 2
   assert one[0][0].correct > two[0][0].correct  # Chance is a third.
 
 
 def test_all_l21_and_head2toe_share_the_first_stage(
-    data, folds, examples, space, trained):
+  data, folds, examples, space, trained
+):
   linear.All('all_l21', 'l21').validate(data, folds, space, 0)
   head2toe.Head2Toe().validate(data, folds, space, 0)
   # 2 folds x 2 learning rates x (2 shared, 1 other) coefficients, then the
   # second stage: 2 folds x 4 rankings x 2 fractions in one loop.
   assert trained == [('l21', 8), ('l21', 4), (None, 16)]
   trained.clear()
-  setting = head2toe.Setting(learning_rate=0.1, steps=20, target_size=30,
-                             coefficient=1e-3, fraction=0.1)
-  whole = linear.Setting(learning_rate=0.1, steps=20, target_size=30,
-                         coefficient=1e-3)
+  setting = head2toe.Setting(
+    learning_rate=0.1, steps=20, target_size=30, coefficient=1e-3, fraction=0.1
+  )
+  whole = linear.Setting(
+    learning_rate=0.1, steps=20, target_size=30, coefficient=1e-3
+  )
   list(head2toe.fit(data, examples, setting, (0, 1)))
   list(linear.All('all_l21', 'l21').fit(data, examples, whole, space, (0, 1)))
   assert trained == [('l21', 2), (None, 2)]
@@ -134,14 +158,21 @@ def test_results_of_trainings_are_kept(tmp_path):
   assert _networks(tmp_path / 'x').remember(['a', 1], lambda: 4) == 4
 
 
-@pytest.mark.parametrize('damage', [
-    lambda text: '{', lambda text: text.replace('3', '5', 1),
-    lambda text: '[1]', lambda text: '{}', lambda text: '',
-    lambda text: text.replace('"sha256": "', '"sha256": "0')])
+@pytest.mark.parametrize(
+  'damage',
+  [
+    lambda text: '{',
+    lambda text: text.replace('3', '5', 1),
+    lambda text: '[1]',
+    lambda text: '{}',
+    lambda text: '',
+    lambda text: text.replace('"sha256": "', '"sha256": "0'),
+  ],
+)
 def test_a_damaged_result_is_computed_again(damage, tmp_path, caplog):
   networks = _networks(tmp_path)
   networks.remember('a', lambda: [3])
-  path, = tmp_path.iterdir()
+  (path,) = tmp_path.iterdir()
   assert set(json.loads(path.read_text())) == {'value', 'sha256'}
   path.write_text(damage(path.read_text()))
   assert networks.remember('a', lambda: [4]) == [4]
@@ -157,8 +188,10 @@ def test_a_folder_that_another_process_removes_is_no_failure(tmp_path):
 
 def test_a_training_that_is_cut_off_leaves_nothing(tmp_path):
   networks = _networks(tmp_path)
+
   def stop():
     raise KeyboardInterrupt
+
   with pytest.raises(KeyboardInterrupt):
     networks.remember('a', stop)
   assert not list(tmp_path.iterdir())

@@ -23,8 +23,10 @@ def test_candidates_are_the_lightweight_sweep(space):
   assert _FINETUNE.candidates(space) == [_setting(0.1, 12), _setting(0.01, 12)]
   for method in (_FINETUNE, _SCRATCH):
     assert method.candidates(grids.paper('resnet50')) == [
-        tuned.Setting(learning_rate=rate, steps=steps, batch=128)
-        for steps in (500, 5000) for rate in (0.1, 0.01)]
+      tuned.Setting(learning_rate=rate, steps=steps, batch=128)
+      for steps in (500, 5000)
+      for rate in (0.1, 0.01)
+    ]
 
 
 def test_it_learns(tunable, space, folds, train):
@@ -38,16 +40,23 @@ def test_it_learns(tunable, space, folds, train):
 
 
 def test_scratch_does_not_depend_on_the_pretrained_weights(
-    tunable, tmp_path, space, examples, train):
+  tunable, tmp_path, space, examples, train
+):
   first = train(_SCRATCH, _setting(0.1, 6)).trainer.values
   network = network_lib.Network(testing.normed_backbone(seed=1))
   other = data_lib.TrainingData(
-      tunable.features, tunable.labels, tunable.classes, tunable.rule,
-      tunable.memory_bytes, data_lib.Networks(
-          tunable.networks.inputs, lambda: network, tmp_path / 'other', {}))
+    tunable.features,
+    tunable.labels,
+    tunable.classes,
+    tunable.rule,
+    tunable.memory_bytes,
+    data_lib.Networks(
+      tunable.networks.inputs, lambda: network, tmp_path / 'other', {}
+    ),
+  )
   values = []
   for method in (_SCRATCH, _FINETUNE):
-    later, = method.fit(other, examples, _setting(0.1, 6), space, [0])
+    (later,) = method.fit(other, examples, _setting(0.1, 6), space, [0])
     values.append(later().trainer.values)
   for value, wanted in zip(values[0], first, strict=True):
     np.testing.assert_array_equal(value, wanted)
@@ -55,35 +64,46 @@ def test_scratch_does_not_depend_on_the_pretrained_weights(
 
 
 def test_seeds_differ_and_repeat(tunable, space, examples):
-  found = [later().trainer.values[0] for later in _FINETUNE.fit(
-      tunable, examples, _setting(0.1, 4), space, [0, 1, 0])]
+  found = [
+    later().trainer.values[0]
+    for later in _FINETUNE.fit(
+      tunable, examples, _setting(0.1, 4), space, [0, 1, 0]
+    )
+  ]
   np.testing.assert_array_equal(found[0], found[2])
   assert (found[0] != found[1]).any()
 
 
-@pytest.mark.parametrize('option', [{'optimizer': 'adam'},
-                                    {'unit_norm': False}])
+@pytest.mark.parametrize(
+  'option', [{'optimizer': 'adam'}, {'unit_norm': False}]
+)
 def test_an_option_makes_another_network(train, option):
-  one, two = (train(_FINETUNE, _setting(0.01, 4), **o).trainer.values
-              for o in ({}, option))
+  one, two = (
+    train(_FINETUNE, _setting(0.01, 4), **o).trainer.values
+    for o in ({}, option)
+  )
   assert any((a != b).any() for a, b in zip(one, two))
 
 
 def test_finished_trainings_are_not_run_again(
-    tunable, space, folds, monkeypatch):
+  tunable, space, folds, monkeypatch
+):
   first = _FINETUNE.validate(tunable, folds, space, 0)
   monkeypatch.setattr(finetune.Finetune, 'train', None)
   assert _FINETUNE.validate(tunable, folds, space, 0) == first
 
 
 def test_a_training_that_diverges_is_a_failure_and_the_sweep_goes_on(
-    tunable, space, folds, monkeypatch):
-  changed = space.changed({'finetune': {
-      'learning_rates': (1e30, 0.01), 'unit_norm': False}})
+  tunable, space, folds, monkeypatch
+):
+  changed = space.changed(
+    {'finetune': {'learning_rates': (1e30, 0.01), 'unit_norm': False}}
+  )
   results = _FINETUNE.validate(tunable, folds, changed, 0)
   bad, good = results.values()
-  assert all(isinstance(c, space_lib.Failure) and 'not finite' in c
-             for c in bad)
+  assert all(
+    isinstance(c, space_lib.Failure) and 'not finite' in c for c in bad
+  )
   assert all(isinstance(c, int) for c in good)
   assert space_lib.choose(results).learning_rate == 0.01
   monkeypatch.setattr(finetune.Finetune, 'train', None)  # Failures are kept.
@@ -93,15 +113,20 @@ def test_a_training_that_diverges_is_a_failure_and_the_sweep_goes_on(
 
 
 def test_options_are_a_part_of_the_setting_that_is_remembered(
-    tunable, space, folds, monkeypatch):
+  tunable, space, folds, monkeypatch
+):
   """What another optimizer, batch or seed gave is not taken for this one's."""
   trained = []
+
   def train(self, data, examples, setting, options, seed, key):
     trained.append((options, seed))
     return data_lib.TrainedNetwork(_Always(), {})
+
   monkeypatch.setattr(finetune.Finetune, 'train', train)
-  spaces = [space] + [space.changed({'finetune': change}) for change in (
-      {'optimizer': 'adam'}, {'unit_norm': False}, {'batch': 16})]
+  spaces = [space] + [
+    space.changed({'finetune': change})
+    for change in ({'optimizer': 'adam'}, {'unit_norm': False}, {'batch': 16})
+  ]
   for changed in (*spaces, *spaces):
     _FINETUNE.validate(tunable, folds[:1], changed, 0)
   assert len(trained) == 4 * 2  # Settings.

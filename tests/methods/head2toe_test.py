@@ -11,9 +11,16 @@ _METHOD = head2toe.Head2Toe()
 
 
 def _setting(**changes):
-  return head2toe.Setting(**{
-      'learning_rate': 0.01, 'steps': 20, 'target_size': 30,
-      'coefficient': 1e-3, 'fraction': 0.5} | changes)
+  return head2toe.Setting(
+    **{
+      'learning_rate': 0.01,
+      'steps': 20,
+      'target_size': 30,
+      'coefficient': 1e-3,
+      'fraction': 0.5,
+    }
+    | changes
+  )
 
 
 def test_candidates(space):
@@ -28,30 +35,47 @@ def test_candidates(space):
 
 
 def test_selected_head_is_fresh_and_reads_the_best_columns(
-    data, space, examples):
+  data, space, examples
+):
   setting = _setting(steps=25, fraction=0.25)
   heads = list(_METHOD.fit(data, examples, setting, space, (0, 1)))
   assert len(heads) == 2
   kept = int(data.num_features(30) * 0.25)
   for seed, head in zip((0, 1), heads):
-    first, = data.heads.fit(30, examples, [sweep.HeadSpec(
-        0.01, (seed, interface.FIRST), 1e-3)], 25, 'l21')
+    (first,) = data.heads.fit(
+      30,
+      examples,
+      [sweep.HeadSpec(0.01, (seed, interface.FIRST), 1e-3)],
+      25,
+      'l21',
+    )
     np.testing.assert_array_equal(
-        head.columns,
-        fraction.select(fraction.relevance_scores(first.kernel), 0.25))
+      head.columns,
+      fraction.select(fraction.relevance_scores(first.kernel), 0.25),
+    )
     assert head.head.kernel.shape == (3, kept) and head.target_size == 30
-    (_, (alone,)), = data.heads.train([data.heads.problem(
-        30, examples, [sweep.HeadSpec(0.01, (seed, interface.SECOND))],
-        head.columns)], 25)
+    ((_, (alone,)),) = data.heads.train(
+      [
+        data.heads.problem(
+          30,
+          examples,
+          [sweep.HeadSpec(0.01, (seed, interface.SECOND))],
+          head.columns,
+        )
+      ],
+      25,
+    )
     np.testing.assert_allclose(head.head.kernel, alone.kernel, atol=1e-3)
 
 
-@pytest.mark.parametrize('setting', [
-    _setting(), _setting(learning_rate=0.1, coefficient=1e-5, fraction=0.1)])
+@pytest.mark.parametrize(
+  'setting',
+  [_setting(), _setting(learning_rate=0.1, coefficient=1e-5, fraction=0.1)],
+)
 def test_validation_equals_doing_it_by_hand(data, folds, space, setting):
   results = _METHOD.validate(data, folds, space, 0)
   assert list(results) == _METHOD.candidates(space)
   for fold, counted in zip(folds, results[setting], strict=True):
-    head, = _METHOD.fit(data, fold.train, setting, space, (0,))
+    (head,) = _METHOD.fit(data, fold.train, setting, space, (0,))
     by_hand = data.heads.correct(30, fold.val, head.head, head.columns)
     assert abs(counted - by_hand) <= 1  # Rounding of near ties.

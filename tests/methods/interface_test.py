@@ -11,8 +11,10 @@ from vtab_h2t.methods import registry
 from vtab_h2t.methods import space as space_lib
 from vtab_h2t.methods import tuned
 
-_FOLDS = [interface.Fold(1, np.arange(9), np.arange(5)),
-          interface.Fold(4, np.arange(9), np.arange(6))]
+_FOLDS = [
+  interface.Fold(1, np.arange(9), np.arange(5)),
+  interface.Fold(4, np.arange(9), np.arange(6)),
+]
 _EXAMPLES = np.arange(11)
 
 
@@ -35,14 +37,17 @@ class _Method(interface.Searched):
     return ()
 
   def candidates(self, space):
-    return [space_lib.Setting(learning_rate=rate, steps=5)
-            for rate in space.of(self.name).rates]
+    return [
+      space_lib.Setting(learning_rate=rate, steps=5)
+      for rate in space.of(self.name).rates
+    ]
 
   def validate(self, data, folds, space, seed):
     assert list(folds) == _FOLDS and seed == 7
     self.validated += 1
-    return {c: self._counts[str(c.learning_rate)]
-            for c in self.candidates(space)}
+    return {
+      c: self._counts[str(c.learning_rate)] for c in self.candidates(space)
+    }
 
   def fit(self, data, examples, setting, space, seeds):
     assert examples is _EXAMPLES
@@ -52,28 +57,48 @@ class _Method(interface.Searched):
 
 
 def _plan(folds=_FOLDS, seeds=(0, 1), known=(), **options):
-  space = space_lib.Space(name='x', folds=tuple(f.number for f in folds),
-                          options={'stub': _Options(**options)})
-  return interface.Plan(folds=folds, examples=_EXAMPLES, space=space, seed=7,
-                        seeds=seeds, known=known)
+  space = space_lib.Space(
+    name='x',
+    folds=tuple(f.number for f in folds),
+    options={'stub': _Options(**options)},
+  )
+  return interface.Plan(
+    folds=folds,
+    examples=_EXAMPLES,
+    space=space,
+    seed=7,
+    seeds=seeds,
+    known=known,
+  )
 
 
 def _val(rate, fold, total, **more):
-  return {'learning_rate': rate, 'steps': 5, 'fold': fold, 'seed': 7,
-          'split': 'val', 'total': total} | more, None
+  return {
+    'learning_rate': rate,
+    'steps': 5,
+    'fold': fold,
+    'seed': 7,
+    'split': 'val',
+    'total': total,
+  } | more, None
 
 
 def _finals(rate, seeds):
   setting = space_lib.Setting(learning_rate=rate, steps=5)
-  return [({'learning_rate': rate, 'steps': 5, 'seed': s}, (setting, s))
-          for s in seeds]
+  return [
+    ({'learning_rate': rate, 'steps': 5, 'seed': s}, (setting, s))
+    for s in seeds
+  ]
 
 
 def test_every_candidate_is_validated_and_the_best_is_fitted():
   assert list(_Method().measure(None, _plan())) == [
-      _val(0.1, 1, 5, correct=1), _val(0.1, 4, 6, correct=2),
-      _val(0.01, 1, 5, correct=3), _val(0.01, 4, 6, correct=4),
-      *_finals(0.01, (0, 1))]
+    _val(0.1, 1, 5, correct=1),
+    _val(0.1, 4, 6, correct=2),
+    _val(0.01, 1, 5, correct=3),
+    _val(0.01, 4, 6, correct=4),
+    *_finals(0.01, (0, 1)),
+  ]
 
 
 def test_a_failure_is_in_the_row_and_not_chosen():
@@ -81,7 +106,8 @@ def test_a_failure_is_in_the_row_and_not_chosen():
   method = _Method(**{'0.1': [5, bad], '0.01': [0, 1]})
   found = list(method.measure(None, _plan()))
   assert found[1] == _val(
-      0.1, 4, 6, correct=None, failed='not finite by step 3')
+    0.1, 4, 6, correct=None, failed='not finite by step 3'
+  )
   assert found[-2:] == _finals(0.01, (0, 1))
 
 
@@ -109,37 +135,56 @@ def test_without_folds_the_only_setting_is_fitted():
 
 
 def test_several_settings_without_folds_are_refused():
-  with pytest.raises(errors.InputError,
-                     match='^stub has 2 settings and no fold to choose on; '):
+  with pytest.raises(
+    errors.InputError, match='^stub has 2 settings and no fold to choose on; '
+  ):
     list(_Method().measure(None, _plan(folds=())))
 
 
 def _as_read(pairs):
   """Validation rows as they come out of a rows file."""
-  return [json.loads(json.dumps({
-      'schema': 2, 'run': 'r', 'job': 'accuracy', 'task': 'dtd',
-      'method': 'stub', 'manifest_sha256': 'f'} | fields))
-          for fields, predictor in pairs if predictor is None]
+  return [
+    json.loads(
+      json.dumps(
+        {
+          'schema': 2,
+          'run': 'r',
+          'job': 'accuracy',
+          'task': 'dtd',
+          'method': 'stub',
+          'manifest_sha256': 'f',
+        }
+        | fields
+      )
+    )
+    for fields, predictor in pairs
+    if predictor is None
+  ]
 
 
-@pytest.mark.parametrize('counts', [
-    {'0.1': [1, 2], '0.01': [3, 4]}, {'0.1': [4, 0], '0.01': [1, 3]},
+@pytest.mark.parametrize(
+  'counts',
+  [
+    {'0.1': [1, 2], '0.01': [3, 4]},
+    {'0.1': [4, 0], '0.01': [1, 3]},
     {'0.1': [5, space_lib.Failure('why')], '0.01': [0, 0]},
-    {'0.1': [5, space_lib.Failure('why')],
-     '0.01': [0, space_lib.Failure('also')]}])
+    {
+      '0.1': [5, space_lib.Failure('why')],
+      '0.01': [0, space_lib.Failure('also')],
+    },
+  ],
+)
 def test_known_rows_give_the_same_without_validating_again(counts):
   method = _Method(**counts)
   first = list(method.measure(None, _plan()))
-  again = list(method.measure(
-      None, _plan(seeds=(0, 1), known=_as_read(first))))
+  again = list(method.measure(None, _plan(seeds=(0, 1), known=_as_read(first))))
   assert again == first and method.validated == 1
 
 
 def test_known_rows_may_come_in_any_order():
   method = _Method()
   first = list(method.measure(None, _plan()))
-  assert list(method.measure(
-      None, _plan(known=_as_read(first)[::-1]))) == first
+  assert list(method.measure(None, _plan(known=_as_read(first)[::-1]))) == first
   assert method.validated == 1
 
 
@@ -153,34 +198,63 @@ def test_where_a_known_row_is_missing_all_is_validated(lacks):
   assert method.validated == 2
 
 
-@pytest.mark.parametrize('name', [
-    'linear', 'all_l21', 'head2toe', 'finetune', 'head2toe_ft', 'lp_ft',
-    'surgical', 'auto_snr', 'head_probe'])
+@pytest.mark.parametrize(
+  'name',
+  [
+    'linear',
+    'all_l21',
+    'head2toe',
+    'finetune',
+    'head2toe_ft',
+    'lp_ft',
+    'surgical',
+    'auto_snr',
+    'head_probe',
+  ],
+)
 def test_each_methods_known_rows_are_recognised(
-    name, data, tunable, folds, examples, space, monkeypatch):
+  name, data, tunable, folds, examples, space, monkeypatch
+):
   method = registry.MEASURED[name]
   short = space.changed({name: {'steps': (2,)}})
   data = tunable if method.trains_network else data
-  plan = interface.Plan(folds=folds, examples=examples, space=short, seed=0,
-                        seeds=(0,))
+  plan = interface.Plan(
+    folds=folds, examples=examples, space=short, seed=0, seeds=(0,)
+  )
   *first, (final, _) = method.measure(data, plan)
   assert len(first) >= 2 and all(p is None for _, p in first)
   monkeypatch.setattr(
-      tuned.Tuned if method.trains_network else type(method), 'validate', None)
+    tuned.Tuned if method.trains_network else type(method), 'validate', None
+  )
   *again, (same, _) = method.measure(
-      data, dataclasses.replace(plan, known=_as_read(first)))
+    data, dataclasses.replace(plan, known=_as_read(first))
+  )
   assert again == first and same == final
 
 
 def test_a_rows_setting_is_what_its_method_chooses_among(tmp_path):
   """Nothing else in a row that is written counts as a part of it."""
-  backbone, wanted = testing.tiny_backbone(), {
+  backbone, wanted = (
+    testing.tiny_backbone(),
+    {
       'linear': {'learning_rate', 'steps'},
-      'head2toe': {'learning_rate', 'steps', 'target_size', 'coefficient',
-                   'fraction'}}
+      'head2toe': {
+        'learning_rate',
+        'steps',
+        'target_size',
+        'coefficient',
+        'fraction',
+      },
+    },
+  )
   rows = testing.measure(
-      tmp_path, testing.tiny_run(backbone, train_fraction=0.5),
-      [testing.tiny_task()], backbone, wanted, seeds=(0,))
+    tmp_path,
+    testing.tiny_run(backbone, train_fraction=0.5),
+    [testing.tiny_task()],
+    backbone,
+    wanted,
+    seeds=(0,),
+  )
   for method, fields in wanted.items():
     own = [r for r in rows if r['method'] == method and r['split'] == 'val']
     assert own
@@ -193,16 +267,21 @@ def test_a_rows_setting_is_what_its_method_chooses_among(tmp_path):
 def test_outcomes():
   assert interface.outcome(3) == {'correct': 3}
   assert interface.outcome(space_lib.Failure('why')) == {
-      'correct': None, 'failed': 'why'}
+    'correct': None,
+    'failed': 'why',
+  }
 
 
 @pytest.mark.parametrize('name', list(registry.FROZEN))
 def test_a_seeds_head_does_not_depend_on_the_other_seeds(
-    name, data, examples, space):
+  name, data, examples, space
+):
   method = registry.FROZEN[name]
   setting = method.candidates(space)[0]
-  heads = [list(method.fit(data, examples, setting, space, seeds))
-           for seeds in ((0, 1, 2), (1,))]
+  heads = [
+    list(method.fit(data, examples, setting, space, seeds))
+    for seeds in ((0, 1, 2), (1,))
+  ]
   one, other = heads[0][1], heads[1][0]
   np.testing.assert_array_equal(one.columns, other.columns)
   np.testing.assert_allclose(one.head.kernel, other.head.kernel, atol=1e-4)

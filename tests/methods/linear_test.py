@@ -12,8 +12,9 @@ _L1, _L21 = linear.All('all_l1', 'l1'), linear.All('all_l21', 'l21')
 
 def test_candidates_are_the_grid_cheap_first(space):
   assert _LINEAR.candidates(space) == [
-      linear.Setting(learning_rate=0.1, steps=20),
-      linear.Setting(learning_rate=0.01, steps=20)]
+    linear.Setting(learning_rate=0.1, steps=20),
+    linear.Setting(learning_rate=0.01, steps=20),
+  ]
   assert len(_L1.candidates(space)) == 4 and len(_L21.candidates(space)) == 6
   # Appendix A: 2 learning rates, 2 steps, 3 coefficients, 3 target sizes.
   paper = grids.paper('resnet50')
@@ -26,8 +27,9 @@ def test_candidates_are_the_grid_cheap_first(space):
 
 def test_a_grid_without_a_coefficient_is_one_line():
   space = grids.get('fixed', 'y', 'lr=0.1,steps=5,target_size=30,l1=1e-3')
-  assert _L1.candidates(space) == [linear.Setting(
-      learning_rate=0.1, steps=5, target_size=30, coefficient=1e-3)]
+  assert _L1.candidates(space) == [
+    linear.Setting(learning_rate=0.1, steps=5, target_size=30, coefficient=1e-3)
+  ]
   with pytest.raises(errors.InputError, match='no l21 for all_l21'):
     _L21.candidates(space)
 
@@ -50,36 +52,46 @@ def test_linear_reads_the_embedding_and_all_reads_all(data, space, examples):
     for head in heads:
       assert head.target_size == size and head.columns is None
       assert head.rule == 'selected'
-      assert head.head.kernel.shape == (
-          3, features or data.num_features(30))
+      assert head.head.kernel.shape == (3, features or data.num_features(30))
     assert not np.allclose(heads[0].head.kernel, heads[1].head.kernel)
 
 
 def test_penalties_shrink_kernels(data, space, examples):
   norms = []
   for coefficient in (1e-5, 1e-1):
-    head, = _L21.fit(data, examples, linear.Setting(
-        learning_rate=0.01, steps=100, target_size=30,
-        coefficient=coefficient), space, (0,))
+    (head,) = _L21.fit(
+      data,
+      examples,
+      linear.Setting(
+        learning_rate=0.01, steps=100, target_size=30, coefficient=coefficient
+      ),
+      space,
+      (0,),
+    )
     norms.append(np.linalg.norm(head.head.kernel))
   assert norms[1] < 0.5 * norms[0]
 
 
-@pytest.mark.parametrize('own, selecting', [
-    ((1e-5, 1e-4), ()), ((1e-5, 1e-4), (1e-4,)), ((1e-4,), (1e-5,))])
+@pytest.mark.parametrize(
+  'own, selecting',
+  [((1e-5, 1e-4), ()), ((1e-5, 1e-4), (1e-4,)), ((1e-4,), (1e-5,))],
+)
 def test_all_l21_covers_its_own_coefficients_whatever_head2toes_are(
-    own, selecting, data, folds, space):
+  own, selecting, data, folds, space
+):
   """What it shares with Head2Toe changes neither which nor their order."""
-  changed = space.changed({'all_l21': {'coefficients': own},
-                           'head2toe': {'coefficients': selecting}})
+  changed = space.changed(
+    {'all_l21': {'coefficients': own}, 'head2toe': {'coefficients': selecting}}
+  )
   results = _L21.validate(data, folds[:1], changed, 0)
   assert list(results) == _L21.candidates(changed)
-  assert [c.coefficient for c in results] == [
-      c for c in own for _ in range(2)]
+  assert [c.coefficient for c in results] == [c for c in own for _ in range(2)]
 
 
 def test_without_head2toe_all_l21_is_trained_in_one_go(data, folds, space):
-  alone = space_lib.Space(name='x', folds=(1,), options={
-      'all_l21': space.of('all_l21')})
+  alone = space_lib.Space(
+    name='x', folds=(1,), options={'all_l21': space.of('all_l21')}
+  )
   assert list(_L21.validate(data, folds[:1], alone, 0)) == _L21.candidates(
-      space)
+    space
+  )

@@ -20,7 +20,7 @@ def problem():
 def test_scaling_is_folded_back_exactly(problem, classes):
   x, y = problem
   y = y % classes
-  probe, = lp_ft.probe_path(x, y, classes, [0.3])
+  (probe,) = lp_ft.probe_path(x, y, classes, [0.3])
   scaled = (x - x.mean()) / x.std()
   model = linear_model.LogisticRegression(C=0.3, max_iter=200).fit(scaled, y)
   logits = x @ probe.kernel.T + probe.bias
@@ -35,11 +35,11 @@ def test_scaling_is_folded_back_exactly(problem, classes):
 def test_absent_classes_get_zeros(problem):
   x, y = problem
   labels = np.where(y == 2, 5, y)
-  probe, = lp_ft.probe_path(x, labels, 7, [1.0])
+  (probe,) = lp_ft.probe_path(x, labels, 7, [1.0])
   for absent in (2, 4, 6):
     assert not probe.kernel[absent].any() and probe.bias[absent] == 0
   assert set(probe.predict(x)) <= {0, 1, 3, 5}
-  one, = lp_ft.probe_path(x, np.full(120, 3), 7, [1.0])
+  (one,) = lp_ft.probe_path(x, np.full(120, 3), 7, [1.0])
   assert set(one.predict(x)) == {3}
 
 
@@ -54,8 +54,10 @@ def test_ties_go_to_the_smallest_c(tunable, folds, monkeypatch):
   class Always:
     def predict(self, features):
       return np.zeros(len(features), int)
-  monkeypatch.setattr(lp_ft, 'probe_path',
-                      lambda *args: [Always()] * len(lp_ft.C_PATH))
+
+  monkeypatch.setattr(
+    lp_ft, 'probe_path', lambda *args: [Always()] * len(lp_ft.C_PATH)
+  )
   assert lp_ft.choose_c(tunable, folds) == lp_ft.C_PATH[0]
 
 
@@ -66,14 +68,15 @@ def _setting(rate, steps, c=1.0):
 def test_fine_tuning_starts_at_the_probe(tunable, examples, train):
   trainer = train(_METHOD, _setting(1e-30, 1)).trainer  # A step of no length.
   probe = lp_ft.probe(tunable, examples, 1.0)
-  (kernel, bias), = trainer.head
+  ((kernel, bias),) = trainer.head
   np.testing.assert_array_equal(kernel, probe.kernel)
   np.testing.assert_array_equal(bias, probe.bias)
   features = tunable.embedding(np.arange(300))
   inputs = tunable.networks.inputs()
   np.testing.assert_allclose(trainer.embed(inputs), features, atol=1e-5)
   np.testing.assert_array_equal(
-      trainer.predict(inputs), probe.predict(features))
+    trainer.predict(inputs), probe.predict(features)
+  )
 
 
 def test_statistics_stay_and_the_backbone_moves(tunable, train):
@@ -94,10 +97,12 @@ def test_c_is_chosen_once_and_stands_in_the_rows(tunable, space, folds):
 
 
 def test_methods_that_start_from_the_probe_share_its_c(
-    tunable, space, folds, monkeypatch):
+  tunable, space, folds, monkeypatch
+):
   calls = []
   monkeypatch.setattr(
-      lp_ft, 'choose_c', lambda data, folds: calls.append(len(folds)) or 0.5)
+    lp_ft, 'choose_c', lambda data, folds: calls.append(len(folds)) or 0.5
+  )
   for method in (_METHOD, surgical.AutoRgn(), surgical.Surgical(), _METHOD):
     found = method.complete(tunable, folds, space, 0)
     assert {s.coefficient for s in found} == {0.5}
@@ -112,6 +117,7 @@ def test_without_folds_c_is_chosen_on_the_last_fifth(tunable, space, examples):
   assert all(s.coefficient is None for s in complete)
   assert all('coefficient' not in s.as_row() for s in complete)
   c = lp_ft.choose_c(
-      tunable, [interface.Fold(0, examples[:240], examples[240:])])
+    tunable, [interface.Fold(0, examples[:240], examples[240:])]
+  )
   one, two = (lp_ft.probe(tunable, examples, v) for v in (None, c))
   np.testing.assert_array_equal(one.kernel, two.kernel)

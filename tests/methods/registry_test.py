@@ -9,19 +9,37 @@ from vtab_h2t.protocol import grids
 
 def test_required_methods_come_along_in_the_tables_order():
   assert registry.with_required(['head2toe_ft_plus']) == [
-      'head2toe', 'head2toe_ft', 'head2toe_ft_plus']
+    'head2toe',
+    'head2toe_ft',
+    'head2toe_ft_plus',
+  ]
   assert registry.with_required(['head2toe', 'linear']) == [
-      'linear', 'head2toe']
+    'linear',
+    'head2toe',
+  ]
   assert registry.with_required([]) == []
 
 
 def test_table_1_and_the_companions_are_there():
   assert registry.METHODS == (
-      'linear', 'all_l2', 'all_l1', 'all_l21', 'head2toe', 'scratch',
-      'finetune', 'head2toe_ft', 'head2toe_ft_plus', 'lp_ft', 'surgical',
-      'auto_rgn', 'auto_snr', 'head_probe')
+    'linear',
+    'all_l2',
+    'all_l1',
+    'all_l21',
+    'head2toe',
+    'scratch',
+    'finetune',
+    'head2toe_ft',
+    'head2toe_ft_plus',
+    'lp_ft',
+    'surgical',
+    'auto_rgn',
+    'auto_snr',
+    'head_probe',
+  )
   assert list(registry.METHODS) == sorted(
-      [*registry.MEASURED, *registry.DERIVED], key=registry.METHODS.index)
+    [*registry.MEASURED, *registry.DERIVED], key=registry.METHODS.index
+  )
 
 
 @pytest.mark.parametrize('backbone', ['resnet50', 'vit_b16'])
@@ -56,5 +74,8 @@ def test_available_methods_are_those_the_space_serves():
   available = registry.available
   assert available(grids.quick('efficientnet_lite0')) == list(registry.FROZEN)
   assert available(grids.from_table_2('resnet50').of_task('dtd')) == [
-      'linear', 'all_l21', 'head2toe']
+    'linear',
+    'all_l21',
+    'head2toe',
+  ]
   assert available(grids.get('fixed', 'y', 'lr=0.1,steps=5')) == ['linear']

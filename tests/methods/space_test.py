@@ -18,10 +18,18 @@ def _setting(rate, steps=500):
 def test_a_setting_as_row_has_no_empty_fields():
   assert _setting(0.1).as_row() == {'learning_rate': 0.1, 'steps': 500}
   assert head2toe.Setting(
-      learning_rate=0.1, steps=500, target_size=256, coefficient=0.0,
-      fraction=0.01).as_row() == {
-          'learning_rate': 0.1, 'steps': 500, 'target_size': 256,
-          'coefficient': 0.0, 'fraction': 0.01}
+    learning_rate=0.1,
+    steps=500,
+    target_size=256,
+    coefficient=0.0,
+    fraction=0.01,
+  ).as_row() == {
+    'learning_rate': 0.1,
+    'steps': 500,
+    'target_size': 256,
+    'coefficient': 0.0,
+    'fraction': 0.01,
+  }
 
 
 def test_the_setting_with_the_most_answers_over_all_folds_is_chosen():
@@ -47,14 +55,18 @@ def test_one_that_failed_is_chosen_only_if_all_did():
 
 def _space(**by_task):
   return space_lib.Space(
-      name='mine', folds=(1,), by_task=by_task,
-      options={'linear': linear.Options(steps=(7,)), 'other': linear.Options()})
+    name='mine',
+    folds=(1,),
+    by_task=by_task,
+    options={'linear': linear.Options(steps=(7,)), 'other': linear.Options()},
+  )
 
 
 def test_options_are_found_by_method():
   assert _space().of('linear').steps == (7,)
-  with pytest.raises(errors.InputError,
-                     match='^the grid mine has no options for head2toe; '):
+  with pytest.raises(
+    errors.InputError, match='^the grid mine has no options for head2toe; '
+  ):
     _space().of('head2toe')
 
 
@@ -71,7 +83,8 @@ def test_changing_options_changes_those_of_tasks_and_nothing_else():
   assert changed.of('linear') == linear.Options(steps=(9,))
   assert changed.of('other') == linear.Options()
   assert changed.of_task('digits').of('linear') == linear.Options(
-      steps=(9,), learning_rates=(1.0,))
+    steps=(9,), learning_rates=(1.0,)
+  )
   assert (changed.name, changed.folds) == ('mine', (1,))
   assert space == _space(digits=own)  # It is as it was.
   assert space.changed({}) == space
@@ -84,8 +97,9 @@ def test_an_option_that_does_not_exist_is_told():
 
 def test_what_is_required_is_given_back_or_named():
   assert space_lib.require('linear', 'steps', (5,)) == (5,)
-  with pytest.raises(errors.InputError,
-                     match='^the grid gives no steps for linear; add it'):
+  with pytest.raises(
+    errors.InputError, match='^the grid gives no steps for linear; add it'
+  ):
     space_lib.require('linear', 'steps', ())
 
 
@@ -94,14 +108,24 @@ def _below(cls):
 
 
 _VALUES = sorted(
-    (c for base in (space_lib.Options, space_lib.Setting, space_lib.Space,
-                    interface.Plan) for c in _below(base)
-     if c.__module__.startswith('vtab_h2t')),
-    key=lambda c: (c.__module__, c.__qualname__))
+  (
+    c
+    for base in (
+      space_lib.Options,
+      space_lib.Setting,
+      space_lib.Space,
+      interface.Plan,
+    )
+    for c in _below(base)
+    if c.__module__.startswith('vtab_h2t')
+  ),
+  key=lambda c: (c.__module__, c.__qualname__),
+)
 
 
 @pytest.mark.parametrize(
-    'cls', _VALUES, ids=lambda c: f'{c.__module__}.{c.__qualname__}')
+  'cls', _VALUES, ids=lambda c: f'{c.__module__}.{c.__qualname__}'
+)
 def test_what_says_what_is_tried_is_frozen_and_keyword_only(cls):
   assert '__dataclass_params__' in vars(cls)  # Not a base class's.
   assert cls.__dataclass_params__.frozen
@@ -111,16 +135,20 @@ def test_what_says_what_is_tried_is_frozen_and_keyword_only(cls):
 
 
 def test_every_measured_thing_has_options_of_its_own_kind():
-  used = {m.options_type for m in (
-      *methods.MEASURED.values(), *studies.STUDIES.values())}
+  used = {
+    m.options_type
+    for m in (*methods.MEASURED.values(), *studies.STUDIES.values())
+  }
   assert used <= set(_VALUES)
   assert {s.options_type for s in studies.STUDIES.values()} <= set(
-      studies.OPTIONS.values())
+    studies.OPTIONS.values()
+  )
 
 
 def test_the_only_setting_needs_no_choice():
   one, two = _setting(0.1), _setting(0.01)
   assert space_lib.only('linear', [one]) == one
-  with pytest.raises(errors.InputError,
-                     match='^linear has 2 settings and no fold to choose on; '):
+  with pytest.raises(
+    errors.InputError, match='^linear has 2 settings and no fold to choose on; '
+  ):
     space_lib.only('linear', [one, two])

@@ -13,46 +13,58 @@ def test_relative_gradient_norms():
   two = [np.array([6.0, 8.0]), np.full((2, 2), 1.5), np.ones(3)]
   # |g| / |v|: 10 / 5 twice; 1 / 2 and 3 / 2; a zero tensor has none.
   np.testing.assert_allclose(
-      surgical.relative_gradient_norms([one, two], values), [1, 0.5, 0])
+    surgical.relative_gradient_norms([one, two], values), [1, 0.5, 0]
+  )
   assert not surgical.relative_gradient_norms(
-      [[np.zeros(2)]], [np.ones(2)]).any()
+    [[np.zeros(2)]], [np.ones(2)]
+  ).any()
 
 
 def test_signal_to_noise_of_the_paper():
-  batches = [[np.array([1.0, 1.0]), np.array([1.0, -1.0])],
-             [np.array([3.0, 3.0]), np.array([-1.0, 1.0])]]
+  batches = [
+    [np.array([1.0, 1.0]), np.array([1.0, -1.0])],
+    [np.array([3.0, 3.0]), np.array([-1.0, 1.0])],
+  ]
   # Mean 2 and variance 2: 4 / 2. Mean 0: none. Divided by the largest.
   np.testing.assert_allclose(
-      surgical.signal_to_noise(batches, 'paper'), [1, 0], atol=1e-6)
+    surgical.signal_to_noise(batches, 'paper'), [1, 0], atol=1e-6
+  )
 
 
 def test_signal_to_noise_of_the_code():
   g = np.array([[1.0, 3.0], [2.0, 2.0]])  # Outputs last.
   head, bias = np.array([[1.0, 5.0], [3.0, 5.0]]), np.array([1.0, 2.0])
-  first = np.mean(g ** 2 / (np.array([[2.0], [0.0]]) + 1e-8))
+  first = np.mean(g**2 / (np.array([[2.0], [0.0]]) + 1e-8))
   # The head's kernel is [out, in]: variances 2 and 0 over its first axis.
-  second = np.mean(head ** 2 / (np.array([[2.0, 0.0]]) + 1e-8))
-  third = np.mean(bias ** 2 / (0.5 + 1e-8))
+  second = np.mean(head**2 / (np.array([[2.0, 0.0]]) + 1e-8))
+  third = np.mean(bias**2 / (0.5 + 1e-8))
   np.testing.assert_allclose(
-      surgical.signal_to_noise([[g, head, bias]] * 3, 'code'),
-      [first, second, third])
+    surgical.signal_to_noise([[g, head, bias]] * 3, 'code'),
+    [first, second, third],
+  )
 
 
-_SETTING = lp_ft.Setting(learning_rate=1e-2, steps=12, batch=32,
-                         coefficient=1.0)
+_SETTING = lp_ft.Setting(
+  learning_rate=1e-2, steps=12, batch=32, coefficient=1.0
+)
 
 
 def _block(name):
-  return surgical.Setting(learning_rate=1e-2, steps=12, batch=32,
-                          coefficient=1.0, block=name)
+  return surgical.Setting(
+    learning_rate=1e-2, steps=12, batch=32, coefficient=1.0, block=name
+  )
 
 
 def _moved(tunable):
   network = tunable.networks.network()
   pretrained = network.backbone.model.get_weights()
-  return {w.path for w, old, new in zip(
-      network.backbone.model.weights, pretrained, network.state())
-          if (old != new).any()}
+  return {
+    w.path
+    for w, old, new in zip(
+      network.backbone.model.weights, pretrained, network.state()
+    )
+    if (old != new).any()
+  }
 
 
 def test_one_block_moves(tunable, train):
@@ -77,18 +89,22 @@ def test_block_is_chosen_among_all_by_validation(tunable, space, folds):
 
 def test_without_folds_one_block_has_to_be_named(tunable, space, examples):
   method = surgical.Surgical()
+
   def plan(**options):
     changed = space.changed({'surgical': options})
     return interface.Plan(
-        folds=(), examples=examples, space=changed, seed=0, seeds=(0,))
+      folds=(), examples=examples, space=changed, seed=0, seeds=(0,)
+    )
+
   with pytest.raises(errors.InputError, match='^surgical has 2 settings and'):
     list(method.measure(tunable, plan()))
-  (fields, _), = method.measure(tunable, plan(blocks=('second',)))
+  ((fields, _),) = method.measure(tunable, plan(blocks=('second',)))
   assert fields['block'] == 'second' and 'coefficient' not in fields
 
 
-@pytest.mark.parametrize('method', [surgical.AutoRgn(), surgical.AutoSnr()],
-                         ids=lambda m: m.name)
+@pytest.mark.parametrize(
+  'method', [surgical.AutoRgn(), surgical.AutoSnr()], ids=lambda m: m.name
+)
 def test_automatic_ones_leave_batch_norms_alone(tunable, train, method):
   train(method, _SETTING)
   assert _moved(tunable) <= {'a_conv/kernel', 'b_conv/kernel'}
@@ -97,9 +113,11 @@ def test_automatic_ones_leave_batch_norms_alone(tunable, train, method):
 def test_rgn_factors_are_computed_anew_each_epoch(train, monkeypatch):
   seen = []
   good = surgical.relative_gradient_norms
+
   def record(gradients, values):
     seen.append((len(gradients), good(gradients, values)))
     return seen[-1][1]
+
   monkeypatch.setattr(surgical, 'relative_gradient_norms', record)
   train(surgical.AutoRgn(), _SETTING)
   # 12 steps of 300 images in batches of 32: nine to the epoch, so two epochs.
@@ -115,12 +133,16 @@ def test_snr_freezes_below_the_threshold(tunable, train):
   assert not _moved(tunable)
 
 
-@pytest.mark.parametrize('definition, ratios', [
-    ('code', [0.94, 0.96]), ('paper', [0.19, 1.0])])
+@pytest.mark.parametrize(
+  'definition, ratios', [('code', [0.94, 0.96]), ('paper', [0.19, 1.0])]
+)
 def test_each_definition_has_its_threshold(monkeypatch, definition, ratios):
   asked = []
-  monkeypatch.setattr(surgical, 'signal_to_noise', lambda gradients, d: (
-      asked.append(d) or np.array(ratios)))
+  monkeypatch.setattr(
+    surgical,
+    'signal_to_noise',
+    lambda gradients, d: asked.append(d) or np.array(ratios),
+  )
   options = surgical.SnrOptions(snr=definition)
   assert surgical.AutoSnr()._scales(options, [], []).tolist() == [0, 1]
   own = surgical.SnrOptions(snr=definition, threshold=2.0)

@@ -20,8 +20,11 @@ def test_defaults_are_the_papers():
   assert head2toe_ft.Options().head_init == 'fresh'
   assert len(lp_ft.Options().learning_rates) == 6
   assert lp_ft.Options().batch == 64
-  for options in (surgical.BlockOptions(), surgical.Options(),
-                  surgical.SnrOptions()):
+  for options in (
+    surgical.BlockOptions(),
+    surgical.Options(),
+    surgical.SnrOptions(),
+  ):
     assert options.learning_rates == (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
     assert options.batch == 64
   assert surgical.SnrOptions().snr == 'code'
@@ -36,13 +39,16 @@ def test_data_without_a_network_are_a_mistake(data):
 
 
 def test_networks_are_trained_only_when_they_are_judged(
-    tunable, space, examples, monkeypatch):
+  tunable, space, examples, monkeypatch
+):
   trained = []
-  monkeypatch.setattr(finetune.Finetune, 'train', lambda self, *args: (
-      trained.append(args[4])))
+  monkeypatch.setattr(
+    finetune.Finetune, 'train', lambda self, *args: trained.append(args[4])
+  )
   method = finetune.Finetune('finetune', scratch=False)
-  later = list(method.fit(
-      tunable, examples, method.candidates(space)[0], space, (0, 4, 2)))
+  later = list(
+    method.fit(tunable, examples, method.candidates(space)[0], space, (0, 4, 2))
+  )
   assert not trained
   for train in later[::-1]:
     train()
@@ -50,16 +56,19 @@ def test_networks_are_trained_only_when_they_are_judged(
 
 
 def test_a_training_that_is_cut_off_goes_on(
-    tunable, train, tmp_path, monkeypatch):
+  tunable, train, tmp_path, monkeypatch
+):
   """From its checkpoint, which is gone at the end."""
   method = finetune.Finetune('finetune', scratch=False)
   setting = tuned.Setting(learning_rate=0.1, steps=12, batch=32)
   wanted = train(method, setting).trainer.values
   save = checkpoint.Checkpoint.save
+
   def cut(self, trainer, steps):
     self._seconds = 0  # Every time.
     save(self, trainer, steps)
     raise KeyboardInterrupt
+
   monkeypatch.setattr(checkpoint.Checkpoint, 'save', cut)
   with pytest.raises(KeyboardInterrupt):
     train(method, setting)
@@ -67,8 +76,11 @@ def test_a_training_that_is_cut_off_goes_on(
   steps = []
   monkeypatch.setattr(checkpoint.Checkpoint, 'save', save)
   load = checkpoint.Checkpoint.load
-  monkeypatch.setattr(checkpoint.Checkpoint, 'load', lambda self, trainer: (
-      steps.append(load(self, trainer)) or steps[-1]))
+  monkeypatch.setattr(
+    checkpoint.Checkpoint,
+    'load',
+    lambda self, trainer: steps.append(load(self, trainer)) or steps[-1],
+  )
   found = train(method, setting).trainer.values
   for value, other in zip(found, wanted, strict=True):
     np.testing.assert_array_equal(value, other)

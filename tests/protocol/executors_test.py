@@ -19,9 +19,15 @@ from vtab_h2t.tasks import registry as tasks
 
 _ROOT = pathlib.Path(__file__).parents[2]
 _TASKS = 'digits,mnist_5k,photo_patches,sprites_loc,sprites_ori'
-_SETTING = [f'--tasks={_TASKS}', '--weights=random', '--image_size=32',
-            '--grid=fixed', '--seeds=0,1', '--methods=linear,head2toe',
-            '--hparams=lr=0.1,steps=5,target_size=256,fraction=0.1,l21=1e-5']
+_SETTING = [
+  f'--tasks={_TASKS}',
+  '--weights=random',
+  '--image_size=32',
+  '--grid=fixed',
+  '--seeds=0,1',
+  '--methods=linear,head2toe',
+  '--hparams=lr=0.1,steps=5,target_size=256,fraction=0.1,l21=1e-5',
+]
 
 
 class _Told:
@@ -63,8 +69,11 @@ def _unit(backbone, names, **changes):
 
 def test_local_runs_units_one_after_the_other(registered, tmp_path):
   ledger, told = ledger_lib.Ledger(tmp_path), _Told()
-  units = [_unit(registered, ('one',)), _unit(registered, ('two',)),
-           _unit(registered, ('one', 'two'), seed=1)]
+  units = [
+    _unit(registered, ('one',)),
+    _unit(registered, ('two',)),
+    _unit(registered, ('one', 'two'), seed=1),
+  ]
   results = executors.local(units, executors.Places(), ledger, told)
   assert next(results) == (units[0], None)
   # The second is not begun before the first's result is taken.
@@ -72,19 +81,36 @@ def test_local_runs_units_one_after_the_other(registered, tmp_path):
   assert list(results) == [(units[1], None), (units[2], None)]
   assert told.started == ['one', 'two', 'one, two']
   assert [(m.rpartition(':')[0], n) for m, n in told.finished] == [
-      ('one', 1), ('two', 1), ('one, two', 2)]
+    ('one', 1),
+    ('two', 1),
+    ('one, two', 2),
+  ]
   assert {'load', 'load images', 'embed test images'} <= set(told.stages)
   assert len(testing.rows_files(tmp_path)) == 4
 
 
 def test_a_unit_that_fails_does_not_stop_the_others(registered, tmp_path):
   told = _Told()
-  bad = _unit(registered, ('one',), network=run_lib.Network(
-      backbone='tiny', weights='noise', sha256='0' * 64, scale=1 / 128,
-      offset=-1.0))
+  bad = _unit(
+    registered,
+    ('one',),
+    network=run_lib.Network(
+      backbone='tiny',
+      weights='noise',
+      sha256='0' * 64,
+      scale=1 / 128,
+      offset=-1.0,
+    ),
+  )
   good, missing = _unit(registered, ('two',)), _unit(registered, ('three',))
-  found = list(executors.local([bad, missing, good], executors.Places(),
-                               ledger_lib.Ledger(tmp_path), told))
+  found = list(
+    executors.local(
+      [bad, missing, good],
+      executors.Places(),
+      ledger_lib.Ledger(tmp_path),
+      told,
+    )
+  )
   assert [unit for unit, _ in found] == [bad, missing, good]
   assert 'weights noise of tiny are not those of the run' in str(found[0][1])
   assert isinstance(found[1][1], errors.InputError)
@@ -95,16 +121,29 @@ def test_a_unit_that_fails_does_not_stop_the_others(registered, tmp_path):
 def test_places_say_where_weights_are(registered, tmp_path):
   """A run names them; each machine has them where it has them."""
   asked = []
-  backbones.register('filed', lambda weights, size: (
-      asked.append(weights), registered)[1], [], 'x')
+  backbones.register(
+    'filed',
+    lambda weights, size: (asked.append(weights), registered)[1],
+    [],
+    'x',
+  )
   path = tmp_path / 'w.npz'
   path.write_text('')
-  unit = _unit(registered, ('one',), network=run_lib.Network(
-      backbone='filed', weights='w.npz', sha256=registered.weights_sha256,
-      scale=1 / 128, offset=-1.0))
-  run = lambda places: next(executors.local(
-      [unit], places, ledger_lib.Ledger(tmp_path / 'w'), _Told()))[1]
-  assert 'there are no weights \'w.npz\'' in str(run(executors.Places()))
+  unit = _unit(
+    registered,
+    ('one',),
+    network=run_lib.Network(
+      backbone='filed',
+      weights='w.npz',
+      sha256=registered.weights_sha256,
+      scale=1 / 128,
+      offset=-1.0,
+    ),
+  )
+  run = lambda places: next(
+    executors.local([unit], places, ledger_lib.Ledger(tmp_path / 'w'), _Told())
+  )[1]
+  assert "there are no weights 'w.npz'" in str(run(executors.Places()))
   assert run(executors.Places(weights={'w.npz': str(path)})) is None
   assert asked == [str(path)]
   data = b''.join(testing.results(tmp_path / 'w').values())
@@ -115,9 +154,9 @@ def test_places_say_where_data_are(tmp_path):
   testing.write_archive(tmp_path / 'mine')
   run = testing.tiny_run(suite='vtab', data_source='archive')
   places = executors.Places(data_dir=str(tmp_path))
-  task, = places.tasks(run, ['mine'])
+  (task,) = places.tasks(run, ['mine'])
   assert task.name == 'mine' and len(task.test.ids) == 5
-  task, = executors.Places(data_dir=str(tmp_path / 'x')).tasks(run, ['mine'])
+  (task,) = executors.Places(data_dir=str(tmp_path / 'x')).tasks(run, ['mine'])
   with pytest.raises(errors.InputError):
     task.load()
 
@@ -125,7 +164,7 @@ def test_places_say_where_data_are(tmp_path):
 def test_what_a_worker_does(registered, tmp_path):
   """It sends back what it wrote, and is sent what there is."""
   unit = _unit(registered, ('one',))
-  places = executors.Places(memory_bytes=2 ** 30)
+  places = executors.Places(memory_bytes=2**30)
   sent = executors._run_elsewhere('/nowhere', unit, places, {})
   assert {p.split('/')[0] for p in sent} == {'rows', 'provenance', 'manifests'}
   ledger = ledger_lib.Ledger(tmp_path)
@@ -133,16 +172,20 @@ def test_what_a_worker_does(registered, tmp_path):
   present = executors._present(unit, ledger)
   assert present == {'rows/one/linear.jsonl': sent['rows/one/linear.jsonl']}
   assert executors._run_elsewhere('/nowhere', unit, places, present) == {}
-  more = unit_lib.Unit(run=unit.run, tasks=unit.tasks, seeds=(0, 1),
-                       methods=('linear', 'all_l2'))
+  more = unit_lib.Unit(
+    run=unit.run, tasks=unit.tasks, seeds=(0, 1), methods=('linear', 'all_l2')
+  )
   later = executors._run_elsewhere('/nowhere', more, places, present)
   assert {p for p in later if p.startswith('rows')} == {
-      'rows/one/linear.jsonl', 'rows/one/all_l2.jsonl'}
+    'rows/one/linear.jsonl',
+    'rows/one/all_l2.jsonl',
+  }
   bad = _unit(registered, ('three',))
   assert 'three' in executors._run_elsewhere('/nowhere', bad, places, {})
   plugin = executors.Places(plugins=(str(tmp_path / 'no.py'),))
   assert executors._run_elsewhere('/nowhere', unit, plugin, {}) == (
-      f'plugin {tmp_path}/no.py: there is no such file')
+    f'plugin {tmp_path}/no.py: there is no such file'
+  )
 
 
 def test_ray_is_asked_for_by_name():
@@ -175,18 +218,25 @@ def test_shards_make_the_same_files(tmp_path):
   names = 'his', 'hers', 'mine'
   for name in names:
     testing.write_archive(tmp_path / 'data' / name)
-  arguments = [*_SETTING, f'--tasks={",".join(names)}', '--suite=vtab',
-               '--data_source=archive', f'--data_dir={tmp_path}/data']
+  arguments = [
+    *_SETTING,
+    f'--tasks={",".join(names)}',
+    '--suite=vtab',
+    '--data_source=archive',
+    f'--data_dir={tmp_path}/data',
+  ]
 
   def run(workdir, *flags):
     done = testing.run_runner(
-        'table1', *arguments, f'--workdir={tmp_path / workdir}', *flags)
+      'table1', *arguments, f'--workdir={tmp_path / workdir}', *flags
+    )
     assert done.returncode == 0, done.stderr
     return done
 
   run('whole')
-  whole, rows = (f(tmp_path / 'whole')
-                 for f in (testing.results, testing.rows_files))
+  whole, rows = (
+    f(tmp_path / 'whole') for f in (testing.results, testing.rows_files)
+  )
   for i in range(2):
     done = run('parts', f'--shard_index={i}', '--num_shards=2')
     assert 'this shard is done' in done.stdout
@@ -203,10 +253,18 @@ def test_shards_make_the_same_files(tmp_path):
 @pytest.mark.soak
 def test_the_slurm_array_runs_its_shard(reference, tmp_path):
   done = subprocess.run(
-      ['bash', 'docs/slurm.sh', *_SETTING, '--only=table1'], cwd=_ROOT,
-      capture_output=True, text=True, env=os.environ | {
-          'PYTHON': sys.executable, 'WORKDIR': str(tmp_path),
-          'SLURM_ARRAY_TASK_ID': '1', 'SLURM_ARRAY_TASK_COUNT': '3'})
+    ['bash', 'docs/slurm.sh', *_SETTING, '--only=table1'],
+    cwd=_ROOT,
+    capture_output=True,
+    text=True,
+    env=os.environ
+    | {
+      'PYTHON': sys.executable,
+      'WORKDIR': str(tmp_path),
+      'SLURM_ARRAY_TASK_ID': '1',
+      'SLURM_ARRAY_TASK_COUNT': '3',
+    },
+  )
   assert done.returncode == 0, done.stderr
   part = testing.rows_files(tmp_path)
   assert part and part.items() < _rows(reference).items()
@@ -217,17 +275,29 @@ def test_a_node_that_is_killed_changes_no_row(reference, tmp_path):
   cluster_utils = pytest.importorskip('ray.cluster_utils')
   import ray
   from ray._private import state
-  resources = {'num_cpus': 1, 'memory': 2**31, 'object_store_memory': 2**27,
-               'include_dashboard': False}
+
+  resources = {
+    'num_cpus': 1,
+    'memory': 2**31,
+    'object_store_memory': 2**27,
+    'include_dashboard': False,
+  }
   cluster = cluster_utils.Cluster(
-      initialize_head=True, head_node_args=resources)
+    initialize_head=True, head_node_args=resources
+  )
   try:
     second = cluster.add_node(**resources)
-    ray.init(address=cluster.address, log_to_driver=False,
-             logging_level='ERROR')
+    ray.init(
+      address=cluster.address, log_to_driver=False, logging_level='ERROR'
+    )
     running = testing.start_runner(
-        'table1', *_SETTING, '--memory_gib=1', f'--workdir={tmp_path}',
-        '--executor=ray', f'--ray_address={cluster.address}')
+      'table1',
+      *_SETTING,
+      '--memory_gib=1',
+      f'--workdir={tmp_path}',
+      '--executor=ray',
+      f'--ray_address={cluster.address}',
+    )
 
     def busy():
       free = state.available_resources_per_node().get(second.node_id, {})
@@ -257,14 +327,19 @@ def test_what_a_cluster_cannot_do_is_one_line(tmp_path):
   assert done.returncode == 1 and 'Traceback' not in done.stderr
   assert 'no Ray cluster at --ray_address=127.0.0.1:1' in done.stderr
   done = testing.run_runner(
-      'table1', *arguments, '--ray_address=local', '--unit_cpus=999')
+    'table1', *arguments, '--ray_address=local', '--unit_cpus=999'
+  )
   assert done.returncode == 1 and 'Traceback' not in done.stderr
   assert 'no node of the Ray cluster has 999 CPUs' in done.stderr
 
 
-@pytest.mark.parametrize('arguments, message', [
+@pytest.mark.parametrize(
+  'arguments, message',
+  [
     (['--shard_index=2', '--num_shards=2'], 'must be below --num_shards=2'),
-    (['--num_shards=2', '--executor=ray'], 'shards are for --executor=local')])
+    (['--num_shards=2', '--executor=ray'], 'shards are for --executor=local'),
+  ],
+)
 def test_shards_are_checked(arguments, message):
   done = testing.run_runner('table1', *arguments)
   assert done.returncode == 1 and message in done.stderr

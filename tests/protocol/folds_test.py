@@ -14,24 +14,31 @@ def test_folds_are_contiguous_fifths_and_the_rest():
     assert fold.number == i
     np.testing.assert_array_equal(fold.val, np.arange(60 * i, 60 * i + 60))
     np.testing.assert_array_equal(
-        np.sort(fold.train), np.setdiff1d(np.arange(300), fold.val))
+      np.sort(fold.train), np.setdiff1d(np.arange(300), fold.val)
+    )
     assert (np.diff(fold.train) < 0).any()  # Not in the split's order.
-  last, = folds_lib.folds(task, (4,))
+  (last,) = folds_lib.folds(task, (4,))
   np.testing.assert_array_equal(last.train, folds[4].train)
 
 
 def _sorted_task(every_class=True):
   labels = np.repeat(np.arange(5), 20)
   split = task_lib.array_split('x', testing.images(100), labels, range(100))
-  return task_lib.Task('embedded', 'sorted', 'natural', 5,
-                       lambda: task_lib.Examples.in_order(split, split),
-                       every_class=every_class)
+  return task_lib.Task(
+    'embedded',
+    'sorted',
+    'natural',
+    5,
+    lambda: task_lib.Examples.in_order(split, split),
+    every_class=every_class,
+  )
 
 
 def test_a_class_absent_from_a_fold_is_one_line():
-  with pytest.raises(errors.InputError,
-                     match='task sorted: class 2 has no training example in '
-                           'fold 2; give'):
+  with pytest.raises(
+    errors.InputError,
+    match='task sorted: class 2 has no training example in fold 2; give',
+  ):
     folds_lib.folds(_sorted_task(), range(2, 5))
   assert len(folds_lib.folds(_sorted_task(every_class=False), range(5))) == 5
 

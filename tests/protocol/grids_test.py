@@ -53,15 +53,26 @@ def test_light_grid_tunes_the_backbone_little():
   trained = set(methods.MEASURED) - set(methods.FROZEN)
   # Five epochs of 1000 images in batches of 64.
   assert all(light.of(name).steps == (80,) for name in trained)
-  assert {name: light.of(name).learning_rates for name in trained
-          if light.of(name).learning_rates != quick.of(name).learning_rates
-         } == {'lp_ft': (1e-4, 1e-5), 'surgical': (1e-3,), 'auto_rgn': (1e-3,),
-               'auto_snr': (1e-3,)}
+  assert {
+    name: light.of(name).learning_rates
+    for name in trained
+    if light.of(name).learning_rates != quick.of(name).learning_rates
+  } == {
+    'lp_ft': (1e-4, 1e-5),
+    'surgical': (1e-3,),
+    'auto_rgn': (1e-3,),
+    'auto_snr': (1e-3,),
+  }
 
 
 def test_every_grid_has_options_for_all_that_is_measured():
-  for name, hparams in (('quick', ''), ('light', ''), ('paper', ''),
-                        ('published', ''), ('fixed', 'lr=1')):
+  for name, hparams in (
+    ('quick', ''),
+    ('light', ''),
+    ('paper', ''),
+    ('published', ''),
+    ('fixed', 'lr=1'),
+  ):
     space = grids.get(name, 'resnet50', hparams)
     for one in (space, *space.by_task.values()):
       assert set(one.options) == {*methods.MEASURED, *studies.OPTIONS}
@@ -78,39 +89,59 @@ def test_options_take_keywords_only():
 def test_published_grid_is_table_2():
   space = grids.get('published', 'resnet50')
   options = space.of_task('svhn').of('head2toe')
-  assert (options.learning_rates, options.steps, options.target_sizes,
-          options.fractions, options.coefficients) == (
-              (0.01,), (500,), (24576,), (0.005,), (1e-5,))
+  assert (
+    options.learning_rates,
+    options.steps,
+    options.target_sizes,
+    options.fractions,
+    options.coefficients,
+  ) == ((0.01,), (500,), (24576,), (0.005,), (1e-5,))
   assert space.folds == space.of_task('svhn').folds == ()
   assert all(isinstance(s, int) for s in options.steps + options.target_sizes)
   with pytest.raises(errors.InputError, match='no fraction|no target_size'):
     methods.check('head2toe', space.of_task('digits'))
-  with pytest.raises(errors.InputError, match=(
-      'Table 2 has no hyper-parameters for backbone efficientnet_lite0')):
+  with pytest.raises(
+    errors.InputError,
+    match=('Table 2 has no hyper-parameters for backbone efficientnet_lite0'),
+  ):
     grids.get('published', 'efficientnet_lite0')
 
 
 def test_table_2_lies_on_the_papers_grid():
   table = published.table('table2_hyperparameters')
   for row in table.itertuples():
-    chosen, grid = (space.of('head2toe') for space in (
+    chosen, grid = (
+      space.of('head2toe')
+      for space in (
         grids.from_table_2(row.backbone).of_task(row.task),
-        grids.paper(row.backbone)))
-    for field in ('learning_rates', 'steps', 'target_sizes', 'fractions',
-                  'coefficients'):
+        grids.paper(row.backbone),
+      )
+    )
+    for field in (
+      'learning_rates',
+      'steps',
+      'target_sizes',
+      'fractions',
+      'coefficients',
+    ):
       assert getattr(chosen, field)[0] in getattr(grid, field)
 
 
 def test_fixed_grid_is_the_setting():
-  space = grids.get('fixed', 'x',
-                    'lr=0.01,steps=500,target_size=768,fraction=0.05,l21=1e-5')
+  space = grids.get(
+    'fixed', 'x', 'lr=0.01,steps=500,target_size=768,fraction=0.05,l21=1e-5'
+  )
   assert space.name == 'fixed' and space.folds == ()
   assert methods.available(space) == ['linear', 'all_l21', 'head2toe']
-  head2toe, = methods.MEASURED['head2toe'].candidates(space)
+  (head2toe,) = methods.MEASURED['head2toe'].candidates(space)
   assert head2toe.as_row() == {
-      'learning_rate': 0.01, 'steps': 500, 'target_size': 768,
-      'coefficient': 1e-5, 'fraction': 0.05}
-  linear, = methods.MEASURED['linear'].candidates(space)
+    'learning_rate': 0.01,
+    'steps': 500,
+    'target_size': 768,
+    'coefficient': 1e-5,
+    'fraction': 0.05,
+  }
+  (linear,) = methods.MEASURED['linear'].candidates(space)
   assert linear.as_row() == {'learning_rate': 0.01, 'steps': 500}
   for name in set(methods.MEASURED) - set(methods.FROZEN):
     options = space.of(name)
@@ -118,8 +149,9 @@ def test_fixed_grid_is_the_setting():
 
 
 def test_fixed_grid_of_what_trains_the_backbone():
-  space = grids.get('fixed', 'x', 'ft_lr=0.1,ft_steps=7,batch=5,tau=0,'
-                    'block=block1')
+  space = grids.get(
+    'fixed', 'x', 'ft_lr=0.1,ft_steps=7,batch=5,tau=0,block=block1'
+  )
   for name in set(methods.MEASURED) - set(methods.FROZEN):
     options = space.of(name)
     assert options.learning_rates == (0.1,) and options.steps == (7,)
@@ -131,30 +163,53 @@ def test_fixed_grid_of_what_trains_the_backbone():
 
 def test_changes_reach_the_spaces_of_tasks():
   space = grids.get('published', 'resnet50').changed(
-      {'auto_snr': {'snr': 'paper'}})
+    {'auto_snr': {'snr': 'paper'}}
+  )
   for one in (space, space.of_task('svhn'), space.of_task('digits')):
     assert one.of('auto_snr').snr == 'paper'
 
 
-@pytest.mark.parametrize('text', [
-    'lr', 'lr=', 'lr=x', 'lr=0', 'lr=-1', 'steps=1.5', 'steps=0', 'lr=inf',
-    'lr=nan', 'fraction=1.5', 'l1=-1', 'depth=3', 'lr=0.1,lr=0.2'])
+@pytest.mark.parametrize(
+  'text',
+  [
+    'lr',
+    'lr=',
+    'lr=x',
+    'lr=0',
+    'lr=-1',
+    'steps=1.5',
+    'steps=0',
+    'lr=inf',
+    'lr=nan',
+    'fraction=1.5',
+    'l1=-1',
+    'depth=3',
+    'lr=0.1,lr=0.2',
+  ],
+)
 def test_bad_hparams_are_one_line(text):
   with pytest.raises(errors.InputError, match='--hparams: '):
     grids.parse_hparams(text)
 
 
-@pytest.mark.parametrize('name, hparams', [
-    ('fixed', ''), ('quick', 'lr=0.1'), ('paper', 'lr=0.1'), ('nope', '')])
+@pytest.mark.parametrize(
+  'name, hparams',
+  [('fixed', ''), ('quick', 'lr=0.1'), ('paper', 'lr=0.1'), ('nope', '')],
+)
 def test_grid_and_hparams_go_together(name, hparams):
   with pytest.raises(errors.InputError):
     grids.get(name, 'efficientnet_lite0', hparams)
 
 
-@pytest.mark.parametrize('space', [
-    grids.quick('vit_b16'), grids.light('resnet50'),
+@pytest.mark.parametrize(
+  'space',
+  [
+    grids.quick('vit_b16'),
+    grids.light('resnet50'),
     grids.get('published', 'vit_b16'),
-    grids.get('fixed', 'x', 'lr=0.1,block=a,tau=1')])
+    grids.get('fixed', 'x', 'lr=0.1,block=a,tau=1'),
+  ],
+)
 def test_json_keeps_spaces(space):
   text = json.dumps(dataclasses.asdict(space))
   assert grids.from_json(json.loads(text)) == space
@@ -172,21 +227,40 @@ def test_studies_setting_is_the_quick_grids_best_by_validation():
   results = pathlib.Path(__file__).parents[2] / 'results'
   quick = grids.quick('efficientnet_lite0')
   measured = [
-      f for f in ledger.Ledger(results).folders()
-      if f.run.parent is None and f.run.space == quick and (
-          f.run.suite, f.run.network.backbone, f.run.network.weights) == (
-              'embedded', 'efficientnet_lite0', 'imagenet')]
+    f
+    for f in ledger.Ledger(results).folders()
+    if f.run.parent is None
+    and f.run.space == quick
+    and (f.run.suite, f.run.network.backbone, f.run.network.weights)
+    == ('embedded', 'efficientnet_lite0', 'imagenet')
+  ]
   if not measured:
     pytest.skip('no such results are committed')
   correct = {}
   for row in measured[0].rows():
     if (row['job'], row['method'], row['split']) == (
-        'accuracy', 'head2toe', 'val'):
-      key = tuple(row[k] for k in ('learning_rate', 'steps', 'target_size',
-                                   'coefficient', 'fraction'))
+      'accuracy',
+      'head2toe',
+      'val',
+    ):
+      key = tuple(
+        row[k]
+        for k in (
+          'learning_rate',
+          'steps',
+          'target_size',
+          'coefficient',
+          'fraction',
+        )
+      )
       correct.setdefault(key, []).append(row['correct'] / row['total'])
   best = max(correct, key=lambda k: sum(correct[k]))
   for study in studies.OPTIONS:
     options = quick.of(study)
-    assert (options.learning_rate, options.steps, options.target_size,
-            options.coefficient, options.fraction) == best
+    assert (
+      options.learning_rate,
+      options.steps,
+      options.target_size,
+      options.coefficient,
+      options.fraction,
+    ) == best

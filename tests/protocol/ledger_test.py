@@ -12,19 +12,30 @@ from vtab_h2t import files
 from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.protocol import run as run_lib
 
-_NETWORK = run_lib.Network(backbone='tiny', weights='noise', sha256='a' * 64,
-                           scale=1.0, offset=0.0)
+_NETWORK = run_lib.Network(
+  backbone='tiny', weights='noise', sha256='a' * 64, scale=1.0, offset=0.0
+)
 
 
 def _run(**changes):
-  return run_lib.Run(**{
-      'suite': 'embedded', 'data_source': None, 'network': _NETWORK,
-      'image_size': 16, 'space': testing.tiny_space()} | changes)
+  return run_lib.Run(
+    **{
+      'suite': 'embedded',
+      'data_source': None,
+      'network': _NETWORK,
+      'image_size': 16,
+      'space': testing.tiny_space(),
+    }
+    | changes
+  )
 
 
 def _row(run, **changes):
-  return dict.fromkeys(ledger_lib.FIELDS, 0) | {
-      'run': run.id, 'task': 't', 'method': 'm', 'split': 'test'} | changes
+  return (
+    dict.fromkeys(ledger_lib.FIELDS, 0)
+    | {'run': run.id, 'task': 't', 'method': 'm', 'split': 'test'}
+    | changes
+  )
 
 
 @pytest.fixture
@@ -44,7 +55,7 @@ def test_a_run_is_written_in_full(ledger, tmp_path):
   written = json.loads((folder.path / 'run.json').read_text())
   assert written['id'] == _run().id == folder.run.id
   assert written['run'] == json.loads(json.dumps(_run().as_json()))
-  found, = ledger.folders()
+  (found,) = ledger.folders()
   assert found.run == _run() and found.path == folder.path
   assert ledger.find(_run()).path == ledger.open(_run()).path == folder.path
 
@@ -58,18 +69,22 @@ def test_rows_are_read_as_they_were_written(folder):
   assert path == folder.path / 'rows' / 't' / 'm.jsonl'
   first, *lines = path.read_text().splitlines()
   assert [json.loads(l) for l in lines] == rows
-  assert lines[0] == json.dumps(rows[0], sort_keys=True,
-                                separators=(',', ':'))
+  assert lines[0] == json.dumps(rows[0], sort_keys=True, separators=(',', ':'))
   assert json.loads(first) == {
-      'schema': 3, 'run': folder.run.id, 'task': 't', 'file': 'm',
-      'inputs': 'inputs', 'sha256': files.sha256(
-          ''.join(f'{line}\n' for line in lines).encode())}
+    'schema': 3,
+    'run': folder.run.id,
+    'task': 't',
+    'file': 'm',
+    'inputs': 'inputs',
+    'sha256': files.sha256(''.join(f'{line}\n' for line in lines).encode()),
+  }
 
 
 def test_all_rows_of_a_run_are_read(folder):
   for kind, file in (('studies', 'one_tap'), ('rows', 'b'), ('rows', 'a')):
-    folder.write(folder.rows_path('t', kind, file), '', [
-        _row(folder.run, method=file)])
+    folder.write(
+      folder.rows_path('t', kind, file), '', [_row(folder.run, method=file)]
+    )
   assert [r['method'] for r in folder.rows()] == ['a', 'b', 'one_tap']
 
 
@@ -77,17 +92,23 @@ def test_other_inputs_are_one_line(folder):
   """Other examples, or another version of the package."""
   path = folder.rows_path('t', 'rows', 'm')
   folder.write(path, 'before', [_row(folder.run)])
-  with pytest.raises(errors.InputError, match=(
+  with pytest.raises(
+    errors.InputError,
+    match=(
       r'm\.jsonl was measured on other examples or by another version of this '
-      'package; delete it to measure again, or choose another --workdir')):
+      'package; delete it to measure again, or choose another --workdir'
+    ),
+  ):
     folder.read(path, 'now')
 
 
 def test_a_full_disk_keeps_what_was_there(folder, monkeypatch):
   path = folder.rows_path('t', 'rows', 'm')
   folder.write(path, '', [_row(folder.run)])
+
   def full(fd):
     raise OSError(28, 'No space left on device')
+
   monkeypatch.setattr(os, 'fsync', full)
   other = folder.rows_path('t', 'rows', 'o')
   for one in (path, other):
@@ -110,15 +131,20 @@ def _written(folder):
   return path
 
 
-@pytest.mark.parametrize('change', [
+@pytest.mark.parametrize(
+  'change',
+  [
     lambda data: data.replace(b'"correct":10', b'"correct":11'),
     lambda data: data.replace(b'\n', b'\r\n'),
     lambda data: data.replace(b'"inputs":""', b'"inputs": ""'),
     lambda data: data.replace(b'{"file"', b'{"a":1,"file"', 1),
-    lambda data: data[:-1], lambda data: data + b'\n',
+    lambda data: data[:-1],
+    lambda data: data + b'\n',
     lambda data: data + data.splitlines(True)[-1],
     lambda data: b''.join(data.splitlines(True)[:-1]),
-    lambda data: data[:-30] + b'\xff' + data[-29:]])
+    lambda data: data[:-30] + b'\xff' + data[-29:],
+  ],
+)
 def test_changed_bytes_are_noticed_and_named(folder, change):
   """They are measured again only if the file is deleted."""
   path = _written(folder)
@@ -126,22 +152,39 @@ def test_changed_bytes_are_noticed_and_named(folder, change):
   assert change(whole) != whole
   path.write_bytes(change(whole))
   for read in (lambda: folder.read(path), folder.rows):
-    with pytest.raises(errors.InputError, match=(
+    with pytest.raises(
+      errors.InputError,
+      match=(
         r'rows/t/m\.jsonl was changed since it was written \(another checksum'
-        r'\); delete it to measure again')):
+        r'\); delete it to measure again'
+      ),
+    ):
       read()
   path.write_bytes(whole)
   assert len(folder.read(path)) == 2
 
 
-@pytest.mark.parametrize('data', [
-    b'', b'{"schema":3', b'{"schema":3}\n', b'[]\n', b'null\n', b'\xff\n',
-    b'[' * 100_000])
+@pytest.mark.parametrize(
+  'data',
+  [
+    b'',
+    b'{"schema":3',
+    b'{"schema":3}\n',
+    b'[]\n',
+    b'null\n',
+    b'\xff\n',
+    b'[' * 100_000,
+  ],
+)
 def test_what_does_not_begin_as_rows_do_is_one_line(folder, data):
   path = _written(folder)
   path.write_bytes(data)
-  with pytest.raises(errors.InputError, match=(
-      r'm\.jsonl does not begin as a rows file does; delete it to measure')):
+  with pytest.raises(
+    errors.InputError,
+    match=(
+      r'm\.jsonl does not begin as a rows file does; delete it to measure'
+    ),
+  ):
     folder.read(path)
 
 
@@ -153,8 +196,9 @@ def test_rows_of_another_run_are_named_and_not_read(ledger, folder):
     with pytest.raises(errors.InputError) as caught:
       read()
     assert str(caught.value) == (
-        f'{path} is of the run {folder.run.id} (schema 3), but its folder is '
-        f'of {other.run.id} (schema 3); move it away')
+      f'{path} is of the run {folder.run.id} (schema 3), but its folder is '
+      f'of {other.run.id} (schema 3); move it away'
+    )
 
 
 def test_another_schema_is_named(folder, monkeypatch):
@@ -178,9 +222,13 @@ def test_rows_in_anothers_place_are_one_line(folder, task, file):
 @pytest.mark.parametrize('text', ['{"schema": 2}', '[]', '{'])
 def test_the_layout_before_runs_is_one_line(tmp_path, text):
   (tmp_path / 'schema.json').write_text(text)
-  with pytest.raises(errors.InputError, match=(
+  with pytest.raises(
+    errors.InputError,
+    match=(
       'written by an earlier version, whose rows do not say which run they are '
-      'of; choose another --workdir')):
+      'of; choose another --workdir'
+    ),
+  ):
     ledger_lib.Ledger(tmp_path)
 
 
@@ -190,21 +238,31 @@ def test_a_file_as_work_directory_is_one_line(tmp_path):
     ledger_lib.Ledger(tmp_path / 'file')
 
 
-@pytest.mark.parametrize('damage', [
-    lambda text: text[:-20], lambda text: '', lambda text: '[]',
+@pytest.mark.parametrize(
+  'damage',
+  [
+    lambda text: text[:-20],
+    lambda text: '',
+    lambda text: '[]',
     lambda text: '[' * 100_000,
     lambda text: text.replace('"seed": 0', '"seed": 1'),
     lambda text: text.replace('"taps": "all"', '"tap": "all"'),
     lambda text: text.replace('"linear"', '"straight"'),
-    lambda text: json.dumps({**json.loads(text), 'run': None})])
+    lambda text: json.dumps({**json.loads(text), 'run': None}),
+  ],
+)
 def test_a_damaged_run_is_one_line(ledger, folder, damage):
   path = folder.path / 'run.json'
   before = path.read_text()
   assert damage(before) != before
   path.write_text(damage(before))
   for read in (ledger.folders, lambda: ledger.find(_run(seed=5))):
-    with pytest.raises(errors.InputError, match=(
-        'run.json is damaged or of another version .*; move the folder away')):
+    with pytest.raises(
+      errors.InputError,
+      match=(
+        'run.json is damaged or of another version .*; move the folder away'
+      ),
+    ):
       read()
 
 
@@ -215,17 +273,26 @@ def test_two_runs_of_one_chosen_name_are_one_line(ledger, tmp_path):
     with pytest.raises(errors.InputError) as caught:
       find(other)
     assert str(caught.value) == (
-        f'{tmp_path / "mine"} is of another run; choose another --run_name. '
-        'Different are protocol: exact and official; seed: 0 and 1')
+      f'{tmp_path / "mine"} is of another run; choose another --run_name. '
+      'Different are protocol: exact and official; seed: 0 and 1'
+    )
   assert [p.name for p in tmp_path.iterdir()] == ['mine']
 
 
 def test_of_many_differences_some_are_named(ledger):
   ledger.open(_run(chosen_name='mine'))
-  other = _run(chosen_name='mine', seed=1, protocol='official', taps='units',
-               resize='legacy', image_size=32, normalization='once')
-  with pytest.raises(errors.InputError, match='image_size: 16 and 32.* and 2 '
-                                              'more$'):
+  other = _run(
+    chosen_name='mine',
+    seed=1,
+    protocol='official',
+    taps='units',
+    resize='legacy',
+    image_size=32,
+    normalization='once',
+  )
+  with pytest.raises(
+    errors.InputError, match='image_size: 16 and 32.* and 2 more$'
+  ):
     ledger.find(other)
 
 
@@ -235,8 +302,10 @@ def test_an_equal_run_is_found_under_the_name_it_was_given(ledger, tmp_path):
   assert folder.path == tmp_path / 'mine' and folder.run.name == 'mine'
   assert ledger.find(_run(chosen_name='mine')).path == tmp_path / 'mine'
   for find in (ledger.find, ledger.open):
-    with pytest.raises(errors.InputError, match=(
-        'this run is in .*/mine already; leave out --run_name=yours, or')):
+    with pytest.raises(
+      errors.InputError,
+      match=('this run is in .*/mine already; leave out --run_name=yours, or'),
+    ):
       find(_run(chosen_name='yours'))
   assert len(ledger.folders()) == 1
 
@@ -248,7 +317,8 @@ def test_a_name_that_another_took_does_not_hide_an_equal_run(ledger, tmp_path):
 
 
 def test_derived_runs_are_found_whatever_their_parent_was_called(
-    ledger, tmp_path):
+  ledger, tmp_path
+):
   control = {'second': dataclasses.replace(_NETWORK, backbone='other')}
   ledger.open(_run(chosen_name='mine').derived('control', **control))
   found = ledger.find(_run().derived('control', **control))
@@ -270,7 +340,9 @@ def test_provenance_is_kept_apart(folder):
   paths = sorted((folder.path / 'provenance').iterdir())
   assert all(p.name.startswith('t-') for p in paths)
   assert {json.loads(p.read_text())['seconds']['test'] for p in paths} == {
-      1.5, 2.5}
+    1.5,
+    2.5,
+  }
   assert json.loads(paths[0].read_text())['task'] == 't'
 
 
@@ -278,10 +350,12 @@ def test_measurements_join_provenance_rows_and_manifest(folder):
   path = _written(folder)
   manifest = {'suite': 's', 'task': 't', 'sha256': 'a' * 64}
   folder.write_manifest(manifest)
-  facts = {'methods': ['m'],
-           'rows': {'m': path.relative_to(folder.path).as_posix()}}
+  facts = {
+    'methods': ['m'],
+    'rows': {'m': path.relative_to(folder.path).as_posix()},
+  }
   folder.write_provenance('t', facts)
-  found, = folder.measurements()
+  (found,) = folder.measurements()
   assert found.facts == facts | {'task': 't'} and found.manifest == manifest
   assert found.rows == {'m': folder.read(path)}
   for missing in (path, folder.path / 'manifests' / 't.json'):

@@ -15,31 +15,60 @@ from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.protocol import run as run_lib
 
 _LITE0 = run_lib.Network(
-    backbone='efficientnet_lite0', weights='imagenet', sha256='a' * 64,
-    scale=1 / 128, offset=-1.0)
-_LITE2 = dataclasses.replace(_LITE0, backbone='efficientnet_lite2',
-                             sha256='b' * 64)
+  backbone='efficientnet_lite0',
+  weights='imagenet',
+  sha256='a' * 64,
+  scale=1 / 128,
+  offset=-1.0,
+)
+_LITE2 = dataclasses.replace(
+  _LITE0, backbone='efficientnet_lite2', sha256='b' * 64
+)
 # Another value of each field of a run but its space.
 _FIELDS = {
-    'suite': ['vtab', 'own'], 'data_source': ['archive'],
-    'network': [_LITE2] + [dataclasses.replace(_LITE0, **c) for c in (
-        {'backbone': 'mine'}, {'weights': 'random'}, {'weights': 'IMAGENET'},
-        {'weights': 'imagenet.npz'}, {'sha256': 'c' * 64}, {'scale': 1.0},
-        {'offset': 0.0})],
-    'second': [_LITE2, dataclasses.replace(_LITE2, sha256='c' * 64)],
-    'image_size': [32, 97], 'resize': ['legacy'], 'taps': ['released', 'units'],
-    'cls_pooling': ['only', 'both'], 'normalization': ['once'],
-    'protocol': ['official'], 'train_fraction': [0.5, 0.1], 'seed': [1],
-    'parent': ['0' * 16], 'job': ['control']}
+  'suite': ['vtab', 'own'],
+  'data_source': ['archive'],
+  'network': [_LITE2]
+  + [
+    dataclasses.replace(_LITE0, **c)
+    for c in (
+      {'backbone': 'mine'},
+      {'weights': 'random'},
+      {'weights': 'IMAGENET'},
+      {'weights': 'imagenet.npz'},
+      {'sha256': 'c' * 64},
+      {'scale': 1.0},
+      {'offset': 0.0},
+    )
+  ],
+  'second': [_LITE2, dataclasses.replace(_LITE2, sha256='c' * 64)],
+  'image_size': [32, 97],
+  'resize': ['legacy'],
+  'taps': ['released', 'units'],
+  'cls_pooling': ['only', 'both'],
+  'normalization': ['once'],
+  'protocol': ['official'],
+  'train_fraction': [0.5, 0.1],
+  'seed': [1],
+  'parent': ['0' * 16],
+  'job': ['control'],
+}
 # Of the network's, what a name does not say where the name says the rest: they
 # follow from it, unless the weights' package is another.
 _OF_THE_PACKAGE = {'sha256', 'scale', 'offset'}
 
 
 def _run(**changes):
-  return run_lib.Run(**{
-      'suite': 'embedded', 'data_source': None, 'network': _LITE0,
-      'image_size': 96, 'space': grids.quick('efficientnet_lite0')} | changes)
+  return run_lib.Run(
+    **{
+      'suite': 'embedded',
+      'data_source': None,
+      'network': _LITE0,
+      'image_size': 96,
+      'space': grids.quick('efficientnet_lite0'),
+    }
+    | changes
+  )
 
 
 def _sent(run):
@@ -69,8 +98,10 @@ def _spaces():
     for field in dataclasses.fields(options):
       for value in _others(getattr(options, field.name)):
         if value != getattr(options, field.name):
-          yield f'{name}.{field.name}', quick.changed(
-              {name: {field.name: value}})
+          yield (
+            f'{name}.{field.name}',
+            quick.changed({name: {field.name: value}}),
+          )
   yield 'name', dataclasses.replace(quick, name='own')
   yield 'folds', dataclasses.replace(quick, folds=(3,))
   yield 'by_task', dataclasses.replace(quick, by_task={'digits': quick})
@@ -93,18 +124,43 @@ def test_every_field_is_tried():
   fields = {f.name for f in dataclasses.fields(run_lib.Run)}
   assert fields == {*_FIELDS, 'space', 'chosen_name'}
   names = {what.split('.')[1] for what, _ in _changed() if '.' in what}
-  assert {'linear', 'all_l21', 'head2toe', 'scratch', 'finetune', 'head2toe_ft',
-          'lp_ft', 'surgical', 'auto_rgn', 'auto_snr', 'head_probe', 'one_tap',
-          'granularity', 'relevance', 'offset', 'scores', 'scaling', 'transfer'
-         } <= names
+  assert {
+    'linear',
+    'all_l21',
+    'head2toe',
+    'scratch',
+    'finetune',
+    'head2toe_ft',
+    'lp_ft',
+    'surgical',
+    'auto_rgn',
+    'auto_snr',
+    'head_probe',
+    'one_tap',
+    'granularity',
+    'relevance',
+    'offset',
+    'scores',
+    'scaling',
+    'transfer',
+  } <= names
 
 
-@pytest.mark.parametrize('method, option, value', [
-    ('auto_snr', 'snr', 'paper'), ('head2toe_ft', 'head_init', 'head2toe'),
-    ('scratch', 'optimizer', 'adam'), ('finetune', 'optimizer', 'adam'),
-    ('head2toe_ft', 'optimizer', 'adam'), ('head_probe', 'optimizer', 'adam'),
-    ('scratch', 'unit_norm', False), ('finetune', 'unit_norm', False),
-    ('head_probe', 'smoothing', 0.0), ('head_probe', 'hidden', 64)])
+@pytest.mark.parametrize(
+  'method, option, value',
+  [
+    ('auto_snr', 'snr', 'paper'),
+    ('head2toe_ft', 'head_init', 'head2toe'),
+    ('scratch', 'optimizer', 'adam'),
+    ('finetune', 'optimizer', 'adam'),
+    ('head2toe_ft', 'optimizer', 'adam'),
+    ('head_probe', 'optimizer', 'adam'),
+    ('scratch', 'unit_norm', False),
+    ('finetune', 'unit_norm', False),
+    ('head_probe', 'smoothing', 0.0),
+    ('head_probe', 'hidden', 64),
+  ],
+)
 def test_what_flags_set_of_a_method_sets_runs_apart(method, option, value):
   """These were in no row and in no folder's name."""
   usual = _run()
@@ -113,7 +169,8 @@ def test_what_flags_set_of_a_method_sets_runs_apart(method, option, value):
   assert other.name.startswith(f'{usual.name}-')
   was = getattr(usual.space.of(method), option)
   assert run_lib.differences(usual, other) == [
-      f'space.options.{method}.{option}: {was} and {value}']
+    f'space.options.{method}.{option}: {was} and {value}'
+  ]
 
 
 def test_different_runs_share_neither_id_nor_name():
@@ -126,10 +183,12 @@ def test_different_runs_share_neither_id_nor_name():
     assert what == 'usual' or run_lib.differences(usual, run), what
   names = {}
   for _, run in runs:
-    same_package = dataclasses.replace(run.network, **{
-        k: getattr(_LITE0, k) for k in _OF_THE_PACKAGE})
+    same_package = dataclasses.replace(
+      run.network, **{k: getattr(_LITE0, k) for k in _OF_THE_PACKAGE}
+    )
     if run.network == same_package or run.network.backbone != (
-        'efficientnet_lite0'):
+      'efficientnet_lite0'
+    ):
       names.setdefault(run.name, []).append(run)
   assert all(len(some) == 1 for some in names.values()), names
 
@@ -137,8 +196,9 @@ def test_different_runs_share_neither_id_nor_name():
 def test_pairs_of_changes_share_no_name_either():
   """Two fields at once, so that no change hides another."""
   found = {}
-  first = [(k, v) for k, values in _FIELDS.items() for v in values
-           if k != 'network'] + [('network', _LITE2)]
+  first = [
+    (k, v) for k, values in _FIELDS.items() for v in values if k != 'network'
+  ] + [('network', _LITE2)]
   for field, value in first:
     for other, another in first:
       if field < other:
@@ -148,36 +208,66 @@ def test_pairs_of_changes_share_no_name_either():
   assert all(len(ids) == 1 for ids in found.values())
 
 
-@pytest.mark.parametrize('changes, name', [
+@pytest.mark.parametrize(
+  'changes, name',
+  [
     ({}, 'embedded-lite0-96px'),
-    ({'image_size': 32, 'space': grids.light('efficientnet_lite0')},
-     'embedded-lite0-32px-light'),
+    (
+      {'image_size': 32, 'space': grids.light('efficientnet_lite0')},
+      'embedded-lite0-32px-light',
+    ),
     ({'space': grids.paper('efficientnet_lite0')}, 'embedded-lite0-96px-paper'),
-    ({'network': dataclasses.replace(_LITE0, weights='random')},
-     'embedded-lite0-96px-random'),
+    (
+      {'network': dataclasses.replace(_LITE0, weights='random')},
+      'embedded-lite0-96px-random',
+    ),
     ({'taps': 'units'}, 'embedded-lite0-96px-units'),
-    ({'suite': 'vtab', 'data_source': 'tfds', 'network': _LITE2,
-      'image_size': 224,
-      'space': grids.quick('efficientnet_lite2')}, 'vtab-lite2-224px'),
-    ({'suite': 'vtab', 'data_source': 'tfds', 'image_size': 224,
-      'taps': 'released',
-      'network': dataclasses.replace(
-          _LITE0, backbone='vit_ti16', weights='random'),
-      'space': grids.quick('vit_ti16')},
-     'vtab-vit_ti16-224px-random-released')])
+    (
+      {
+        'suite': 'vtab',
+        'data_source': 'tfds',
+        'network': _LITE2,
+        'image_size': 224,
+        'space': grids.quick('efficientnet_lite2'),
+      },
+      'vtab-lite2-224px',
+    ),
+    (
+      {
+        'suite': 'vtab',
+        'data_source': 'tfds',
+        'image_size': 224,
+        'taps': 'released',
+        'network': dataclasses.replace(
+          _LITE0, backbone='vit_ti16', weights='random'
+        ),
+        'space': grids.quick('vit_ti16'),
+      },
+      'vtab-vit_ti16-224px-random-released',
+    ),
+  ],
+)
 def test_usual_runs_have_short_names(changes, name):
   assert _run(**changes).name == name
 
 
-@pytest.mark.parametrize('changes, beginning', [
+@pytest.mark.parametrize(
+  'changes, beginning',
+  [
     ({'seed': 1}, 'embedded-lite0-96px-'),
     ({'protocol': 'official'}, 'embedded-lite0-96px-'),
     ({'suite': 'vtab', 'data_source': 'archive'}, 'vtab-lite0-96px-'),
-    ({'network': dataclasses.replace(_LITE0, weights='My Weights.NPZ')},
-     'embedded-lite0-96px-my_weights-'),
-    ({'space': grids.get('fixed', 'efficientnet_lite0', 'lr=0.1,steps=5')},
-     'embedded-lite0-96px-fixed-'),
-    ({'space': grids.quick('resnet50')}, 'embedded-lite0-96px-')])
+    (
+      {'network': dataclasses.replace(_LITE0, weights='My Weights.NPZ')},
+      'embedded-lite0-96px-my_weights-',
+    ),
+    (
+      {'space': grids.get('fixed', 'efficientnet_lite0', 'lr=0.1,steps=5')},
+      'embedded-lite0-96px-fixed-',
+    ),
+    ({'space': grids.quick('resnet50')}, 'embedded-lite0-96px-'),
+  ],
+)
 def test_what_a_name_does_not_say_is_in_a_part_of_the_id(changes, beginning):
   run = _run(**changes)
   assert run.name == f'{beginning}{run.id[:8]}'
@@ -191,16 +281,24 @@ def test_a_chosen_name_determines_nothing():
   assert 'mine' not in json.dumps(named.as_json())
 
 
-@pytest.mark.parametrize('run', [
-    _run(), _run(chosen_name='mine', second=_LITE2), _run(
-        space=grids.get('published', 'resnet50')),
-    _run().derived('control', 'x', second=_LITE2)])
+@pytest.mark.parametrize(
+  'run',
+  [
+    _run(),
+    _run(chosen_name='mine', second=_LITE2),
+    _run(space=grids.get('published', 'resnet50')),
+    _run().derived('control', 'x', second=_LITE2),
+  ],
+)
 def test_pickling_and_json_keep_all_of_it(run):
   before = _sent(run)
   assert run.id and run.name  # What is cached goes along or not; no matter.
-  for again in (before, _sent(run), copy.deepcopy(run),
-                run_lib.from_json(json.loads(json.dumps(run.as_json())),
-                                  run.chosen_name)):
+  for again in (
+    before,
+    _sent(run),
+    copy.deepcopy(run),
+    run_lib.from_json(json.loads(json.dumps(run.as_json())), run.chosen_name),
+  ):
     assert again == run
     assert (again.id, again.name) == (run.id, run.name)
     assert again.as_json() == run.as_json()
@@ -218,12 +316,18 @@ def test_spaces_of_single_tasks_survive():
   assert isinstance(again.space.of_task('svhn').of('head2toe').fractions, tuple)
 
 
-@pytest.mark.parametrize('change', [
-    lambda v: v.pop('suite'), lambda v: v.update(other=1),
-    lambda v: v.update(network=None), lambda v: v['network'].pop('sha256'),
+@pytest.mark.parametrize(
+  'change',
+  [
+    lambda v: v.pop('suite'),
+    lambda v: v.update(other=1),
+    lambda v: v.update(network=None),
+    lambda v: v['network'].pop('sha256'),
     lambda v: v['space']['options'].update(nope={}),
     lambda v: v['space']['options']['linear'].update(nope=1),
-    lambda v: v.update(space=[])])
+    lambda v: v.update(space=[]),
+  ],
+)
 def test_what_is_no_run_of_this_version_is_refused(change):
   value = json.loads(json.dumps(_run().as_json()))
   change(value)
@@ -243,13 +347,15 @@ def test_differences_name_the_path_and_both_values():
   svhn = space.by_task['svhn'].changed({'head2toe': {'fractions': (0.5,)}})
   other = dataclasses.replace(space, by_task={**space.by_task, 'svhn': svhn})
   assert run_lib.differences(_run(space=space), _run(space=other, seed=3)) == [
-      'seed: 0 and 3',
-      'space.by_task.svhn.options.head2toe.fractions: (0.005,) and (0.5,)']
+    'seed: 0 and 3',
+    'space.by_task.svhn.options.head2toe.fractions: (0.005,) and (0.5,)',
+  ]
   assert run_lib.differences(_run(), _run(second=_LITE2, taps='units'))[1:] == [
-      'taps: all and units']
-  assert run_lib.differences(_run(), _run(
-      network=dataclasses.replace(_LITE0, sha256='c' * 64))) == [
-          f'network.sha256: {"a" * 64} and {"c" * 64}']
+    'taps: all and units'
+  ]
+  assert run_lib.differences(
+    _run(), _run(network=dataclasses.replace(_LITE0, sha256='c' * 64))
+  ) == [f'network.sha256: {"a" * 64} and {"c" * 64}']
 
 
 def test_derived_runs_name_their_parent():
@@ -260,10 +366,13 @@ def test_derived_runs_name_their_parent():
   assert control.backbone == 'efficientnet_lite0+efficientnet_lite2'
   assert control.weights == 'imagenet+imagenet'
   assert control != run and control.id != run.id
-  reduced = [run.derived('reduced', f'{f:g}', train_fraction=f)
-             for f in (0.1, 0.5)]
+  reduced = [
+    run.derived('reduced', f'{f:g}', train_fraction=f) for f in (0.1, 0.5)
+  ]
   assert [r.name.rpartition('px.')[2] for r in reduced] == [
-      'reduced.0.1', 'reduced.0.5']
+    'reduced.0.1',
+    'reduced.0.5',
+  ]
   assert run.derived('units', taps='units').name == 'embedded-lite0-96px.units'
   # The same analysis of another run is another run.
   assert _run(seed=1).derived('control', 'lite2', second=_LITE2) != control
@@ -282,10 +391,15 @@ def test_jobs_of_rows():
 
 def test_title_says_what_is_unusual():
   assert _run().title == (
-      'embedded suite, efficientnet_lite0 with imagenet weights at 96 pixels '
-      'and all taps, normalization selected, grid quick')
-  title = _run(cls_pooling='only', resize='legacy', train_fraction=0.1,
-               normalization='once').title
+    'embedded suite, efficientnet_lite0 with imagenet weights at 96 pixels '
+    'and all taps, normalization selected, grid quick'
+  )
+  title = _run(
+    cls_pooling='only',
+    resize='legacy',
+    train_fraction=0.1,
+    normalization='once',
+  ).title
   assert 'class token only, resize legacy, training images 10%' in title
   assert 'normalization once' in title
 
@@ -304,11 +418,16 @@ def test_a_network_is_loaded_with_its_weights_hash():
   assert backbone.weights_sha256 == network.sha256
   assert (backbone.scale, backbone.offset) == (network.scale, network.offset)
   assert backbone.image_size == 32
-  other = dataclasses.replace(run, network=dataclasses.replace(
-      network, sha256='0' * 64))
-  with pytest.raises(errors.InputError, match=(
+  other = dataclasses.replace(
+    run, network=dataclasses.replace(network, sha256='0' * 64)
+  )
+  with pytest.raises(
+    errors.InputError,
+    match=(
       'weights random of efficientnet_lite0 are not those of the run '
-      'embedded-lite0-32px-random: their sha256 is .*, not 0000000000000000')):
+      'embedded-lite0-32px-random: their sha256 is .*, not 0000000000000000'
+    ),
+  ):
     run_lib.load(other, {})
   with pytest.raises(errors.InputError, match='unknown backbone'):
     run_lib.network('nope', 'random', 32)
@@ -333,10 +452,17 @@ def test_a_space_without_options_of_a_method_is_one_line():
 def test_each_run_has_a_folder_of_its_own(tmp_path):
   """Also those that the name does not tell apart: the second is refused."""
   ledger = ledger_lib.Ledger(tmp_path)
-  some = [testing.tiny_run(**c) for c in (
-      {}, {'seed': 1}, {'protocol': 'official'}, {'normalization': 'once'},
+  some = [
+    testing.tiny_run(**c)
+    for c in (
+      {},
+      {'seed': 1},
+      {'protocol': 'official'},
+      {'normalization': 'once'},
       {'taps': 'units'},
-      {'space': testing.tiny_space(auto_snr={'snr': 'paper'})})]
+      {'space': testing.tiny_space(auto_snr={'snr': 'paper'})},
+    )
+  ]
   paths = [ledger.open(run).path for run in some]
   assert len(set(paths)) == len(some)
   assert [ledger.open(run).path for run in some] == paths

@@ -20,8 +20,9 @@ def test_jobs_and_methods_are_known():
   assert set(catalogue.AFFINITY) <= set(catalogue.OUTPUTS)
 
 
-@pytest.mark.parametrize('name', [
-    n for n, o in catalogue.OUTPUTS.items() if o.published])
+@pytest.mark.parametrize(
+  'name', [n for n, o in catalogue.OUTPUTS.items() if o.published]
+)
 def test_published_frames_are_written(name, tmp_path):
   output = catalogue.OUTPUTS[name]
   frames = output.published()
@@ -34,8 +35,11 @@ def test_published_frames_are_written(name, tmp_path):
 def test_table4_of_the_paper_has_each_deviation():
   wide = catalogue.OUTPUTS['table4'].published()['resnet50']
   table = published.table('table4_std')
-  row = table[(table.backbone == 'resnet50') & (table.task == 'svhn')
-              & (table.method == 'head2toe')].std_percent.item()
+  row = table[
+    (table.backbone == 'resnet50')
+    & (table.task == 'svhn')
+    & (table.method == 'head2toe')
+  ].std_percent.item()
   assert wide.set_index('method').svhn['head2toe'] == row
   assert len(wide) == 9 and len(wide.columns) == 20
 
@@ -54,13 +58,17 @@ _BACKBONES = 'resnet50', 'vit_ti16'  # Between them they have every output.
 
 @pytest.mark.parametrize('backbone', _BACKBONES)
 def test_everything_is_possible_where_everything_was_measured(
-    backbone, tmp_path):
+  backbone, tmp_path
+):
   results = _measured(tmp_path, of={'backbone': backbone})
   is_vit = backbone == 'vit_ti16'
-  assert [o.name for o in catalogue.OUTPUTS.values()
-          if o.possible(results)] == [
-              o.name for o in catalogue.OUTPUTS.values()
-              if o.measured and o.vit in (None, is_vit)]
+  assert [
+    o.name for o in catalogue.OUTPUTS.values() if o.possible(results)
+  ] == [
+    o.name
+    for o in catalogue.OUTPUTS.values()
+    if o.measured and o.vit in (None, is_vit)
+  ]
 
 
 def _same_in_other_units(exact, official):
@@ -81,88 +89,148 @@ def test_every_output_obeys_the_protocol(tmp_path):
   for backbone in _BACKBONES:
     for protocol in ('exact', 'official'):
       results = _measured(  # Table 3 is of what the paper prints.
-          tmp_path / backbone / protocol,
-          of={'backbone': backbone, 'protocol': protocol},
-          change=lambda r: r if r['correct'] is None else r | {
-              'correct': 711, 'total': 711})
-      found[protocol] = {o.name: o.of_results(results)
-                         for o in catalogue.OUTPUTS.values()
-                         if o.possible(results) and o.name != 'table3'}
-    counts = {name: _same_in_other_units(frames, found['official'][name])
-              for name, frames in found['exact'].items()}
+        tmp_path / backbone / protocol,
+        of={'backbone': backbone, 'protocol': protocol},
+        change=lambda r: (
+          r if r['correct'] is None else r | {'correct': 711, 'total': 711}
+        ),
+      )
+      found[protocol] = {
+        o.name: o.of_results(results)
+        for o in catalogue.OUTPUTS.values()
+        if o.possible(results) and o.name != 'table3'
+      }
+    counts = {
+      name: _same_in_other_units(frames, found['official'][name])
+      for name, frames in found['exact'].items()
+    }
     # The others have settings, cost, deviations, differences and shares.
     assert {name for name, count in counts.items() if not count} == {
-        'table2', 'table4', 'table5', 'figure3', 'figure8',
-        'figure12' if backbone == 'resnet50' else 'figure15'}
+      'table2',
+      'table4',
+      'table5',
+      'figure3',
+      'figure8',
+      'figure12' if backbone == 'resnet50' else 'figure15',
+    }
   assert found['official']['table1']['table1'].protocol.unique() == ['official']
 
 
 def test_differences_are_of_the_same_protocol(tmp_path):
   """Figure 4 subtracted an official Linear from exact taps."""
   results = _measured(
-      tmp_path, of={'protocol': 'official'},
-      change=lambda r: r if r['correct'] is None else r | {
-          'total': 711, 'correct': {'linear': 561, 'one_tap': 711}.get(
-              r['method'], 636)})
+    tmp_path,
+    of={'protocol': 'official'},
+    change=lambda r: (
+      r
+      if r['correct'] is None
+      else r
+      | {
+        'total': 711,
+        'correct': {'linear': 561, 'one_tap': 711}.get(r['method'], 636),
+      }
+    ),
+  )
   frames = catalogue.OUTPUTS['figure4'].of_results(results)
   assert frames['gains'].oracle_gain.to_numpy() == pytest.approx(20)
   assert frames['gains'].affinity.to_numpy() == pytest.approx(-10)
   assert frames['averages'].set_index('method').average.to_dict() == (
-      pytest.approx({'linear': 74.8, 'control': 94.8, 'oracle': 94.8}))
+    pytest.approx({'linear': 74.8, 'control': 94.8, 'oracle': 94.8})
+  )
   gain = catalogue.OUTPUTS['figure3'].of_results(results)['made']
   assert gain.head2toe_gain.to_numpy() == pytest.approx(10)
 
 
 def _lacks(**lacking):
   """Leaves out rows of tasks, by job or method."""
-  return lambda r: None if r['task'] in {
-      *lacking.get(r['job'], ()), *lacking.get(r['method'], ())} else r
+  return lambda r: (
+    None
+    if r['task'] in {*lacking.get(r['job'], ()), *lacking.get(r['method'], ())}
+    else r
+  )
 
 
 _SOME = tuple(made.GROUPS)
 _PARTIAL = {
-    'one task and one seed': {'tasks': ('digits',), 'seeds': (0,)},
-    'methods that only some tasks have': {'change': _lacks(
-        scratch=_SOME[:1], finetune=_SOME[1:], head2toe=_SOME[2:],
-        linear=_SOME[3:])},
-    'methods that no two tasks share': {'change': _lacks(
-        linear=_SOME[1:], scratch=_SOME[:1], head2toe=_SOME[:2])},
-    'studies that only some tasks have': {'change': _lacks(
-        one_tap=_SOME[:1], control=_SOME[1:3], offset=_SOME[:3],
-        relevance=_SOME[1:], transfer=_SOME[:2], scaling=_SOME[2:],
-        granularity=_SOME[:2], scores=_SOME[3:], reduced=_SOME[:3],
-        pre_activation=_SOME[:3], cls_only=_SOME[1:])},
-    'studies of other tasks than the methods': {'change': lambda r: (
-        None if (r['task'] in _SOME[:2]) == (r['job'] == 'accuracy') else r)},
-    'a part of the training set for some': {'change': lambda r: (
-        None if r.get('train_fraction') == 0.1 and r['task'] != 'digits'
-        else r)},
-    'tasks without their own features': {'change': lambda r: (
-        None if r.get('source') == r['task'] else r)},
-    'all trainings of the network failed': {'change': lambda r: (
-        r | {'correct': None, 'failed': 'the loss was not finite'}
-        if r['method'] in ('scratch', 'finetune') else r)},
-    'one seed failed': {'change': lambda r: (
-        r | {'correct': None, 'failed': 'the loss was not finite'}
-        if r['method'] == 'scratch' and r['seed'] == 1 else r)},
-    'methods alone': {'jobs_': ('accuracy',), 'names': ('linear', 'scratch')},
-    'studies alone': {'names': ()},
+  'one task and one seed': {'tasks': ('digits',), 'seeds': (0,)},
+  'methods that only some tasks have': {
+    'change': _lacks(
+      scratch=_SOME[:1],
+      finetune=_SOME[1:],
+      head2toe=_SOME[2:],
+      linear=_SOME[3:],
+    )
+  },
+  'methods that no two tasks share': {
+    'change': _lacks(linear=_SOME[1:], scratch=_SOME[:1], head2toe=_SOME[:2])
+  },
+  'studies that only some tasks have': {
+    'change': _lacks(
+      one_tap=_SOME[:1],
+      control=_SOME[1:3],
+      offset=_SOME[:3],
+      relevance=_SOME[1:],
+      transfer=_SOME[:2],
+      scaling=_SOME[2:],
+      granularity=_SOME[:2],
+      scores=_SOME[3:],
+      reduced=_SOME[:3],
+      pre_activation=_SOME[:3],
+      cls_only=_SOME[1:],
+    )
+  },
+  'studies of other tasks than the methods': {
+    'change': lambda r: (
+      None if (r['task'] in _SOME[:2]) == (r['job'] == 'accuracy') else r
+    )
+  },
+  'a part of the training set for some': {
+    'change': lambda r: (
+      None if r.get('train_fraction') == 0.1 and r['task'] != 'digits' else r
+    )
+  },
+  'tasks without their own features': {
+    'change': lambda r: None if r.get('source') == r['task'] else r
+  },
+  'all trainings of the network failed': {
+    'change': lambda r: (
+      r | {'correct': None, 'failed': 'the loss was not finite'}
+      if r['method'] in ('scratch', 'finetune')
+      else r
+    )
+  },
+  'one seed failed': {
+    'change': lambda r: (
+      r | {'correct': None, 'failed': 'the loss was not finite'}
+      if r['method'] == 'scratch' and r['seed'] == 1
+      else r
+    )
+  },
+  'methods alone': {'jobs_': ('accuracy',), 'names': ('linear', 'scratch')},
+  'studies alone': {'names': ()},
 }
 
 
 # Of these, some task has all that any output needs.
-_SUFFICIENT = ('one task and one seed', 'one seed failed',
-               'a part of the training set for some',
-               'tasks without their own features')
+_SUFFICIENT = (
+  'one task and one seed',
+  'one seed failed',
+  'a part of the training set for some',
+  'tasks without their own features',
+)
 
 
 @pytest.mark.parametrize('partial', _PARTIAL)
 @pytest.mark.parametrize('backbone', _BACKBONES)
 def test_partial_results_make_what_they_suffice_for(
-    backbone, partial, tmp_path):
+  backbone, partial, tmp_path
+):
   results = _measured(tmp_path, of={'backbone': backbone}, **_PARTIAL[partial])
-  outputs = [o for o in catalogue.OUTPUTS.values() if o.measured and (
-      o.vit if backbone == 'vit_ti16' else not o.vit)]
+  outputs = [
+    o
+    for o in catalogue.OUTPUTS.values()
+    if o.measured and (o.vit if backbone == 'vit_ti16' else not o.vit)
+  ]
   names = []
   with warnings.catch_warnings():
     warnings.simplefilter('error')

@@ -33,7 +33,8 @@ def test_averages_are_the_published(table):
   ours = cost.table3(cost.fit(table), table)
   for column in ('flops_vs_finetune', 'size_vs_finetune', 'size_vs_linear'):
     assert ours[f'ours_{column}'].mean() == pytest.approx(
-        printed[column], abs=1e-6)
+      printed[column], abs=1e-6
+    )
 
 
 def test_fitted_constants_are_a_resnet_50s(table):
@@ -76,9 +77,11 @@ def test_measured_operations_of_a_small_network():
 
 
 def test_stored_bytes_are_those_of_a_file(tmp_path):
-  arrays = {'kernel': np.zeros((5, 70), np.float32),
-            'bias': np.zeros(5, np.float32),
-            'selected': np.packbits(np.zeros(1001, bool))}
+  arrays = {
+    'kernel': np.zeros((5, 70), np.float32),
+    'bias': np.zeros(5, np.float32),
+    'selected': np.packbits(np.zeros(1001, bool)),
+  }
   safetensors.save_file(arrays, tmp_path / 'head')
   size = (tmp_path / 'head').stat().st_size
   assert cost.head_bytes(5, 70, 1001) == size

@@ -16,8 +16,9 @@ _BACKBONES = 'resnet50', 'vit_b16'
 
 @pytest.fixture(scope='module')
 def affinity():
-  return {b: frames.by_affinity(frames.published_accuracies(b))
-          for b in _BACKBONES}
+  return {
+    b: frames.by_affinity(frames.published_accuracies(b)) for b in _BACKBONES
+  }
 
 
 def _points(ax):
@@ -33,12 +34,15 @@ def test_figure2_has_three_lines_for_each_backbone(affinity):
     assert scratch.get_ydata().tolist() == table.scratch.tolist()
     assert tuned.get_ydata().tolist() == table.finetune.tolist()
     assert [t.get_text().split()[0] for t in ax.get_xticklabels()] == list(
-        table.task)
+      table.task
+    )
 
 
 def test_figure3_has_two_bars_a_task(affinity):
-  tables = {b: frames.gains(t, 'linear', ('head2toe', 'finetune'))
-            for b, t in affinity.items()}
+  tables = {
+    b: frames.gains(t, 'linear', ('head2toe', 'finetune'))
+    for b, t in affinity.items()
+  }
   drawn = figures.figure3(tables)
   for ax, table in zip(drawn.axes, tables.values()):
     ours, tuned = ax.containers
@@ -49,26 +53,36 @@ def test_figure3_has_two_bars_a_task(affinity):
 def test_figure4_scatters_the_oracles_gain_and_draws_averages(affinity):
   gains = affinity['resnet50'][['task', 'group', 'affinity']].copy()
   gains['oracle_gain'] = range(19)
-  averages = pd.DataFrame([
-      {'method': 'linear', 'average': 50., 'natural': 60.},
-      {'method': 'oracle', 'average': 55., 'natural': 61.}])
+  averages = pd.DataFrame(
+    [
+      {'method': 'linear', 'average': 50.0, 'natural': 60.0},
+      {'method': 'oracle', 'average': 55.0, 'natural': 61.0},
+    ]
+  )
   left, right = figures.figure4(gains, averages).axes
   assert _points(left) == sorted(zip(gains.affinity, gains.oracle_gain))
   assert left.get_title() == 'Spearman +1.000'
   assert [[b.get_height() for b in c] for c in right.containers] == [
-      [50, 60], [55, 61]]
-  only, = figures.figure4(None, averages).axes
+    [50, 60],
+    [55, 61],
+  ]
+  (only,) = figures.figure4(None, averages).axes
   assert len(only.containers) == 2
 
 
 def test_figures_6_and_10_have_a_line_for_each_kind():
-  table = pd.DataFrame({
-      'task': ['t'] * 4 + ['u'] * 4, 'group': 'natural',
+  table = pd.DataFrame(
+    {
+      'task': ['t'] * 4 + ['u'] * 4,
+      'group': 'natural',
       'kind': ['features', 'features', 'taps_mean', 'taps_mean'] * 2,
-      'step': [2, 1] * 4, 'num_features': [20., 10, 200, 100] * 2,
-      'percent': [5., 4, 3, 2, 9, 8, 7, 6]})
+      'step': [2, 1] * 4,
+      'num_features': [20.0, 10, 200, 100] * 2,
+      'percent': [5.0, 4, 3, 2, 9, 8, 7, 6],
+    }
+  )
   mean = frames.mean_over_tasks(table, ['kind', 'step'])
-  ax, = study_figures.figure6(mean).axes
+  (ax,) = study_figures.figure6(mean).axes
   assert [l.get_ydata().tolist() for l in ax.lines] == [[6, 7], [4, 5]]
   assert ax.lines[0].get_xdata().tolist() == [10, 20]
   drawn = study_figures.figure10(table)
@@ -77,15 +91,29 @@ def test_figures_6_and_10_have_a_line_for_each_kind():
 
 
 def test_figures_7_and_14():
-  transfer = pd.DataFrame({
-      'task': ['t', 't', 'u', 'u'], 'source': ['t', 'u'] * 2,
-      'loss': [0., 3, -1, 0]})
-  scaling = pd.DataFrame({
-      'task': 't', 'group': 'natural', 'target_size': [30, 60] * 2,
-      'tap_stride': [4, 4, 1, 1], 'num_candidates': [10, 20, 40, 80],
-      'percent': [1., 2, 3, 4]})
-  drawn = study_figures.figure7(transfer, frames.mean_over_tasks(
-      scaling, ['target_size', 'tap_stride', 'num_candidates']))
+  transfer = pd.DataFrame(
+    {
+      'task': ['t', 't', 'u', 'u'],
+      'source': ['t', 'u'] * 2,
+      'loss': [0.0, 3, -1, 0],
+    }
+  )
+  scaling = pd.DataFrame(
+    {
+      'task': 't',
+      'group': 'natural',
+      'target_size': [30, 60] * 2,
+      'tap_stride': [4, 4, 1, 1],
+      'num_candidates': [10, 20, 40, 80],
+      'percent': [1.0, 2, 3, 4],
+    }
+  )
+  drawn = study_figures.figure7(
+    transfer,
+    frames.mean_over_tasks(
+      scaling, ['target_size', 'tap_stride', 'num_candidates']
+    ),
+  )
   left, right = drawn.axes[:2]
   assert left.images[0].get_array().tolist() == [[0, 3], [-1, 0]]
   assert [l.get_label() for l in right.lines] == ['1/4 of taps', 'all taps']
@@ -96,68 +124,89 @@ def test_figures_7_and_14():
 
 def test_figure8_compares_two_backbones(affinity):
   table = frames.affinities(affinity)
-  ax, = figures.figure8(table, 0.907).axes
+  (ax,) = figures.figure8(table, 0.907).axes
   assert _points(ax) == sorted(zip(table.resnet50, table.vit_b16))
   assert ax.get_title() == 'Spearman +0.868; the paper prints +0.907'
 
 
 def test_figure11_has_a_panel_for_what_is_known(affinity):
-  gains = {b: frames.gains(t, 'finetune', ('head2toe',))
-           for b, t in affinity.items()}
+  gains = {
+    b: frames.gains(t, 'finetune', ('head2toe',)) for b, t in affinity.items()
+  }
   assert len(figures.figure11(gains).axes) == 2
-  overlap = pd.DataFrame({'task': ['t', 't', 'u', 'u'], 'other': ['t', 'u'] * 2,
-                          'shared': [.9, .2, .2, .8]})
-  offset = pd.DataFrame({'offset': [0, 10], 'percent': [5., 4]})
+  overlap = pd.DataFrame(
+    {
+      'task': ['t', 't', 'u', 'u'],
+      'other': ['t', 'u'] * 2,
+      'shared': [0.9, 0.2, 0.2, 0.8],
+    }
+  )
+  offset = pd.DataFrame({'offset': [0, 10], 'percent': [5.0, 4]})
   drawn = figures.figure11({'resnet50': gains['resnet50']}, overlap, offset)
   left, middle, right = drawn.axes[:3]
   assert len(_points(left)) == 19
-  assert middle.images[0].get_array().tolist() == [[.9, .2], [.2, .8]]
+  assert middle.images[0].get_array().tolist() == [[0.9, 0.2], [0.2, 0.8]]
   assert right.lines[0].get_ydata().tolist() == [5, 4]
 
 
 def test_figures_12_13_and_scores():
-  depth = pd.DataFrame({'task': ['t'] * 2 + ['u'] * 2, 'depth': [0, 1] * 2,
-                        'share_of_selection': [.25, .75, .5, .5]})
+  depth = pd.DataFrame(
+    {
+      'task': ['t'] * 2 + ['u'] * 2,
+      'depth': [0, 1] * 2,
+      'share_of_selection': [0.25, 0.75, 0.5, 0.5],
+    }
+  )
   drawn = study_figures.figure12(depth)
-  steps, = drawn.axes[0].patches
+  (steps,) = drawn.axes[0].patches
   assert steps.get_data().values.tolist() == [25, 75]
   assert steps.get_data().edges.tolist() == [-0.5, 0.5, 1.5]
-  reduced = pd.DataFrame({
-      'method': ['linear', 'head2toe'] * 2, 'train_fraction': [1, 1, .5, .5],
-      'percent': [3., 4, 1, 2]})
-  ax, = study_figures.figure13(reduced).axes
+  reduced = pd.DataFrame(
+    {
+      'method': ['linear', 'head2toe'] * 2,
+      'train_fraction': [1, 1, 0.5, 0.5],
+      'percent': [3.0, 4, 1, 2],
+    }
+  )
+  (ax,) = study_figures.figure13(reduced).axes
   assert [l.get_ydata().tolist() for l in ax.lines] == [[1, 3], [2, 4]]
-  ax, = study_figures.scores(pd.DataFrame({
-      'score': ['l2', 'chi2'], 'percent': [9., 7]})).axes
+  (ax,) = study_figures.scores(
+    pd.DataFrame({'score': ['l2', 'chi2'], 'percent': [9.0, 7]})
+  ).axes
   assert [t.get_text() for t in ax.get_yticklabels()] == ['chi2', 'l2']
 
 
 def test_many_tasks_fill_a_grid_and_hide_the_rest():
-  depth = pd.DataFrame({'task': [f't{i}' for i in range(7)], 'depth': 0,
-                        'share_of_selection': 1.})
+  depth = pd.DataFrame(
+    {'task': [f't{i}' for i in range(7)], 'depth': 0, 'share_of_selection': 1.0}
+  )
   drawn = study_figures.figure12(depth)
   assert [ax.get_visible() for ax in drawn.axes] == [True] * 7 + [False] * 3
 
 
 def test_what_is_missing_in_a_matrix_is_blank_without_a_warning():
   """One task with one seed has no overlap to show."""
-  for values in ([np.nan], [np.nan, .2, .4, np.nan]):
-    tasks = ['t', 'u'][:len(values) // 2 or 1]
-    table = pd.DataFrame([(a, b) for a in tasks for b in tasks],
-                         columns=['task', 'other']).assign(shared=values)
+  for values in ([np.nan], [np.nan, 0.2, 0.4, np.nan]):
+    tasks = ['t', 'u'][: len(values) // 2 or 1]
+    table = pd.DataFrame(
+      [(a, b) for a in tasks for b in tasks], columns=['task', 'other']
+    ).assign(shared=values)
     with warnings.catch_warnings():
       warnings.simplefilter('error')
       drawn, (ax,) = plotting.figure(1, 1)
-      plotting.heatmap(drawn, ax, table, ('task', 'other', 'shared'), '{:.1f}',
-                       'x')
+      plotting.heatmap(
+        drawn, ax, table, ('task', 'other', 'shared'), '{:.1f}', 'x'
+      )
       plotting.png(drawn, 50)
     assert [t.get_text() for t in ax.texts] == [
-        f'{v:.1f}' for v in values if np.isfinite(v)]
+      f'{v:.1f}' for v in values if np.isfinite(v)
+    ]
 
 
 def test_a_source_that_some_tasks_lack_is_blank():
-  table = pd.DataFrame({'task': ['t', 'u', 'u'], 'source': ['t', 't', 'u'],
-                        'loss': [0., 2, 0]})
+  table = pd.DataFrame(
+    {'task': ['t', 'u', 'u'], 'source': ['t', 't', 'u'], 'loss': [0.0, 2, 0]}
+  )
   drawn, (ax,) = plotting.figure(1, 1)
   plotting.heatmap(drawn, ax, table, ('task', 'source', 'loss'), '{:.0f}', 'x')
   assert [t.get_text() for t in ax.texts] == ['0', '2', '0']
@@ -167,7 +216,7 @@ def test_points_that_are_missing_have_no_name(affinity):
   table = affinity['resnet50'].copy()
   gains = frames.gains(table, 'finetune', ('head2toe',))
   gains.loc[:16, 'head2toe_gain'] = np.nan
-  ax, = figures.figure11({'resnet50': gains}).axes
+  (ax,) = figures.figure11({'resnet50': gains}).axes
   assert {t.get_text() for t in ax.texts} - {''} == set(gains.task[17:])
   gains['head2toe_gain'] = np.nan
   assert not figures.figure11({'resnet50': gains}).axes[0].texts
@@ -175,8 +224,14 @@ def test_points_that_are_missing_have_no_name(affinity):
 
 def test_grids_keep_small_ticks_where_there_is_no_power_of_ten():
   def minor(high):
-    table = pd.DataFrame({'task': 't', 'kind': 'features', 'percent': [1., 2],
-                          'num_features': [20., high]})
+    table = pd.DataFrame(
+      {
+        'task': 't',
+        'kind': 'features',
+        'percent': [1.0, 2],
+        'num_features': [20.0, high],
+      }
+    )
     ax = study_figures.figure10(table).axes[0]
     return len(ax.xaxis.get_minorticklocs())
 

@@ -10,9 +10,10 @@ from vtab_h2t.studies import registry as studies
 
 def test_jobs_that_are_alike_run_together_and_needs_come_first():
   # One pass over the images serves methods and studies of the run itself.
-  assert jobs.batches(
-      ['transfer', 'accuracy', 'offset', 'scaling']) == [
-          ['accuracy', 'relevance', 'offset', 'scaling'], ['transfer']]
+  assert jobs.batches(['transfer', 'accuracy', 'offset', 'scaling']) == [
+    ['accuracy', 'relevance', 'offset', 'scaling'],
+    ['transfer'],
+  ]
   assert jobs.batches(['offset', 'offset']) == [['offset']]
   assert jobs.batches([]) == []
   everything = jobs.batches(jobs.JOBS)
@@ -20,8 +21,15 @@ def test_jobs_that_are_alike_run_together_and_needs_come_first():
 
 
 def _units(names, ledger=None, methods=('linear',), seeds=(0, 1)):
-  return jobs.units(names, made.run(), made.SECOND, [('a',), ('b', 'c')],
-                    methods, seeds, ledger or ledger_lib.Ledger('nowhere'))
+  return jobs.units(
+    names,
+    made.run(),
+    made.SECOND,
+    [('a',), ('b', 'c')],
+    methods,
+    seeds,
+    ledger or ledger_lib.Ledger('nowhere'),
+  )
 
 
 def test_a_unit_for_each_group_of_tasks():
@@ -36,12 +44,14 @@ def test_a_unit_for_each_group_of_tasks():
 def test_reduced_runs_have_parts_of_the_images():
   found = _units(['reduced'])
   assert [(u.run.train_fraction, u.tasks) for u in found] == [
-      (f, t) for f in (0.1, 0.2, 0.5) for t in (('a',), ('b', 'c'))]
+    (f, t) for f in (0.1, 0.2, 0.5) for t in (('a',), ('b', 'c'))
+  ]
   assert {u.methods for u in found} == {('linear', 'head2toe')}
 
 
-@pytest.mark.parametrize('name', [
-    n for n, j in jobs.JOBS.items() if j.derive is not jobs._itself])
+@pytest.mark.parametrize(
+  'name', [n for n, j in jobs.JOBS.items() if j.derive is not jobs._itself]
+)
 def test_derived_runs_name_their_parent_and_job(name):
   of = made.run()
   found = jobs.JOBS[name].derive(of, made.SECOND)
@@ -55,15 +65,15 @@ def test_derived_runs_name_their_parent_and_job(name):
 
 def test_what_is_derived_differs_in_one_thing():
   of = made.run(taps='released', cls_pooling='both')
-  control, = jobs.JOBS['control'].derive(of, made.SECOND)
+  (control,) = jobs.JOBS['control'].derive(of, made.SECOND)
   assert control.network == of.network and control.second == made.SECOND
-  second, = jobs.JOBS['second'].derive(of, made.SECOND)
+  (second,) = jobs.JOBS['second'].derive(of, made.SECOND)
   assert second.network == made.SECOND and second.second is None
   # The second network has neither the first's taps nor its class token.
   assert (second.taps, second.cls_pooling) == ('all', 'pooled')
-  taps, = jobs.JOBS['pre_activation'].derive(of, None)
+  (taps,) = jobs.JOBS['pre_activation'].derive(of, None)
   assert (taps.taps, taps.cls_pooling) == ('pre_activation', 'both')
-  token, = jobs.JOBS['cls_only'].derive(of, None)
+  (token,) = jobs.JOBS['cls_only'].derive(of, None)
   assert (token.taps, token.cls_pooling) == ('released', 'only')
 
 
@@ -75,19 +85,25 @@ def test_a_job_of_a_second_network_wants_one():
 
 def test_transfer_is_given_the_selections(tmp_path):
   of = made.run()
-  made.write(tmp_path, of, ('digits', 'scan_patches'), (0, 1),
-             jobs_=('relevance',))
+  made.write(
+    tmp_path, of, ('digits', 'scan_patches'), (0, 1), jobs_=('relevance',)
+  )
   # With fewer seeds than are asked for, a task is no source.
   made.write(tmp_path, of, ('sprites_loc',), (0,), jobs_=('relevance',))
   found = _units(['transfer'], ledger_lib.Ledger(tmp_path))
-  rows = {(r['task'], r['seed']): r['selected']
-          for r in ledger_lib.Ledger(tmp_path).find(of).rows()}
+  rows = {
+    (r['task'], r['seed']): r['selected']
+    for r in ledger_lib.Ledger(tmp_path).find(of).rows()
+  }
   assert len(found) == 2
   for unit in found:
     assert [s.file for s in unit.studies] == [
-        'transfer-from-digits', 'transfer-from-scan_patches']
+      'transfer-from-digits',
+      'transfer-from-scan_patches',
+    ]
     assert unit.studies[0]._selections == tuple(
-        (s, rows['digits', s]) for s in (0, 1))
+      (s, rows['digits', s]) for s in (0, 1)
+    )
     assert not unit.methods
   # Without selections there is nothing to do.
   assert _units(['transfer']) == []
@@ -105,4 +121,5 @@ def test_a_job_has_methods_or_a_study(name):
 
 def test_every_job_is_for_an_output():
   assert {j for o in catalogue.OUTPUTS.values() for j in o.jobs} == set(
-      jobs.JOBS)
+    jobs.JOBS
+  )

@@ -13,15 +13,20 @@ from vtab_h2t.report import jobs
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.studies import relevance
 
-GROUPS = {'digits': 'natural', 'scan_patches': 'specialized',
-          'sprites_loc': 'structured', 'shapes_count': 'structured'}
+GROUPS = {
+  'digits': 'natural',
+  'scan_patches': 'specialized',
+  'sprites_loc': 'structured',
+  'shapes_count': 'structured',
+}
 # Percent, before what is added for the task, the seed and the step.
 LEVELS = {'linear': 40, 'head2toe': 60, 'scratch': 30, 'finetune': 50}
 
 
 def network(backbone='made', sha256='5a'):
-  return run_lib.Network(backbone=backbone, weights='imagenet', sha256=sha256,
-                         scale=1.0, offset=0.0)
+  return run_lib.Network(
+    backbone=backbone, weights='imagenet', sha256=sha256, scale=1.0, offset=0.0
+  )
 
 
 SECOND = network('other', '5b')
@@ -29,9 +34,16 @@ SECOND = network('other', '5b')
 
 def run(backbone='made', **changes):
   """A run that needs no network to be built."""
-  return run_lib.Run(**{
-      'suite': 'embedded', 'data_source': None, 'network': network(backbone),
-      'image_size': 32, 'space': grids.light('efficientnet_lite0')} | changes)
+  return run_lib.Run(
+    **{
+      'suite': 'embedded',
+      'data_source': None,
+      'network': network(backbone),
+      'image_size': 32,
+      'space': grids.light('efficientnet_lite0'),
+    }
+    | changes
+  )
 
 
 def fixed(**hparams):
@@ -42,12 +54,23 @@ def fixed(**hparams):
 def row(of, job, method, task, seed, percent, **fields):
   """A test row, or another by its fields."""
   total = fields.pop('total', 1000)
-  return {'schema': ledger_lib.SCHEMA, 'run': of.id, 'job': job,
-          'suite': of.suite, 'backbone': of.backbone, 'protocol': of.protocol,
-          'task': task, 'group': GROUPS.get(task, 'natural'),
-          'manifest_sha256': 'f00', 'method': method, 'fold': None,
-          'seed': seed, 'split': 'test',
-          'correct': round(total * percent / 100), 'total': total} | fields
+  return {
+    'schema': ledger_lib.SCHEMA,
+    'run': of.id,
+    'job': job,
+    'suite': of.suite,
+    'backbone': of.backbone,
+    'protocol': of.protocol,
+    'task': task,
+    'group': GROUPS.get(task, 'natural'),
+    'manifest_sha256': 'f00',
+    'method': method,
+    'fold': None,
+    'seed': seed,
+    'split': 'test',
+    'correct': round(total * percent / 100),
+    'total': total,
+  } | fields
 
 
 def results(rows=(), of=None, **by_job):
@@ -67,51 +90,118 @@ def _steps(study, is_control):
   """What a study compares: fields, and percent to add."""
   if study == 'one_tap':
     names = ('control',) if is_control else ('early', 'tokens')
-    return [({'tap': t, 'learning_rate': 0.1}, 50 + i)
-            for i, t in enumerate(names)]
+    return [
+      ({'tap': t, 'learning_rate': 0.1}, 50 + i) for i, t in enumerate(names)
+    ]
   if study == 'granularity':
-    features = [({'kind': 'features', 'fraction': fraction,
-                  'num_features': round(500 * fraction)}, 60)
-                for fraction in (0.01, 0.1, 1.0)]
+    features = [
+      (
+        {
+          'kind': 'features',
+          'fraction': fraction,
+          'num_features': round(500 * fraction),
+        },
+        60,
+      )
+      for fraction in (0.01, 0.1, 1.0)
+    ]
     return features + [
-        ({'kind': kind, 'num_taps': n, 'num_features': 250 * n}, 50)
-        for kind in ('taps_mean', 'taps_group') for n in (1, 2)]
+      ({'kind': kind, 'num_taps': n, 'num_features': 250 * n}, 50)
+      for kind in ('taps_mean', 'taps_group')
+      for n in (1, 2)
+    ]
   if study == 'offset':
     return [({'offset': o}, 60 - o) for o in (0, 10, 20)]
   if study == 'scores':
     return [({'score': s}, 50 + i) for i, s in enumerate(('l2', 'chi2'))]
   assert study == 'scaling'
-  return [({'target_size': size, 'tap_stride': stride,
-            'num_candidates': size * 16 // stride}, 40 + 10 / stride)
-          for size in (30, 60) for stride in (16, 4, 1)]
+  return [
+    (
+      {
+        'target_size': size,
+        'tap_stride': stride,
+        'num_candidates': size * 16 // stride,
+      },
+      40 + 10 / stride,
+    )
+    for size in (30, 60)
+    for stride in (16, 4, 1)
+  ]
 
 
 def _of_study(of, job, study, task, tasks, seeds):
   """Rows of a study by the name of their file."""
   if study == 'transfer':
-    return {f'transfer-from-{source}': [
-        row(of, job, study, task, s, 50 + 5 * (source == task) + _noise(
-            task, source, s), source=source, num_features=20) for s in seeds]
-            for source in tasks}
+    return {
+      f'transfer-from-{source}': [
+        row(
+          of,
+          job,
+          study,
+          task,
+          s,
+          50 + 5 * (source == task) + _noise(task, source, s),
+          source=source,
+          num_features=20,
+        )
+        for s in seeds
+      ]
+      for source in tasks
+    }
   if study == 'relevance':
-    return {study: [row(
-        of, job, study, task, s, 0, split='selection', num_features=20,
-        selected=relevance.pack(np.sort(np.random.default_rng(
-            zlib.crc32(task.encode()) + s).permutation(20)[:4]), 20),
-        selected_by_tap={'early': [3, 12], 'tokens': [1, 8]}) | {
-            'correct': None, 'total': None} for s in seeds]}
+    return {
+      study: [
+        row(
+          of,
+          job,
+          study,
+          task,
+          s,
+          0,
+          split='selection',
+          num_features=20,
+          selected=relevance.pack(
+            np.sort(
+              np.random.default_rng(zlib.crc32(task.encode()) + s).permutation(
+                20
+              )[:4]
+            ),
+            20,
+          ),
+          selected_by_tap={'early': [3, 12], 'tokens': [1, 8]},
+        )
+        | {'correct': None, 'total': None}
+        for s in seeds
+      ]
+    }
   rows = []
   for fields, percent in _steps(study, of.second is not None):
     if study in ('one_tap', 'scaling'):
       rows.append(row(of, job, study, task, 0, percent, split='val', **fields))
-    rows += [row(of, job, study, task, s, percent + _noise(
-        study, task, s, *fields.values()), **({'num_features': 20} | fields))
-             for s in seeds]
+    rows += [
+      row(
+        of,
+        job,
+        study,
+        task,
+        s,
+        percent + _noise(study, task, s, *fields.values()),
+        **({'num_features': 20} | fields),
+      )
+      for s in seeds
+    ]
   return {study: rows}
 
 
-def write(workdir, of, tasks=tuple(GROUPS), seeds=(0, 1, 2),
-          names=tuple(methods.METHODS), jobs_=tuple(jobs.JOBS), change=None):
+def write(
+  workdir,
+  of,
+  tasks=tuple(GROUPS),
+  seeds=(0, 1, 2),
+  names=tuple(methods.METHODS),
+  jobs_=tuple(jobs.JOBS),
+  change=None,
+):
   """Writes rows of jobs into a work directory, as if they were measured.
 
   Args:
@@ -132,14 +222,20 @@ def write(workdir, of, tasks=tuple(GROUPS), seeds=(0, 1, 2),
         files = {}
         if job.study:
           files |= _of_study(one, name, job.study, task, tasks, seeds)
-        for method in job.methods if not job.study and job.methods else (
-            names if name == jobs.ACCURACY else ()):
+        for method in (
+          job.methods
+          if not job.study and job.methods
+          else (names if name == jobs.ACCURACY else ())
+        ):
           files[method] = _of_method(one, name, method, task, seeds)
         for file, rows in files.items():
           rows = [r for r in map(change, rows) if r] if change else rows
           if rows:
-            folder.write(folder.rows_path(
-                task, 'studies' if job.study else 'rows', file), 'made', rows)
+            folder.write(
+              folder.rows_path(task, 'studies' if job.study else 'rows', file),
+              'made',
+              rows,
+            )
 
 
 def _of_method(of, job, method, task, seeds):
@@ -150,6 +246,10 @@ def _of_method(of, job, method, task, seeds):
   if of.train_fraction < 1:
     fields['train_fraction'] = of.train_fraction
   level = LEVELS.get(method, 45) * (0.5 + of.train_fraction / 2)
-  return [row(of, job, method, task, 0, level, split='val', fold=4, **fields),
-          *(row(of, job, method, task, s, level + _noise(method, task, s),
-                **fields) for s in seeds)]
+  return [
+    row(of, job, method, task, 0, level, split='val', fold=4, **fields),
+    *(
+      row(of, job, method, task, s, level + _noise(method, task, s), **fields)
+      for s in seeds
+    ),
+  ]

@@ -14,24 +14,43 @@ def _unit(resumed=(), all_l21_coefficient=1e-4):
   common = {'task': 't', 'split': 'test'}
   head = {'learning_rate': 0.1, 'steps': 500, 'target_size': 256}
   rows = {
-      'linear': common | {'learning_rate': 0.1, 'steps': 500},
-      'all_l21': common | head | {'coefficient': all_l21_coefficient},
-      'head2toe': common | head | {'coefficient': 1e-5, 'fraction': 0.01},
-      'finetune': common | {'learning_rate': 0.1, 'steps': 80, 'batch': 64}}
-  seconds = {'embed train': 4, 'train linear': 6, 'train all_l21': 60,
-             'train head2toe': 120, 'train finetune': 600, 'test': 1000}
-  facts = {'tasks': ['t', 'u'], 'resumed': list(resumed), 'seconds': {
-      k: {'cpu': float(v), 'wall': v / 2} for k, v in seconds.items()}}
+    'linear': common | {'learning_rate': 0.1, 'steps': 500},
+    'all_l21': common | head | {'coefficient': all_l21_coefficient},
+    'head2toe': common | head | {'coefficient': 1e-5, 'fraction': 0.01},
+    'finetune': common | {'learning_rate': 0.1, 'steps': 80, 'batch': 64},
+  }
+  seconds = {
+    'embed train': 4,
+    'train linear': 6,
+    'train all_l21': 60,
+    'train head2toe': 120,
+    'train finetune': 600,
+    'test': 1000,
+  }
+  facts = {
+    'tasks': ['t', 'u'],
+    'resumed': list(resumed),
+    'seconds': {
+      k: {'cpu': float(v), 'wall': v / 2} for k, v in seconds.items()
+    },
+  }
   return ledger_lib.Measurement(
-      facts, {m: [r | {'split': 'val'}] + [r] * 3 for m, r in rows.items()},
-      {'classes': 10})
+    facts,
+    {m: [r | {'split': 'val'}] + [r] * 3 for m, r in rows.items()},
+    {'classes': 10},
+  )
 
 
 def test_measured_cost_of_a_unit():
-  table = measured_cost.measured(_RUN, [
-      _unit(), _unit(resumed=['finetune']),
-      ledger_lib.Measurement({'resumed': []}, {'linear': []}, {})])
-  row, = table.to_dict('records')
+  table = measured_cost.measured(
+    _RUN,
+    [
+      _unit(),
+      _unit(resumed=['finetune']),
+      ledger_lib.Measurement({'resumed': []}, {'linear': []}, {}),
+    ],
+  )
+  (row,) = table.to_dict('records')
   assert row['linear_cpu_seconds'] == 4 + 6 / 6
   assert row['head2toe_cpu_seconds'] == 4 + 120 / 6
   assert row['head2toe_wall_seconds'] == 2 + 60 / 6
@@ -41,20 +60,24 @@ def test_measured_cost_of_a_unit():
   network = measured_cost.measure(backbone)
   n = row['num_features']
   assert row['flops_vs_finetune'] == cost.head2toe_flops(
-      network, n, 10, 500) / cost.finetune_flops(network, 10, 80, 64)
+    network, n, 10, 500
+  ) / cost.finetune_flops(network, 10, 80, 64)
   assert row['head2toe_bytes'] == cost.head_bytes(10, n // 100, n)
   # The fine-tuned network is its parameters and little else.
   assert row['finetune_bytes'] == pytest.approx(
-      4 * cost.finetune_size(network, 10), rel=0.01)
+    4 * cost.finetune_size(network, 10), rel=0.01
+  )
   for share in ('vs_finetune', 'vs_linear'):
-    assert row[f'bytes_{share}'] == pytest.approx(row[f'size_{share}'],
-                                                  rel=0.05)
+    assert row[f'bytes_{share}'] == pytest.approx(
+      row[f'size_{share}'], rel=0.05
+    )
 
 
 def test_heads_trained_for_another_method_are_counted():
   """+All-l2,1 and Head2Toe's selection may have the same first heads."""
-  row, = measured_cost.measured(
-      _RUN, [_unit(all_l21_coefficient=1e-5)]).to_dict('records')
+  (row,) = measured_cost.measured(
+    _RUN, [_unit(all_l21_coefficient=1e-5)]
+  ).to_dict('records')
   assert row['head2toe_cpu_seconds'] == 4 + (120 + 60) / 6
 
 

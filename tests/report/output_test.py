@@ -5,8 +5,10 @@ from tests.report import made
 from vtab_h2t.report import output as output_lib
 from vtab_h2t.report import plotting
 
-_FRAMES = {'x': pd.DataFrame({'a': [1.25, 2]}),
-           'more': pd.DataFrame({'b': ['t']})}
+_FRAMES = {
+  'x': pd.DataFrame({'a': [1.25, 2]}),
+  'more': pd.DataFrame({'b': ['t']}),
+}
 
 
 def test_a_table_is_written_as_csv_and_markdown(tmp_path, capsys):
@@ -24,6 +26,7 @@ def test_a_figure_says_where_its_numbers_come_from(tmp_path):
     drawn, (ax,) = plotting.figure(1, 1)
     ax.plot(frames['x'].a)
     return drawn
+
   output = output_lib.Output(name='x', title='Title', draw=draw)
   assert output.folder(tmp_path) == tmp_path / 'figures'
   assert output.picture(_FRAMES, 'source').get_suptitle() == 'source'
@@ -34,15 +37,23 @@ def test_a_figure_says_where_its_numbers_come_from(tmp_path):
 
 def test_possible_is_what_one_task_has_all_of():
   of = made.run()
-  rows = [made.row(of, 'accuracy', m, 'digits', 0, 50)
-          for m in ('linear', 'scratch')]
-  offset = [made.row(of, 'offset', 'offset', t, 0, 50, offset=0)
-            for t in ('digits', 'scan_patches')]
+  rows = [
+    made.row(of, 'accuracy', m, 'digits', 0, 50) for m in ('linear', 'scratch')
+  ]
+  offset = [
+    made.row(of, 'offset', 'offset', t, 0, 50, offset=0)
+    for t in ('digits', 'scan_patches')
+  ]
   output = output_lib.Output(
-      name='x', title='X', jobs=('accuracy', 'offset'),
-      methods=('linear', 'scratch'), measured=lambda results: {})
+    name='x',
+    title='X',
+    jobs=('accuracy', 'offset'),
+    methods=('linear', 'scratch'),
+    measured=lambda results: {},
+  )
   possible = lambda rows, offset: output.possible(
-      made.results(rows, of, offset=offset))
+    made.results(rows, of, offset=offset)
+  )
   assert possible(rows, offset)
   assert not possible(rows[:1], offset) and not possible(rows, [])
   assert not possible(rows, offset[1:])  # Of another task.
@@ -54,18 +65,24 @@ def test_possible_is_what_one_task_has_all_of():
 
 @pytest.mark.parametrize('vit', [True, False])
 def test_some_are_for_vits_only_and_some_for_others(vit):
-  output = output_lib.Output(name='x', title='X', vit=vit,
-                             measured=lambda results: {})
+  output = output_lib.Output(
+    name='x', title='X', vit=vit, measured=lambda results: {}
+  )
   for backbone in ('vit_ti16', 'resnet50'):
-    results = made.results([made.row(made.run(), 'accuracy', 'linear', 't', 0,
-                                     50)], made.run(backbone))
+    results = made.results(
+      [made.row(made.run(), 'accuracy', 'linear', 't', 0, 50)],
+      made.run(backbone),
+    )
     assert output.possible(results) == (vit == (backbone == 'vit_ti16'))
 
 
 def test_what_has_no_such_frames_says_so():
   output = output_lib.Output(name='x', title='X')
   assert not output.possible(made.results())
-  for make in (output.of_paper, lambda: output.of_results(made.results()),
-               lambda: output.picture(_FRAMES, 'source')):
+  for make in (
+    output.of_paper,
+    lambda: output.of_results(made.results()),
+    lambda: output.picture(_FRAMES, 'source'),
+  ):
     with pytest.raises(ValueError, match='x'):
       make()

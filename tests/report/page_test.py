@@ -18,7 +18,8 @@ from vtab_h2t.toys import tables as toys
 
 _CHROMIUM = shutil.which('chromium')
 needs_chromium = pytest.mark.skipif(
-    not _CHROMIUM, reason='chromium is not installed (Debian: chromium)')
+  not _CHROMIUM, reason='chromium is not installed (Debian: chromium)'
+)
 
 
 _METHODS = 'linear', 'head2toe', 'scratch', 'finetune'
@@ -39,14 +40,20 @@ def toy_tables():
 @pytest.fixture(scope='module')
 def workdir(tmp_path_factory):
   folder = tmp_path_factory.mktemp('page')
-  made.write(folder, made.run(), names=_METHODS, change=_failing,
-             jobs_=('accuracy', 'relevance', 'offset'))
+  made.write(
+    folder,
+    made.run(),
+    names=_METHODS,
+    change=_failing,
+    jobs_=('accuracy', 'relevance', 'offset'),
+  )
   return folder
 
 
 def _build(workdir, toy_tables, with_published=False):
-  return page.build(results_lib.read_all(ledger_lib.Ledger(workdir)),
-                    with_published, toy_tables)
+  return page.build(
+    results_lib.read_all(ledger_lib.Ledger(workdir)), with_published, toy_tables
+  )
 
 
 @pytest.fixture(scope='module')
@@ -55,22 +62,29 @@ def html(workdir, toy_tables):
 
 
 def _medians(workdir):
-  return statistics.wide(statistics.summarise(results_lib.read_all(
-      ledger_lib.Ledger(workdir))[0].of('accuracy')), task_lib.GROUPS)
+  return statistics.wide(
+    statistics.summarise(
+      results_lib.read_all(ledger_lib.Ledger(workdir))[0].of('accuracy')
+    ),
+    task_lib.GROUPS,
+  )
 
 
 def test_the_answer_is_in_words(html, workdir):
   wide = _medians(workdir)
   gain = wide.loc['head2toe'] - wide.loc['linear']
-  assert (f'Head2Toe against Linear: {gain["all", "mean"]:+.1f} points on '
-          'average (95 % interval ') in html
+  assert (
+    f'Head2Toe against Linear: {gain["all", "mean"]:+.1f} points on '
+    'average (95 % interval '
+  ) in html
   assert 'better on 4 of 4 tasks' in html
   assert f'By group: natural {gain["natural", "mean"]:+.1f}, ' in html
 
 
 def test_each_cell_says_its_seeds_where_they_differ(html):
-  assert ('median of as many seeds as stand in brackets, from 2 to 3. Choose'
-          in html)
+  assert (
+    'median of as many seeds as stand in brackets, from 2 to 3. Choose' in html
+  )
   # Four tasks: of four methods one has two seeds.
   assert len(re.findall(r'<small>± \d+\.\d \(3\)</small>', html)) == 12
   assert len(re.findall(r'<small>± \d+\.\d \(2\)</small>', html)) == 4
@@ -93,38 +107,59 @@ def test_it_is_self_contained_and_escapes_what_it_shows(html):
 
 def _sections(text):
   """Each run's part of a page."""
-  return dict(re.findall(
-      r'<section id="run\d+">\s*<h2>(.*?)</h2>(.*?)</section>', text, re.S))
+  return dict(
+    re.findall(
+      r'<section id="run\d+">\s*<h2>(.*?)</h2>(.*?)</section>', text, re.S
+    )
+  )
 
 
-@pytest.mark.parametrize('changes', [
+@pytest.mark.parametrize(
+  'changes',
+  [
     [{'taps': 'all'}, {'taps': 'released'}],
-    [{'space': made.fixed(lr=0.1, steps=5)},
-     {'space': made.fixed(lr=0.01, steps=5)}]], ids=['taps', 'hparams'])
+    [
+      {'space': made.fixed(lr=0.1, steps=5)},
+      {'space': made.fixed(lr=0.01, steps=5)},
+    ],
+  ],
+  ids=['taps', 'hparams'],
+)
 def test_runs_side_by_side_are_sections(changes, tmp_path, toy_tables):
   """Taps all and released: 'Index contains duplicate entries'.
 
   Grid fixed twice: one section with the medians of both.
   """
   for i, change in enumerate(changes):
-    made.write(tmp_path, made.run('vit_ti16', **change), names=_METHODS[:2],
-               jobs_=('accuracy',),
-               change=lambda r: r | {'correct': 500 + 10 * i + r['seed']})
+    made.write(
+      tmp_path,
+      made.run('vit_ti16', **change),
+      names=_METHODS[:2],
+      jobs_=('accuracy',),
+      change=lambda r: r | {'correct': 500 + 10 * i + r['seed']},
+    )
   found = _sections(_build(tmp_path, toy_tables))
   runs = results_lib.read_all(ledger_lib.Ledger(tmp_path))
   assert set(found) == {r.run.name for r in runs} and len(found) == 2
   for one in runs:
-    i = next(i for i, change in enumerate(changes)
-             if one.run == made.run('vit_ti16', **change))
+    i = next(
+      i
+      for i, change in enumerate(changes)
+      if one.run == made.run('vit_ti16', **change)
+    )
     assert f'data-value="{50 + i}.1000"' in found[one.run.name]
     assert f'data-value="{51 - i}.1000"' not in found[one.run.name]
     assert 'median of 3 seeds' in found[one.run.name]
 
 
 def test_the_rows_protocol_is_said_and_counts(tmp_path, toy_tables):
-  made.write(tmp_path, made.run(protocol='official'), names=('linear',),
-             jobs_=('accuracy',), change=lambda r: r | {
-                 'correct': 711, 'total': 711})
+  made.write(
+    tmp_path,
+    made.run(protocol='official'),
+    names=('linear',),
+    jobs_=('accuracy',),
+    change=lambda r: r | {'correct': 711, 'total': 711},
+  )
   text = _build(tmp_path, toy_tables)
   assert 'official accuracy' in text and 'data-value="94.8000"' in text
 
@@ -135,32 +170,54 @@ def papers_page(toy_tables):
 
 
 def test_runs_and_the_papers_numbers_are_on_one_page(
-    tmp_path, toy_tables, papers_page):
-  made.write(tmp_path, made.run(), ('digits',), names=('linear',),
-             jobs_=('accuracy',))
+  tmp_path, toy_tables, papers_page
+):
+  made.write(
+    tmp_path, made.run(), ('digits',), names=('linear',), jobs_=('accuracy',)
+  )
   alone, both = (_build(tmp_path, toy_tables, p) for p in (False, True))
   assert [*_sections(both)] == [*_sections(alone), *_sections(papers_page)]
   assert [*_sections(papers_page)] == [
-      'VTAB-1k, resnet50', 'VTAB-1k, vit_b16', 'Other tables and figures']
+    'VTAB-1k, resnet50',
+    'VTAB-1k, vit_b16',
+    'Other tables and figures',
+  ]
   assert 'Head2Toe, measured' in both and 'nothing here was measured' in both
   assert 'nothing here was measured' not in alone
   # The same numbers and pictures always give the same page.
-  strip = lambda text: [re.sub('id="run.*?"', '', part)
-                        for part in _sections(text).values()]
+  strip = lambda text: [
+    re.sub('id="run.*?"', '', part) for part in _sections(text).values()
+  ]
   assert strip(both)[1:] == strip(papers_page)
 
 
-@pytest.mark.parametrize('options', [
+@pytest.mark.parametrize(
+  'options',
+  [
     {'tasks': ('digits',), 'seeds': (0,), 'jobs_': tuple(jobs.JOBS)},
-    {'names': ('scratch',)}, {'names': (), 'jobs_': ('offset',)},
+    {'names': ('scratch',)},
+    {'names': (), 'jobs_': ('offset',)},
     {'change': lambda r: r | {'correct': None, 'failed': 'no'}},
-    {'change': lambda r: None if (r['method'] == 'linear') == (
-        r['task'] == 'digits') else r}], ids=[
-            'one task and seed', 'one method', 'a study', 'all failed',
-            'no task with both'])
+    {
+      'change': lambda r: (
+        None if (r['method'] == 'linear') == (r['task'] == 'digits') else r
+      )
+    },
+  ],
+  ids=[
+    'one task and seed',
+    'one method',
+    'a study',
+    'all failed',
+    'no task with both',
+  ],
+)
 def test_partial_results_make_a_page(options, tmp_path, toy_tables):
-  made.write(tmp_path, made.run(), **(
-      {'names': _METHODS, 'jobs_': ('accuracy',)} | options))
+  made.write(
+    tmp_path,
+    made.run(),
+    **({'names': _METHODS, 'jobs_': ('accuracy',)} | options),
+  )
   with warnings.catch_warnings():
     warnings.simplefilter('error')
     text = _build(tmp_path, toy_tables)
@@ -169,9 +226,15 @@ def test_partial_results_make_a_page(options, tmp_path, toy_tables):
 
 
 def test_gains_are_of_tasks_that_both_methods_have(tmp_path, toy_tables):
-  made.write(tmp_path, made.run(), names=_METHODS[:2], jobs_=('accuracy',),
-             change=lambda r: None if (r['method'], r['task']) == (
-                 'linear', 'digits') else r)
+  made.write(
+    tmp_path,
+    made.run(),
+    names=_METHODS[:2],
+    jobs_=('accuracy',),
+    change=lambda r: (
+      None if (r['method'], r['task']) == ('linear', 'digits') else r
+    ),
+  )
   text = _build(tmp_path, toy_tables)
   assert 'better on 3 of 3 tasks. By group: specialized' in text
 
@@ -181,10 +244,21 @@ def _browse(text, folder, script=''):
   path = folder / 'page.html'
   path.write_text(text.replace('</body>', f'<script>{script}</script></body>'))
   done = subprocess.run(
-      [_CHROMIUM, '--headless', '--no-sandbox', '--disable-gpu',
-       '--enable-logging=stderr', f'--user-data-dir={folder}/profile',
-       '--host-resolver-rules=MAP * ~NOTFOUND', '--dump-dom',
-       f'file://{path}'], capture_output=True, text=True, timeout=120)
+    [
+      _CHROMIUM,
+      '--headless',
+      '--no-sandbox',
+      '--disable-gpu',
+      '--enable-logging=stderr',
+      f'--user-data-dir={folder}/profile',
+      '--host-resolver-rules=MAP * ~NOTFOUND',
+      '--dump-dom',
+      f'file://{path}',
+    ],
+    capture_output=True,
+    text=True,
+    timeout=120,
+  )
   assert done.returncode == 0, done.stderr
   return done.stdout, [l for l in done.stderr.splitlines() if 'CONSOLE' in l]
 
@@ -213,19 +287,22 @@ document.getElementById('out').textContent = JSON.stringify(result);
 @needs_chromium
 def test_a_browser_shows_every_figure_and_sorts(html, workdir, tmp_path):
   text, console = _browse(
-      html, tmp_path, f"window.addEventListener('load', () => {{{_REPORT}}});")
+    html, tmp_path, f"window.addEventListener('load', () => {{{_REPORT}}});"
+  )
   assert not console
   found = json.loads(re.search(r'<pre id="out">(.*?)</pre>', text)[1])
   assert found['images'] and all(found['images'])
   wide = _medians(workdir).loc['head2toe']
-  names = [f'mean of {group}' if task == 'mean' else task
-           for group, task in wide.index]
+  names = [
+    f'mean of {group}' if task == 'mean' else task for group, task in wide.index
+  ]
   assert found['before'] == names
   values = dict(zip(names, wide.round(4), strict=True))
   for order, sign in (('down', -1), ('up', 1)):
     assert sorted(found[order]) == sorted(names)
     assert [values[n] for n in found[order]] == sorted(
-        values.values(), key=lambda v: sign * v)
+      values.values(), key=lambda v: sign * v
+    )
   # On a phone wide tables scroll by themselves.
   assert not found['wide'] and found['scrolls'] > 360
 
@@ -237,12 +314,21 @@ def test_a_console_error_would_be_seen(html, tmp_path):
 
 
 def test_the_papers_page_has_its_tables_and_figures(papers_page):
-  for part in ('VTAB-1k, resnet50', 'VTAB-1k, vit_b16',
-               'Head2Toe, as published', 'nothing here was measured',
-               'Table 7', 'Figure 8'):
+  for part in (
+    'VTAB-1k, resnet50',
+    'VTAB-1k, vit_b16',
+    'Head2Toe, as published',
+    'nothing here was measured',
+    'Table 7',
+    'Figure 8',
+  ):
     assert part in papers_page
-  for part in ('Head2Toe, measured', 'Where the numbers come from',
-               '<h3>Failures', '<h3>Claims'):
+  for part in (
+    'Head2Toe, measured',
+    'Where the numbers come from',
+    '<h3>Failures',
+    '<h3>Claims',
+  ):
     assert part not in papers_page
   wanted = [o for o in catalogue.OUTPUTS.values() if o.published and o.draw]
   assert papers_page.count('<img ') == len(wanted)
@@ -250,8 +336,12 @@ def test_the_papers_page_has_its_tables_and_figures(papers_page):
 
 @needs_chromium
 def test_a_browser_shows_the_papers_figures(papers_page, tmp_path):
-  shown, console = _browse(papers_page, tmp_path, """
+  shown, console = _browse(
+    papers_page,
+    tmp_path,
+    """
 window.addEventListener('load', () => { document.title = [...document.images]
-    .filter(i => i.complete && i.naturalWidth > 0).length; });""")
+    .filter(i => i.complete && i.naturalWidth > 0).length; });""",
+  )
   assert not console
   assert f'<title>{papers_page.count("<img ")}</title>' in shown

@@ -9,6 +9,7 @@ def test_a_figure_is_saved_twice_and_always_alike(tmp_path):
     assert len(axes) == 6
     axes[0].plot([1, 2], **plotting.STYLES[0])
     return drawn
+
   one = plotting.save(draw(), tmp_path / 'one', 'f')
   two = plotting.save(draw(), tmp_path / 'two', 'f')
   assert [p.name for p in one] == ['f.png', 'f.pdf']
@@ -20,7 +21,8 @@ def test_a_figure_is_saved_twice_and_always_alike(tmp_path):
 
 def test_styles_differ_without_colour():
   assert len({(s['marker'], s['linestyle']) for s in plotting.STYLES}) == len(
-      plotting.STYLES)
+    plotting.STYLES
+  )
 
 
 def test_names_stand_beside_their_points_and_say_the_source():

@@ -24,8 +24,9 @@ def workdir(tmp_path_factory):
   """Two runs, of which the first has every job."""
   folder = tmp_path_factory.mktemp('results')
   made.write(folder, made.run())
-  made.write(folder, made.run(image_size=64), names=('linear',),
-             jobs_=('accuracy',))
+  made.write(
+    folder, made.run(image_size=64), names=('linear',), jobs_=('accuracy',)
+  )
   return folder
 
 
@@ -39,52 +40,89 @@ def test_rows_are_read_by_run_and_job_the_fullest_run_first(workdir):
     of = {one.run.id, *(f.run.id for f in one.derived.get(job, ()))}
     assert {r['run'] for r in rows} <= of
   assert sorted(f.run.train_fraction for f in one.derived['reduced']) == [
-      0.1, 0.2, 0.5]
+    0.1,
+    0.2,
+    0.5,
+  ]
 
 
 def test_rows_are_in_the_order_of_tasks_and_methods(workdir, tmp_path):
   one = _read(workdir)[0].of('accuracy')
   assert list(dict.fromkeys(r['task'] for r in one)) == [
-      'digits', 'scan_patches', 'sprites_loc', 'shapes_count']
+    'digits',
+    'scan_patches',
+    'sprites_loc',
+    'shapes_count',
+  ]
   assert list(dict.fromkeys(r['method'] for r in one))[:6] == [
-      'linear', 'all_l2', 'all_l1', 'all_l21', 'head2toe', 'scratch']
-  made.write(tmp_path, made.run(), ('a', 'digits', 'photo_patches'),
-             names=('linear',), jobs_=('accuracy',))
+    'linear',
+    'all_l2',
+    'all_l1',
+    'all_l21',
+    'head2toe',
+    'scratch',
+  ]
+  made.write(
+    tmp_path,
+    made.run(),
+    ('a', 'digits', 'photo_patches'),
+    names=('linear',),
+    jobs_=('accuracy',),
+  )
   # Tasks that the suite does not have come last.
-  assert list(dict.fromkeys(r['task'] for r in _read(tmp_path)[0].of(
-      'accuracy'))) == ['photo_patches', 'digits', 'a']
+  assert list(
+    dict.fromkeys(r['task'] for r in _read(tmp_path)[0].of('accuracy'))
+  ) == ['photo_patches', 'digits', 'a']
 
 
-@pytest.mark.parametrize('changes', [
-    [{'space': made.fixed(lr=0.1, steps=5)},
-     {'space': made.fixed(lr=0.01, steps=5)}],
-    [{}, {'space': grids.light('efficientnet_lite0').changed(
-        {'auto_snr': {'snr': 'paper'}})}],
+@pytest.mark.parametrize(
+  'changes',
+  [
+    [
+      {'space': made.fixed(lr=0.1, steps=5)},
+      {'space': made.fixed(lr=0.01, steps=5)},
+    ],
+    [
+      {},
+      {
+        'space': grids.light('efficientnet_lite0').changed(
+          {'auto_snr': {'snr': 'paper'}}
+        )
+      },
+    ],
     [{}, {'taps': 'released'}],
     [{}, {'protocol': 'official'}],
     [{}, {'normalization': 'once'}],
-    [{}, {'resize': 'legacy'}]], ids=[
-        'hparams', 'snr', 'taps', 'protocol', 'normalization', 'resize'])
+    [{}, {'resize': 'legacy'}],
+  ],
+  ids=['hparams', 'snr', 'taps', 'protocol', 'normalization', 'resize'],
+)
 def test_rows_of_runs_that_differ_are_never_pooled(changes, tmp_path):
   """`grid fixed` twice was a median of nine rows of three settings."""
   runs = [made.run(**c) for c in changes]
   for i, of in enumerate(runs):
-    made.write(tmp_path, of, ('digits',), names=('linear',),
-               jobs_=('accuracy',),
-               change=lambda r: r | {'correct': 800 + 10 * i})
+    made.write(
+      tmp_path,
+      of,
+      ('digits',),
+      names=('linear',),
+      jobs_=('accuracy',),
+      change=lambda r: r | {'correct': 800 + 10 * i},
+    )
   found = _read(tmp_path)
   assert {r.run.id for r in found} == {r.id for r in runs}
   assert len({r.folder.path for r in found}) == 2
   for one in found:
     summary = statistics.summarise(one.of('accuracy'))
     assert summary.seeds.tolist() == [3]
-    assert summary.accuracy_percent.tolist() == [
-        80 + runs.index(one.run)]
+    assert summary.accuracy_percent.tolist() == [80 + runs.index(one.run)]
 
 
 def test_rows_of_two_runs_have_no_summary():
-  rows = [made.row(made.run(image_size=size), 'accuracy', 'linear', 'digits',
-                   0, 50) for size in (32, 64)]
+  rows = [
+    made.row(made.run(image_size=size), 'accuracy', 'linear', 'digits', 0, 50)
+    for size in (32, 64)
+  ]
   with pytest.raises(ValueError, match='rows of several runs'):
     statistics.summarise(rows)
 
@@ -93,15 +131,18 @@ def test_a_job_is_what_the_row_says(tmp_path):
   """A plus in a backbone's name made rows the Control's."""
   of = made.run('one+two')
   made.write(tmp_path, of, ('digits',), jobs_=('accuracy', 'one_tap'))
-  one, = _read(tmp_path)
+  (one,) = _read(tmp_path)
   assert set(one.rows) == {'accuracy', 'one_tap'}
 
 
 def test_a_vit_is_what_the_registry_says(monkeypatch):
   assert made.run('vit_ti16').is_vit
   assert not made.run('vitamin').is_vit
-  monkeypatch.setitem(backbones.BACKBONES, 'owl', backbones.Entry(
-      None, ('random',), cls_token=True))
+  monkeypatch.setitem(
+    backbones.BACKBONES,
+    'owl',
+    backbones.Entry(None, ('random',), cls_token=True),
+  )
   assert made.run('owl').is_vit
 
 
@@ -123,8 +164,11 @@ def test_second_networks_are_not_pooled(tmp_path):
   made.write(tmp_path, of, ('digits',))
   ledger = ledger_lib.Ledger(tmp_path)
   folder = ledger.open(jobs.JOBS['second'].derive(of, third)[0])
-  folder.write(folder.rows_path('digits', 'rows', 'linear'), '', [
-      made.row(folder.run, 'second', 'linear', 'digits', 0, 10)])
+  folder.write(
+    folder.rows_path('digits', 'rows', 'linear'),
+    '',
+    [made.row(folder.run, 'second', 'linear', 'digits', 0, 10)],
+  )
   backbones_of = lambda found: {r['backbone'] for r in found.of('second')}
   assert backbones_of(results_lib.read(ledger, of)) == {'other'}
   assert backbones_of(results_lib.read(ledger, of, made.SECOND)) == {'other'}
@@ -151,23 +195,34 @@ def measured(tmp_path_factory):
   backbone = testing.tiny_backbone()
   tasks = [testing.tiny_task('one'), testing.tiny_task('two', seed=1)]
   run = testing.tiny_run(backbone)
-  testing.measure(workdir, run, tasks, backbone, ('linear', 'head2toe'),
-                  [studies.STUDIES['offset']])
+  testing.measure(
+    workdir,
+    run,
+    tasks,
+    backbone,
+    ('linear', 'head2toe'),
+    [studies.STUDIES['offset']],
+  )
   reduced = jobs.JOBS['reduced'].derive(run, None)[-1]
-  testing.measure(workdir, reduced, tasks[:1], backbone, (
-      'linear', 'head2toe'))
+  testing.measure(workdir, reduced, tasks[:1], backbone, ('linear', 'head2toe'))
   return workdir
 
 
 def test_measured_rows_have_what_outputs_read(measured):
-  one, = _read(measured)
+  (one,) = _read(measured)
   assert set(one.rows) == {'accuracy', 'offset', 'reduced'}
   assert {m.facts['task'] for m in one.measurements} == {'one', 'two'}
   assert len(one.measurements) == 3
   table = catalogue.OUTPUTS['figure13'].of_results(one)['figure13']
   assert sorted(set(table.train_fraction)) == [0.5, 1.0]
   possible = [n for n, o in catalogue.OUTPUTS.items() if o.possible(one)]
-  assert possible == ['table1', 'table2', 'table3', 'table4', 'table5',
-                      'figure13']
+  assert possible == [
+    'table1',
+    'table2',
+    'table3',
+    'table4',
+    'table5',
+    'figure13',
+  ]
   # A network that cannot be built has no cost.
   assert measured_cost.measured(one.run, one.measurements).empty

@@ -24,27 +24,38 @@ def test_one_seed_has_no_deviation():
 
 
 def test_the_rows_protocol_counts():
-  rows = [r | {'protocol': 'official', 'total': 201}
-          for r in testing.result_rows()]
+  rows = [
+    r | {'protocol': 'official', 'total': 201} for r in testing.result_rows()
+  ]
   assert statistics.summarise(rows).accuracy_percent[0] == 100 * 100 / 250
 
 
 def test_wide_table_has_group_means_and_mean():
-  table = statistics.wide(statistics.summarise(testing.result_rows()),
-                          ('natural', 'specialized', 'structured'))
+  table = statistics.wide(
+    statistics.summarise(testing.result_rows()),
+    ('natural', 'specialized', 'structured'),
+  )
   assert list(table.columns) == [
-      ('natural', 'x'), ('natural', 'mean'), ('structured', 'y'),
-      ('structured', 'z'), ('structured', 'mean'), ('all', 'mean')]
+    ('natural', 'x'),
+    ('natural', 'mean'),
+    ('structured', 'y'),
+    ('structured', 'z'),
+    ('structured', 'mean'),
+    ('all', 'mean'),
+  ]
   assert table.loc['linear'].tolist() == pytest.approx(
-      [50, 50, 50, 70, 60, 170 / 3])
+    [50, 50, 50, 70, 60, 170 / 3]
+  )
   assert table.loc['head2toe', ('all', 'mean')] == pytest.approx(200 / 3)
 
 
 def test_a_mean_over_missing_tasks_is_missing():
-  rows = [r for r in testing.result_rows()
-          if (r['method'], r['task']) != ('linear', 'y')]
-  table = statistics.wide(statistics.summarise(rows),
-                          ('natural', 'structured'))
+  rows = [
+    r
+    for r in testing.result_rows()
+    if (r['method'], r['task']) != ('linear', 'y')
+  ]
+  table = statistics.wide(statistics.summarise(rows), ('natural', 'structured'))
   assert table.loc['linear', ('natural', 'mean')] == 50
   assert np.isnan(table.loc['linear', ('structured', 'mean')])
   assert np.isnan(table.loc['linear', ('all', 'mean')])
@@ -54,8 +65,11 @@ def test_domain_affinity_is_linear_less_scratch():
   rows = testing.result_rows()
   table = statistics.wide(statistics.summarise(rows), ('natural', 'structured'))
   assert statistics.domain_affinity(table).empty  # No Scratch.
-  rows += [r | {'method': 'scratch', 'correct': r['correct'] - 30}
-           for r in rows if r['method'] == 'linear' and r['split'] == 'test']
+  rows += [
+    r | {'method': 'scratch', 'correct': r['correct'] - 30}
+    for r in rows
+    if r['method'] == 'linear' and r['split'] == 'test'
+  ]
   table = statistics.wide(statistics.summarise(rows), ('natural', 'structured'))
   affinity = statistics.domain_affinity(table)
   np.testing.assert_allclose(affinity, 15)  # 30 of 200.
@@ -72,8 +86,8 @@ def test_failed_runs_are_left_out():
 def test_bootstrap_of_a_constant_is_that_constant():
   samples = {'a': {t: np.array([5.0, 5, 5]) for t in 'xyz'}}
   found = statistics.bootstrap(
-      samples, dict.fromkeys('xyz', 'g'), lambda a: a['a'].mean(),
-      replicates=50)
+    samples, dict.fromkeys('xyz', 'g'), lambda a: a['a'].mean(), replicates=50
+  )
   assert found == statistics.Interval(5, 5, 5)
 
 
@@ -85,17 +99,18 @@ def test_bootstrap_covers_about_as_often_as_it_says():
     values = rng.normal(size=12)
     samples = {'a': {f't{j}': np.array([v]) for j, v in enumerate(values)}}
     found = statistics.bootstrap(
-        samples, dict.fromkeys(samples['a'], 'g'), lambda a: a['a'].mean(), i,
-        200)
+      samples, dict.fromkeys(samples['a'], 'g'), lambda a: a['a'].mean(), i, 200
+    )
     covered += found.low <= 0 <= found.high
   assert 48 <= covered <= 60
 
 
 def test_bootstrap_keeps_tasks_in_their_groups():
   """Each replicate has as many of each group as there are."""
-  samples = {'a': {'x': np.array([0.]), 'y': np.array([10.])}}
+  samples = {'a': {'x': np.array([0.0]), 'y': np.array([10.0])}}
   found = statistics.bootstrap(
-      samples, {'x': 'one', 'y': 'two'}, lambda a: a['a'].mean(), replicates=50)
+    samples, {'x': 'one', 'y': 'two'}, lambda a: a['a'].mean(), replicates=50
+  )
   assert (found.low, found.high) == (5, 5)
 
 
@@ -105,35 +120,50 @@ def test_bootstrap_wants_the_same_tasks():
       statistics.bootstrap(samples, {}, lambda a: 0)
 
 
-def _slow_bootstrap(samples: statistics.Samples, groups: Mapping[str, str],
-                    statistic: Callable[[Mapping[str, np.ndarray]], float],
-                    seed: int, replicates: int) -> tuple[float, float]:
+def _slow_bootstrap(
+  samples: statistics.Samples,
+  groups: Mapping[str, str],
+  statistic: Callable[[Mapping[str, np.ndarray]], float],
+  seed: int,
+  replicates: int,
+) -> tuple[float, float]:
   """The interval, one `rng.choice` and one median at a time."""
   tasks = sorted(next(iter(samples.values())))
-  strata = [[t for t in tasks if groups[t] == g]
-            for g in sorted(set(groups.values()))]
+  strata = [
+    [t for t in tasks if groups[t] == g] for g in sorted(set(groups.values()))
+  ]
   rng = np.random.default_rng(seed)
   found = []
   for _ in range(replicates):
-    drawn = [t for stratum in strata
-             for t in rng.choice(stratum, len(stratum))]
-    found.append(statistic({
-        condition: np.array([
-            np.median(rng.choice(by_task[t], len(by_task[t])))
-            for t in drawn])
-        for condition, by_task in samples.items()}))
+    drawn = [t for stratum in strata for t in rng.choice(stratum, len(stratum))]
+    found.append(
+      statistic(
+        {
+          condition: np.array(
+            [np.median(rng.choice(by_task[t], len(by_task[t]))) for t in drawn]
+          )
+          for condition, by_task in samples.items()
+        }
+      )
+    )
   low, high = np.nanpercentile(found, [2.5, 97.5])
   return float(low), float(high)
 
 
 def _drawn_samples(
-    most_seeds: int, missing: float = 0, uneven: bool = True
+  most_seeds: int, missing: float = 0, uneven: bool = True
 ) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, str]]:
   """Three conditions, eleven tasks and three groups that are not in order."""
   rng = np.random.default_rng(most_seeds)
-  samples = {c: {f't{i}': rng.normal(50, 9, rng.integers(
-      1 if uneven else most_seeds, most_seeds + 1)) for i in range(11)}
-             for c in 'cab'}
+  samples = {
+    c: {
+      f't{i}': rng.normal(
+        50, 9, rng.integers(1 if uneven else most_seeds, most_seeds + 1)
+      )
+      for i in range(11)
+    }
+    for c in 'cab'
+  }
   for by_task in samples.values():
     for values in by_task.values():
       values[rng.random(len(values)) < missing] = np.nan
@@ -149,23 +179,35 @@ def _missing_passed_over(a: Mapping[str, np.ndarray]) -> float:
 
 
 def _rank_correlation(a: Mapping[str, np.ndarray]) -> float:
-  return statistics.spearman(pd.Series(a['a'] - a['c']),
-                             pd.Series(a['b'] - a['c']))
+  return statistics.spearman(
+    pd.Series(a['a'] - a['c']), pd.Series(a['b'] - a['c'])
+  )
 
 
-@pytest.mark.parametrize('statistic', [
-    _mean_difference, _missing_passed_over, _rank_correlation])
-@pytest.mark.parametrize('most_seeds, missing, uneven', [
-    (1, 0, False), (3, 0, False), (4, 0, False), (6, 0, True), (6, 0.03, True),
-    (3, 0.03, False), (40, 0, True)])
+@pytest.mark.parametrize(
+  'statistic', [_mean_difference, _missing_passed_over, _rank_correlation]
+)
+@pytest.mark.parametrize(
+  'most_seeds, missing, uneven',
+  [
+    (1, 0, False),
+    (3, 0, False),
+    (4, 0, False),
+    (6, 0, True),
+    (6, 0.03, True),
+    (3, 0.03, False),
+    (40, 0, True),
+  ],
+)
 def test_bootstrap_draws_what_one_choice_at_a_time_draws(
-    statistic, most_seeds, missing, uneven):
+  statistic, most_seeds, missing, uneven
+):
   """The same bits, with missing values and any number of seeds by task."""
   samples, groups = _drawn_samples(most_seeds, missing, uneven)
   found = statistics.bootstrap(samples, groups, statistic, 3, 40)
   np.testing.assert_array_equal(
-      (found.low, found.high),
-      _slow_bootstrap(samples, groups, statistic, 3, 40))
+    (found.low, found.high), _slow_bootstrap(samples, groups, statistic, 3, 40)
+  )
 
 
 @pytest.mark.parametrize('most_seeds', [3, 6])
@@ -179,6 +221,7 @@ def test_each_replicate_is_the_same_in_each_value(most_seeds):
       assert list(a) == ['c', 'a', 'b']
       seen[name].append(np.stack(list(a.values())))
       return 0
+
     return statistic
 
   statistics.bootstrap(samples, groups, noting('fast'), 1, 30)
@@ -198,15 +241,19 @@ def test_spearman_is_that_of_pandas(seed):
   """With ties, missing values, and pairs by index in another order."""
   rng = np.random.default_rng(seed)
   n = int(rng.integers(4, 30))
-  one, other = (pd.Series(rng.integers(0, 9, n).astype(float) if ties
-                          else rng.normal(size=n))
-                for ties in (seed % 2, seed % 3 == 0))
+  one, other = (
+    pd.Series(
+      rng.integers(0, 9, n).astype(float) if ties else rng.normal(size=n)
+    )
+    for ties in (seed % 2, seed % 3 == 0)
+  )
   if seed % 4 == 0:
     one[rng.random(n) < 0.2] = np.nan
   if seed % 5 == 0:
-    other = other.iloc[rng.permutation(n)[:n - 1]]
+    other = other.iloc[rng.permutation(n)[: n - 1]]
   assert statistics.spearman(one, other) == pytest.approx(
-      one.rank().corr(other.rank()), abs=1e-12, nan_ok=True)
+    one.rank().corr(other.rank()), abs=1e-12, nan_ok=True
+  )
 
 
 @pytest.mark.parametrize('seed', range(12))
@@ -217,17 +264,23 @@ def test_rank_correlations_are_those_of_one_after_the_other(seed):
   others = rng.integers(0, 9 if seed % 2 else 99, (30, 11)).astype(float)
   if seed % 3 == 0:
     others[rng.random(others.shape) < 0.2] = np.nan
-  wanted = [statistics.spearman(pd.Series(one), pd.Series(row))
-            for row in others]
+  wanted = [
+    statistics.spearman(pd.Series(one), pd.Series(row)) for row in others
+  ]
   np.testing.assert_array_equal(
-      statistics.rank_correlations(one, others), wanted)
+    statistics.rank_correlations(one, others), wanted
+  )
   np.testing.assert_array_equal(
-      [statistics.rank_correlation(one, row) for row in others], wanted)
+    [statistics.rank_correlation(one, row) for row in others], wanted
+  )
 
 
 def test_a_summary_of_tasks_that_methods_share():
-  rows = [r for r in testing.result_rows()
-          if (r['method'], r['task']) != ('linear', 'y')]
+  rows = [
+    r
+    for r in testing.result_rows()
+    if (r['method'], r['task']) != ('linear', 'y')
+  ]
   summary = statistics.summarise(rows)
   both = statistics.compared(summary, ('linear', 'head2toe'))
   assert sorted(set(both.task)) == ['x', 'z'] and len(both) == 4
@@ -238,8 +291,9 @@ def test_bootstrap_of_what_is_never_known_is_missing_without_a_warning():
   samples = {'a': {t: np.array([1.0]) for t in 'xy'}}
   with warnings.catch_warnings():
     warnings.simplefilter('error')
-    found = statistics.bootstrap(samples, dict.fromkeys('xy', 'g'),
-                                 lambda a: math.nan, replicates=5)
+    found = statistics.bootstrap(
+      samples, dict.fromkeys('xy', 'g'), lambda a: math.nan, replicates=5
+    )
   assert math.isnan(found.value) and math.isnan(found.low)
 
 
@@ -254,9 +308,14 @@ def test_means_do_not_hang_on_the_order_of_tasks():
   found = set()
   for shift in range(len(values)):
     turned = values[shift:] + values[:shift]
-    summary = pd.DataFrame({
-        'method': 'm', 'task': [f't{i}' for i in range(len(values))],
-        'group': 'own', 'accuracy_percent': turned})
+    summary = pd.DataFrame(
+      {
+        'method': 'm',
+        'task': [f't{i}' for i in range(len(values))],
+        'group': 'own',
+        'accuracy_percent': turned,
+      }
+    )
     found.add(statistics.wide(summary, ['own'])['own', 'mean'].item())
   assert len(found) == 1
 
@@ -264,5 +323,6 @@ def test_means_do_not_hang_on_the_order_of_tasks():
 def test_a_table_without_rows_has_no_means():
   """As ours less the paper's on a task that is not the paper's."""
   summary = pd.DataFrame(
-      {'method': [], 'task': [], 'group': [], 'accuracy_percent': []})
+    {'method': [], 'task': [], 'group': [], 'accuracy_percent': []}
+  )
   assert statistics.wide(summary, ['own']).empty

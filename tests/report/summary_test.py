@@ -15,10 +15,20 @@ from vtab_h2t.report import summary
 @pytest.fixture(scope='module')
 def workdir(tmp_path_factory):
   folder = tmp_path_factory.mktemp('summary')
-  made.write(folder, made.run(), jobs_=('accuracy', 'offset'),
-             names=('linear', 'head2toe'))
-  made.write(folder, made.run(image_size=64), ('digits',), (0,),
-             jobs_=('accuracy',), names=('linear',))
+  made.write(
+    folder,
+    made.run(),
+    jobs_=('accuracy', 'offset'),
+    names=('linear', 'head2toe'),
+  )
+  made.write(
+    folder,
+    made.run(image_size=64),
+    ('digits',),
+    (0,),
+    jobs_=('accuracy',),
+    names=('linear',),
+  )
   return folder
 
 
@@ -39,17 +49,22 @@ def test_each_run_has_its_title_extent_answer_means_and_claims(measured):
   first, second = text.split('\n## ')[1:]
   assert first.startswith(f'{one.run.name}\n\nEmbedded suite, made with')
   assert second.startswith(f'{two.run.name}\n')
-  assert ('Measured: 4 tasks (digits, scan_patches, sprites_loc, '
-          'shapes_count), 2 methods (Linear, Head2Toe), 3 seeds; besides, for '
-          'the figures, offset.') in first
+  assert (
+    'Measured: 4 tasks (digits, scan_patches, sprites_loc, '
+    'shapes_count), 2 methods (Linear, Head2Toe), 3 seeds; besides, for '
+    'the figures, offset.'
+  ) in first
   assert ('Measured: 1 task (digits), 1 method (Linear), 1 seed.') in second
   assert 'Head2Toe against Linear: +' in first
   assert 'better on 4 of 4 tasks' in first
   assert 'not both measured here' in second
   assert 'Means over tasks, median of 3 seeds.' in first
-  assert re.search(r'\| Head2Toe is better than Linear on average. +\| Table 1 '
-                   r'+\| 8.80 +\| \d+\.\d\d +\| \d+\.\d\d to \d+\.\d\d '
-                   r'+\| holds +\| 4 +\|', first)
+  assert re.search(
+    r'\| Head2Toe is better than Linear on average. +\| Table 1 '
+    r'+\| 8.80 +\| \d+\.\d\d +\| \d+\.\d\d to \d+\.\d\d '
+    r'+\| holds +\| 4 +\|',
+    first,
+  )
   assert 'further claims cannot be tested here' in first
   assert 'No claim of the paper can be tested on these rows.' in second
   assert not re.search(r'\bnan\b', text)
@@ -65,20 +80,28 @@ def test_means_are_of_medians():
 
 
 def test_means_that_lack_a_task_are_blank_and_seeds_that_differ_are_said():
-  rows = [r for r in testing.result_rows() if (r['method'], r['task']) != (
-      'linear', 'y') and (r['method'], r['seed']) != ('linear', 2)]
+  rows = [
+    r
+    for r in testing.result_rows()
+    if (r['method'], r['task']) != ('linear', 'y')
+    and (r['method'], r['seed']) != ('linear', 2)
+  ]
   text = summary.markdown([made.results(rows)])
   lines = [re.sub(' +', '', l) for l in text.splitlines()]
   assert '|Linear|47.5|||' in lines
-  assert ('Means over tasks, medians of 2 to 3 seeds. A mean is blank where '
-          'one of its tasks was not measured.') in text
+  assert (
+    'Means over tasks, medians of 2 to 3 seeds. A mean is blank where '
+    'one of its tasks was not measured.'
+  ) in text
 
 
 def test_links_lead_to_what_is_there(measured, workdir):
   name = measured[0].run.name
   text = summary.markdown(measured)
-  assert (f'Tables and figures: [Table 1]({name}/table1.md), '
-          f'[Figure 6]({name}/figures/figure6.png).') in text
+  assert (
+    f'Tables and figures: [Table 1]({name}/table1.md), '
+    f'[Figure 6]({name}/figures/figure6.png).'
+  ) in text
   assert text.count('Tables and figures') == 1  # The other has none yet.
   deep = summary.markdown(measured, workdir / 'deep' / 'er')
   assert f'(../../{name}/table1.md)' in deep
@@ -89,8 +112,12 @@ def test_links_lead_to_what_is_there(measured, workdir):
 def test_the_index_has_a_line_a_run(measured):
   lines = summary.index(measured).splitlines()
   assert [c.strip() for c in lines[0].split('|')[1:-1]] == [
-      'run', 'what', 'tasks x methods x seeds', 'Linear, mean',
-      'Head2Toe, mean']
+    'run',
+    'what',
+    'tasks x methods x seeds',
+    'Linear, mean',
+    'Head2Toe, mean',
+  ]
   assert len(lines) == 4
   one, two = ([c.strip() for c in l.split('|')[1:-1]] for l in lines[2:])
   name = measured[0].run.name
@@ -102,8 +129,11 @@ def test_the_index_has_a_line_a_run(measured):
 
 
 def test_index_means_are_of_tasks_that_both_have():
-  rows = [r for r in testing.result_rows()
-          if (r['method'], r['task']) != ('linear', 'z')]
+  rows = [
+    r
+    for r in testing.result_rows()
+    if (r['method'], r['task']) != ('linear', 'z')
+  ]
   line = summary.index([made.results(rows)]).splitlines()[2]
   assert [c.strip() for c in line.split('|')[-3:-1]] == ['50.0', '60.0']
 

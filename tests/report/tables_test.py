@@ -15,22 +15,28 @@ def summary():
 def test_markdown_has_a_row_a_method(summary):
   lines = tables.markdown(summary, tables.title(summary, 'here')).splitlines()
   assert lines[0] == (
-      'Test accuracy in percent, here, exact accuracy, median of 3 seeds.')
+    'Test accuracy in percent, here, exact accuracy, median of 3 seeds.'
+  )
   assert lines[2].replace(' ', '') == (
-      '|method|natural:x|natural:mean|structured:y|structured:z|'
-      'structured:mean|all:mean|')
+    '|method|natural:x|natural:mean|structured:y|structured:z|'
+    'structured:mean|all:mean|'
+  )
   assert lines[4].replace(' ', '') == (
-      '|Linear|50.0±3.6|50.0|50.0±3.6|70.0±3.6|60.0|56.7|')
+    '|Linear|50.0±3.6|50.0|50.0±3.6|70.0±3.6|60.0|56.7|'
+  )
   assert lines[5].startswith('| Head2Toe')
 
 
 def test_files_can_be_read_back(tmp_path, summary):
   csv, md = catalogue.OUTPUTS['table1'].write(
-      {'table1': summary}, tmp_path / 'deep', 'source')
+    {'table1': summary}, tmp_path / 'deep', 'source'
+  )
   pd.testing.assert_frame_equal(
-      pd.read_csv(csv), summary, check_dtype=False, atol=1e-4)
+    pd.read_csv(csv), summary, check_dtype=False, atol=1e-4
+  )
   assert md.read_text() == tables.markdown(
-      summary, tables.title(summary, 'source'))
+    summary, tables.title(summary, 'source')
+  )
 
 
 def _printed(capsys, summary, width):
@@ -51,8 +57,11 @@ def test_output_that_is_no_terminal_is_not_cut(capsys, summary):
 
 
 def test_missing_numbers_are_blank(capsys):
-  rows = [r for r in testing.result_rows()
-          if (r['method'], r['task']) != ('linear', 'y')]
+  rows = [
+    r
+    for r in testing.result_rows()
+    if (r['method'], r['task']) != ('linear', 'y')
+  ]
   summary = statistics.summarise(rows)
   assert 'nan' not in tables.markdown(summary, 'heading').lower()
   assert 'nan' not in _printed(capsys, summary, 200).lower()
@@ -60,29 +69,38 @@ def test_missing_numbers_are_blank(capsys):
 
 def test_affinity_stands_last_where_scratch_was_measured(capsys):
   rows = testing.result_rows()
-  rows += [r | {'method': 'scratch', 'correct': r['correct'] - 30}
-           for r in rows if r['method'] == 'linear' and r['split'] == 'test']
+  rows += [
+    r | {'method': 'scratch', 'correct': r['correct'] - 30}
+    for r in rows
+    if r['method'] == 'linear' and r['split'] == 'test'
+  ]
   summary = statistics.summarise(rows)
   last = tables.markdown(summary, 'heading').splitlines()[-1]
   assert last.replace(' ', '') == (
-      f'|{tables.AFFINITY}|15.0|15.0|15.0|15.0|15.0|15.0|'.replace(' ', ''))
+    f'|{tables.AFFINITY}|15.0|15.0|15.0|15.0|15.0|15.0|'.replace(' ', '')
+  )
   assert tables.AFFINITY in _printed(capsys, summary, 200)
 
 
 def _uneven():
   """Linear has three seeds on x and y, and two on z."""
-  return [r for r in testing.result_rows() if (
-      r['method'], r['task'], r['seed']) != ('linear', 'z', 0)]
+  return [
+    r
+    for r in testing.result_rows()
+    if (r['method'], r['task'], r['seed']) != ('linear', 'z', 0)
+  ]
 
 
 def test_each_cell_says_its_seeds_where_they_differ(capsys):
   summary = statistics.summarise(_uneven())
   title = tables.title(summary, 'here')
-  assert title.endswith('median of as many seeds as stand in brackets, from 2 '
-                        'to 3')
+  assert title.endswith(
+    'median of as many seeds as stand in brackets, from 2 to 3'
+  )
   lines = tables.markdown(summary, title).splitlines()
   assert lines[4].replace(' ', '') == (
-      '|Linear|50.0±3.6(3)|50.0|50.0±3.6(3)|68.5±4.9(2)|59.2|56.2|')
+    '|Linear|50.0±3.6(3)|50.0|50.0±3.6(3)|68.5±4.9(2)|59.2|56.2|'
+  )
   printed = _printed(capsys, summary, 200)
   assert '50.0 (3)' in printed and '68.5 (2)' in printed
   assert '60.0 (3)' in printed and printed.count('(') == 6
@@ -91,7 +109,8 @@ def test_each_cell_says_its_seeds_where_they_differ(capsys):
 def test_no_brackets_where_all_cells_have_the_same_seeds(capsys, summary):
   for seeds, text in ((3, 'median of 3 seeds'), (1, 'median of 1 seed')):
     table = statistics.summarise(
-        r for r in testing.result_rows() if r['seed'] < seeds)
+      r for r in testing.result_rows() if r['seed'] < seeds
+    )
     title = tables.title(table, 'here')
     assert title.endswith(text)
     assert '(' not in tables.markdown(table, title)

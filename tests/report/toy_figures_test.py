@@ -31,6 +31,10 @@ def test_shifts_draws_every_seed(tables):
 def test_adaptation_draws_four_measures(tables):
   axes = toy_figures.adaptation(tables['probing']).axes
   assert [ax.get_title() for ax in axes] == [
-      'L2 distance', 'cosine distance', 'dot product', 'norm']
+    'L2 distance',
+    'cosine distance',
+    'dot product',
+    'norm',
+  ]
   means = tables['probing'].groupby('rank').mean(numeric_only=True)
   np.testing.assert_allclose(axes[2].lines[0].get_ydata(), means['dot'])

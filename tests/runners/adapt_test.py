@@ -17,8 +17,12 @@ _FAST = ['--backbone=tiny', '--weights=noise', '--val_fraction=0.3']
 def model(tmp_path_factory):
   root = tmp_path_factory.mktemp('adapt')
   done = testing.run_runner(
-      'adapt', f'--train_dir={testing.write_photographs(root / "photos")}',
-      f'--out={root / "model"}', _PLUGINS, *_FAST)
+    'adapt',
+    f'--train_dir={testing.write_photographs(root / "photos")}',
+    f'--out={root / "model"}',
+    _PLUGINS,
+    *_FAST,
+  )
   assert done.returncode == 0, done.stderr
   return root, done.stdout
 
@@ -31,7 +35,9 @@ def test_it_says_what_was_chosen_and_how_good_it_is(model):
   assert 'held-out accuracy of linear: ' in out
   assert out.count(' features\n') >= 1 and 'of a fine-tuned copy' in out
   assert sorted(p.name for p in (root / 'model').iterdir()) == [
-      'model.json', 'model.safetensors']
+    'model.json',
+    'model.safetensors',
+  ]
 
 
 def test_predictions_name_classes_and_probabilities(model, tmp_path):
@@ -48,8 +54,10 @@ def test_predictions_name_classes_and_probabilities(model, tmp_path):
   done = testing.run_runner('predict', *arguments, '--format=json')
   lines = [json.loads(line) for line in done.stdout.splitlines()]
   assert [l['path'] for l in lines] == [r['path'] for r in rows]
-  assert all(l['probabilities'][r['class']] == float(r[r['class']])
-             for l, r in zip(lines, rows))
+  assert all(
+    l['probabilities'][r['class']] == float(r[r['class']])
+    for l, r in zip(lines, rows)
+  )
   assert '\r' not in done.stderr  # No bar where there is no terminal.
 
 
@@ -58,24 +66,33 @@ def test_bad_images_fail_or_are_skipped(model, tmp_path):
   photos = testing.write_photographs(tmp_path / 'photos', 4)
   (photos / 'warm' / 'broken.jpg').write_bytes(b'x')
   for runner, arguments in (
-      ('adapt', [f'--train_dir={photos}', f'--out={tmp_path / "m"}', *_FAST]),
-      ('predict', [f'--model={root / "model"}', f'--images={photos}'])):
+    ('adapt', [f'--train_dir={photos}', f'--out={tmp_path / "m"}', *_FAST]),
+    ('predict', [f'--model={root / "model"}', f'--images={photos}']),
+  ):
     done = testing.run_runner(runner, *arguments, _PLUGINS)
     assert done.returncode == 1 and 'Traceback' not in done.stderr
     assert 'broken.jpg cannot be decoded' in done.stderr.splitlines()[-1]
-    done = testing.run_runner(runner, *arguments, _PLUGINS,
-                              '--on_bad_image=skip')
+    done = testing.run_runner(
+      runner, *arguments, _PLUGINS, '--on_bad_image=skip'
+    )
     assert done.returncode == 0, done.stderr
     assert 'broken.jpg' in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize('runner, arguments, message', [
+@pytest.mark.parametrize(
+  'runner, arguments, message',
+  [
     ('adapt', ['--out=m'], 'train_dir'),
     ('adapt', ['--train_dir=nowhere', '--out=m'], 'nowhere is not a folder'),
     ('adapt', ['--train_dir=nowhere', '--out=tests'], 'tests is there already'),
-    ('adapt', ['--train_dir=x', '--out=m', '--weights=nope'],
-     'there are no weights'),
-    ('predict', ['--model=tests', '--images=docs'], 'docs has no images')])
+    (
+      'adapt',
+      ['--train_dir=x', '--out=m', '--weights=nope'],
+      'there are no weights',
+    ),
+    ('predict', ['--model=tests', '--images=docs'], 'docs has no images'),
+  ],
+)
 def test_what_is_wrong_is_one_line(runner, arguments, message):
   done = testing.run_runner(runner, *arguments)
   assert done.returncode == 1 and 'Traceback' not in done.stderr

@@ -11,8 +11,9 @@ _ALL = {'figure2', 'figure3', 'figure4', 'figure8', 'figure11'}
 
 
 def test_all_five_of_the_paper(tmp_path):
-  done = testing.run_runner('affinity', '--source=published',
-                            f'--workdir={tmp_path}')
+  done = testing.run_runner(
+    'affinity', '--source=published', f'--workdir={tmp_path}'
+  )
   assert done.returncode == 0, done.stderr
   figures = tmp_path / 'published' / 'figures'
   assert {p.stem for p in figures.glob('*.pdf')} == _ALL
@@ -21,18 +22,21 @@ def test_all_five_of_the_paper(tmp_path):
   # Pets' affinity under ResNet-50, from the rounded Table 1.
   table = pd.read_csv(figures / 'figure2_resnet50.csv').set_index('task')
   assert table.affinity['pets'] == pytest.approx(
-      table.linear['pets'] - table.scratch['pets'])
+    table.linear['pets'] - table.scratch['pets']
+  )
   assert table.affinity.is_monotonic_increasing and len(table) == 19
 
 
 def test_measured_for_one_task_with_the_methods_that_they_need(tmp_path):
-  done = tiny.run('affinity', tmp_path, '--tasks=one', '--seeds=0',
-                  '--methods=linear')
-  folder, = tiny.folders(tmp_path)
+  done = tiny.run(
+    'affinity', tmp_path, '--tasks=one', '--seeds=0', '--methods=linear'
+  )
+  (folder,) = tiny.folders(tmp_path)
   assert {p.stem for p in (folder / 'figures').glob('*.png')} == _ALL
   rows = testing.read_rows(tmp_path)
   assert {'linear', 'scratch', 'finetune', 'head2toe'} <= {
-      r['method'] for r in rows}
+    r['method'] for r in rows
+  }
   assert {r['task'] for r in rows} == {'one'}
   for name in _ALL:
     assert f'{name}: {folder}/figures/{name}.png' in done.stdout

@@ -14,24 +14,47 @@ common.check_choices('common_test_letters', ['a', 'b'])
 
 
 def _program(body, *arguments):
-  code = ('import errno\nfrom runners import common\n'
-          'from vtab_h2t import errors\n'
-          f'def main():\n  {body}\ncommon.run(main)\n')
-  return subprocess.run([sys.executable, '-c', code, *arguments],
-                        capture_output=True, text=True, env=os.environ)
+  code = (
+    'import errno\nfrom runners import common\n'
+    'from vtab_h2t import errors\n'
+    f'def main():\n  {body}\ncommon.run(main)\n'
+  )
+  return subprocess.run(
+    [sys.executable, '-c', code, *arguments],
+    capture_output=True,
+    text=True,
+    env=os.environ,
+  )
 
 
-@pytest.mark.parametrize('body, status, message', [
+@pytest.mark.parametrize(
+  'body, status, message',
+  [
     ('pass', 0, ''),
-    ('raise errors.InputError("bad\\nthing; do that")', 1,
-     'error: bad thing; do that\n'),
-    ('raise OSError(errno.ENOSPC, "No space", "/w/rows")', 1,
-     'error: the disk is full while writing /w/rows; make room and run the '
-     'same command again, finished units are kept\n'),
-    ('open("/nowhere/x")', 1, 'error: No such file or directory: /nowhere/x; '
-     'check that the path exists and is writable\n'),
-    ('raise KeyboardInterrupt', 130,
-     'interrupted; run the same command again to go on\n')])
+    (
+      'raise errors.InputError("bad\\nthing; do that")',
+      1,
+      'error: bad thing; do that\n',
+    ),
+    (
+      'raise OSError(errno.ENOSPC, "No space", "/w/rows")',
+      1,
+      'error: the disk is full while writing /w/rows; make room and run the '
+      'same command again, finished units are kept\n',
+    ),
+    (
+      'open("/nowhere/x")',
+      1,
+      'error: No such file or directory: /nowhere/x; '
+      'check that the path exists and is writable\n',
+    ),
+    (
+      'raise KeyboardInterrupt',
+      130,
+      'interrupted; run the same command again to go on\n',
+    ),
+  ],
+)
 def test_errors_are_one_line_and_set_the_status(body, status, message):
   done = _program(body)
   assert (done.returncode, done.stderr) == (status, message)
@@ -52,9 +75,10 @@ def test_stray_arguments_are_a_usage_error():
 def test_choices():
   with flagsaver.flagsaver(common_test_letters=['a', 'b']):
     assert _LETTERS.value == ['a', 'b']
-  with pytest.raises(
-      flags.IllegalFlagValueError, match="'c'; choose from a"
-  ), flagsaver.flagsaver(common_test_letters=['a', 'c']):
+  with (
+    pytest.raises(flags.IllegalFlagValueError, match="'c'; choose from a"),
+    flagsaver.flagsaver(common_test_letters=['a', 'c']),
+  ):
     pass
 
 

@@ -14,7 +14,10 @@ def test_tfds(tmp_path):
   assert done.returncode == 1
   lines = done.stdout.splitlines()
   assert [l.split()[:2] for l in lines] == [
-      ['dtd', 'prepared'], ['svhn', 'downloadable'], ['resisc45', 'manual']]
+    ['dtd', 'prepared'],
+    ['svhn', 'downloadable'],
+    ['resisc45', 'manual'],
+  ]
   assert f'{tmp_path}/downloads/manual/NWPU-RESISC45' in lines[2]
   done = _run('--tasks=dtd', f'--data_dir={tmp_path}')
   assert done.returncode == 0 and not done.stderr
@@ -29,8 +32,10 @@ def test_archive(tmp_path):
 
 
 def test_bad_flags_are_one_line(tmp_path):
-  for flag, message in ((f'--data_dir={tmp_path}/none', 'is no directory'),
-                        ('--tasks=nope', "unknown task 'nope'")):
+  for flag, message in (
+    (f'--data_dir={tmp_path}/none', 'is no directory'),
+    ('--tasks=nope', "unknown task 'nope'"),
+  ):
     done = _run('--data_source=archive', f'--data_dir={tmp_path}', flag)
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1 and message in done.stderr

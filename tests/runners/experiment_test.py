@@ -13,8 +13,9 @@ _SEEDS = '--seeds=0,1'
 
 
 def test_published_source_makes_all_that_it_can(tmp_path):
-  done = testing.run_runner('reproduce', '--source=published',
-                            f'--workdir={tmp_path}')
+  done = testing.run_runner(
+    'reproduce', '--source=published', f'--workdir={tmp_path}'
+  )
   assert done.returncode == 0, done.stderr
   for output in catalogue.OUTPUTS.values():
     folder = output.folder(tmp_path / 'published')
@@ -28,7 +29,8 @@ def test_published_source_makes_all_that_it_can(tmp_path):
   assert '65.8' in text and text.count('| Head2Toe ') == 2
   table = pd.read_csv(tmp_path / 'published' / 'table6.csv')
   pd.testing.assert_frame_equal(
-      table, published.table('table6_ablation_resnet50'))
+    table, published.table('table6_ablation_resnet50')
+  )
   # The page of that directory shows them, though it has no rows.
   page = tmp_path / 'page.html'
   done = testing.run_runner('report', f'--workdir={tmp_path}', f'--out={page}')
@@ -44,48 +46,81 @@ def everything(tmp_path_factory):
   """
   workdir = tmp_path_factory.mktemp('everything')
   tiny.run('reproduce', workdir, _SEEDS, '--protocol=official')
-  folder, = tiny.folders(workdir)
+  (folder,) = tiny.folders(workdir)
   return workdir, folder
 
 
 def test_reproduce_makes_every_output_of_the_backbone(everything):
   workdir, folder = everything
-  made = {name: o for name, o in catalogue.OUTPUTS.items()
-          if o.measured and o.vit is not True}
+  made = {
+    name: o
+    for name, o in catalogue.OUTPUTS.items()
+    if o.measured and o.vit is not True
+  }
   assert {'table1', 'table6', 'figure4', 'figure7', 'figure13'} <= set(made)
   for name, output in made.items():
     files = sorted(output.folder(folder).glob(f'{name}[._]*'))
     assert {p.suffix for p in files} == (
-        {'.csv', '.png', '.pdf'} if output.draw else {'.csv', '.md'}), name
+      {'.csv', '.png', '.pdf'} if output.draw else {'.csv', '.md'}
+    ), name
   assert not (workdir / 'published').exists()
 
 
 def test_reproduce_measures_everything_once(everything):
   workdir, folder = everything
-  names = {p.name.partition('-')[0].removesuffix('.jsonl')
-           for p in testing.rows_files(workdir)}
+  names = {
+    p.name.partition('-')[0].removesuffix('.jsonl')
+    for p in testing.rows_files(workdir)
+  }
   assert {'linear', 'scratch', 'one_tap', 'transfer'} <= names
   # Head2Toe on each kind of taps, on the whole set and on three parts of it.
-  assert len([p for p in testing.rows_files(workdir)
-              if p.name == 'head2toe.jsonl' and 'one' in p.parts]) == (
-                  1 + len(retapping.KINDS) + 3)
+  assert len(
+    [
+      p
+      for p in testing.rows_files(workdir)
+      if p.name == 'head2toe.jsonl' and 'one' in p.parts
+    ]
+  ) == (1 + len(retapping.KINDS) + 3)
   # Each row is in the folder of its run, and derived runs name their parent.
   rows = testing.read_rows(workdir)
-  parent, = {r['run'] for r in rows if r['job'] == 'accuracy'}
+  (parent,) = {r['run'] for r in rows if r['job'] == 'accuracy'}
   assert {r['job'] for r in rows} == {
-      'accuracy', 'one_tap', 'granularity', 'relevance', 'offset', 'scores',
-      'scaling', 'transfer', 'control', 'second', 'reduced', *retapping.KINDS}
-  derived = [p for p in workdir.glob('*/run.json')
-             if f'"parent": "{parent}"' in p.read_text()]
+    'accuracy',
+    'one_tap',
+    'granularity',
+    'relevance',
+    'offset',
+    'scores',
+    'scaling',
+    'transfer',
+    'control',
+    'second',
+    'reduced',
+    *retapping.KINDS,
+  }
+  derived = [
+    p
+    for p in workdir.glob('*/run.json')
+    if f'"parent": "{parent}"' in p.read_text()
+  ]
   assert len(derived) == 2 + 3 + len(retapping.KINDS)
   assert all(p.parent.name.startswith(f'{folder.name}.') for p in derived)
-  times = lambda: {p: p.stat().st_mtime_ns for p in workdir.rglob('*')
-                   if p.suffix == '.jsonl' or p.parent.name == 'provenance'
-                   or 'features' in p.parts}
+  times = lambda: {
+    p: p.stat().st_mtime_ns
+    for p in workdir.rglob('*')
+    if p.suffix == '.jsonl'
+    or p.parent.name == 'provenance'
+    or 'features' in p.parts
+  }
   before = times()
   assert len(before) > 60
-  tiny.run('reproduce', workdir, _SEEDS, '--protocol=official',
-           '--only=table6,figure4,figure7,figure8,figure13,scores')
+  tiny.run(
+    'reproduce',
+    workdir,
+    _SEEDS,
+    '--protocol=official',
+    '--only=table6,figure4,figure7,figure8,figure13,scores',
+  )
   assert times() == before
 
 
@@ -96,11 +131,15 @@ def test_official_accuracy_is_everywhere(everything):
   assert {r['protocol'] for r in rows} == {'official'}
   table = pd.read_csv(folder / 'table1.csv').set_index(['method', 'task'])
   for method in ('linear', 'head2toe'):
-    correct = sorted(r['correct'] for r in rows if r['split'] == 'test'
-                     and (r['method'], r['task'], r['job']) == (
-                         method, 'one', 'accuracy'))
+    correct = sorted(
+      r['correct']
+      for r in rows
+      if r['split'] == 'test'
+      and (r['method'], r['task'], r['job']) == (method, 'one', 'accuracy')
+    )
     assert table.accuracy_percent[method, 'one'] == pytest.approx(
-        sum(correct) / 2 / 50 * 100)
+      sum(correct) / 2 / 50 * 100
+    )
   figures = folder / 'figures'
   # Figure 4 subtracts an official Linear from official taps.
   linear = table.accuracy_percent['linear']
@@ -108,15 +147,21 @@ def test_official_accuracy_is_everywhere(everything):
   assert averages.average['linear'] == pytest.approx(linear.mean())
   best = pd.read_csv(figures / 'figure4_gains.csv').set_index('task')
   assert best.oracle_gain.to_dict() == pytest.approx(
-      (best.oracle - linear[best.index]).to_dict())
+    (best.oracle - linear[best.index]).to_dict()
+  )
   # Figure 13 with all images is Table 1, and no study exceeds 30 of 50.
   whole = pd.read_csv(figures / 'figure13_tasks.csv')
   whole = whole[whole.train_fraction == 1].set_index(['method', 'task']).percent
   assert whole.to_dict() == pytest.approx(
-      table.accuracy_percent.loc[whole.index].to_dict())
+    table.accuracy_percent.loc[whole.index].to_dict()
+  )
   found = [pd.read_csv(p) for p in figures.glob('*.csv')]
-  percents = [t[c].max() for t in found for c in t.columns
-              if c in ('percent', 'accuracy_percent', 'oracle', 'average')]
+  percents = [
+    t[c].max()
+    for t in found
+    for c in t.columns
+    if c in ('percent', 'accuracy_percent', 'oracle', 'average')
+  ]
   assert len(percents) > 5 and max(percents) <= 60
 
 
@@ -130,17 +175,30 @@ def test_a_page_of_everything(everything, tmp_path):
     assert part in text, part
 
 
-@pytest.mark.parametrize('runner, arguments, message', [
-    ('reproduce', ['--only=figure6', '--source=published'],
-     'figure6: the paper\'s numbers do not'),
+@pytest.mark.parametrize(
+  'runner, arguments, message',
+  [
+    (
+      'reproduce',
+      ['--only=figure6', '--source=published'],
+      "figure6: the paper's numbers do not",
+    ),
     ('reproduce', ['--only=table7'], 'table7: not for this backbone'),
     ('reproduce', ['--only=figure15'], 'figure15: not for this backbone'),
-    ('reproduce', [*tiny.FLAGS, '--backbone=tiny2', '--only=table6'],
-     'table6: not for this backbone'),
+    (
+      'reproduce',
+      [*tiny.FLAGS, '--backbone=tiny2', '--only=table6'],
+      'table6: not for this backbone',
+    ),
     ('reproduce', ['--only=figure1'], 'there is no figure1; choose from'),
-    ('affinity', ['--control=x:imagenet'], 'unknown backbone \'x\''),
-    ('affinity', ['--control=efficientnet_lite0:imagenet'],
-     'is the run\'s own network; name another')])
+    ('affinity', ['--control=x:imagenet'], "unknown backbone 'x'"),
+    (
+      'affinity',
+      ['--control=efficientnet_lite0:imagenet'],
+      "is the run's own network; name another",
+    ),
+  ],
+)
 def test_what_cannot_be_made_is_one_line(runner, arguments, message, tmp_path):
   done = testing.run_runner(runner, *arguments, f'--workdir={tmp_path}')
   assert done.returncode != 0 and 'Traceback' not in done.stderr
@@ -152,13 +210,20 @@ def test_a_failed_task_is_named_and_the_others_are_made(tmp_path):
   broken = testing.write_archive(tmp_path / 'data' / 'broken')
   (broken / 'images/train/3.png').write_bytes(b'no image')
   done = testing.run_runner(
-      'table1', *tiny.FLAGS, '--suite=vtab', '--data_source=archive',
-      f'--data_dir={tmp_path}/data', '--tasks=mine,broken', '--seeds=0',
-      '--methods=linear', f'--workdir={tmp_path}/w')
+    'table1',
+    *tiny.FLAGS,
+    '--suite=vtab',
+    '--data_source=archive',
+    f'--data_dir={tmp_path}/data',
+    '--tasks=mine,broken',
+    '--seeds=0',
+    '--methods=linear',
+    f'--workdir={tmp_path}/w',
+  )
   assert done.returncode == 1 and 'Traceback' not in done.stderr
   assert done.stderr.splitlines()[-1].startswith('error: broken: image ')
   assert 'broken: failed' in done.stderr
-  folder, = tiny.folders(tmp_path / 'w')
+  (folder,) = tiny.folders(tmp_path / 'w')
   assert pd.read_csv(folder / 'table1.csv').task.tolist() == ['mine']
 
 
@@ -166,11 +231,17 @@ def test_shards_measure_what_one_process_does(tmp_path):
   arguments = [_SEEDS, '--methods=linear']
   tiny.run('table1', tmp_path / 'one', *arguments)
   for index in (1, 0):
-    done = tiny.run('table1', tmp_path / 'two', *arguments, '--num_shards=2',
-                    f'--shard_index={index}')
+    done = tiny.run(
+      'table1',
+      tmp_path / 'two',
+      *arguments,
+      '--num_shards=2',
+      f'--shard_index={index}',
+    )
     assert 'this shard is done' in done.stdout
     assert 'Linear' not in done.stdout
   assert testing.rows_files(tmp_path / 'two') == testing.rows_files(
-      tmp_path / 'one')
+    tmp_path / 'one'
+  )
   tiny.run('table1', tmp_path / 'two', *arguments)
   assert testing.results(tmp_path / 'two') == testing.results(tmp_path / 'one')

@@ -6,12 +6,19 @@ from vtab_h2t.protocol import grids
 
 
 def test_an_adapted_model_is_exported(tmp_path):
-  space = grids.get('fixed', 'efficientnet_lite0', (
-      'lr=0.1,steps=5,target_size=256,fraction=0.05,l21=1e-5'))
+  space = grids.get(
+    'fixed',
+    'efficientnet_lite0',
+    ('lr=0.1,steps=5,target_size=256,fraction=0.05,l21=1e-5'),
+  )
   adapted = adapting.adapt(
-      testing.tiny_task(train=30, test=3).train, 'abc',
-      registry.load('efficientnet_lite0', 'random', 32), tmp_path,
-      space=space, val_fraction=0.3)
+    testing.tiny_task(train=30, test=3).train,
+    'abc',
+    registry.load('efficientnet_lite0', 'random', 32),
+    tmp_path,
+    space=space,
+    val_fraction=0.3,
+  )
   artefact.save(adapted, 'random', tmp_path / 'model')
   arguments = [f'--model={tmp_path}/model', f'--out={tmp_path}/out']
   done = testing.run_runner('export', *arguments)

@@ -16,30 +16,53 @@ def test_without_flags_the_run_has_the_short_name():
   assert run.name == 'embedded-lite0-96px'
   assert run.space == grids.quick('efficientnet_lite0')
   assert (run.parent, run.job) == (None, 'accuracy')
-  with flagsaver.flagsaver(tasks=['digits'], seeds=['4'], workdir='elsewhere',
-                           methods=['linear'], memory_gib=1.0, num_shards=2,
-                           source='published', control='vit_b16:random'):
+  with flagsaver.flagsaver(
+    tasks=['digits'],
+    seeds=['4'],
+    workdir='elsewhere',
+    methods=['linear'],
+    memory_gib=1.0,
+    num_shards=2,
+    source='published',
+    control='vit_b16:random',
+  ):
     assert flags.run() == run  # Views and places are no part of it.
     assert flags.run().id == run.id
 
 
-@pytest.mark.parametrize('changes, name', [
+@pytest.mark.parametrize(
+  'changes, name',
+  [
     ({'image_size': 32, 'grid': 'light'}, 'embedded-lite0-32px-light'),
     ({'image_size': 32, 'weights': 'random'}, 'embedded-lite0-32px-random'),
-    ({'image_size': 32, 'taps': 'pre_activation'},
-     'embedded-lite0-32px-pre_activation'),
-    ({'image_size': 32, 'run_name': 'mine'}, 'mine')])
+    (
+      {'image_size': 32, 'taps': 'pre_activation'},
+      'embedded-lite0-32px-pre_activation',
+    ),
+    ({'image_size': 32, 'run_name': 'mine'}, 'mine'),
+  ],
+)
 def test_what_is_usual_but_for_its_name_needs_no_hash(changes, name):
   with flagsaver.flagsaver(**changes):
     assert flags.run().name == name
 
 
-@pytest.mark.parametrize('changes', [
-    {'protocol': 'official'}, {'snr': 'paper'}, {'head_init': 'head2toe'},
-    {'finetune_optimizer': 'adam'}, {'finetune_unit_norm': False},
-    {'probe_smoothing': 0.2}, {'probe_hidden': 8}, {'normalization': 'once'},
-    {'resize': 'legacy'}, {'grid': 'fixed', 'hparams': 'lr=1,steps=1'}],
-                         ids=lambda c: next(iter(c)))
+@pytest.mark.parametrize(
+  'changes',
+  [
+    {'protocol': 'official'},
+    {'snr': 'paper'},
+    {'head_init': 'head2toe'},
+    {'finetune_optimizer': 'adam'},
+    {'finetune_unit_norm': False},
+    {'probe_smoothing': 0.2},
+    {'probe_hidden': 8},
+    {'normalization': 'once'},
+    {'resize': 'legacy'},
+    {'grid': 'fixed', 'hparams': 'lr=1,steps=1'},
+  ],
+  ids=lambda c: next(iter(c)),
+)
 def test_what_changes_numbers_changes_the_run(changes):
   with flagsaver.flagsaver(image_size=32):
     usual = flags.run()
@@ -53,7 +76,13 @@ def test_what_changes_numbers_changes_the_run(changes):
 def test_required_methods_join_those_of_the_grid():
   tried = flags.space()
   assert flags.methods(tried, ['scratch']) == [
-      'linear', 'all_l2', 'all_l1', 'all_l21', 'head2toe', 'scratch']
+    'linear',
+    'all_l2',
+    'all_l1',
+    'all_l21',
+    'head2toe',
+    'scratch',
+  ]
   with flagsaver.flagsaver(methods=['linear']):
     assert flags.methods(tried, ['head2toe']) == ['linear', 'head2toe']
   with flagsaver.flagsaver(methods=['all']):
@@ -70,49 +99,63 @@ def test_options_reach_the_methods_that_have_them():
   usual = flags.space()
   assert usual.of('finetune').steps == (500,)
   assert usual.of('auto_snr').snr == 'code'
-  with flagsaver.flagsaver(probe_hidden=512, probe_smoothing=0.2,
-                           finetune_optimizer='adam', snr='paper',
-                           finetune_unit_norm=False, head_init='head2toe'):
+  with flagsaver.flagsaver(
+    probe_hidden=512,
+    probe_smoothing=0.2,
+    finetune_optimizer='adam',
+    snr='paper',
+    finetune_unit_norm=False,
+    head_init='head2toe',
+  ):
     space = flags.space()
-  assert space == usual.changed({
+  assert space == usual.changed(
+    {
       'scratch': {'optimizer': 'adam', 'unit_norm': False},
       'finetune': {'optimizer': 'adam', 'unit_norm': False},
       'head2toe_ft': {'optimizer': 'adam', 'head_init': 'head2toe'},
       'auto_snr': {'snr': 'paper'},
-      'head_probe': {'optimizer': 'adam', 'smoothing': 0.2, 'hidden': 512}})
+      'head_probe': {'optimizer': 'adam', 'smoothing': 0.2, 'hidden': 512},
+    }
+  )
 
 
 def test_the_second_network():
-  with flagsaver.flagsaver(image_size=32, taps='pre_activation',
-                           control='efficientnet_lite2:random'):
+  with flagsaver.flagsaver(
+    image_size=32, taps='pre_activation', control='efficientnet_lite2:random'
+  ):
     run = flags.run()
     other = flags.second(run)
   assert (other.backbone, other.weights) == ('efficientnet_lite2', 'random')
-  control, = jobs.JOBS['control'].derive(run, other)
+  (control,) = jobs.JOBS['control'].derive(run, other)
   assert control.backbone == 'efficientnet_lite0+efficientnet_lite2'
   assert control.weights == 'imagenet+random' and control.taps == 'all'
-  second, = jobs.JOBS['second'].derive(run, other)
+  (second,) = jobs.JOBS['second'].derive(run, other)
   assert (second.backbone, second.weights, second.taps) == (
-      'efficientnet_lite2', 'random', 'all')
-  kind, = jobs.JOBS['with_input'].derive(run, None)
+    'efficientnet_lite2',
+    'random',
+    'all',
+  )
+  (kind,) = jobs.JOBS['with_input'].derive(run, None)
   assert (run.taps, kind.taps) == ('pre_activation', 'with_input')
   for derived in (control, second, kind):
     assert derived.parent == run.id
     assert derived.name.startswith(f'{run.name}.{derived.job}')
-  with flagsaver.flagsaver(
-      control='efficientnet_lite0:imagenet'), pytest.raises(
-          errors.InputError, match='own network; name another'):
+  with (
+    flagsaver.flagsaver(control='efficientnet_lite0:imagenet'),
+    pytest.raises(errors.InputError, match='own network; name another'),
+  ):
     flags.check_second()
 
 
 def test_places_say_where_files_are(tmp_path):
   path = tmp_path / 'own.npz'
   path.touch()
-  with flagsaver.flagsaver(backbone='vit_ti16', weights=str(path),
-                           memory_gib=0.5):
+  with flagsaver.flagsaver(
+    backbone='vit_ti16', weights=str(path), memory_gib=0.5
+  ):
     places = flags.places()
   assert places.weights['own.npz'] == str(path)
-  assert places.memory_bytes == 2 ** 29
+  assert places.memory_bytes == 2**29
 
 
 def test_shards_deal_the_units():
@@ -127,7 +170,8 @@ def test_shards_deal_the_units():
 
 
 def test_the_first_flags_of_help_are_flags():
-  own = {f.name for f in
-         absl_flags.FLAGS.get_key_flags_for_module(flags.__name__)}
+  own = {
+    f.name for f in absl_flags.FLAGS.get_key_flags_for_module(flags.__name__)
+  }
   assert set(flags.FIRST) <= own
   assert len(flags.FIRST) < len(own) - 15

@@ -13,10 +13,14 @@ def workdir(tmp_path_factory):
   """Two runs of one grid, fixed, and what runners.toys leaves."""
   folder = tmp_path_factory.mktemp('report')
   for rate in (0.1, 0.01):
-    made.write(folder, made.run(space=made.fixed(lr=rate, steps=5)),
-               ('digits', 'scan_patches'), names=('linear', 'head2toe'),
-               jobs_=('accuracy',),
-               change=lambda r: r | {'correct': r['correct'] + (rate == 0.1)})
+    made.write(
+      folder,
+      made.run(space=made.fixed(lr=rate, steps=5)),
+      ('digits', 'scan_patches'),
+      names=('linear', 'head2toe'),
+      jobs_=('accuracy',),
+      change=lambda r: r | {'correct': r['correct'] + (rate == 0.1)},
+    )
   for name, table in toys.tables((0, 1)).items():
     with files.atomic_write(folder / 'toys' / f'{name}.csv') as f:
       table.to_csv(f, index=False, float_format='%.9g', lineterminator='\n')
@@ -52,13 +56,15 @@ def test_toys_are_read_where_they_were_solved(workdir, tmp_path):
 def test_a_folder_without_rows_is_one_line(tmp_path):
   done = testing.run_runner('report', f'--workdir={tmp_path}')
   assert done.returncode == 1
-  assert done.stderr == (f'error: {tmp_path} has no results; choose the '
-                         '--workdir of a run\n')
+  assert done.stderr == (
+    f'error: {tmp_path} has no results; choose the --workdir of a run\n'
+  )
 
 
 def test_the_papers_page_needs_no_rows(tmp_path):
-  done = testing.run_runner('report', '--source=published',
-                            f'--out={tmp_path}/paper.html')
+  done = testing.run_runner(
+    'report', '--source=published', f'--out={tmp_path}/paper.html'
+  )
   assert done.returncode == 0, done.stderr
   assert 'as published' in (tmp_path / 'paper.html').read_text()
   assert not (tmp_path / 'paper.md').exists()  # Nothing was measured.
@@ -68,10 +74,12 @@ def test_the_page_shows_what_the_directory_has(workdir, tmp_path):
   """`reproduce --source=published`, then `report`: 'has no rows'."""
   paper, both = tmp_path / 'paper', tmp_path / 'both'
   for folder in (paper, both):
-    testing.run_runner('reproduce', '--source=published', '--only=table1',
-                       f'--workdir={folder}')
-  made.write(both, made.run(), ('digits',), names=('linear',),
-             jobs_=('accuracy',))
+    testing.run_runner(
+      'reproduce', '--source=published', '--only=table1', f'--workdir={folder}'
+    )
+  made.write(
+    both, made.run(), ('digits',), names=('linear',), jobs_=('accuracy',)
+  )
   pages = {}
   for folder in (paper, both):
     (folder / 'toys').symlink_to(workdir / 'toys')
@@ -87,8 +95,9 @@ def test_the_page_shows_what_the_directory_has(workdir, tmp_path):
 
 
 def test_the_page_is_not_the_summary(workdir, tmp_path):
-  done = testing.run_runner('report', f'--workdir={workdir}',
-                            f'--out={tmp_path}/page.md')
+  done = testing.run_runner(
+    'report', f'--workdir={workdir}', f'--out={tmp_path}/page.md'
+  )
   assert done.returncode == 1
   assert 'name the page FILE.html' in done.stderr
   assert not list(tmp_path.iterdir())

@@ -28,67 +28,103 @@ def workdir(measured, tmp_path):
 
 def _files(folder):
   """A folder's files but for those that tell of time, with their bytes."""
-  return {p.relative_to(folder): p.read_bytes() for p in folder.rglob('*')
-          if p.is_file() and p.parent.name != 'provenance'}
+  return {
+    p.relative_to(folder): p.read_bytes()
+    for p in folder.rglob('*')
+    if p.is_file() and p.parent.name != 'provenance'
+  }
 
 
-@pytest.mark.parametrize('option', [
-    '--snr=paper', '--head_init=head2toe', '--finetune_optimizer=adam',
-    '--nofinetune_unit_norm', '--probe_smoothing=0.2', '--probe_hidden=8',
-    '--protocol=official', '--taps=pre_activation', '--normalization=once',
-    '--resize=legacy', '--weights=other', '--grid=quick'])
+@pytest.mark.parametrize(
+  'option',
+  [
+    '--snr=paper',
+    '--head_init=head2toe',
+    '--finetune_optimizer=adam',
+    '--nofinetune_unit_norm',
+    '--probe_smoothing=0.2',
+    '--probe_hidden=8',
+    '--protocol=official',
+    '--taps=pre_activation',
+    '--normalization=once',
+    '--resize=legacy',
+    '--weights=other',
+    '--grid=quick',
+  ],
+)
 def test_what_changes_numbers_is_another_run(workdir, option):
   """Its rows are in a folder of its own and pooled with no others."""
-  first, = tiny.folders(workdir)
+  (first,) = tiny.folders(workdir)
   before = _files(first)
   flags = tiny.FLAGS
   if option.startswith('--grid'):
     flags = [f for f in flags if not f.startswith(('--grid', '--hparams'))]
-  done = testing.run_runner('table1', *flags, f'--workdir={workdir}', *_LINEAR,
-                            option)
+  done = testing.run_runner(
+    'table1', *flags, f'--workdir={workdir}', *_LINEAR, option
+  )
   assert done.returncode == 0, done.stderr
-  second, = set(tiny.folders(workdir)) - {first}
+  (second,) = set(tiny.folders(workdir)) - {first}
   assert _files(first) == before
-  ids = [json.loads((f / 'run.json').read_text())['id']
-         for f in (first, second)]
+  ids = [
+    json.loads((f / 'run.json').read_text())['id'] for f in (first, second)
+  ]
   rows = [r for r in testing.read_rows(workdir) if r['run'] == ids[1]]
   assert len([r for r in rows if r['split'] == 'test']) == 1
   table = pd.read_csv(second / 'table1.csv')
   assert table[['method', 'task', 'seeds']].values.tolist() == [
-      ['linear', 'one', 1]]
+    ['linear', 'one', 1]
+  ]
 
 
 @pytest.fixture(scope='module')
 def trained(tmp_path_factory):
   """A run of methods that have options of their own: where it is."""
   workdir = tmp_path_factory.mktemp('trained')
-  tiny.run('table1', workdir, '--tasks=one', '--seeds=0',
-           '--methods=finetune,head2toe_ft,auto_snr,head_probe')
+  tiny.run(
+    'table1',
+    workdir,
+    '--tasks=one',
+    '--seeds=0',
+    '--methods=finetune,head2toe_ft,auto_snr,head_probe',
+  )
   return workdir, tiny.folders(workdir)[0]
 
 
-@pytest.mark.parametrize('method, option', [
-    ('auto_snr', '--snr=paper'), ('head2toe_ft', '--head_init=head2toe'),
+@pytest.mark.parametrize(
+  'method, option',
+  [
+    ('auto_snr', '--snr=paper'),
+    ('head2toe_ft', '--head_init=head2toe'),
     ('finetune', '--finetune_optimizer=adam'),
-    ('finetune', '--nofinetune_unit_norm'), ('head_probe', '--probe_hidden=8'),
-    ('head_probe', '--probe_smoothing=0.2')])
+    ('finetune', '--nofinetune_unit_norm'),
+    ('head_probe', '--probe_hidden=8'),
+    ('head_probe', '--probe_smoothing=0.2'),
+  ],
+)
 def test_an_option_reaches_its_method(trained, method, option):
   workdir, first = trained
   known = set(tiny.folders(workdir))
-  tiny.run('table1', workdir, '--tasks=one', '--seeds=0',
-           f'--methods={method}', option)
-  second, = set(tiny.folders(workdir)) - known
+  tiny.run(
+    'table1', workdir, '--tasks=one', '--seeds=0', f'--methods={method}', option
+  )
+  (second,) = set(tiny.folders(workdir)) - known
   runs = [json.loads((f / 'run.json').read_text()) for f in (first, second)]
   options = [r['run']['space']['options'] for r in runs]
   assert options[0][method] != options[1][method]
-  found = {r['run'] for r in testing.read_rows(workdir)
-           if r['method'] == method}
+  found = {
+    r['run'] for r in testing.read_rows(workdir) if r['method'] == method
+  }
   assert {r['id'] for r in runs} <= found
 
 
 def test_two_sets_of_taps_in_one_work_directory_and_a_page(workdir, tmp_path):
-  tiny.run('table1', workdir, '--methods=linear,head2toe', '--seeds=0,1',
-           '--taps=pre_normalization')
+  tiny.run(
+    'table1',
+    workdir,
+    '--methods=linear,head2toe',
+    '--seeds=0,1',
+    '--taps=pre_normalization',
+  )
   out = tmp_path / 'page.html'
   done = testing.run_runner('report', f'--workdir={workdir}', f'--out={out}')
   assert done.returncode == 0, done.stderr
@@ -96,15 +132,21 @@ def test_two_sets_of_taps_in_one_work_directory_and_a_page(workdir, tmp_path):
   assert 'and all taps' in text and 'and pre_normalization taps' in text
 
 
-@pytest.mark.parametrize('view, shown, hidden', [
+@pytest.mark.parametrize(
+  'view, shown, hidden',
+  [
     ('--tasks=one', 'median of 2 seeds', ' two '),
     ('--seeds=0', ' two ', 'median of 2 seeds'),
-    ('--methods=linear', ' two ', 'Head2Toe')])
-def test_a_view_prints_a_part_and_leaves_the_files(workdir, view, shown,
-                                                   hidden):
+    ('--methods=linear', ' two ', 'Head2Toe'),
+  ],
+)
+def test_a_view_prints_a_part_and_leaves_the_files(
+  workdir, view, shown, hidden
+):
   before = testing.results(workdir)
-  done = tiny.run('table1', workdir, '--methods=linear,head2toe',
-                  '--seeds=0,1', view)
+  done = tiny.run(
+    'table1', workdir, '--methods=linear,head2toe', '--seeds=0,1', view
+  )
   out = ' '.join(done.stdout.partition('\ntable1: ')[0].split())
   assert shown in out and 'Linear' in out
   assert hidden not in out
@@ -129,11 +171,23 @@ def test_no_path_of_this_machine_is_kept(tmp_path):
   weights.touch()
   plugin = shutil.copy(tiny.PLUGIN, tmp_path / 'mine.py')
   done = testing.run_runner(
-      'reproduce', f'--plugins={plugin}', '--suite=vtab', '--tasks=mine',
-      '--data_source=archive', f'--data_dir={tmp_path}/data', '--backbone=tiny',
-      '--weights=noise', '--grid=fixed', f'--hparams={tiny.HPARAMS}',
-      f'--control=tiny2:{weights}', '--only=table1,figure8', '--seeds=0',
-      '--methods=linear', '--workdir', tmp_path / 'w')
+    'reproduce',
+    f'--plugins={plugin}',
+    '--suite=vtab',
+    '--tasks=mine',
+    '--data_source=archive',
+    f'--data_dir={tmp_path}/data',
+    '--backbone=tiny',
+    '--weights=noise',
+    '--grid=fixed',
+    f'--hparams={tiny.HPARAMS}',
+    f'--control=tiny2:{weights}',
+    '--only=table1,figure8',
+    '--seeds=0',
+    '--methods=linear',
+    '--workdir',
+    tmp_path / 'w',
+  )
   assert done.returncode == 0, done.stderr
   searched = 0
   for path in tmp_path.glob('w/*/**/*'):
@@ -142,11 +196,14 @@ def test_no_path_of_this_machine_is_kept(tmp_path):
       assert str(tmp_path).encode() not in path.read_bytes(), path
       assert tmp_path.name.encode() not in path.read_bytes(), path
   assert searched > 10
-  commands = {json.loads(p.read_text())['command']
-              for p in tmp_path.glob('w/*/provenance/*.json')}
-  command, = commands
+  commands = {
+    json.loads(p.read_text())['command']
+    for p in tmp_path.glob('w/*/provenance/*.json')
+  }
+  (command,) = commands
   assert command.startswith(
-      'python -m runners.reproduce --plugins=mine.py --suite=vtab')
+    'python -m runners.reproduce --plugins=mine.py --suite=vtab'
+  )
   assert '--data_dir=data' in command and command.endswith(' --workdir w')
   assert 'own weights.npz' in command
 
@@ -161,26 +218,38 @@ def test_a_name_of_ones_own_is_used(tmp_path):
   assert [f.name for f in tiny.folders(tmp_path)] == ['mine']
 
 
-@pytest.mark.parametrize('arguments, message', [
-    (['--run_name=mine', '--protocol=official', '--probe_hidden=8'],
-     '/mine is of another run; choose another --run_name. Different are '
-     'protocol: exact and official; space.options.head_probe.hidden: 0 and 8'),
-    (['--run_name=other'], '/mine already; leave out --run_name=other, or '
-     'choose another --workdir')])
+@pytest.mark.parametrize(
+  'arguments, message',
+  [
+    (
+      ['--run_name=mine', '--protocol=official', '--probe_hidden=8'],
+      '/mine is of another run; choose another --run_name. Different are '
+      'protocol: exact and official; space.options.head_probe.hidden: 0 and 8',
+    ),
+    (
+      ['--run_name=other'],
+      '/mine already; leave out --run_name=other, or choose another --workdir',
+    ),
+  ],
+)
 def test_a_name_that_does_not_fit_is_one_line(arguments, message, tmp_path):
   tiny.run('table1', tmp_path, *_LINEAR, '--run_name=mine')
   before = testing.results(tmp_path)
-  done = testing.run_runner('table1', *tiny.FLAGS, f'--workdir={tmp_path}',
-                            *_LINEAR, *arguments)
+  done = testing.run_runner(
+    'table1', *tiny.FLAGS, f'--workdir={tmp_path}', *_LINEAR, *arguments
+  )
   assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
   assert message in done.stderr
   assert testing.results(tmp_path) == before
 
 
-@pytest.mark.parametrize('runner, arguments', [
-    ('table1', [*tiny.FLAGS, *_LINEAR]), ('report', ['--out=/nowhere/x.html'])])
+@pytest.mark.parametrize(
+  'runner, arguments',
+  [('table1', [*tiny.FLAGS, *_LINEAR]), ('report', ['--out=/nowhere/x.html'])],
+)
 def test_a_work_directory_of_an_earlier_version_is_one_line(
-    runner, arguments, tmp_path):
+  runner, arguments, tmp_path
+):
   (tmp_path / 'schema.json').write_text('{"schema": 2}')
   done = testing.run_runner(runner, *arguments, f'--workdir={tmp_path}')
   assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
@@ -190,11 +259,13 @@ def test_a_work_directory_of_an_earlier_version_is_one_line(
 
 def test_changed_rows_are_named_and_measured_again_once_deleted(workdir):
   before = testing.results(workdir)
-  path, = workdir.glob('*/rows/one/linear.jsonl')
+  (path,) = workdir.glob('*/rows/one/linear.jsonl')
   path.write_bytes(path.read_bytes() + b' ')
   again = ['--methods=linear,head2toe', '--seeds=0,1']
-  for name, arguments in (('table1', [*tiny.FLAGS, *again]),
-                          ('report', [f'--out={workdir}/page.html'])):
+  for name, arguments in (
+    ('table1', [*tiny.FLAGS, *again]),
+    ('report', [f'--out={workdir}/page.html']),
+  ):
     done = testing.run_runner(name, *arguments, f'--workdir={workdir}')
     assert done.returncode == 1 and 'Traceback' not in done.stderr
     last = done.stderr.splitlines()[-1]
@@ -210,8 +281,9 @@ def test_rows_of_another_run_are_named_and_not_read(workdir):
   tiny.run('table1', workdir, *_LINEAR, '--protocol=official')
   paths = sorted(workdir.glob('*/rows/one/linear.jsonl'))
   shutil.copy(paths[0], paths[1])
-  done = testing.run_runner('report', f'--workdir={workdir}',
-                            f'--out={workdir}/page.html')
+  done = testing.run_runner(
+    'report', f'--workdir={workdir}', f'--out={workdir}/page.html'
+  )
   assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
   assert f'{paths[1]} is of the run ' in done.stderr
   assert 'move it away' in done.stderr

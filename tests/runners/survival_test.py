@@ -21,8 +21,10 @@ def reference(tmp_path_factory):
 
 
 def test_two_processes_on_one_work_directory(reference, tmp_path):
-  both = [testing.start_runner('table1', *_SETTING, f'--workdir={tmp_path}')
-          for _ in range(2)]
+  both = [
+    testing.start_runner('table1', *_SETTING, f'--workdir={tmp_path}')
+    for _ in range(2)
+  ]
   for process in both:
     _, err = process.communicate()
     assert process.returncode == 0, err
@@ -36,8 +38,9 @@ def test_a_directory_that_may_not_be_written(reference, tmp_path):
   done = testing.run_runner('table1', *_SETTING, f'--workdir={reference}')
   before = testing.results(reference)
   mounted = subprocess.run(
-      ['mount', '--bind', '-o', 'ro', str(reference), str(tmp_path)],
-      capture_output=True)
+    ['mount', '--bind', '-o', 'ro', str(reference), str(tmp_path)],
+    capture_output=True,
+  )
   if mounted.returncode:
     pytest.skip('mounting a read-only directory is not allowed here')
   try:
@@ -46,8 +49,9 @@ def test_a_directory_that_may_not_be_written(reference, tmp_path):
     assert 'error: Read-only file system: ' in read.stderr
     table = done.stdout.partition('\ntable1: ')[0]
     assert 'Head2Toe' in table and read.stdout.strip() == table.strip()
-    new = testing.run_runner('table1', *_SETTING, '--weights=other',
-                             f'--workdir={tmp_path}')
+    new = testing.run_runner(
+      'table1', *_SETTING, '--weights=other', f'--workdir={tmp_path}'
+    )
     assert new.returncode == 1 and 'Traceback' not in new.stderr
     assert 'error: Read-only file system: ' in new.stderr
   finally:

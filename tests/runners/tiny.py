@@ -5,12 +5,22 @@ import pathlib
 from tests import testing
 
 PLUGIN = pathlib.Path(__file__).parent / 'tiny_plugin.py'
-HPARAMS = ('lr=0.1,steps=5,target_size=30,fraction=0.5,l1=1e-4,l2=1e-4,'
-           'l21=1e-4,ft_lr=0.01,ft_steps=2,batch=16,tau=1')
-NETWORK = ['--suite=own', '--backbone=tiny', '--weights=noise',
-           '--control=tiny2:noise']
-FLAGS = [f'--plugins={PLUGIN}', *NETWORK, '--grid=fixed',
-         f'--hparams={HPARAMS}']
+HPARAMS = (
+  'lr=0.1,steps=5,target_size=30,fraction=0.5,l1=1e-4,l2=1e-4,'
+  'l21=1e-4,ft_lr=0.01,ft_steps=2,batch=16,tau=1'
+)
+NETWORK = [
+  '--suite=own',
+  '--backbone=tiny',
+  '--weights=noise',
+  '--control=tiny2:noise',
+]
+FLAGS = [
+  f'--plugins={PLUGIN}',
+  *NETWORK,
+  '--grid=fixed',
+  f'--hparams={HPARAMS}',
+]
 
 
 def run(name, workdir, *arguments):
@@ -22,5 +32,8 @@ def run(name, workdir, *arguments):
 
 def folders(workdir):
   """The folders of a work directory's runs that are not derived, by name."""
-  return sorted(p.parent for p in pathlib.Path(workdir).glob('*/run.json')
-                if '"parent": null' in p.read_text())
+  return sorted(
+    p.parent
+    for p in pathlib.Path(workdir).glob('*/run.json')
+    if '"parent": null' in p.read_text()
+  )

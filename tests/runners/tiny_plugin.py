@@ -18,12 +18,18 @@ def _build(seed: int) -> vtab_h2t.Backbone:
 
 
 registry.BACKBONES['tiny'] = registry.Entry(
-    lambda weights, size, taps: _build(int(weights == 'other')),
-    ('noise', 'other'), image_size=16,
-    tap_sets=(backbone_lib.ALL_TAPS, *retapping.KINDS))
+  lambda weights, size, taps: _build(int(weights == 'other')),
+  ('noise', 'other'),
+  image_size=16,
+  tap_sets=(backbone_lib.ALL_TAPS, *retapping.KINDS),
+)
 grids.TARGET_SIZES |= dict.fromkeys(('tiny', 'tiny2'), (30, 120))
 vtab_h2t.register_backbone(
-    'tiny2', lambda weights, size: _build(2), ['noise'],
-    any_file='anything', image_size=16)
+  'tiny2',
+  lambda weights, size: _build(2),
+  ['noise'],
+  any_file='anything',
+  image_size=16,
+)
 for number, name in enumerate(('one', 'two')):
   vtab_h2t.register_task(testing.tiny_task(name, 60, 30, seed=number))

@@ -8,6 +8,9 @@ def test_tables_and_figures(tmp_path):
   assert done.returncode == 0, done.stderr
   assert 'predicted' in done.stdout and 'HP 2, adaptation' in done.stdout
   names = {p.name for p in (tmp_path / 'toys').iterdir()}
-  assert names == {f'{n}.{e}' for n in ('lp_ft', 'shifts', 'probing')
-                   for e in ('csv', 'png', 'pdf')} | {'predictions.csv'}
+  assert names == {
+    f'{n}.{e}'
+    for n in ('lp_ft', 'shifts', 'probing')
+    for e in ('csv', 'png', 'pdf')
+  } | {'predictions.csv'}
   assert (tmp_path / 'toys/probing.pdf').read_bytes().startswith(b'%PDF')

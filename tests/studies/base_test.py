@@ -18,23 +18,35 @@ def test_columns_of_taps_are_theirs_in_order(layout):
   starts = layout.starts
   assert [b.tap for b in layout.blocks] == ['early', 'tokens', 'pooled']
   np.testing.assert_array_equal(
-      study.columns_of(layout, ['pooled', 'early']),
-      [*range(starts[0], starts[1]), *range(starts[2], starts[3])])
+    study.columns_of(layout, ['pooled', 'early']),
+    [*range(starts[0], starts[1]), *range(starts[2], starts[3])],
+  )
 
 
 def test_training_on_head2toes_selection_is_head2toe(data, options):
   """The same columns, seed and setting give the same head."""
   examples = np.random.default_rng(0).permutation(300)
   wanted = list(head2toe.fit(data, examples, options.setting, (0, 1)))
-  sets = [study.FeatureSet({'x': seed}, 30, fraction.select(
-      scores, options.fraction), seed) for seed, scores in enumerate(
-          study.relevance(data, examples, options, (0, 1)))]
+  sets = [
+    study.FeatureSet(
+      {'x': seed}, 30, fraction.select(scores, options.fraction), seed
+    )
+    for seed, scores in enumerate(
+      study.relevance(data, examples, options, (0, 1))
+    )
+  ]
   found = list(study.train(data, examples, sets, options))
   for seed, ((fields, head), other) in enumerate(
-      zip(found, wanted, strict=True)):
+    zip(found, wanted, strict=True)
+  ):
     assert fields == {
-        'x': seed, 'seed': seed, 'num_features': len(other.columns),
-        'target_size': 30, 'learning_rate': 0.05, 'steps': 20}
+      'x': seed,
+      'seed': seed,
+      'num_features': len(other.columns),
+      'target_size': 30,
+      'learning_rate': 0.05,
+      'steps': 20,
+    }
     np.testing.assert_array_equal(head.columns, other.columns)
     np.testing.assert_allclose(head.head.kernel, other.head.kernel, atol=1e-5)
 
@@ -45,39 +57,43 @@ def test_a_sets_own_learning_rate_is_used(data, options):
   (one, _), (two, head) = study.train(data, examples, sets, options)
   assert one['learning_rate'] == 0.05 and two['learning_rate'] == 0.001
   problem = data.heads.problem(
-      30, examples, [sweep.HeadSpec(0.001, (0, interface.SECOND))], columns)
-  (_, (alone,)), = data.heads.train([problem], 20)
+    30, examples, [sweep.HeadSpec(0.001, (0, interface.SECOND))], columns
+  )
+  ((_, (alone,)),) = data.heads.train([problem], 20)
   np.testing.assert_allclose(head.head.kernel, alone.kernel, atol=1e-5)
 
 
 def test_validation_trains_on_the_folds_rest(data, task, options):
-  fold, = folds_lib.folds(task, (4,))
+  (fold,) = folds_lib.folds(task, (4,))
   sets = [study.FeatureSet({}, 30, np.arange(10 * n), 0) for n in (1, 5)]
   found = study.validate(data, fold, sets, options)
   for one, correct in zip(sets, found, strict=True):
-    (_, head), = study.train(data, fold.train, [one], options)
+    ((_, head),) = study.train(data, fold.train, [one], options)
     assert correct == data.heads.correct(30, fold.val, head.head, one.columns)
 
 
 def test_the_setting_is_head2toes(options):
   assert options.setting == head2toe.Setting(
-      learning_rate=0.05, steps=20, target_size=30, coefficient=1e-5,
-      fraction=0.1)
+    learning_rate=0.05, steps=20, target_size=30, coefficient=1e-5, fraction=0.1
+  )
 
 
-@pytest.mark.parametrize('study', registry.STUDIES.values(),
-                         ids=lambda s: s.name)
+@pytest.mark.parametrize(
+  'study', registry.STUDIES.values(), ids=lambda s: s.name
+)
 def test_a_space_without_options_of_a_study_is_one_line(study, space):
   study.check(space)
   assert set(study.target_sizes(space)) <= {30, 60}
-  with pytest.raises(errors.InputError,
-                     match=f'^the grid x has no options for {study.name};'):
+  with pytest.raises(
+    errors.InputError, match=f'^the grid x has no options for {study.name};'
+  ):
     study.check(space_lib.Space(name='x', folds=(), options={}))
 
 
 def _transfer(layout, seeds):
-  return transfer.Transfer('a', [
-      (s, relevance.pack(np.arange(3 + s), layout.size)) for s in seeds])
+  return transfer.Transfer(
+    'a', [(s, relevance.pack(np.arange(3 + s), layout.size)) for s in seeds]
+  )
 
 
 def _of_seed(found, seed):
@@ -101,4 +117,5 @@ def test_a_seeds_rows_do_not_depend_on_the_other_seeds(name, measured, layout):
       if head is not None:
         np.testing.assert_array_equal(head.columns, other.columns)
         np.testing.assert_allclose(
-            head.head.kernel, other.head.kernel, atol=1e-4)
+          head.head.kernel, other.head.kernel, atol=1e-4
+        )

@@ -12,7 +12,8 @@ def test_a_head_for_each_tap_beside_the_embedding(measured, layout, space):
   sizes = {b.tap: b.size for b in layout.blocks}
   tests = [f for f, head in found if head is not None]
   assert [(f['tap'], f['seed']) for f in tests] == [
-      (tap, seed) for tap in ('early', 'tokens') for seed in (0, 1)]
+    (tap, seed) for tap in ('early', 'tokens') for seed in (0, 1)
+  ]
   for fields in tests:
     assert fields['num_features'] == sizes[fields['tap']] + sizes['pooled']
   choices = {f['tap']: f for f, head in found if head is None}
@@ -37,12 +38,17 @@ def test_the_rate_is_that_of_all_folds(data, plan, monkeypatch):
   monkeypatch.setattr(study, 'validate', lambda *args: next(counts))
   found = one_tap.OneTap().measure(data, plan((), folds=(1, 4)))
   assert [(f['learning_rate'], f['correct'], f['total']) for f, _ in found] == [
-      (0.1, 10, 120), (0.01, 8, 120)]
+    (0.1, 10, 120),
+    (0.01, 8, 120),
+  ]
 
 
 def _as_read(found):
-  return [json.loads(json.dumps({'schema': 2, 'run': 'r'} | f))
-          for f, head in found if head is None]
+  return [
+    json.loads(json.dumps({'schema': 2, 'run': 'r'} | f))
+    for f, head in found
+    if head is None
+  ]
 
 
 def test_known_choices_are_not_made_again(measured, monkeypatch):
@@ -57,8 +63,10 @@ def test_known_choices_are_not_made_again(measured, monkeypatch):
 
 
 def test_a_known_choice_is_kept_whatever_would_be_chosen_now(measured):
-  known = [f | {'learning_rate': 0.03} for f in _as_read(
-      measured(one_tap.OneTap(), (0,)))]
+  known = [
+    f | {'learning_rate': 0.03}
+    for f in _as_read(measured(one_tap.OneTap(), (0,)))
+  ]
   found = measured(one_tap.OneTap(), (0,), known=known)
   assert {f['learning_rate'] for f, _ in found} == {0.03}
   assert [f for f, head in found if head is None] == known
@@ -69,9 +77,11 @@ def test_only_the_missing_choice_is_made(lacks, again, measured, monkeypatch):
   known = _as_read(measured(one_tap.OneTap(), (0,)))
   del known[lacks]
   taps, validate = [], study.validate
+
   def count(data, fold, sets, options):
     taps.append({s.fields['tap'] for s in sets})
     return validate(data, fold, sets, options)
+
   monkeypatch.setattr(study, 'validate', count)
   measured(one_tap.OneTap(), (0,), known=known)
   assert taps == [{again}]

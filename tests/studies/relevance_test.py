@@ -25,12 +25,12 @@ def test_rows_say_what_was_selected(measured, data, layout, options):
   for fields, head in found:
     assert head is None and fields['split'] == 'selection'
     columns = fraction.select(scores[fields['seed']], 0.1)
-    np.testing.assert_array_equal(
-        relevance.unpack(fields['selected']), columns)
+    np.testing.assert_array_equal(relevance.unpack(fields['selected']), columns)
     assert {k: fields[k] for k in setting} == setting
     assert fields['num_features'] == layout.size
     assert list(fields['selected_by_tap']) == ['early', 'tokens', 'pooled']
     for (kept, size), block, start in zip(
-        fields['selected_by_tap'].values(), layout.blocks, layout.starts):
+      fields['selected_by_tap'].values(), layout.blocks, layout.starts
+    ):
       assert size == block.size
       assert kept == sum(start <= c < start + size for c in columns)

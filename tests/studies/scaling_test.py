@@ -10,12 +10,14 @@ _PAIRS = [(size, stride) for size in (30, 60) for stride in (16, 4, 1)]
 
 
 def test_candidates_are_every_sixteenth_fourth_and_each_tap(
-    measured, data, space):
+  measured, data, space
+):
   found = measured(scaling.Scaling(), (0, 1))
   tests = [(f, head) for f, head in found if head is not None]
   choices = [f for f, head in found if head is None]
   assert [(f['target_size'], f['tap_stride'], f['seed']) for f, _ in tests] == [
-      (*pair, seed) for pair in _PAIRS for seed in (0, 1)]
+    (*pair, seed) for pair in _PAIRS for seed in (0, 1)
+  ]
   assert [(f['target_size'], f['tap_stride']) for f in choices] == _PAIRS
   chosen = {(f['target_size'], f['tap_stride']): f for f in choices}
   for fields, head in tests:
@@ -25,22 +27,25 @@ def test_candidates_are_every_sixteenth_fourth_and_each_tap(
     assert fields['fraction'] in space.of('scaling').fractions
     assert choice['split'] == 'val' and choice['seed'] == 0
     assert choice['total'] == 60 and 0 <= choice['correct'] <= 60
-    taps = ['pooled'] if fields['tap_stride'] > 1 else [
-        b.tap for b in layout.blocks]  # Of three taps the last is kept.
+    taps = (
+      ['pooled'] if fields['tap_stride'] > 1 else [b.tap for b in layout.blocks]
+    )  # Of three taps the last is kept.
     candidates = study.columns_of(layout, taps)
     assert fields['num_candidates'] == len(candidates)
     assert choice['num_candidates'] == len(candidates)
     assert np.isin(head.columns, candidates).all()
     assert len(head.columns) == max(
-        1, int(fields['fraction'] * len(candidates)))
+      1, int(fields['fraction'] * len(candidates))
+    )
 
 
 def test_whole_taps_and_one_fraction_are_head2toe(measured, data, options):
   found = measured(
-      scaling.Scaling(), (0,), fractions=(0.1,), target_sizes=(30,))
+    scaling.Scaling(), (0,), fractions=(0.1,), target_sizes=(30,)
+  )
   fields, head = found[-1]
   assert fields['tap_stride'] == 1
-  wanted, = head2toe.fit(data, np.arange(300), options.setting, (0,))
+  (wanted,) = head2toe.fit(data, np.arange(300), options.setting, (0,))
   np.testing.assert_array_equal(head.columns, wanted.columns)
   np.testing.assert_allclose(head.head.kernel, wanted.head.kernel, atol=1e-4)
 
@@ -53,14 +58,21 @@ def test_the_fraction_is_that_of_all_folds(data, plan, monkeypatch):
   counts = iter([[1, 5], [9, 4], [3, 4], [4, 4], [2, 2], [0, 0]])
   monkeypatch.setattr(study, 'validate', lambda *args: next(counts))
   found = scaling.Scaling().measure(
-      data, plan((), folds=(1, 4), scaling={'target_sizes': (30,)}))
+    data, plan((), folds=(1, 4), scaling={'target_sizes': (30,)})
+  )
   assert [(f['fraction'], f['correct'], f['total']) for f, _ in found] == [
-      (0.05, 10, 120), (0.5, 8, 120), (0.05, 2, 120)]
+    (0.05, 10, 120),
+    (0.5, 8, 120),
+    (0.05, 2, 120),
+  ]
 
 
 def _as_read(found):
-  return [json.loads(json.dumps({'schema': 2, 'run': 'r'} | f))
-          for f, head in found if head is None]
+  return [
+    json.loads(json.dumps({'schema': 2, 'run': 'r'} | f))
+    for f, head in found
+    if head is None
+  ]
 
 
 def test_known_choices_are_not_made_again(measured, monkeypatch):
@@ -76,8 +88,9 @@ def test_known_choices_are_not_made_again(measured, monkeypatch):
 
 
 def test_a_known_choice_is_kept_whatever_would_be_chosen_now(measured):
-  known = [f | {'fraction': 0.25} for f in _as_read(
-      measured(scaling.Scaling(), (0,)))]
+  known = [
+    f | {'fraction': 0.25} for f in _as_read(measured(scaling.Scaling(), (0,)))
+  ]
   found = measured(scaling.Scaling(), (0,), known=known)
   assert {f['fraction'] for f, _ in found} == {0.25}
   assert [f for f, head in found if head is None] == known
@@ -87,9 +100,11 @@ def test_only_the_missing_choice_is_made(measured, monkeypatch):
   known = _as_read(measured(scaling.Scaling(), (0,)))
   del known[4]
   made, validate = [], study.validate
+
   def count(data, fold, sets, options):
     made.extend({(s.target_size, s.fields['tap_stride']) for s in sets})
     return validate(data, fold, sets, options)
+
   monkeypatch.setattr(study, 'validate', count)
   measured(scaling.Scaling(), (0,), known=known)
   assert made == [(60, 4)]

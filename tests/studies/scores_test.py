@@ -11,19 +11,22 @@ def test_each_score_keeps_as_many_features(measured, data, options):
   assert [f['score'] for f, _ in found] == list(scores_lib.SCORES)
   assert len({f['num_features'] for f, _ in found}) == 1
   by_score = {f['score']: h.columns for f, h in found}
-  relevance, = study.relevance(data, np.arange(300), options, (0,))
-  np.testing.assert_array_equal(
-      by_score['l2'], fraction.select(relevance, 0.1))
+  (relevance,) = study.relevance(data, np.arange(300), options, (0,))
+  np.testing.assert_array_equal(by_score['l2'], fraction.select(relevance, 0.1))
   features = data.matrix(30, np.arange(300)).numpy()
   np.testing.assert_array_equal(
-      by_score['variance'], fraction.select(features.var(axis=0), 0.1))
+    by_score['variance'], fraction.select(features.var(axis=0), 0.1)
+  )
   assert len({c.tobytes() for c in by_score.values()}) > 5
 
 
 def test_a_seed_changes_only_the_scores_that_depend_on_it(measured):
   found = measured(scores.Scores(), (0, 1))
   columns = {(f['score'], f['seed']): h.columns for f, h in found}
-  same = {name for name in scores_lib.OF_DATA
-          if np.array_equal(columns[name, 0], columns[name, 1])}
+  same = {
+    name
+    for name in scores_lib.OF_DATA
+    if np.array_equal(columns[name, 0], columns[name, 1])
+  }
   assert same >= set(scores_lib.OF_DATA) - set(scores_lib.SEEDED)
   assert 'random' not in same

@@ -17,8 +17,9 @@ def test_crops_of_different_parts_share_no_pixel():
   """Crops of a picture whose pixels are all different are told apart."""
   side = 5 * crops.TILE
   numbers = np.arange(side * side).reshape(side, side)
-  picture = np.stack([numbers >> 16, numbers >> 8 & 255, numbers & 255],
-                     axis=-1).astype(np.uint8)
+  picture = np.stack(
+    [numbers >> 16, numbers >> 8 & 255, numbers & 255], axis=-1
+  ).astype(np.uint8)
   rng = np.random.default_rng(0)
   seen = []
   for part in range(6):
@@ -27,7 +28,7 @@ def test_crops_of_different_parts_share_no_pixel():
     values = images.astype(np.int64) @ [65536, 256, 1]
     seen.append(set(values.ravel()))
   for i, one in enumerate(seen):
-    for other in seen[i + 1:]:
+    for other in seen[i + 1 :]:
       assert not one & other
 
 
@@ -38,9 +39,14 @@ def test_every_fold_is_balanced():
   assert (np.bincount(test.labels) == 200).all()
 
 
-@pytest.mark.parametrize('damage', [
-    lambda data: data[:len(data) // 2], lambda data: b'no image',
-    lambda data: None])
+@pytest.mark.parametrize(
+  'damage',
+  [
+    lambda data: data[: len(data) // 2],
+    lambda data: b'no image',
+    lambda data: None,
+  ],
+)
 def test_an_unreadable_image_is_one_line(tmp_path, damage):
   data = damage(crops._path('coffee').read_bytes())
   path = tmp_path / 'coffee.png'

@@ -5,12 +5,14 @@ from vtab_h2t.tasks import handwriting
 
 def test_digits_are_scikit_learns():
   from sklearn import datasets
+
   data = datasets.load_digits()
   train, _ = handwriting.load_digits(seed=3)
   row = int(train.ids[7].split('/')[1])
   image = next(iter(train.images().skip(7))).numpy()
-  np.testing.assert_array_equal(image[..., 1], np.minimum(
-      data.images[row] * 16, 255).astype(np.uint8))
+  np.testing.assert_array_equal(
+    image[..., 1], np.minimum(data.images[row] * 16, 255).astype(np.uint8)
+  )
   assert train.labels[7] == data.target[row]
 
 

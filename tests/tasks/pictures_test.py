@@ -26,13 +26,15 @@ def _save(path, image, **kwargs):
 
 def test_common_files_become_rgb(tmp_path):
   save = lambda name, image, **k: pictures.decode(
-      _save(tmp_path / name, image, **k))
+    _save(tmp_path / name, image, **k)
+  )
   np.testing.assert_array_equal(save('a.png', _RED), _RED)
   grey = save('grey.png', _RED[..., 0])
   assert grey.shape == (8, 12, 3) and (grey == 200).all()
   cmyk = save('cmyk.jpg', Image.fromarray(_RED).convert('CMYK'))
-  assert cmyk.shape == (8, 12, 3) and abs(cmyk.mean((0, 1)) - _RED[0, 0]
-                                          ).max() < 30
+  assert (
+    cmyk.shape == (8, 12, 3) and abs(cmyk.mean((0, 1)) - _RED[0, 0]).max() < 30
+  )
   palette = save('p.gif', Image.fromarray(_RED).convert('P'))
   assert palette.shape == (8, 12, 3)
   bilevel = save('bits.png', Image.fromarray(_RED[..., 0]).convert('1'))
@@ -52,24 +54,26 @@ def test_transparency_is_white(tmp_path):
   assert (found[1:] == 255).all()
 
 
-@pytest.mark.parametrize('orientation, corner', [
-    (1, (0, 0)), (2, (0, -1)), (3, (-1, -1)), (6, (0, -1)), (8, (-1, 0))])
+@pytest.mark.parametrize(
+  'orientation, corner',
+  [(1, (0, 0)), (2, (0, -1)), (3, (-1, -1)), (6, (0, -1)), (8, (-1, 0))],
+)
 def test_exif_rotation_is_applied(tmp_path, orientation, corner):
   """The bright corner of the stored image goes where the camera says."""
   image = np.zeros((16, 24, 3), np.uint8)
   image[:8, :8] = 255
   exif = Image.Exif()
   exif[0x0112] = orientation
-  found = pictures.decode(_save(tmp_path / 'a.jpg', image, exif=exif,
-                                quality=95))
+  found = pictures.decode(
+    _save(tmp_path / 'a.jpg', image, exif=exif, quality=95)
+  )
   assert found.shape[:2] == ((24, 16) if orientation in (6, 8) else (16, 24))
   assert found[corner].min() > 200
   assert (found > 128).mean() == pytest.approx(1 / 6, abs=0.02)
 
 
 def test_of_an_animation_the_first_frame_is_taken(tmp_path):
-  frames = [Image.fromarray(np.full((8, 8, 3), v, np.uint8))
-            for v in (10, 250)]
+  frames = [Image.fromarray(np.full((8, 8, 3), v, np.uint8)) for v in (10, 250)]
   path = tmp_path / 'a.gif'
   frames[0].save(path, save_all=True, append_images=frames[1:])
   assert pictures.decode(path).max() < 50
@@ -77,20 +81,32 @@ def test_of_an_animation_the_first_frame_is_taken(tmp_path):
 
 def _bomb(path):
   """A PNG of a few bytes that claims 30,000 x 30,000 pixels."""
+
   def chunk(kind, data):
-    return (struct.pack('>I', len(data)) + kind + data
-            + struct.pack('>I', zlib.crc32(kind + data)))
+    return (
+      struct.pack('>I', len(data))
+      + kind
+      + data
+      + struct.pack('>I', zlib.crc32(kind + data))
+    )
+
   path.write_bytes(
-      b'\x89PNG\r\n\x1a\n'
-      + chunk(b'IHDR', struct.pack('>IIBBBBB', 30000, 30000, 8, 2, 0, 0, 0))
-      + chunk(b'IDAT', zlib.compress(b'\0' * 1000)) + chunk(b'IEND', b''))
+    b'\x89PNG\r\n\x1a\n'
+    + chunk(b'IHDR', struct.pack('>IIBBBBB', 30000, 30000, 8, 2, 0, 0, 0))
+    + chunk(b'IDAT', zlib.compress(b'\0' * 1000))
+    + chunk(b'IEND', b'')
+  )
   return path
 
 
 def test_bad_files_are_one_line(tmp_path):
   good = _save(tmp_path / 'good.jpg', _RED).read_bytes()
-  bad = {'short.jpg': good[:len(good) // 2], 'text.png': b'no image',
-         'empty.jpg': b'', 'script.jpg': b'%!PS-Adobe\nsystem (rm)'}
+  bad = {
+    'short.jpg': good[: len(good) // 2],
+    'text.png': b'no image',
+    'empty.jpg': b'',
+    'script.jpg': b'%!PS-Adobe\nsystem (rm)',
+  }
   for name, data in bad.items():
     (tmp_path / name).write_bytes(data)
     with pytest.raises(errors.InputError, match=f'{name} cannot be decoded'):
@@ -138,7 +154,12 @@ def test_a_folder_of_classes(folder):
   assert found.classes == ('cat', 'dog')
   assert found.labels.tolist() == [0, 0, 0, 1, 1]
   assert [p.removeprefix(f'{folder}/') for p in found.paths] == [
-      'cat/0.png', 'cat/1.png', 'cat/2.png', 'dog/0.png', 'dog/1.png']
+    'cat/0.png',
+    'cat/1.png',
+    'cat/2.png',
+    'dog/0.png',
+    'dog/1.png',
+  ]
   split = found.split(np.array([4, 0]))
   assert split.labels.tolist() == [1, 0] and len(set(split.ids)) == 2
   images = [image.numpy() for image in split.images()]
@@ -154,10 +175,11 @@ def test_a_csv_of_paths_and_labels(folder, tmp_path):
   found = pictures.read(table)
   assert found.classes == ('a', 'b') and found.labels.tolist() == [1, 0]
   for text, message in (
-      ('path\nx\n', 'no columns path and label'),
-      ('path,label\nphotos/cat/0.png,\n', 'line 2 lacks'),
-      ('path,label\na.png,x\na.png,y\n', 'twice'),
-      ('path,label\nnone.png,x\n', 'is not there')):
+    ('path\nx\n', 'no columns path and label'),
+    ('path,label\nphotos/cat/0.png,\n', 'line 2 lacks'),
+    ('path,label\na.png,x\na.png,y\n', 'twice'),
+    ('path,label\nnone.png,x\n', 'is not there'),
+  ):
     table.write_text(text)
     with pytest.raises(errors.InputError, match=message):
       pictures.read(table)
@@ -166,13 +188,17 @@ def test_a_csv_of_paths_and_labels(folder, tmp_path):
 def test_bad_images_fail_or_are_skipped_and_named(folder):
   (folder / 'cat' / 'broken.jpg').write_bytes(b'x')
   _bomb(folder / 'dog' / 'bomb.png')
-  with pytest.raises(errors.InputError, match='broken.jpg cannot .*2 such file'
-                     '.*--on_bad_image=skip'):
+  with pytest.raises(
+    errors.InputError,
+    match='broken.jpg cannot .*2 such file.*--on_bad_image=skip',
+  ):
     pictures.read(folder)
   found = pictures.read(folder, pictures.SKIP)
   assert len(found.paths) == 5
   assert [pathlib.Path(p).name for p, _ in found.skipped] == [
-      'broken.jpg', 'bomb.png']
+    'broken.jpg',
+    'bomb.png',
+  ]
   assert 'cannot be decoded' in found.skipped[0][1]
 
 
@@ -193,8 +219,14 @@ def test_too_few_classes_or_images_are_one_line(folder, tmp_path):
 
 def test_images_without_labels(folder):
   assert [pathlib.Path(p).name for p in pictures.list_images(folder)] == [
-      '0.png', '1.png', '2.png', '0.png', '1.png']
+    '0.png',
+    '1.png',
+    '2.png',
+    '0.png',
+    '1.png',
+  ]
   assert pictures.list_images(folder / 'dog/0.png') == [
-      str(folder / 'dog/0.png')]
+    str(folder / 'dog/0.png')
+  ]
   with pytest.raises(errors.InputError, match='has no images'):
     pictures.list_images(folder / '.hidden')

@@ -45,23 +45,32 @@ def test_groups_and_order_of_columns():
 
 def test_tasks_are_the_same_in_another_process():
   names = ['sprites_ori', 'digits', 'photo_patches']
-  code = ('from vtab_h2t.tasks import registry\n'
-          f'for t in registry.tasks("embedded", {names}):\n'
-          '  print(t.name, t.train.manifest_sha256(),'
-          ' t.test.manifest_sha256())')
+  code = (
+    'from vtab_h2t.tasks import registry\n'
+    f'for t in registry.tasks("embedded", {names}):\n'
+    '  print(t.name, t.train.manifest_sha256(),'
+    ' t.test.manifest_sha256())'
+  )
   printed = {
-      subprocess.run([sys.executable, '-c', code], check=True, text=True,
-                     capture_output=True,
-                     env=os.environ | {'PYTHONHASHSEED': seed}).stdout
-      for seed in ('1', '2')}
+    subprocess.run(
+      [sys.executable, '-c', code],
+      check=True,
+      text=True,
+      capture_output=True,
+      env=os.environ | {'PYTHONHASHSEED': seed},
+    ).stdout
+    for seed in ('1', '2')
+  }
   assert len(printed) == 1 and len(printed.pop().splitlines()) == 3
 
 
 def test_related_tasks_share_their_images():
   by_name = {t.name: t for t in _TASKS}
-  for one, two in (('sprites_loc', 'sprites_ori'),
-                   ('shapes_count', 'shapes_dist'),
-                   ('solids_azim', 'solids_elev')):
+  for one, two in (
+    ('sprites_loc', 'sprites_ori'),
+    ('shapes_count', 'shapes_dist'),
+    ('solids_azim', 'solids_elev'),
+  ):
     assert by_name[one].train.sha256 == by_name[two].train.sha256
     assert (by_name[one].train.labels != by_name[two].train.labels).any()
 
@@ -79,14 +88,14 @@ def test_registered_tasks_are_the_suite_own(monkeypatch):
     registry.tasks('own')
   task = testing.tiny_task('mine')
   registry.register(task)
-  found, = registry.tasks('own', ['mine'])
+  (found,) = registry.tasks('own', ['mine'])
   assert found.suite == 'own' and found.name == 'mine'
   assert found.train.ids == task.train.ids
   with pytest.raises(errors.InputError, match='there is a task mine already'):
     registry.register(task)
   with pytest.raises(errors.InputError, match='lower-case letters'):
     registry.register(testing.tiny_task('../mine'))
-  with pytest.raises(errors.InputError, match='unknown group \'new\''):
+  with pytest.raises(errors.InputError, match="unknown group 'new'"):
     registry.register(dataclasses.replace(task, name='b', group='new'))
   with pytest.raises(errors.InputError, match='unknown task .*from mine'):
     registry.tasks('own', ['digits'])

@@ -24,6 +24,7 @@ def test_area_gives_neither_label_away():
 def test_objects_can_be_counted_in_the_image():
   """The mask has a part for each object, fewer where some touch."""
   from skimage import measure
+
   rng = np.random.default_rng(2)
   parts = []
   for _ in range(40):

@@ -18,7 +18,7 @@ def test_each_azimuth_and_elevation_looks_different(category):
   views = [solids.render(category, 0, 4, a, 4) for a in range(18)]
   views += [solids.render(category, 0, e, 3, 4) for e in range(9) if e != 4]
   for i, one in enumerate(views):
-    for two in views[i + 1:]:
+    for two in views[i + 1 :]:
       assert np.abs(one.astype(int) - two).mean() > 0.2
 
 

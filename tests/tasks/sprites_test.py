@@ -8,7 +8,7 @@ from vtab_h2t.tasks import sprites
 def test_factors_move_scale_and_turn_the_shape(shape):
   def centre_and_area(*factors):
     grey = sprites.render(factors)[..., 0].astype(float)
-    y, x = np.mgrid[:sprites.SIZE, :sprites.SIZE]
+    y, x = np.mgrid[: sprites.SIZE, : sprites.SIZE]
     area = grey.sum()
     return (x * grey).sum() / area, (y * grey).sum() / area, area
 
@@ -27,11 +27,14 @@ def test_only_the_heart_tells_a_half_turn():
   difference = {}
   for shape, name in enumerate(sprites.SHAPES):
     # 39 steps are a full turn, so a half turn lies between two.
-    half = [sprites.render((shape, 5, o, 16, 16)).astype(int)
-            for o in (0, 19, 20)]
+    half = [
+      sprites.render((shape, 5, o, 16, 16)).astype(int) for o in (0, 19, 20)
+    ]
     difference[name] = min(np.abs(half[0] - h).mean() for h in half[1:])
     np.testing.assert_array_equal(
-        sprites.render((shape, 5, 0, 16, 16)),
-        sprites.render((shape, 5, 39, 16, 16)))
-  assert difference['heart'] > 4 * max(difference['square'],
-                                       difference['ellipse'])
+      sprites.render((shape, 5, 0, 16, 16)),
+      sprites.render((shape, 5, 39, 16, 16)),
+    )
+  assert difference['heart'] > 4 * max(
+    difference['square'], difference['ellipse']
+  )

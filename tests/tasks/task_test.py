@@ -13,7 +13,8 @@ def test_dataset_gives_the_images_in_order():
   split = task_lib.array_split('x', images, [0, 1, 2, 0, 1], range(5))
   assert split.ids == ('x/0', 'x/1', 'x/2', 'x/3', 'x/4')
   np.testing.assert_array_equal(
-      np.stack(list(split.images().as_numpy_iterator())), images)
+    np.stack(list(split.images().as_numpy_iterator())), images
+  )
 
 
 def test_fingerprints_cover_images_order_ids_and_labels():
@@ -30,18 +31,22 @@ def test_fingerprints_cover_images_order_ids_and_labels():
   assert len({split.sha256, reordered.sha256, renamed.sha256}) == 3
 
 
-@pytest.mark.parametrize('images, labels', [
+@pytest.mark.parametrize(
+  'images, labels',
+  [
     (np.zeros((2, 4, 4, 3), np.float32), [0, 1]),
     (np.zeros((2, 4, 4, 1), np.uint8), [0, 1]),
     (np.zeros((2, 4, 4, 3), np.uint8), [0]),
-])
+  ],
+)
 def test_refuses_what_is_not_labelled_rgb(images, labels):
   with pytest.raises(ValueError):
     task_lib.array_split('x', images, labels, range(2))
 
 
-@given(st.integers(1, 6), st.integers(6, 80), st.floats(0.01, 1),
-       st.integers(0, 9))
+@given(
+  st.integers(1, 6), st.integers(6, 80), st.floats(0.01, 1), st.integers(0, 9)
+)
 def test_balanced_parts(classes, count, fraction, seed):
   labels = np.random.default_rng(seed).integers(0, classes, count)
   rows = task_lib.balanced(labels, fraction, seed)
@@ -68,10 +73,13 @@ def test_reduced_task_uses_fewer_rows_of_the_same_images():
   part = task.reduced(0.1, seed=0)
   assert part.train is task.train and part.test is task.test
   assert len(part.final_examples) == len(part.cv_examples) == 30
-  assert np.bincount(
-      task.train.labels[part.final_examples]).tolist() == [10] * 3
+  assert (
+    np.bincount(task.train.labels[part.final_examples]).tolist() == [10] * 3
+  )
   assert set(part.examples.val200) <= set(task.examples.val200)
-  np.testing.assert_array_equal(task.reduced(1, 0).final_examples, task.final_examples)
+  np.testing.assert_array_equal(
+    task.reduced(1, 0).final_examples, task.final_examples
+  )
 
 
 def test_a_task_of_ones_own_arrays():
@@ -83,20 +91,26 @@ def test_a_task_of_ones_own_arrays():
   assert sorted(order) == list(range(10)) and order != sorted(order)
   np.testing.assert_array_equal(task.train.labels, labels[order])
   np.testing.assert_array_equal(
-      list(task.train.images().as_numpy_iterator()), pixels[order])
+    list(task.train.images().as_numpy_iterator()), pixels[order]
+  )
   np.testing.assert_array_equal(task.test.labels, labels)
   other = task_lib.Task.of_arrays(
-      'mine', (pixels, labels), (pixels, labels), seed=1)
+    'mine', (pixels, labels), (pixels, labels), seed=1
+  )
   assert other.train.ids != task.train.ids
 
 
-@pytest.mark.parametrize('pixels, labels, message', [
+@pytest.mark.parametrize(
+  'pixels, labels, message',
+  [
     (np.zeros((2, 4, 4, 3)), [0, 1], 'train images are float64'),
     (testing.images(2)[..., 0], [0, 1], 'not uint8'),
     (testing.images(2), [0, 1, 1], 'a whole number for each of 2 images'),
     (testing.images(2), [0.5, 1], 'train labels are float64'),
     (testing.images(0), np.zeros(0, int), 'train labels'),
-    (testing.images(2), [-1, 1], 'has label -1')])
+    (testing.images(2), [-1, 1], 'has label -1'),
+  ],
+)
 def test_arrays_of_another_form_are_one_line(pixels, labels, message):
   good = testing.images(2), [0, 1]
   with pytest.raises(errors.InputError, match=message):

@@ -32,14 +32,16 @@ def damaged(prepared, tmp_path):
 
 
 def _load(root, entry=_ENTRY, download=False):
-  return tfds_source.load(entry.source, entry.rule, entry.classes, root,
-                          download)
+  return tfds_source.load(
+    entry.source, entry.rule, entry.classes, root, download
+  )
 
 
 def _stored(root, split):
   """Labels in the order in which the shards hold them."""
   import tensorflow as tf
   import tensorflow_datasets as tfds
+
   path = root / 'cifar100' / '3.0.2'
   info = tfds.builder_from_directory(path).info
   labels = []
@@ -55,8 +57,8 @@ def test_splits_are_slices_in_stored_order(prepared):
   stored = _stored(prepared, 'train')
   assert len(stored) == 2000 and (np.diff(stored[:20]) != 1).any()
   np.testing.assert_array_equal(
-      examples.train.labels,
-      np.concatenate([stored[:1000], stored[1800:2000]]))
+    examples.train.labels, np.concatenate([stored[:1000], stored[1800:2000]])
+  )
   np.testing.assert_array_equal(examples.test.labels, _stored(prepared, 'test'))
   assert examples.cv.tolist() == list(range(1000))
   assert examples.train800.tolist() == list(range(800))
@@ -95,10 +97,13 @@ def test_another_version_of_the_same_major_is_found(prepared, tmp_path):
 
 def test_nothing_is_downloaded_unless_asked_for(tmp_path, monkeypatch):
   import tensorflow_datasets as tfds
+
   calls = []
   monkeypatch.setattr(tfds, 'builder', lambda *a, **k: calls.append(a))
-  with pytest.raises(errors.InputError, match='cifar100 is not prepared in .*; '
-                     'run again with --download'):
+  with pytest.raises(
+    errors.InputError,
+    match='cifar100 is not prepared in .*; run again with --download',
+  ):
     _load(tmp_path)
   assert not calls
 
@@ -106,24 +111,32 @@ def test_nothing_is_downloaded_unless_asked_for(tmp_path, monkeypatch):
 def test_a_failed_download_is_one_line(tmp_path, monkeypatch):
   import requests
   import tensorflow_datasets as tfds
+
   class Builder:
     def download_and_prepare(self):
       raise requests.exceptions.ConnectionError('no route')
+
   monkeypatch.setattr(tfds, 'builder', lambda *a, **k: Builder())
-  with pytest.raises(errors.InputError,
-                     match='cifar100 could not be downloaded .no route.; '):
+  with pytest.raises(
+    errors.InputError, match='cifar100 could not be downloaded .no route.; '
+  ):
     _load(tmp_path, download=True)
 
 
 def test_download_leaves_prepared_data_alone(prepared, monkeypatch):
   import tensorflow_datasets as tfds
+
   monkeypatch.delattr(tfds, 'builder')
   assert len(_load(prepared, download=True).test.ids) == synthetic_tfds.TEST
 
 
-@pytest.mark.parametrize('name, wanted', [
+@pytest.mark.parametrize(
+  'name, wanted',
+  [
     ('resisc45', ['NWPU-RESISC45']),
-    ('retinopathy', ['sample', 'train', 'test', 'trainLabels.csv'])])
+    ('retinopathy', ['sample', 'train', 'test', 'trainLabels.csv']),
+  ],
+)
 @pytest.mark.parametrize('download', [False, True])
 def test_manual_data_name_file_and_place(tmp_path, name, wanted, download):
   entry = vtab.ENTRIES[name]
@@ -162,48 +175,66 @@ def test_damaged_records_are_one_line(damaged):
 def test_an_image_that_cannot_be_decoded_is_named(prepared, monkeypatch):
   examples = _load(prepared)
   import tensorflow as tf
+
   good = tfds_source._read
+
   def bad(*args, **kwargs):
     def fail(example):
-      example['image'] = tf.ensure_shape(tf.io.decode_image(
-          tf.where(tf.reduce_all(example['image'][0, 0] == [5, 0, 35]),
-                   b'no image', tf.io.encode_png(example['image']))),
-          [None, None, 3])
+      example['image'] = tf.ensure_shape(
+        tf.io.decode_image(
+          tf.where(
+            tf.reduce_all(example['image'][0, 0] == [5, 0, 35]),
+            b'no image',
+            tf.io.encode_png(example['image']),
+          )
+        ),
+        [None, None, 3],
+      )
       return example
+
     return good(*args, **kwargs).map(fail)
+
   monkeypatch.setattr(tfds_source, '_read', bad)
-  row = [i for i, image in enumerate(
-      synthetic_tfds.pixels(n, (32, 32, 3))[0, 0].tolist()
-      for n in range(2000)) if image == [5, 0, 35]]
+  row = [
+    i
+    for i, image in enumerate(
+      synthetic_tfds.pixels(n, (32, 32, 3))[0, 0].tolist() for n in range(2000)
+    )
+    if image == [5, 0, 35]
+  ]
   assert row == [5]
-  with pytest.raises(errors.InputError,
-                     match='image cifar100-train.tfrecord-.* cannot be read'):
+  with pytest.raises(
+    errors.InputError, match='image cifar100-train.tfrecord-.* cannot be read'
+  ):
     list(extraction.Extractor(testing.tiny_backbone(), ())(examples.train))
 
 
 def test_another_number_of_classes_is_one_line(prepared):
-  with pytest.raises(errors.InputError, match='has 100 classes in label, but '
-                     'the task has 99'):
+  with pytest.raises(
+    errors.InputError, match='has 100 classes in label, but the task has 99'
+  ):
     _load(prepared, dataclasses.replace(_ENTRY, classes=99))
 
 
 def test_labels_out_of_range_are_one_line(prepared):
   rule = dataclasses.replace(_ENTRY.rule, label=lambda e: int(e['label']) + 1)
-  with pytest.raises(errors.InputError, match='has label 100, but the task has '
-                     '100 classes'):
+  with pytest.raises(
+    errors.InputError, match='has label 100, but the task has 100 classes'
+  ):
     _load(prepared, dataclasses.replace(_ENTRY, rule=rule))
 
 
 def test_other_sizes_are_said(prepared, caplog):
   _load(prepared)
-  assert ("is not the data of VTAB-1k: train has 2000 examples, VTAB's has "
-          '50000') in caplog.text
+  assert (
+    "is not the data of VTAB-1k: train has 2000 examples, VTAB's has 50000"
+  ) in caplog.text
 
 
 def test_too_few_examples_are_one_line(damaged):
   path = damaged / 'cifar100/3.0.2/dataset_info.json'
   info = json.loads(path.read_text())
-  train, = (s for s in info['splits'] if s['name'] == 'train')
+  (train,) = (s for s in info['splits'] if s['name'] == 'train')
   train['shardLengths'] = ['100'] * 7
   path.write_text(json.dumps(info))
   with pytest.raises(errors.InputError, match='has too few examples for VTAB'):
@@ -212,6 +243,8 @@ def test_too_few_examples_are_one_line(damaged):
 
 def test_default_directory_is_tfds_own(monkeypatch, tmp_path):
   import tensorflow_datasets as tfds
+
   assert tfds_source.root(None) == tfds_source.root(
-      tfds.core.constants.DATA_DIR)
+    tfds.core.constants.DATA_DIR
+  )
   assert tfds_source.root(tmp_path) == tmp_path

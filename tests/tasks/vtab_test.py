@@ -11,16 +11,26 @@ from vtab_h2t.tasks import vtab
 # VTAB-1k's slices (shared by the tasks of task_adaptation), from the sizes of
 # 2021: where the 200 validation images start, where the test images do.
 _STARTS = {
-    'cifar100': (45000, 0, 10000), 'caltech101': (2754, 0, 6084),
-    'dtd': (0, 0, 1880), 'flowers102': (0, 0, 6149), 'pets': (2944, 0, 3669),
-    'sun397': (0, 0, 21750), 'svhn': (65931, 0, 26032),
-    'camelyon': (0, 0, 32768), 'eurosat': (16200, 21600, 27000),
-    'resisc45': (18900, 25200, 31500), 'retinopathy': (0, 0, 42670),
-    'clevr_count': (63000, 0, 15000), 'clevr_dist': (63000, 0, 15000),
-    'dmlab': (0, 0, 22735), 'kitti_dist': (0, 0, 711),
-    'dsprites_loc': (589824, 663552, 737280),
-    'dsprites_ori': (589824, 663552, 737280),
-    'snorb_azim': (0, 12150, 24300), 'snorb_elev': (0, 12150, 24300)}
+  'cifar100': (45000, 0, 10000),
+  'caltech101': (2754, 0, 6084),
+  'dtd': (0, 0, 1880),
+  'flowers102': (0, 0, 6149),
+  'pets': (2944, 0, 3669),
+  'sun397': (0, 0, 21750),
+  'svhn': (65931, 0, 26032),
+  'camelyon': (0, 0, 32768),
+  'eurosat': (16200, 21600, 27000),
+  'resisc45': (18900, 25200, 31500),
+  'retinopathy': (0, 0, 42670),
+  'clevr_count': (63000, 0, 15000),
+  'clevr_dist': (63000, 0, 15000),
+  'dmlab': (0, 0, 22735),
+  'kitti_dist': (0, 0, 711),
+  'dsprites_loc': (589824, 663552, 737280),
+  'dsprites_ori': (589824, 663552, 737280),
+  'snorb_azim': (0, 12150, 24300),
+  'snorb_elev': (0, 12150, 24300),
+}
 
 
 class _Builder:
@@ -39,11 +49,14 @@ class _Builder:
 @pytest.mark.parametrize('name', vtab.ENTRIES)
 def test_slices_are_vtabs(name):
   from vtab_h2t.tasks import tfds_source
+
   source = vtab.ENTRIES[name].source
   slices = tfds_source.slices_of(source, _Builder(source.sizes))
   val, test, end = _STARTS[name]
-  assert slices['train'] == [('train', 0, 1000),
-                             (source.val[0], val, val + 200)]
+  assert slices['train'] == [
+    ('train', 0, 1000),
+    (source.val[0], val, val + 200),
+  ]
   assert slices['test'] == [(source.test[0], test, end)]
 
 
@@ -60,10 +73,12 @@ def test_entries_are_the_papers():
 def test_sources_are_what_tfds_can_prepare():
   """Names, versions, configs and features exist in the installed TFDS."""
   import tensorflow_datasets as tfds
+
   for name, entry in vtab.ENTRIES.items():
     source = entry.source
-    builder = tfds.builder(f'{source.spec}:{source.version}',
-                           data_dir='/nowhere')
+    builder = tfds.builder(
+      f'{source.spec}:{source.version}', data_dir='/nowhere'
+    )
     assert str(builder.version) == source.version
     latest = tfds.builder(source.spec, data_dir='/nowhere')
     assert str(latest.version) == source.version, name
@@ -101,8 +116,10 @@ def test_pairs_share_images_and_not_labels(synthetic_vtab):
   assert [t for group in groups for t in group] == tasks
   pairs = [group for group in groups if len(group) > 1]
   assert [[t.name for t in pair] for pair in pairs] == [
-      ['clevr_count', 'clevr_dist'], ['dsprites_loc', 'dsprites_ori'],
-      ['snorb_azim', 'snorb_elev']]
+    ['clevr_count', 'clevr_dist'],
+    ['dsprites_loc', 'dsprites_ori'],
+    ['snorb_azim', 'snorb_elev'],
+  ]
   for one, two in pairs:
     assert one.train.sha256 == two.train.sha256
     assert one.test.sha256 == two.test.sha256
@@ -114,22 +131,30 @@ def test_archives_hold_the_same_examples(synthetic_vtab, tmp_path):
     folder, written = vtab.write_archive(name, synthetic_vtab, tmp_path, False)
     assert written and folder == tmp_path / vtab.folder_of(name)
   assert not vtab.write_archive('dtd', synthetic_vtab, tmp_path, False)[1]
-  pairs = zip(registry.tasks('vtab', None, synthetic_vtab),
-              registry.tasks('vtab', None, tmp_path, registry.ARCHIVE))
+  pairs = zip(
+    registry.tasks('vtab', None, synthetic_vtab),
+    registry.tasks('vtab', None, tmp_path, registry.ARCHIVE),
+  )
   for task, archived in pairs:
     np.testing.assert_array_equal(
-        task.train.labels[task.final_examples], archived.train.labels)
+      task.train.labels[task.final_examples], archived.train.labels
+    )
     np.testing.assert_array_equal(task.test.labels, archived.test.labels)
     assert len(archived.examples.train800) == 800
     assert len(archived.examples.val200) == 200
     for split, skip in (('train', 0), ('test', 0), ('train', 1000)):
       # Row 1000 of TFDS's train, VTAB's first for validation, is row 800 here.
-      one, two = (getattr(t, split).images().skip(s).take(20)
-                  for t, s in ((task, skip), (archived, min(skip, 800))))
-      np.testing.assert_array_equal(np.stack(list(one.as_numpy_iterator())),
-                                    np.stack(list(two.as_numpy_iterator())))
-  by_name = {t.name: t for t in registry.tasks(
-      'vtab', None, tmp_path, registry.ARCHIVE)}
+      one, two = (
+        getattr(t, split).images().skip(s).take(20)
+        for t, s in ((task, skip), (archived, min(skip, 800)))
+      )
+      np.testing.assert_array_equal(
+        np.stack(list(one.as_numpy_iterator())),
+        np.stack(list(two.as_numpy_iterator())),
+      )
+  by_name = {
+    t.name: t for t in registry.tasks('vtab', None, tmp_path, registry.ARCHIVE)
+  }
   one, two = by_name['clevr_count'], by_name['clevr_dist']
   assert one.train.sha256 == two.train.sha256
 
@@ -137,12 +162,19 @@ def test_archives_hold_the_same_examples(synthetic_vtab, tmp_path):
 def test_archives_keep_the_stored_bytes(synthetic_vtab, tmp_path):
   import tensorflow as tf
   import tensorflow_datasets as tfds
+
   folder, _ = vtab.write_archive('dmlab', synthetic_vtab, tmp_path, False)
-  path = tfds.builder_from_directory(
-      synthetic_vtab / 'dmlab' / '2.0.1').info.splits['train'].filepaths[0]
+  path = (
+    tfds.builder_from_directory(synthetic_vtab / 'dmlab' / '2.0.1')
+    .info.splits['train']
+    .filepaths[0]
+  )
   record = next(iter(tf.data.TFRecordDataset(str(path)))).numpy()
-  stored = tf.train.Example.FromString(record).features.feature[
-      'image'].bytes_list.value[0]
+  stored = (
+    tf.train.Example.FromString(record)
+    .features.feature['image']
+    .bytes_list.value[0]
+  )
   assert (folder / 'images/train/000000.jpg').read_bytes() == stored
   assert stored.startswith(b'\xff\xd8')  # JPEG.
   names = (folder / 'label_names.txt').read_text().splitlines()

@@ -12,8 +12,11 @@ _ROOT = pathlib.Path(__file__).parents[2]
 @pytest.mark.soak
 def test_killed_at_sixty_random_points(tmp_path):
   done = subprocess.run(
-      [sys.executable, '-m', 'tools.killing', str(tmp_path), '60', '0'],
-      cwd=_ROOT, capture_output=True, text=True)
+    [sys.executable, '-m', 'tools.killing', str(tmp_path), '60', '0'],
+    cwd=_ROOT,
+    capture_output=True,
+    text=True,
+  )
   assert done.returncode == 0, done.stdout + done.stderr
   *stages, last = done.stdout.splitlines()
   assert last.startswith('60 kills')

@@ -16,8 +16,10 @@ def test_one_sample(cosine):
 def test_shape_of_adaptation_in_closed_form():
   """T-HP-1: L2 and cosine distance rise with energy; dot and norm turn."""
   cosines = np.linspace(0.99, -0.99, 199)
-  found = [{k: v for k, (v, _) in head_probe.one_sample(c).items()}
-           for c in cosines[::11]]
+  found = [
+    {k: v for k, (v, _) in head_probe.one_sample(c).items()}
+    for c in cosines[::11]
+  ]
   for name in ('l2', 'cos'):
     assert (np.diff([f[name] for f in found]) > 0).all()
   dots, norms = ([f[n] for f in found] for n in ('dot', 'norm'))

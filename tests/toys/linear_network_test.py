@@ -7,14 +7,19 @@ from vtab_h2t.toys import linear_network
 def _problem() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
   """Head, features, inputs and targets of 3 features and 4 inputs."""
   rng = np.random.default_rng(0)
-  return (rng.normal(size=3), linear_network.orthonormal_rows(rng, 3, 6),
-          linear_network.orthonormal_rows(rng, 4, 6), rng.normal(size=4))
+  return (
+    rng.normal(size=3),
+    linear_network.orthonormal_rows(rng, 3, 6),
+    linear_network.orthonormal_rows(rng, 4, 6),
+    rng.normal(size=4),
+  )
 
 
 @pytest.mark.parametrize('rows, columns', [(1, 1), (1, 6), (4, 6), (6, 6)])
 def test_rows_are_orthonormal(rows, columns):
   found = linear_network.orthonormal_rows(
-      np.random.default_rng(0), rows, columns)
+    np.random.default_rng(0), rows, columns
+  )
   assert found.shape == (rows, columns)
   np.testing.assert_allclose(found @ found.T, np.eye(rows), atol=1e-14)
 

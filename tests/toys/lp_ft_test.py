@@ -28,8 +28,9 @@ def test_drift_of_the_invariant_is_linear_in_the_rate():
   assert drifts[0] / drifts[1] == pytest.approx(4, rel=0.2)
 
 
-@pytest.mark.parametrize('v0, wanted', [
-    (0.1, 0.5017), (0.5, 0.5446), (1.0, 0.7071), (2.0, 1.3486)])
+@pytest.mark.parametrize(
+  'v0, wanted', [(0.1, 0.5017), (0.5, 0.5446), (1.0, 0.7071), (2.0, 1.3486)]
+)
 def test_one_point(v0, wanted):
   """T-LPFT-2; only the probe's head, v0 = 1, leaves the truth .7071."""
   closed, measured = lp_ft.one_point(v0)

@@ -14,9 +14,13 @@ def test_exact_repairs():
   assert found['output_first'] > 1
 
 
-@pytest.mark.parametrize('shift, wanted', [
+@pytest.mark.parametrize(
+  'shift, wanted',
+  [
     ('input', {'first': 0, 'full': 0.0025, 'last': 0.005625}),
-    ('output', {'first': 0.09, 'full': 0.04, 'last': 0})])
+    ('output', {'first': 0.09, 'full': 0.04, 'last': 0}),
+  ],
+)
 def test_two_directions(shift, wanted):
   """T-SURG-2 at a size of 4 and p = 0.01."""
   found = surgical.two_directions(shift, 4)

@@ -46,7 +46,8 @@ for name in ("sgd", "adam"):
           (predicted == also).mean())
 """
   done = subprocess.run(
-      [sys.executable, '-c', code], cwd=_ROOT, capture_output=True, text=True)
+    [sys.executable, '-c', code], cwd=_ROOT, capture_output=True, text=True
+  )
   assert done.returncode == 0, done.stderr[-2000:]
   lines = [line.split() for line in done.stdout.splitlines()]
   found = {(name, frozen): float(differs) for name, frozen, differs, _ in lines}
@@ -81,8 +82,10 @@ def test_a_signature_cannot_be_trained():
     network_lib.Network(fixed)
 
 
-@pytest.mark.parametrize('name, size, parts', [
-    ('efficientnet_lite0', 32, 4), ('vit_ti16', 224, 5), ('resnet50', 240, 4)])
+@pytest.mark.parametrize(
+  'name, size, parts',
+  [('efficientnet_lite0', 32, 4), ('vit_ti16', 224, 5), ('resnet50', 240, 4)],
+)
 def test_blocks_cover_each_backbone(name, size, parts):
   """Each variable is in one block, but the pretrained classifier's."""
   net = network_lib.Network(registry.load(name, 'random', size))
@@ -91,7 +94,8 @@ def test_blocks_cover_each_backbone(name, size, parts):
   covered = sorted(i for b in blocks for i in b)
   assert len(covered) == len(set(covered))
   rest = {net.layers[i] for i in range(len(net.variables))} - {
-      net.layers[i] for i in covered}
+    net.layers[i] for i in covered
+  }
   assert rest <= {'logits', 'predictions'}
   assert covered == sorted(covered)
 
@@ -102,8 +106,16 @@ def test_random_kernels_have_hes_deviation():
   net.randomise(0)
   for layer in ('block03_mlp1', 'block03_mlp2', 'block03_attention'):
     for value, fan_in in zip(
-        [v.numpy() for v, name in zip(net.variables, net.layers)
-         if name == layer and v.shape.num_elements() > 999],
-        {'block03_mlp1': [192], 'block03_mlp2': [768],
-         'block03_attention': [192] * 4}[layer], strict=True):
+      [
+        v.numpy()
+        for v, name in zip(net.variables, net.layers)
+        if name == layer and v.shape.num_elements() > 999
+      ],
+      {
+        'block03_mlp1': [192],
+        'block03_mlp2': [768],
+        'block03_attention': [192] * 4,
+      }[layer],
+      strict=True,
+    ):
       assert value.std() == pytest.approx(np.sqrt(2 / fan_in), rel=0.02)

@@ -29,7 +29,8 @@ def test_selected_reads_only_the_taps_it_needs(outputs):
   assert readout.taps == ('a', 'b') and readout.size == 3
   found = readout({tap: outputs[tap] for tap in readout.taps}).numpy()
   pooled = np.concatenate(
-      [block(outputs[block.tap]) for block in layout.blocks], axis=1)
+    [block(outputs[block.tap]) for block in layout.blocks], axis=1
+  )
   # Each tap's selected columns have unit norm of their own.
   for cut in (slice(0, 2), slice(2, 3)):
     wanted = pooled[:, columns[cut]]
@@ -38,11 +39,16 @@ def test_selected_reads_only_the_taps_it_needs(outputs):
 
 
 def test_apply_head():
-  x = np.array([[1., -2.]], np.float32)
-  layers = [(np.array([[1., 0.], [0., 1.], [2., 1.]], np.float32),
-             np.array([0., 1., 3.], np.float32)),
-            (np.array([[1., 5., 2.]], np.float32), np.array([.5], np.float32))]
+  x = np.array([[1.0, -2.0]], np.float32)
+  layers = [
+    (
+      np.array([[1.0, 0.0], [0.0, 1.0], [2.0, 1.0]], np.float32),
+      np.array([0.0, 1.0, 3.0], np.float32),
+    ),
+    (np.array([[1.0, 5.0, 2.0]], np.float32), np.array([0.5], np.float32)),
+  ]
   # Hidden: 1, -1, 3; after ReLU 1, 0, 3.
   np.testing.assert_array_equal(readout_lib.apply_head(x, layers), [[7.5]])
   np.testing.assert_array_equal(
-      readout_lib.apply_head(x, layers[:1]), [[1, -1, 3]])
+    readout_lib.apply_head(x, layers[:1]), [[1, -1, 3]]
+  )

@@ -63,9 +63,15 @@ class Backbone:
       raise ValueError('taps and model outputs differ')
 
   @classmethod
-  def of_model(cls, model: 'keras.Model', taps: Sequence[str], scale: float,
-               offset: float, embedding: str | None = None,
-               blocks: Mapping[str, str] | None = None) -> 'Backbone':
+  def of_model(
+    cls,
+    model: 'keras.Model',
+    taps: Sequence[str],
+    scale: float,
+    offset: float,
+    embedding: str | None = None,
+    blocks: Mapping[str, str] | None = None,
+  ) -> 'Backbone':
     """A functional Keras model of one's own.
 
     Args:
@@ -82,38 +88,61 @@ class Backbone:
         a tap is no layer of it or not a map, tokens or a vector.
     """
     import keras
-    if not isinstance(model, keras.Model) or not hasattr(model, 'inputs') or (
-        not model.inputs):
+
+    if (
+      not isinstance(model, keras.Model)
+      or not hasattr(model, 'inputs')
+      or (not model.inputs)
+    ):
       raise errors.InputError(
-          'a backbone must be a functional (or built Sequential) Keras model')
+        'a backbone must be a functional (or built Sequential) Keras model'
+      )
     shape = tuple(model.inputs[0].shape[1:])
-    if len(model.inputs) != 1 or len(shape) != 3 or shape[0] is None or (
-        shape[0] != shape[1]) or shape[2] != 3:
+    if (
+      len(model.inputs) != 1
+      or len(shape) != 3
+      or shape[0] is None
+      or (shape[0] != shape[1])
+      or shape[2] != 3
+    ):
       raise errors.InputError(
-          f'a backbone takes one batch of images [B, H, H, 3] with a fixed H; '
-          f'{model.name} takes {[tuple(i.shape) for i in model.inputs]}')
+        f'a backbone takes one batch of images [B, H, H, 3] with a fixed H; '
+        f'{model.name} takes {[tuple(i.shape) for i in model.inputs]}'
+      )
     outputs = {}
     for tap in taps:
       try:
         outputs[tap] = model.get_layer(tap).output
       except (ValueError, AttributeError) as e:
         raise errors.InputError(
-            f'{model.name} has no layer {tap!r} to tap') from e
+          f'{model.name} has no layer {tap!r} to tap'
+        ) from e
       if not hasattr(outputs[tap], 'shape') or (
-          len(outputs[tap].shape) not in (2, 3, 4)
-          or None in outputs[tap].shape[1:]):
+        len(outputs[tap].shape) not in (2, 3, 4)
+        or None in outputs[tap].shape[1:]
+      ):
         raise errors.InputError(
-            f'tap {tap} of {model.name} is no [B, h, w, C] map, [B, n, C] '
-            'tokens or [B, C] vector of a fixed size')
+          f'tap {tap} of {model.name} is no [B, h, w, C] map, [B, n, C] '
+          'tokens or [B, C] vector of a fixed size'
+        )
     if embedding not in (None, *taps) or not taps:
       raise errors.InputError(
-          f'the embedding {embedding!r} is not among the taps '
-          f'{", ".join(taps) or "(none)"}')
+        f'the embedding {embedding!r} is not among the taps '
+        f'{", ".join(taps) or "(none)"}'
+      )
     tapped = keras.Model(model.inputs, outputs)
     tapped.trainable = False
-    return cls(model.name, tapped, tuple(taps), embedding or taps[-1], shape[0],
-               scale, offset, hash_weights(tapped),
-               blocks={'whole': '.*'} if blocks is None else blocks)
+    return cls(
+      model.name,
+      tapped,
+      tuple(taps),
+      embedding or taps[-1],
+      shape[0],
+      scale,
+      offset,
+      hash_weights(tapped),
+      blocks={'whole': '.*'} if blocks is None else blocks,
+    )
 
   def tap_shapes(self) -> dict[str, tuple[int, ...]]:
     """Shape of each tap without the batch axis, in depth order."""
@@ -121,19 +150,23 @@ class Backbone:
 
   def input_protocol(self) -> str:
     """Fingerprint of all that happens to an image before the first layer."""
-    return files.fingerprint({
+    return files.fingerprint(
+      {
         'resize': f'{self.resize}, no antialias, square',
         'image_size': self.image_size,
         'scale': self.scale,
         'offset': self.offset,
-    })
+      }
+    )
 
   def preprocess(self, image: 'np.ndarray | tf.Tensor') -> 'tf.Tensor':
     """uint8 `[H, W, 3]` or `[B, H, W, 3]` to the model's float32 input."""
     import tensorflow as tf
+
     size = [self.image_size, self.image_size]
-    resize = (tf.image.resize if self.resize == BILINEAR
-              else tf.compat.v1.image.resize)
+    resize = (
+      tf.image.resize if self.resize == BILINEAR else tf.compat.v1.image.resize
+    )
     image = resize(tf.cast(image, tf.float32), size)
     return image * self.scale + self.offset
 
@@ -164,7 +197,8 @@ def randomise(model: 'keras.Model', seed: int) -> str:
   for layer in model.layers:
     for weight in layer.weights:
       if weight.name == 'kernel':
-        value = rng.normal(0, np.sqrt(2 / fan_in(layer, weight)),
-                           tuple(weight.shape))
+        value = rng.normal(
+          0, np.sqrt(2 / fan_in(layer, weight)), tuple(weight.shape)
+        )
         weight.assign(value.astype(np.float32))
   return hash_weights(model)

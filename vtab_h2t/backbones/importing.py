@@ -28,9 +28,13 @@ class Tensor(NamedTuple):
   convert: Callable[[np.ndarray], np.ndarray] = lambda value: value
 
 
-def load(model: 'keras.Model', plan: Mapping[str, Tensor],
-         tensors: Mapping[str, np.ndarray], file: str,
-         ignored: Collection[str] = ()) -> None:
+def load(
+  model: 'keras.Model',
+  plan: Mapping[str, Tensor],
+  tensors: Mapping[str, np.ndarray],
+  file: str,
+  ignored: Collection[str] = (),
+) -> None:
   """Sets all weights of a model.
 
   Args:
@@ -49,16 +53,21 @@ def load(model: 'keras.Model', plan: Mapping[str, Tensor],
     raise ValueError(f'no plan for {sorted(set(weights) - set(plan))[:3]}')
   used = {plan[path].name for path in weights}
   faults = []
-  for what, names in (('lacks', used - set(tensors)),
-                      ('holds unknown', set(tensors) - used - set(ignored))):
+  for what, names in (
+    ('lacks', used - set(tensors)),
+    ('holds unknown', set(tensors) - used - set(ignored)),
+  ):
     if names:
       shown = ', '.join(sorted(names)[:3])
-      faults.append(f'{what} {shown}' + (
-          f' and {len(names) - 3} more' if len(names) > 3 else ''))
+      faults.append(
+        f'{what} {shown}'
+        + (f' and {len(names) - 3} more' if len(names) > 3 else '')
+      )
   if faults:
     raise errors.InputError(
-        f'{file} {" and ".join(faults)}; it belongs to another architecture or '
-        'is incomplete')
+      f'{file} {" and ".join(faults)}; it belongs to another architecture or '
+      'is incomplete'
+    )
   for path, weight in weights.items():
     name, convert = plan[path]
     try:
@@ -66,9 +75,10 @@ def load(model: 'keras.Model', plan: Mapping[str, Tensor],
       weight.assign(value)
     except (ValueError, IndexError, TypeError) as e:
       raise errors.InputError(
-          f'{file} has {name} of shape {tensors[name].shape}, which does not '
-          f'fit {path} of shape {tuple(weight.shape)}; it belongs to another '
-          'architecture') from e
+        f'{file} has {name} of shape {tensors[name].shape}, which does not '
+        f'fit {path} of shape {tuple(weight.shape)}; it belongs to another '
+        'architecture'
+      ) from e
 
 
 def check_size(path: str | os.PathLike[str], sizes: Iterable[int]) -> None:
@@ -81,8 +91,9 @@ def check_size(path: str | os.PathLike[str], sizes: Iterable[int]) -> None:
   total = sum(sizes)
   if total > _MAX_BYTES:
     raise errors.InputError(
-        f'weights file {path} claims to hold {total / 2**30:.3g} GiB, more '
-        f'than the {_MAX_BYTES / 2**30:g} that are read')
+      f'weights file {path} claims to hold {total / 2**30:.3g} GiB, more '
+      f'than the {_MAX_BYTES / 2**30:g} that are read'
+    )
 
 
 def read_npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
@@ -99,4 +110,5 @@ def read_npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     raise
   except Exception as e:  # Damage shows as errors of a dozen kinds.
     raise errors.InputError(
-        f'weights file {path} cannot be read ({e}); fetch it again') from e
+      f'weights file {path} cannot be read ({e}); fetch it again'
+    ) from e

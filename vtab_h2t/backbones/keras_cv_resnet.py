@@ -20,12 +20,14 @@ def _tap_layers() -> dict[str, str]:
     for unit in range(1, units + 1):
       for part, suffix in enumerate(_LAYERS):
         layers[f'block{stage + 1}_unit{unit}_layer{part}'] = (
-            f'v2_stack_{stage}_block{unit}_{suffix}')
+          f'v2_stack_{stage}_block{unit}_{suffix}'
+        )
   return layers | {'pre_pool': 'post_relu'}
 
 
-def keras_cv_resnet50(weights: str, image_size: int, tap_set: str
-                      ) -> backbone_lib.Backbone:
+def keras_cv_resnet50(
+  weights: str, image_size: int, tap_set: str
+) -> backbone_lib.Backbone:
   """KerasCV's ResNet-50 v2.
 
   Args:
@@ -37,16 +39,20 @@ def keras_cv_resnet50(weights: str, image_size: int, tap_set: str
     errors.InputError: KerasCV is not installed, or the weights do not fit.
   """
   import keras
+
   try:
     import keras_cv
   except ImportError as e:
     raise errors.InputError(
-        f'KerasCV cannot be imported ({e}); pip install keras-cv==0.9.0'
-        ) from e
+      f'KerasCV cannot be imported ({e}); pip install keras-cv==0.9.0'
+    ) from e
   network = keras_cv.models.ResNetV2Backbone(
-      stackwise_filters=[64, 128, 256, 512], stackwise_blocks=list(_UNITS),
-      stackwise_strides=[1, 2, 2, 2], include_rescaling=False,
-      input_shape=(image_size, image_size, 3))
+    stackwise_filters=[64, 128, 256, 512],
+    stackwise_blocks=list(_UNITS),
+    stackwise_strides=[1, 2, 2, 2],
+    include_rescaling=False,
+    input_shape=(image_size, image_size, 3),
+  )
   if weights == 'random':
     sha256 = backbone_lib.randomise(network, 0)
   else:
@@ -54,16 +60,26 @@ def keras_cv_resnet50(weights: str, image_size: int, tap_set: str
       network.load_weights(weights)
     except (OSError, ValueError, KeyError) as e:
       raise errors.InputError(
-          f'weights file {weights} does not fit ({e}); save it with KerasCV\'s '
-          'ResNetV2Backbone.save_weights') from e
+        f"weights file {weights} does not fit ({e}); save it with KerasCV's "
+        'ResNetV2Backbone.save_weights'
+      ) from e
     sha256 = files.sha256_file(weights)
-  taps = {tap: network.get_layer(layer).output
-          for tap, layer in _tap_layers().items()}
+  taps = {
+    tap: network.get_layer(layer).output for tap, layer in _tap_layers().items()
+  }
   taps['pre_logits'] = keras.layers.GlobalAveragePooling2D(name='avg_pool')(
-      taps['pre_pool'])
+    taps['pre_pool']
+  )
   model = keras.Model(network.inputs, taps, name='keras_cv_resnet50')
   model.trainable = False
   return backbone_lib.Backbone(
-      name='keras_cv_resnet50', model=model, taps=tuple(taps),
-      embedding='pre_logits', image_size=image_size, scale=1 / 255, offset=0.0,
-      weights_sha256=sha256, tap_set=tap_set)
+    name='keras_cv_resnet50',
+    model=model,
+    taps=tuple(taps),
+    embedding='pre_logits',
+    image_size=image_size,
+    scale=1 / 255,
+    offset=0.0,
+    weights_sha256=sha256,
+    tap_set=tap_set,
+  )

@@ -10,8 +10,9 @@ from vtab_h2t.backbones import backbone as backbone_lib
 CONTROL = 'control'  # The tap with the second network's embedding.
 
 
-def pair(first: backbone_lib.Backbone, second: backbone_lib.Backbone
-         ) -> backbone_lib.Backbone:
+def pair(
+  first: backbone_lib.Backbone, second: backbone_lib.Backbone
+) -> backbone_lib.Backbone:
   """The first network's embedding and, as the one other tap, the second's.
 
   Args:
@@ -22,22 +23,33 @@ def pair(first: backbone_lib.Backbone, second: backbone_lib.Backbone
     ValueError: the sizes or the ways to resize differ.
   """
   import keras
+
   if (first.image_size, first.resize) != (second.image_size, second.resize):
     raise ValueError(f'{first.name} and {second.name} want other images')
   inputs = keras.Input((first.image_size, first.image_size, 3), name='image')
   # From pixel * a + b to pixel * c + d.
   factor = second.scale / first.scale
   rescaled = keras.layers.Rescaling(
-      factor, second.offset - first.offset * factor)(inputs)
+    factor, second.offset - first.offset * factor
+  )(inputs)
   tap = first.embedding
-  embedders = [keras.Model(b.model.inputs, b.model.output[b.embedding])
-               for b in (first, second)]
+  embedders = [
+    keras.Model(b.model.inputs, b.model.output[b.embedding])
+    for b in (first, second)
+  ]
   outputs = {tap: embedders[0](inputs), CONTROL: embedders[1](rescaled)}
   model = keras.Model(inputs, outputs)
   model.trainable = False
   return backbone_lib.Backbone(
-      name=f'{first.name}+{second.name}', model=model, taps=tuple(outputs),
-      embedding=tap, image_size=first.image_size, scale=first.scale,
-      offset=first.offset, resize=first.resize,
-      weights_sha256=files.fingerprint(
-          [first.weights_sha256, second.weights_sha256]))
+    name=f'{first.name}+{second.name}',
+    model=model,
+    taps=tuple(outputs),
+    embedding=tap,
+    image_size=first.image_size,
+    scale=first.scale,
+    offset=first.offset,
+    resize=first.resize,
+    weights_sha256=files.fingerprint(
+      [first.weights_sha256, second.weights_sha256]
+    ),
+  )

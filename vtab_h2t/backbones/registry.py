@@ -39,86 +39,110 @@ class Entry:
     if weights in self.weights:
       return
     if self.files is None or not (
-        weights.startswith(('http://', 'https://'))
-        or pathlib.Path(weights).exists()):
+      weights.startswith(('http://', 'https://'))
+      or pathlib.Path(weights).exists()
+    ):
       offers = ', '.join(self.weights) + (
-          f', or the path of {self.files}' if self.files else '')
+        f', or the path of {self.files}' if self.files else ''
+      )
       raise errors.InputError(
-          f'there are no weights {weights!r} for this backbone; choose from '
-          f'{offers}')
+        f'there are no weights {weights!r} for this backbone; choose from '
+        f'{offers}'
+      )
 
   def check_tap_set(self, tap_set: str) -> None:
     """Raises InputError unless the backbone offers this set of taps."""
     if tap_set not in self.tap_sets:
       raise errors.InputError(
-          f'there are no taps {tap_set!r} for this backbone; choose from '
-          f'{", ".join(self.tap_sets)}')
+        f'there are no taps {tap_set!r} for this backbone; choose from '
+        f'{", ".join(self.tap_sets)}'
+      )
 
   def check_image_size(self, image_size: int | None) -> None:
     """Raises InputError if its weights want another size than asked for."""
     if image_size and self.image_size and image_size != self.image_size:
       raise errors.InputError(
-          f'this backbone takes images of {self.image_size} pixels, not '
-          f'{image_size}')
+        f'this backbone takes images of {self.image_size} pixels, not '
+        f'{image_size}'
+      )
 
   def check_cls_pooling(self, cls_pooling: str) -> None:
     """Raises InputError if a class token is asked for that is not there."""
     if cls_pooling != 'pooled' and not self.cls_token:
       raise errors.InputError(
-          f'class token {cls_pooling!r} is for ViTs; this backbone has no '
-          'class token')
+        f'class token {cls_pooling!r} is for ViTs; this backbone has no '
+        'class token'
+      )
 
 
 def _efficientnet(variant: efficientnet_lite.Variant) -> Entry:
   return Entry(
-      functools.partial(efficientnet_lite.efficientnet_lite, variant),
-      ('imagenet', 'random'),
-      tap_sets=(backbone_lib.ALL_TAPS, *retapping.KINDS))
+    functools.partial(efficientnet_lite.efficientnet_lite, variant),
+    ('imagenet', 'random'),
+    tap_sets=(backbone_lib.ALL_TAPS, *retapping.KINDS),
+  )
 
 
 def _vit(name: str) -> Entry:
-  def build(weights: str, image_size: int, tap_set: str
-            ) -> backbone_lib.Backbone:
+  def build(
+    weights: str, image_size: int, tap_set: str
+  ) -> backbone_lib.Backbone:
     from vtab_h2t.backbones import vit  # Imports Keras.
+
     return vit.vit(name, weights, image_size, tap_set)
+
   return Entry(
-      build, ('random',),
-      files='an npz file (names of timm or of AugReg) or of a SavedModel '
-      '(folder, .tar.gz or URL)',
-      image_size=224, tap_sets=(backbone_lib.ALL_TAPS, 'released'),
-      cls_token=True)
+    build,
+    ('random',),
+    files='an npz file (names of timm or of AugReg) or of a SavedModel '
+    '(folder, .tar.gz or URL)',
+    image_size=224,
+    tap_sets=(backbone_lib.ALL_TAPS, 'released'),
+    cls_token=True,
+  )
 
 
 def _resnet50() -> Entry:
-  def build(weights: str, image_size: int, tap_set: str
-            ) -> backbone_lib.Backbone:
+  def build(
+    weights: str, image_size: int, tap_set: str
+  ) -> backbone_lib.Backbone:
     from vtab_h2t.backbones import resnet_v2  # Imports Keras.
+
     return resnet_v2.resnet50(weights, image_size, tap_set)
+
   return Entry(
-      build, ('random',),
-      files='an h5 file of keras.applications or of a SavedModel (folder, '
-      '.tar.gz or URL)',
-      image_size=240,
-      tap_sets=(backbone_lib.ALL_TAPS, 'figure6', *retapping.KINDS))
+    build,
+    ('random',),
+    files='an h5 file of keras.applications or of a SavedModel (folder, '
+    '.tar.gz or URL)',
+    image_size=240,
+    tap_sets=(backbone_lib.ALL_TAPS, 'figure6', *retapping.KINDS),
+  )
 
 
 BACKBONES: dict[str, Entry] = {
-    'efficientnet_lite0': _efficientnet(efficientnet_lite.LITE0),
-    'efficientnet_lite2': _efficientnet(efficientnet_lite.LITE2),
-    'resnet50': _resnet50(),
-    'keras_cv_resnet50': Entry(
-        keras_cv_resnet.keras_cv_resnet50, ('random',),
-        files='a file that KerasCV\'s save_weights wrote', image_size=240),
-    'vit_ti16': _vit('vit_ti16'),
-    'vit_s16': _vit('vit_s16'),
-    'vit_b16': _vit('vit_b16'),
+  'efficientnet_lite0': _efficientnet(efficientnet_lite.LITE0),
+  'efficientnet_lite2': _efficientnet(efficientnet_lite.LITE2),
+  'resnet50': _resnet50(),
+  'keras_cv_resnet50': Entry(
+    keras_cv_resnet.keras_cv_resnet50,
+    ('random',),
+    files="a file that KerasCV's save_weights wrote",
+    image_size=240,
+  ),
+  'vit_ti16': _vit('vit_ti16'),
+  'vit_s16': _vit('vit_s16'),
+  'vit_b16': _vit('vit_b16'),
 }
 
 
-def register(name: str,
-             build: Callable[[str, int], backbone_lib.Backbone],
-             weights: Sequence[str], any_file: str | None = None,
-             image_size: int | None = None) -> None:
+def register(
+  name: str,
+  build: Callable[[str, int], backbone_lib.Backbone],
+  weights: Sequence[str],
+  any_file: str | None = None,
+  image_size: int | None = None,
+) -> None:
   """Adds a backbone of one's own, under a name of its own.
 
   Args:
@@ -136,19 +160,26 @@ def register(name: str,
   if name in BACKBONES:
     raise errors.InputError(f'there is a backbone {name} already')
 
-  def build_named(weights: str, size: int,
-                  tap_set: str  # noqa: ARG001  # As `Entry.build`.
-                  ) -> backbone_lib.Backbone:
+  def build_named(
+    weights: str,
+    size: int,
+    tap_set: str,  # noqa: ARG001  # As `Entry.build`.
+  ) -> backbone_lib.Backbone:
     return dataclasses.replace(build(weights, size), name=name)
 
-  BACKBONES[name] = Entry(build_named, tuple(weights), files=any_file,
-                          image_size=image_size)
+  BACKBONES[name] = Entry(
+    build_named, tuple(weights), files=any_file, image_size=image_size
+  )
 
 
-def load(name: str, weights: str, image_size: int,
-         tap_set: str = backbone_lib.ALL_TAPS,
-         resize: str = backbone_lib.BILINEAR, cls_pooling: str = 'pooled'
-         ) -> backbone_lib.Backbone:
+def load(
+  name: str,
+  weights: str,
+  image_size: int,
+  tap_set: str = backbone_lib.ALL_TAPS,
+  resize: str = backbone_lib.BILINEAR,
+  cls_pooling: str = 'pooled',
+) -> backbone_lib.Backbone:
   """Builds a registered backbone.
 
   Args:
@@ -165,7 +196,8 @@ def load(name: str, weights: str, image_size: int,
   """
   if name not in BACKBONES:
     raise errors.InputError(
-        f'unknown backbone {name!r}; choose from {", ".join(BACKBONES)}')
+      f'unknown backbone {name!r}; choose from {", ".join(BACKBONES)}'
+    )
   entry = BACKBONES[name]
   entry.check_weights(weights)
   entry.check_tap_set(tap_set)
@@ -173,7 +205,8 @@ def load(name: str, weights: str, image_size: int,
   size = entry.image_size or image_size
   if tap_set in retapping.KINDS:
     backbone = retapping.retap(
-        entry.build(weights, size, backbone_lib.ALL_TAPS), tap_set)
+      entry.build(weights, size, backbone_lib.ALL_TAPS), tap_set
+    )
   else:
     backbone = entry.build(weights, size, tap_set)
   return dataclasses.replace(backbone, resize=resize, cls_pooling=cls_pooling)

@@ -33,8 +33,12 @@ _CLASSES = 1000
 FIGURE6 = 'figure6'
 TAP_SETS = (backbone_lib.ALL_TAPS, FIGURE6)
 # Lee et al.'s grouping of a ResNet-50.
-BLOCKS = {'block1': 'conv[12]_', 'block2': 'conv3_', 'block3': 'conv4_',
-          'block4': '(conv5|post)_'}
+BLOCKS = {
+  'block1': 'conv[12]_',
+  'block2': 'conv3_',
+  'block3': 'conv4_',
+  'block4': '(conv5|post)_',
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,9 +68,11 @@ def _stride(stage: int, unit: int, variant: Variant) -> int:
   return 2 if unit == _UNITS[stage] - 1 and stage < len(_UNITS) - 1 else 1
 
 
-def build(image_size: int, variant: Variant = KERAS,
-          tap_set: str = backbone_lib.ALL_TAPS
-          ) -> tuple[keras.Model, tuple[str, ...]]:
+def build(
+  image_size: int,
+  variant: Variant = KERAS,
+  tap_set: str = backbone_lib.ALL_TAPS,
+) -> tuple[keras.Model, tuple[str, ...]]:
   """Builds a model with its taps, randomly initialised.
 
   Args:
@@ -82,11 +88,11 @@ def build(image_size: int, variant: Variant = KERAS,
   """
   if image_size < 32:
     raise errors.InputError(
-        f'resnet50 needs an image size of at least 32, not {image_size}')
+      f'resnet50 needs an image size of at least 32, not {image_size}'
+    )
 
   def norm_relu(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
-    x = layers.BatchNormalization(
-        epsilon=variant.epsilon, name=f'{name}_bn')(x)
+    x = layers.BatchNormalization(epsilon=variant.epsilon, name=f'{name}_bn')(x)
     return layers.ReLU(name=f'{name}_relu')(x)
 
   taps = {}
@@ -112,8 +118,9 @@ def build(image_size: int, variant: Variant = KERAS,
       y = layers.Conv2D(width, 1, use_bias=False, name=f'{name}_1_conv')(y)
       y = taps[f'{tap}1'] = norm_relu(y, f'{name}_1')
       y = layers.ZeroPadding2D(1, name=f'{name}_2_pad')(y)
-      y = layers.Conv2D(width, 3, stride, use_bias=False,
-                        name=f'{name}_2_conv')(y)
+      y = layers.Conv2D(
+        width, 3, stride, use_bias=False, name=f'{name}_2_conv'
+      )(y)
       y = taps[f'{tap}2'] = norm_relu(y, f'{name}_2')
       y = layers.Conv2D(4 * width, 1, name=f'{name}_3_conv')(y)
       x = layers.Add(name=f'{name}_out')([x, y])
@@ -129,14 +136,18 @@ def build(image_size: int, variant: Variant = KERAS,
 def tap_names(tap_set: str) -> tuple[str, ...]:
   """The taps of a set, by depth."""
   parts = (0,) if tap_set == FIGURE6 else (0, 1, 2)
-  units = [f'block{stage + 1}_unit{unit + 1}_layer{part}'
-           for stage, units in enumerate(_UNITS) for unit in range(units)
-           for part in parts]
+  units = [
+    f'block{stage + 1}_unit{unit + 1}_layer{part}'
+    for stage, units in enumerate(_UNITS)
+    for unit in range(units)
+    for part in parts
+  ]
   return ('root', *units, 'pre_pool', 'pre_logits', 'logits')
 
 
-def load(model: keras.Model, tensors: Mapping[str, np.ndarray], name: str
-         ) -> None:
+def load(
+  model: keras.Model, tensors: Mapping[str, np.ndarray], name: str
+) -> None:
   """Loads the arrays of a file of keras.applications, from `read_h5`.
 
   Raises:
@@ -156,6 +167,7 @@ def read_h5(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     errors.InputError: the file is missing or damaged.
   """
   import h5py
+
   found = {}
 
   def visit(name: str, item: h5py.Dataset | h5py.Group) -> None:
@@ -172,17 +184,26 @@ def read_h5(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     raise
   except Exception as e:  # Damage shows as errors of a dozen kinds.
     raise errors.InputError(
-        f'weights file {path} cannot be read ({e}); fetch it again') from e
+      f'weights file {path} cannot be read ({e}); fetch it again'
+    ) from e
   return tensors
 
 
 # The scopes in a unit of TF-Slim's, by the suffixes of the layers here.
-_SLIM_UNIT = {'_preact_bn': 'preact', '_0_conv': 'shortcut',
-              '_1_conv': 'conv1', '_1_bn': 'conv1/BatchNorm',
-              '_2_conv': 'conv2', '_2_bn': 'conv2/BatchNorm',
-              '_3_conv': 'conv3'}
-_SLIM_TOP = {'conv1_conv': 'conv1', 'post_bn': 'postnorm',
-             'predictions': 'logits'}
+_SLIM_UNIT = {
+  '_preact_bn': 'preact',
+  '_0_conv': 'shortcut',
+  '_1_conv': 'conv1',
+  '_1_bn': 'conv1/BatchNorm',
+  '_2_conv': 'conv2',
+  '_2_bn': 'conv2/BatchNorm',
+  '_3_conv': 'conv3',
+}
+_SLIM_TOP = {
+  'conv1_conv': 'conv1',
+  'post_bn': 'postnorm',
+  'predictions': 'logits',
+}
 _SLIM_WEIGHTS = {'kernel': 'weights', 'bias': 'biases'}
 _SLIM_SCOPE = 'resnet_v2_50/'
 
@@ -192,8 +213,9 @@ def _without_background(value: np.ndarray) -> np.ndarray:
   return value.reshape(-1, value.shape[-1])[:, 1:]
 
 
-def load_slim(model: keras.Model, tensors: Mapping[str, np.ndarray], name: str
-              ) -> None:
+def load_slim(
+  model: keras.Model, tensors: Mapping[str, np.ndarray], name: str
+) -> None:
   """Loads TF-Slim's variables, by their names from 'resnet_v2_50/' on.
 
   Raises:
@@ -205,19 +227,25 @@ def load_slim(model: keras.Model, tensors: Mapping[str, np.ndarray], name: str
     scope, convert = _SLIM_TOP.get(layer), lambda value: value
     if scope is None:
       stage, block, suffix = layer.split('_', maxsplit=2)
-      stage, unit = int(stage.removeprefix('conv')) - 1, block[len('block'):]
-      scope = (f'block{stage}/unit_{unit}/bottleneck_v2/'
-               f'{_SLIM_UNIT["_" + suffix]}')
+      stage, unit = int(stage.removeprefix('conv')) - 1, block[len('block') :]
+      scope = (
+        f'block{stage}/unit_{unit}/bottleneck_v2/{_SLIM_UNIT["_" + suffix]}'
+      )
     if layer == 'predictions':
-      convert = (_without_background if kind == 'kernel'
-                 else lambda value: _without_background(value)[0])
+      convert = (
+        _without_background
+        if kind == 'kernel'
+        else lambda value: _without_background(value)[0]
+      )
     plan[weight.path] = importing.Tensor(
-        f'{_SLIM_SCOPE}{scope}/{_SLIM_WEIGHTS.get(kind, kind)}', convert)
+      f'{_SLIM_SCOPE}{scope}/{_SLIM_WEIGHTS.get(kind, kind)}', convert
+    )
   importing.load(model, plan, tensors, name)
 
 
-def resnet50(weights: str, image_size: int,
-             tap_set: str = backbone_lib.ALL_TAPS) -> backbone_lib.Backbone:
+def resnet50(
+  weights: str, image_size: int, tap_set: str = backbone_lib.ALL_TAPS
+) -> backbone_lib.Backbone:
   """A ResNet-50 v2.
 
   Args:
@@ -233,12 +261,22 @@ def resnet50(weights: str, image_size: int,
   """
   if saved_model.is_location(weights):
     path = saved_model.fetch(weights)
-    slim = {name[name.index(_SLIM_SCOPE):]: value for name, value
-            in saved_model.variables(path, _SLIM_SCOPE).items()}
+    slim = {
+      name[name.index(_SLIM_SCOPE) :]: value
+      for name, value in saved_model.variables(path, _SLIM_SCOPE).items()
+    }
     if not slim:
       return saved_model.backbone(
-          'resnet50', path, _ENDPOINTS, tap_names(tap_set), 'pre_logits',
-          image_size, _SCALE, _OFFSET, tap_set)
+        'resnet50',
+        path,
+        _ENDPOINTS,
+        tap_names(tap_set),
+        'pre_logits',
+        image_size,
+        _SCALE,
+        _OFFSET,
+        tap_set,
+      )
     model, taps = build(image_size, SLIM, tap_set)
     load_slim(model, slim, weights)
     sha256 = saved_model.sha256(path)
@@ -250,9 +288,17 @@ def resnet50(weights: str, image_size: int,
     load(model, read_h5(weights), weights)
     sha256 = files.sha256_file(weights)
   return backbone_lib.Backbone(
-      name='resnet50', model=model, taps=taps, embedding='pre_logits',
-      image_size=image_size, scale=_SCALE, offset=_OFFSET,
-      weights_sha256=sha256, tap_set=tap_set, blocks=BLOCKS)
+    name='resnet50',
+    model=model,
+    taps=taps,
+    embedding='pre_logits',
+    image_size=image_size,
+    scale=_SCALE,
+    offset=_OFFSET,
+    weights_sha256=sha256,
+    tap_set=tap_set,
+    blocks=BLOCKS,
+  )
 
 
 # Taps that Head2Toe's SavedModel has under another name.

@@ -30,11 +30,13 @@ def retap(backbone: backbone_lib.Backbone, kind: str) -> backbone_lib.Backbone:
     ValueError: an unknown kind.
   """
   import keras
+
   outputs = {tap: backbone.model.output[tap] for tap in backbone.taps}
   if kind == WITH_INPUT:
     # A layer of its own, because a model's output cannot be its input.
     image = keras.layers.Activation('linear', name='input_tap')(
-        backbone.model.inputs[0])
+      backbone.model.inputs[0]
+    )
     outputs = {'input': image} | outputs
   elif kind in KINDS:
     outputs = dict(_before(tap, x, kind) for tap, x in outputs.items())
@@ -43,18 +45,22 @@ def retap(backbone: backbone_lib.Backbone, kind: str) -> backbone_lib.Backbone:
   model = keras.Model(backbone.model.inputs, outputs, name=backbone.model.name)
   model.trainable = False
   return dataclasses.replace(
-      backbone, model=model, taps=tuple(outputs), tap_set=kind)
+    backbone, model=model, taps=tuple(outputs), tap_set=kind
+  )
 
 
-def _before(tap: str, x: 'keras.KerasTensor', kind: str
-            ) -> tuple[str, 'keras.KerasTensor']:
+def _before(
+  tap: str, x: 'keras.KerasTensor', kind: str
+) -> tuple[str, 'keras.KerasTensor']:
   import keras
+
   layer = _layer(x)
   if not isinstance(layer, keras.layers.ReLU):
     return tap, x
   x = layer.input
   if kind == PRE_NORMALIZATION and isinstance(
-      _layer(x), keras.layers.BatchNormalization):
+    _layer(x), keras.layers.BatchNormalization
+  ):
     x = _layer(x).input
   return f'{tap}.{kind}', x
 

@@ -25,8 +25,11 @@ SIGNATURES = ('representation', 'serving_default')  # Head2Toe's; of ViTs.
 
 def is_location(weights: str) -> bool:
   """Whether this names a SavedModel: a URL, a folder, or a .tar.gz file."""
-  return _is_url(weights) or weights.endswith(('.tar.gz', '.tgz')) or (
-      pathlib.Path(weights).is_dir())
+  return (
+    _is_url(weights)
+    or weights.endswith(('.tar.gz', '.tgz'))
+    or (pathlib.Path(weights).is_dir())
+  )
 
 
 def _is_url(location: str) -> bool:
@@ -56,26 +59,33 @@ def fetch(location: str) -> pathlib.Path:
     if (candidate / _MARKER).is_file():
       return candidate
   raise errors.InputError(
-      f'{location} holds no SavedModel ({_MARKER} is neither in it nor in its '
-      'only folder); check the path')
+    f'{location} holds no SavedModel ({_MARKER} is neither in it nor in its '
+    'only folder); check the path'
+  )
 
 
 def _download(url: str) -> pathlib.Path:
   import tensorflow_hub as hub
-  with _damage_is_one_line(f'{url} cannot be fetched',
-                           'check the address and the connection'):
+
+  with _damage_is_one_line(
+    f'{url} cannot be fetched', 'check the address and the connection'
+  ):
     return pathlib.Path(hub.resolve(url))
 
 
 def _unpack(path: pathlib.Path) -> pathlib.Path:
   """Unpacks an archive once; nothing outside the folder is written."""
-  cache = pathlib.Path(os.environ.get('TFHUB_CACHE_DIR') or pathlib.Path(
-      tempfile.gettempdir(), 'tfhub_modules'))
+  cache = pathlib.Path(
+    os.environ.get('TFHUB_CACHE_DIR')
+    or pathlib.Path(tempfile.gettempdir(), 'tfhub_modules')
+  )
   with _damage_is_one_line(f'{path} cannot be unpacked', 'fetch it again'):
     folder = cache / files.sha256_file(path)
     if not folder.exists():
-      with tarfile.open(path) as archive, files.atomic_directory(
-          folder) as temporary:
+      with (
+        tarfile.open(path) as archive,
+        files.atomic_directory(folder) as temporary,
+      ):
         archive.extractall(temporary, filter='data')
   return folder
 
@@ -88,7 +98,11 @@ def _damage_is_one_line(what: str, remedy: str) -> Iterator[None]:
   except Exception as e:
     # A full disk is not the archive's fault.
     if isinstance(e, OSError) and e.errno in (
-        errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EFBIG):
+      errno.ENOSPC,
+      errno.EROFS,
+      errno.EACCES,
+      errno.EFBIG,
+    ):
       raise
     raise errors.InputError(f'{what} ({e}); {remedy}') from e
 
@@ -96,8 +110,7 @@ def _damage_is_one_line(what: str, remedy: str) -> Iterator[None]:
 def sha256(folder: pathlib.Path) -> str:
   """Identifies a SavedModel: its graph and variables."""
   parts = [folder / _MARKER, *sorted((folder / 'variables').glob('*'))]
-  return files.fingerprint(
-      [[p.name, files.sha256_file(p)] for p in parts])
+  return files.fingerprint([[p.name, files.sha256_file(p)] for p in parts])
 
 
 def variables(folder: pathlib.Path, scope: str) -> dict[str, np.ndarray]:
@@ -115,21 +128,29 @@ def variables(folder: pathlib.Path, scope: str) -> dict[str, np.ndarray]:
   """
   import tensorflow as tf
   from tensorflow.core.protobuf import trackable_object_graph_pb2
+
   graph_key = '_CHECKPOINTABLE_OBJECT_GRAPH'
   try:
     reader = tf.train.load_checkpoint(str(folder / 'variables' / 'variables'))
     keys = {key: key for key in reader.get_variable_to_shape_map()}
     if graph_key in keys:  # TensorFlow 2 keeps the names in a graph.
       graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(
-          reader.get_tensor(graph_key))
-      keys = {attribute.full_name: attribute.checkpoint_key
-              for node in graph.nodes for attribute in node.attributes}
-    return {name: reader.get_tensor(key) for name, key in keys.items()
-            if scope in name}
+        reader.get_tensor(graph_key)
+      )
+      keys = {
+        attribute.full_name: attribute.checkpoint_key
+        for node in graph.nodes
+        for attribute in node.attributes
+      }
+    return {
+      name: reader.get_tensor(key)
+      for name, key in keys.items()
+      if scope in name
+    }
   except (ValueError, RuntimeError, tf.errors.OpError) as e:
     raise errors.InputError(
-        f'SavedModel {folder} has unreadable variables ({e}); fetch it again'
-        ) from e
+      f'SavedModel {folder} has unreadable variables ({e}); fetch it again'
+    ) from e
 
 
 def load(folder: pathlib.Path) -> Any:
@@ -140,20 +161,28 @@ def load(folder: pathlib.Path) -> Any:
   """
   from google.protobuf import message
   import tensorflow as tf
+
   try:
     return tf.saved_model.load(folder)
-  except (OSError, ValueError, KeyError, message.DecodeError,
-          tf.errors.OpError) as e:
+  except (
+    OSError,
+    ValueError,
+    KeyError,
+    message.DecodeError,
+    tf.errors.OpError,
+  ) as e:
     raise errors.InputError(
-        f'SavedModel {folder} cannot be loaded ({e}); fetch it again') from e
+      f'SavedModel {folder} cannot be loaded ({e}); fetch it again'
+    ) from e
 
 
 @keras.saving.register_keras_serializable(package='vtab_h2t')
 class Endpoints(keras.layers.Layer):
   """Some outputs of a SavedModel's signature, as a dict of tensors."""
 
-  def __init__(self, folder: str, endpoints: Mapping[str, str],
-               **kwargs: Any) -> None:
+  def __init__(
+    self, folder: str, endpoints: Mapping[str, str], **kwargs: Any
+  ) -> None:
     """Loads the model.
 
     Args:
@@ -172,40 +201,55 @@ class Endpoints(keras.layers.Layer):
     signature = next((s for s in SIGNATURES if s in offered), None)
     if signature is None:
       raise errors.InputError(
-          f'SavedModel {folder} has signatures {sorted(offered)}; it needs one '
-          f'of {", ".join(SIGNATURES)}')
+        f'SavedModel {folder} has signatures {sorted(offered)}; it needs one '
+        f'of {", ".join(SIGNATURES)}'
+      )
     self._call = offered[signature]
     outputs = self._call.structured_outputs
     missing = sorted(set(endpoints.values()) - set(outputs))
     if missing:
       raise errors.InputError(
-          f'signature {signature} of SavedModel {folder} lacks endpoints '
-          f'{", ".join(missing)} (it has {len(outputs)}: '
-          f'{", ".join(sorted(outputs)[:5])}, ...); choose other --taps, or '
-          'the model that --backbone names')
+        f'signature {signature} of SavedModel {folder} lacks endpoints '
+        f'{", ".join(missing)} (it has {len(outputs)}: '
+        f'{", ".join(sorted(outputs)[:5])}, ...); choose other --taps, or '
+        'the model that --backbone names'
+      )
     (self._input,) = self._call.structured_input_signature[1]
 
   def call(self, x: 'tf.Tensor') -> dict[str, 'tf.Tensor']:
     import tensorflow as tf
+
     found = self._call(**{self._input: tf.cast(x, tf.float32)})
     return {name: found[endpoint] for name, endpoint in self.endpoints.items()}
 
-  def compute_output_spec(self, x: keras.KerasTensor
-                          ) -> dict[str, keras.KerasTensor]:
+  def compute_output_spec(
+    self, x: keras.KerasTensor
+  ) -> dict[str, keras.KerasTensor]:
     # Signatures often leave sides open: a run on one image tells them.
     shapes = self.call(np.zeros((1, *x.shape[1:]), np.float32))
-    return {name: keras.KerasTensor((x.shape[0], *value.shape[1:]), 'float32')
-            for name, value in shapes.items()}
+    return {
+      name: keras.KerasTensor((x.shape[0], *value.shape[1:]), 'float32')
+      for name, value in shapes.items()
+    }
 
   def get_config(self) -> dict[str, Any]:
     return super().get_config() | {
-        'folder': self.folder, 'endpoints': self.endpoints}
+      'folder': self.folder,
+      'endpoints': self.endpoints,
+    }
 
 
-def backbone(name: str, folder: pathlib.Path, names: Mapping[str, str],
-             taps: Sequence[str], embedding: str, image_size: int,
-             scale: float, offset: float,
-             tap_set: str = backbone_lib.ALL_TAPS) -> backbone_lib.Backbone:
+def backbone(
+  name: str,
+  folder: pathlib.Path,
+  names: Mapping[str, str],
+  taps: Sequence[str],
+  embedding: str,
+  image_size: int,
+  scale: float,
+  offset: float,
+  tap_set: str = backbone_lib.ALL_TAPS,
+) -> backbone_lib.Backbone:
   """A SavedModel whose signature returns a dict of endpoints, as a backbone.
 
   Args:
@@ -223,6 +267,7 @@ def backbone(name: str, folder: pathlib.Path, names: Mapping[str, str],
       lacks endpoints.
   """
   import tensorflow as tf
+
   endpoints = {tap: names.get(tap, tap) for tap in taps}
   layer = Endpoints(str(folder), endpoints, name='saved_model')
   try:
@@ -230,9 +275,16 @@ def backbone(name: str, folder: pathlib.Path, names: Mapping[str, str],
     model = keras.Model(inputs, layer(inputs), name=name)
   except (tf.errors.InvalidArgumentError, TypeError, ValueError) as e:
     raise errors.InputError(
-        f'SavedModel {folder} does not take images of {image_size} pixels '
-        f'({e})') from e
+      f'SavedModel {folder} does not take images of {image_size} pixels ({e})'
+    ) from e
   return backbone_lib.Backbone(
-      name=name, model=model, taps=tuple(taps), embedding=embedding,
-      image_size=image_size, scale=scale, offset=offset,
-      weights_sha256=sha256(folder), tap_set=tap_set)
+    name=name,
+    model=model,
+    taps=tuple(taps),
+    embedding=embedding,
+    image_size=image_size,
+    scale=scale,
+    offset=offset,
+    weights_sha256=sha256(folder),
+    tap_set=tap_set,
+  )

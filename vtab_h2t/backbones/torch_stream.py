@@ -42,17 +42,23 @@ class _Tensor(NamedTuple):
   def view(self, storage: np.ndarray) -> np.ndarray:
     strides = tuple(s * storage.itemsize for s in self.stride)
     return np.lib.stride_tricks.as_strided(
-        storage[self.offset:], self.shape, strides, writeable=False).copy()
+      storage[self.offset :], self.shape, strides, writeable=False
+    ).copy()
 
 
-def _rebuild_tensor(storage: Any, offset: Any, shape: Any, stride: Any,
-                    *unused: Any) -> _Tensor:
+def _rebuild_tensor(
+  storage: Any, offset: Any, shape: Any, stride: Any, *unused: Any
+) -> _Tensor:
   """Stands in for `torch._utils._rebuild_tensor_v2`; trusts no argument."""
   del unused  # requires_grad and backward hooks mean nothing here.
   shape, stride = tuple(shape), tuple(stride)
   natural = all(type(n) is int and n >= 0 for n in (offset, *shape, *stride))
-  if (not natural or not isinstance(storage, _Storage)
-      or len(shape) != len(stride) or 0 in shape):
+  if (
+    not natural
+    or not isinstance(storage, _Storage)
+    or len(shape) != len(stride)
+    or 0 in shape
+  ):
     raise pickle.UnpicklingError('not a plain tensor')
   last = offset + sum((n - 1) * s for n, s in zip(shape, stride))
   if last >= storage.numel or math.prod(shape) > storage.numel:
@@ -61,10 +67,10 @@ def _rebuild_tensor(storage: Any, offset: Any, shape: Any, stride: Any,
 
 
 _ALLOWED = {
-    ('collections', 'OrderedDict'): collections.OrderedDict,
-    ('torch._utils', '_rebuild_tensor_v2'): _rebuild_tensor,
-    ('torch', 'FloatStorage'): _StorageType('<f4'),
-    ('torch', 'LongStorage'): _StorageType('<i8'),
+  ('collections', 'OrderedDict'): collections.OrderedDict,
+  ('torch._utils', '_rebuild_tensor_v2'): _rebuild_tensor,
+  ('torch', 'FloatStorage'): _StorageType('<f4'),
+  ('torch', 'LongStorage'): _StorageType('<i8'),
 }
 
 
@@ -79,19 +85,26 @@ class _Unpickler(pickle._Unpickler):  # pylint: disable=protected-access
     try:
       return _ALLOWED[module, name]
     except KeyError:
-      raise pickle.UnpicklingError(
-          f'refuses to load {module}.{name}') from None
+      raise pickle.UnpicklingError(f'refuses to load {module}.{name}') from None
 
   def persistent_load(self, pid: Any) -> _Storage:
-    if not (isinstance(pid, tuple) and len(pid) == 6 and pid[0] == 'storage'
-            and isinstance(pid[1], _StorageType) and isinstance(pid[2], str)
-            and isinstance(pid[4], int) and pid[4] >= 0 and pid[5] is None):
+    if not (
+      isinstance(pid, tuple)
+      and len(pid) == 6
+      and pid[0] == 'storage'
+      and isinstance(pid[1], _StorageType)
+      and isinstance(pid[2], str)
+      and isinstance(pid[4], int)
+      and pid[4] >= 0
+      and pid[5] is None
+    ):
       raise pickle.UnpicklingError('unknown kind of persistent object')
     return _Storage(pid[1].dtype, pid[2], pid[4])
 
 
 def read_state_dict(
-    path: str | os.PathLike[str], sha256: str) -> dict[str, np.ndarray]:
+  path: str | os.PathLike[str], sha256: str
+) -> dict[str, np.ndarray]:
   """Reads a legacy-format state dict.
 
   Args:
@@ -110,19 +123,22 @@ def read_state_dict(
       data = f.read()
   except OSError as e:
     raise errors.InputError(
-        f'weights file {path} cannot be read ({e.strerror}); reinstall the '
-        'package that provides it') from e
+      f'weights file {path} cannot be read ({e.strerror}); reinstall the '
+      'package that provides it'
+    ) from e
   found = files.sha256(data)
   if found != sha256:
     raise errors.InputError(
-        f'weights file {path} has sha256 {found}, not {sha256}; it is corrupt '
-        'or another version: reinstall the package that provides it')
+      f'weights file {path} has sha256 {found}, not {sha256}; it is corrupt '
+      'or another version: reinstall the package that provides it'
+    )
   try:
     return _parse(data)
   except Exception as e:  # A hostile pickle may raise anything; all mean: no.
     raise errors.InputError(
-        f'weights file {path} is not a plain torch legacy state dict ({e}); '
-        'use the original file') from e
+      f'weights file {path} is not a plain torch legacy state dict ({e}); '
+      'use the original file'
+    ) from e
 
 
 def _read_storage(stream: io.BytesIO, storage: _Storage) -> np.ndarray:

@@ -28,14 +28,20 @@ _EPSILON = 1e-6
 _SCALE, _OFFSET = 1 / 127.5, -1.0
 _PATCH, _DEPTH = 16, 12
 # Of each set of taps, those of the model that it leaves out.
-_LEFT_OUT = {backbone_lib.ALL_TAPS: ('unembedded', 'cls_embedded'),
-             'released': ('logits',)}
+_LEFT_OUT = {
+  backbone_lib.ALL_TAPS: ('unembedded', 'cls_embedded'),
+  'released': ('logits',),
+}
 TAP_SETS = tuple(_LEFT_OUT)
 # Lee et al. tune the embedding, the first three and the last three blocks of a
 # ViT-B/16; the six between are two parts more here.
-BLOCKS = {'embedding': '(patches|cls|position)$', 'blocks00_02': 'block0[0-2]_',
-          'blocks03_05': 'block0[3-5]_', 'blocks06_08': 'block0[6-8]_',
-          'blocks09_11': '(block09_|block1|norm$|pre_logits$)'}
+BLOCKS = {
+  'embedding': '(patches|cls|position)$',
+  'blocks00_02': 'block0[0-2]_',
+  'blocks03_05': 'block0[3-5]_',
+  'blocks06_08': 'block0[6-8]_',
+  'blocks09_11': '(block09_|block1|norm$|pre_logits$)',
+}
 _WIDTHS = {'vit_ti16': (192, 3), 'vit_s16': (384, 6), 'vit_b16': (768, 12)}
 
 
@@ -60,7 +66,8 @@ class ClassToken(keras.layers.Layer):
 
   def build(self, shape: Sequence[int | None]) -> None:
     self.token = self.add_weight(
-        shape=(1, 1, shape[-1]), initializer='zeros', name='token')
+      shape=(1, 1, shape[-1]), initializer='zeros', name='token'
+    )
 
   def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
     batch = keras.ops.shape(x)[0]
@@ -74,15 +81,19 @@ class PositionEmbedding(keras.layers.Layer):
 
   def build(self, shape: Sequence[int | None]) -> None:
     self.embedding = self.add_weight(
-        shape=(1, *shape[1:]), initializer='zeros', name='embedding')
+      shape=(1, *shape[1:]), initializer='zeros', name='embedding'
+    )
 
   def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
     return x + self.embedding
 
 
-def build(name: str, image_size: int, tap_set: str = backbone_lib.ALL_TAPS,
-          variant: Variant = Variant()
-          ) -> tuple[keras.Model, tuple[str, ...]]:
+def build(
+  name: str,
+  image_size: int,
+  tap_set: str = backbone_lib.ALL_TAPS,
+  variant: Variant = Variant(),
+) -> tuple[keras.Model, tuple[str, ...]]:
   """Builds a model with its taps, randomly initialised.
 
   Args:
@@ -99,8 +110,9 @@ def build(name: str, image_size: int, tap_set: str = backbone_lib.ALL_TAPS,
   """
   if image_size < _PATCH or image_size % _PATCH:
     raise errors.InputError(
-        f'{name} needs an image size that is a multiple of {_PATCH}, not '
-        f'{image_size}')
+      f'{name} needs an image size that is a multiple of {_PATCH}, not '
+      f'{image_size}'
+    )
   width, heads = _WIDTHS[name]
 
   def norm(name: str) -> keras.Layer:
@@ -116,12 +128,15 @@ def build(name: str, image_size: int, tap_set: str = backbone_lib.ALL_TAPS,
     block = f'block{i:02d}'
     y = taps[f'{block}_norm'] = norm(f'{block}_norm')(x)
     y = taps[f'{block}_attention'] = layers.MultiHeadAttention(
-        heads, width // heads, name=f'{block}_attention')(y, y)
+      heads, width // heads, name=f'{block}_attention'
+    )(y, y)
     x = layers.Add(name=f'{block}_add1')([x, y])
     y = norm(f'{block}_norm2')(x)
     y = taps[f'{block}_mlp1'] = layers.Dense(
-        4 * width, _gelu_tanh if variant.approximate_gelu else 'gelu',
-        name=f'{block}_mlp1')(y)
+      4 * width,
+      _gelu_tanh if variant.approximate_gelu else 'gelu',
+      name=f'{block}_mlp1',
+    )(y)
     y = taps[f'{block}_mlp2'] = layers.Dense(width, name=f'{block}_mlp2')(y)
     x = layers.Add(name=f'{block}_add2')([x, y])
   x = taps['norm'] = norm('norm')(x)
@@ -153,19 +168,27 @@ def tap_names(tap_set: str) -> tuple[str, ...]:
   """The taps of a set, by depth."""
   names = ['unembedded', 'embedded']
   for i in range(_DEPTH):
-    names += [f'block{i:02d}_{part}'
-              for part in ('norm', 'attention', 'mlp1', 'mlp2')]
+    names += [
+      f'block{i:02d}_{part}' for part in ('norm', 'attention', 'mlp1', 'mlp2')
+    ]
   names += ['norm', 'cls_embedded', 'pre_logits', 'logits']
   return tuple(n for n in names if n not in _LEFT_OUT[tap_set])
 
 
 def _endpoints() -> dict[str, str]:
   """Names of the taps in the SavedModels that the released code reads."""
-  names = {'unembedded': 'root_output_with_cls',
-           'embedded': 'position_embedded_input', 'norm': 'encoded_sequence'}
+  names = {
+    'unembedded': 'root_output_with_cls',
+    'embedded': 'position_embedded_input',
+    'norm': 'encoded_sequence',
+  }
   for i in range(_DEPTH):
-    for ours, theirs in (('norm', 'pre_attn'), ('attention', 'attn'),
-                         ('mlp1', 'mlp_1'), ('mlp2', 'mlp_2')):
+    for ours, theirs in (
+      ('norm', 'pre_attn'),
+      ('attention', 'attn'),
+      ('mlp1', 'mlp_1'),
+      ('mlp2', 'mlp_2'),
+    ):
       names[f'block{i:02d}_{ours}'] = f'encoder_{i}_{theirs}'
   return names
 
@@ -173,16 +196,26 @@ def _endpoints() -> dict[str, str]:
 def _timm_plan(heads: int) -> dict[str, importing.Tensor]:
   """timm's names: fused qkv, torch's order of axes."""
   tensor = importing.Tensor
-  plan = {'cls/token': tensor('cls_token'),
-          'position/embedding': tensor('pos_embed')}
+  plan = {
+    'cls/token': tensor('cls_token'),
+    'position/embedding': tensor('pos_embed'),
+  }
 
-  def add(layer: str, name: str, kernel: str = 'kernel', bias: str = 'bias',
-          convert: Callable[[np.ndarray], np.ndarray] = np.transpose) -> None:
+  def add(
+    layer: str,
+    name: str,
+    kernel: str = 'kernel',
+    bias: str = 'bias',
+    convert: Callable[[np.ndarray], np.ndarray] = np.transpose,
+  ) -> None:
     plan[f'{layer}/{kernel}'] = tensor(f'{name}.weight', convert)
     plan[f'{layer}/{bias}'] = tensor(f'{name}.bias')
 
-  add('patches', 'patch_embed.proj',
-      convert=lambda value: value.transpose(2, 3, 1, 0))
+  add(
+    'patches',
+    'patch_embed.proj',
+    convert=lambda value: value.transpose(2, 3, 1, 0),
+  )
   for i in range(_DEPTH):
     ours, theirs = f'block{i:02d}', f'blocks.{i}'
     add(f'{ours}_norm', f'{theirs}.norm1', 'gamma', 'beta')
@@ -190,6 +223,7 @@ def _timm_plan(heads: int) -> dict[str, importing.Tensor]:
     add(f'{ours}_mlp1', f'{theirs}.mlp.fc1')
     add(f'{ours}_mlp2', f'{theirs}.mlp.fc2')
     for part, name in enumerate(('query', 'key', 'value')):
+
       def kernel(value: np.ndarray, part: int = part) -> np.ndarray:
         value = np.split(value, 3)[part].T
         return value.reshape(len(value), heads, -1)
@@ -200,8 +234,11 @@ def _timm_plan(heads: int) -> dict[str, importing.Tensor]:
       layer = f'{ours}_attention/{name}'
       plan[f'{layer}/kernel'] = tensor(f'{theirs}.attn.qkv.weight', kernel)
       plan[f'{layer}/bias'] = tensor(f'{theirs}.attn.qkv.bias', bias)
-    add(f'{ours}_attention/attention_output', f'{theirs}.attn.proj',
-        convert=lambda value: value.T.reshape(heads, -1, len(value)))
+    add(
+      f'{ours}_attention/attention_output',
+      f'{theirs}.attn.proj',
+      convert=lambda value: value.T.reshape(heads, -1, len(value)),
+    )
   add('norm', 'norm', 'gamma', 'beta')
   add('logits', 'head')
   return plan
@@ -210,12 +247,18 @@ def _timm_plan(heads: int) -> dict[str, importing.Tensor]:
 def _jax_plan() -> dict[str, importing.Tensor]:
   """Names of google-research/vision_transformer (AugReg): axes as in Keras."""
   tensor = importing.Tensor
-  plan = {'cls/token': tensor('cls'),
-          'position/embedding': tensor(
-              'Transformer/posembed_input/pos_embedding')}
+  plan = {
+    'cls/token': tensor('cls'),
+    'position/embedding': tensor('Transformer/posembed_input/pos_embedding'),
+  }
 
-  def add(layer: str, name: str, kernel: str = 'kernel',
-          weight: str = 'kernel', bias: str = 'bias') -> None:
+  def add(
+    layer: str,
+    name: str,
+    kernel: str = 'kernel',
+    weight: str = 'kernel',
+    bias: str = 'bias',
+  ) -> None:
     plan[f'{layer}/{kernel}'] = tensor(f'{name}/{weight}')
     plan[f'{layer}/{bias}'] = tensor(f'{name}/bias')
 
@@ -236,15 +279,25 @@ def _jax_plan() -> dict[str, importing.Tensor]:
   return plan
 
 
-def _load(model: keras.Model, plan: Mapping[str, importing.Tensor],
-          tensors: Mapping[str, np.ndarray], file: str) -> None:
+def _load(
+  model: keras.Model,
+  plan: Mapping[str, importing.Tensor],
+  tensors: Mapping[str, np.ndarray],
+  file: str,
+) -> None:
   """Loads a model; the classifier's tensors may be left over (see `build`)."""
-  importing.load(model, plan, tensors, file, ignored=[
-      plan[f'logits/{kind}'].name for kind in ('kernel', 'bias')])
+  importing.load(
+    model,
+    plan,
+    tensors,
+    file,
+    ignored=[plan[f'logits/{kind}'].name for kind in ('kernel', 'bias')],
+  )
 
 
-def load_timm(model: keras.Model, tensors: Mapping[str, np.ndarray],
-              file: str) -> None:
+def load_timm(
+  model: keras.Model, tensors: Mapping[str, np.ndarray], file: str
+) -> None:
   """Loads tensors with timm's names.
 
   Raises:
@@ -254,8 +307,9 @@ def load_timm(model: keras.Model, tensors: Mapping[str, np.ndarray],
   _load(model, _timm_plan(heads), tensors, file)
 
 
-def load_jax(model: keras.Model, tensors: Mapping[str, np.ndarray],
-             file: str) -> None:
+def load_jax(
+  model: keras.Model, tensors: Mapping[str, np.ndarray], file: str
+) -> None:
   """Loads tensors with the names of google-research/vision_transformer.
 
   Raises:
@@ -264,22 +318,26 @@ def load_jax(model: keras.Model, tensors: Mapping[str, np.ndarray],
   _load(model, _jax_plan(), tensors, file)
 
 
-def _from_npz(name: str, weights: str, image_size: int, tap_set: str
-              ) -> tuple[keras.Model, tuple[str, ...]]:
+def _from_npz(
+  name: str, weights: str, image_size: int, tap_set: str
+) -> tuple[keras.Model, tuple[str, ...]]:
   """Builds the variant that a file holds, and loads it."""
   tensors = importing.read_npz(weights)
   from_jax = any(n.startswith(('Transformer/', 'embedding/')) for n in tensors)
   head = tensors.get('head/bias' if from_jax else 'head.bias')
   variant = Variant(
-      classes=1000 if head is None else len(np.atleast_1d(head)),
-      representation='pre_logits/kernel' in tensors, approximate_gelu=from_jax)
+    classes=1000 if head is None else len(np.atleast_1d(head)),
+    representation='pre_logits/kernel' in tensors,
+    approximate_gelu=from_jax,
+  )
   model, taps = build(name, image_size, tap_set, variant)
   (load_jax if from_jax else load_timm)(model, tensors, weights)
   return model, taps
 
 
-def vit(name: str, weights: str, image_size: int,
-        tap_set: str = backbone_lib.ALL_TAPS) -> backbone_lib.Backbone:
+def vit(
+  name: str, weights: str, image_size: int, tap_set: str = backbone_lib.ALL_TAPS
+) -> backbone_lib.Backbone:
   """A ViT.
 
   Args:
@@ -295,8 +353,16 @@ def vit(name: str, weights: str, image_size: int,
   """
   if saved_model.is_location(weights):
     return saved_model.backbone(
-        name, saved_model.fetch(weights), _endpoints(), tap_names(tap_set),
-        'pre_logits', image_size, _SCALE, _OFFSET, tap_set)
+      name,
+      saved_model.fetch(weights),
+      _endpoints(),
+      tap_names(tap_set),
+      'pre_logits',
+      image_size,
+      _SCALE,
+      _OFFSET,
+      tap_set,
+    )
   if weights == 'random':
     model, taps = build(name, image_size, tap_set)
     rng = np.random.default_rng(0)
@@ -309,6 +375,14 @@ def vit(name: str, weights: str, image_size: int,
     model, taps = _from_npz(name, weights, image_size, tap_set)
     sha256 = files.sha256_file(weights)
   return backbone_lib.Backbone(
-      name=name, model=model, taps=taps, embedding='pre_logits',
-      image_size=image_size, scale=_SCALE, offset=_OFFSET,
-      weights_sha256=sha256, tap_set=tap_set, blocks=BLOCKS)
+    name=name,
+    model=model,
+    taps=taps,
+    embedding='pre_logits',
+    image_size=image_size,
+    scale=_SCALE,
+    offset=_OFFSET,
+    weights_sha256=sha256,
+    tap_set=tap_set,
+    blocks=BLOCKS,
+  )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
   import pandas as pd
 
 FOLDS = 5
-MEMORY_BYTES = 4 * 2 ** 30
+MEMORY_BYTES = 4 * 2**30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,12 +43,15 @@ class Accuracy:
   @classmethod
   def of(cls, correct: int, total: int) -> 'Accuracy':
     from scipy import stats
+
     interval = stats.binomtest(correct, total).proportion_ci(method='wilson')
     return cls(correct, total, float(interval.low), float(interval.high))
 
   def __str__(self) -> str:
-    return (f'{100 * self.correct / self.total:.1f} % of {self.total} (95 % '
-            f'interval {100 * self.low:.1f} to {100 * self.high:.1f})')
+    return (
+      f'{100 * self.correct / self.total:.1f} % of {self.total} (95 % '
+      f'interval {100 * self.low:.1f} to {100 * self.high:.1f})'
+    )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -82,20 +85,29 @@ class Adapted:
       squared kernel, 0 to 1; taps of which nothing is used are left out.
     """
     import pandas as pd
+
     layout = extraction.layout_of(self.backbone, self.head.target_size)
-    columns = (np.arange(layout.size) if self.head.columns is None
-               else self.head.columns)
+    columns = (
+      np.arange(layout.size) if self.head.columns is None else self.head.columns
+    )
     squared = (self.head.head.kernel.numpy() ** 2).sum(axis=0)
     edges = np.searchsorted(columns, layout.starts)
-    found = [{'tap': b.tap, 'selected': int(last - first), 'features': b.size,
-              'share': float(squared[first:last].sum() / squared.sum())}
-             for b, first, last in zip(layout.blocks, edges, edges[1:])
-             if last > first]
+    found = [
+      {
+        'tap': b.tap,
+        'selected': int(last - first),
+        'features': b.size,
+        'share': float(squared[first:last].sum() / squared.sum()),
+      }
+      for b, first, last in zip(layout.blocks, edges, edges[1:])
+      if last > first
+    ]
     return pd.DataFrame(found)
 
 
-def folds_of(labels: np.ndarray, count: int, val_fraction: float | None,
-             seed: int) -> list[interface.Fold]:
+def folds_of(
+  labels: np.ndarray, count: int, val_fraction: float | None, seed: int
+) -> list[interface.Fold]:
   """Stratified folds; images of a class with one image are always trained on.
 
   Args:
@@ -114,26 +126,41 @@ def folds_of(labels: np.ndarray, count: int, val_fraction: float | None,
   dealt = dealt[sizes[labels[dealt]] > 1]
   if not len(dealt):
     raise errors.InputError(
-        'no class has two images, so none can be held out; add images')
+      'no class has two images, so none can be held out; add images'
+    )
   if val_fraction is None:
     count = min(count, int(sizes.max()))
     parts = [dealt[i::count] for i in range(count)]
   else:
     # At least one of each class, and at least one is left to train on.
     wanted = np.clip(np.round(sizes * val_fraction), 1, sizes - 1).astype(int)
-    parts = [np.concatenate([dealt[labels[dealt] == c][:wanted[c]]
-                             for c in np.unique(labels[dealt])])]
-  return [interface.Fold(i, order[~np.isin(order, held)], np.sort(held))
-          for i, held in enumerate(parts)]
+    parts = [
+      np.concatenate(
+        [
+          dealt[labels[dealt] == c][: wanted[c]]
+          for c in np.unique(labels[dealt])
+        ]
+      )
+    ]
+  return [
+    interface.Fold(i, order[~np.isin(order, held)], np.sort(held))
+    for i, held in enumerate(parts)
+  ]
 
 
-def adapt(split: task_lib.Split, classes: Sequence[str],
-          backbone: backbone_lib.Backbone, workdir: pathlib.Path, *,
-          method: str = 'head2toe', space: space_lib.Space | None = None,
-          val_fraction: float | None = None, seed: int = 0,
-          memory_bytes: int = MEMORY_BYTES,
-          progress: Callable[[str, int, int], None] = lambda *_: None
-          ) -> Adapted:
+def adapt(
+  split: task_lib.Split,
+  classes: Sequence[str],
+  backbone: backbone_lib.Backbone,
+  workdir: pathlib.Path,
+  *,
+  method: str = 'head2toe',
+  space: space_lib.Space | None = None,
+  val_fraction: float | None = None,
+  seed: int = 0,
+  memory_bytes: int = MEMORY_BYTES,
+  progress: Callable[[str, int, int], None] = lambda *_: None,
+) -> Adapted:
   """Adapts a frozen backbone to labelled images.
 
   Args:
@@ -155,17 +182,23 @@ def adapt(split: task_lib.Split, classes: Sequence[str],
   """
   if method not in methods.FROZEN:
     raise errors.InputError(
-        f'unknown method {method!r}; choose from {", ".join(methods.FROZEN)}')
+      f'unknown method {method!r}; choose from {", ".join(methods.FROZEN)}'
+    )
   space = space or grids.quick(backbone.name)
   folds = folds_of(split.labels, FOLDS, val_fraction, seed)
   names = list(dict.fromkeys(('linear', method)))
   extractor = extraction.Extractor(
-      backbone, methods.FROZEN[method].target_sizes(space))
+    backbone, methods.FROZEN[method].target_sizes(space)
+  )
   features = store.open_or_compute(
-      workdir / 'features', extractor, split,
-      lambda done, total: progress('embed images', done, total))
-  data = data_lib.TrainingData(features, split.labels, len(classes),
-                               normalization.SELECTED, memory_bytes)
+    workdir / 'features',
+    extractor,
+    split,
+    lambda done, total: progress('embed images', done, total),
+  )
+  data = data_lib.TrainingData(
+    features, split.labels, len(classes), normalization.SELECTED, memory_bytes
+  )
   total = sum(len(f.val) for f in folds)
   chosen: dict[str, space_lib.Setting] = {}
   accuracy: dict[str, Accuracy] = {}
@@ -175,10 +208,19 @@ def adapt(split: task_lib.Split, classes: Sequence[str],
     chosen[name] = space_lib.choose(results)
     # A head on frozen features does not fail.
     accuracy[name] = Accuracy.of(
-        sum(c for c in results[chosen[name]] if isinstance(c, int)), total)
+      sum(c for c in results[chosen[name]] if isinstance(c, int)), total
+    )
   progress(f'train {method}', len(names), len(names) + 1)
   examples = np.random.default_rng(seed).permutation(len(split.ids))
-  head, = methods.FROZEN[method].fit(
-      data, examples, chosen[method], space, [seed])
-  return Adapted(tuple(classes), backbone, method, chosen[method], head,
-                 accuracy[method], accuracy['linear'])
+  (head,) = methods.FROZEN[method].fit(
+    data, examples, chosen[method], space, [seed]
+  )
+  return Adapted(
+    tuple(classes),
+    backbone,
+    method,
+    chosen[method],
+    head,
+    accuracy[method],
+    accuracy['linear'],
+  )

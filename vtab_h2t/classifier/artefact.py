@@ -35,12 +35,24 @@ _JSON, _TENSORS = 'model.json', 'model.safetensors'
 _BATCH = 32
 # Field to type; `weights` is a name, or the file name of weights to be given.
 _FIELDS: dict[str, type | tuple[type, ...]] = {
-    'format': int, 'classes': list, 'method': str, 'hparams': dict,
-    'target_size': (int, type(None)), 'num_features': int,
-    'normalization': str, 'backbone': str, 'weights': str,
-    'weights_sha256': str, 'image_size': int, 'taps': str, 'resize': str,
-    'cls_pooling': str, 'tensors_sha256': str, 'accuracy': dict,
-    'linear': dict}
+  'format': int,
+  'classes': list,
+  'method': str,
+  'hparams': dict,
+  'target_size': (int, type(None)),
+  'num_features': int,
+  'normalization': str,
+  'backbone': str,
+  'weights': str,
+  'weights_sha256': str,
+  'image_size': int,
+  'taps': str,
+  'resize': str,
+  'cls_pooling': str,
+  'tensors_sha256': str,
+  'accuracy': dict,
+  'linear': dict,
+}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -62,8 +74,9 @@ class Model:
   bias: np.ndarray
   facts: dict[str, Any]
 
-  def probabilities(self, split: task_lib.Split
-                    ) -> Iterator[tuple[int, np.ndarray]]:
+  def probabilities(
+    self, split: task_lib.Split
+  ) -> Iterator[tuple[int, np.ndarray]]:
     """Class probabilities of images, batch by batch, in order.
 
     Yields:
@@ -79,15 +92,19 @@ class Model:
   def _forward(self) -> Callable[['tf.Tensor'], 'tf.Tensor']:
     import keras
     import tensorflow as tf
+
     model = self.backbone.model
-    part = keras.Model(model.inputs,
-                       {t: model.output[t] for t in self.readout.taps})
+    part = keras.Model(
+      model.inputs, {t: model.output[t] for t in self.readout.taps}
+    )
 
     @tf.function(reduce_retracing=True)
     def forward(images: 'tf.Tensor') -> 'tf.Tensor':
       x = self.readout(part(images, training=False))
       return tf.nn.softmax(
-          tf.matmul(x, self.kernel, transpose_b=True) + self.bias)
+        tf.matmul(x, self.kernel, transpose_b=True) + self.bias
+      )
+
     return forward
 
 
@@ -95,15 +112,20 @@ def model_of(adapted: adapting.Adapted) -> Model:
   """What `adapting.adapt` gave, ready for use."""
   head = adapted.head
   layout = extraction.layout_of(adapted.backbone, head.target_size)
-  columns = (np.arange(layout.size) if head.columns is None else head.columns)
+  columns = np.arange(layout.size) if head.columns is None else head.columns
   return Model(
-      adapted.classes, adapted.backbone,
-      readout_lib.Selected(layout, columns, head.rule),
-      head.head.kernel.numpy(), head.head.bias.numpy(), {})
+    adapted.classes,
+    adapted.backbone,
+    readout_lib.Selected(layout, columns, head.rule),
+    head.head.kernel.numpy(),
+    head.head.bias.numpy(),
+    {},
+  )
 
 
-def save(adapted: adapting.Adapted, weights: str,
-         folder: str | os.PathLike[str]) -> dict[str, int]:
+def save(
+  adapted: adapting.Adapted, weights: str, folder: str | os.PathLike[str]
+) -> dict[str, int]:
   """Writes a model; the folder appears whole or not at all.
 
   Args:
@@ -118,6 +140,7 @@ def save(adapted: adapting.Adapted, weights: str,
     errors.InputError: the folder is there already.
   """
   from safetensors import numpy as safetensors
+
   folder = pathlib.Path(folder)
   if folder.exists():
     raise errors.InputError(f'{folder} is there already; choose another --out')
@@ -128,24 +151,33 @@ def save(adapted: adapting.Adapted, weights: str,
     bits = np.zeros(layout.size, bool)
     bits[head.columns] = True
     tensors['selected'] = np.packbits(bits)
-  data = safetensors.save({k: np.ascontiguousarray(v)
-                           for k, v in tensors.items()})
+  data = safetensors.save(
+    {k: np.ascontiguousarray(v) for k, v in tensors.items()}
+  )
   facts = {
-      'format': FORMAT, 'classes': list(adapted.classes),
-      'method': adapted.method, 'hparams': adapted.setting.as_row(),
-      'target_size': head.target_size, 'num_features': layout.size,
-      'normalization': head.rule, 'backbone': backbone.name,
-      'weights': pathlib.Path(weights).name,
-      'weights_sha256': backbone.weights_sha256,
-      'image_size': backbone.image_size, 'taps': backbone.tap_set,
-      'resize': backbone.resize, 'cls_pooling': backbone.cls_pooling,
-      'tensors_sha256': files.sha256(data),
-      'accuracy': dataclasses.asdict(adapted.accuracy),
-      'linear': dataclasses.asdict(adapted.linear)}
+    'format': FORMAT,
+    'classes': list(adapted.classes),
+    'method': adapted.method,
+    'hparams': adapted.setting.as_row(),
+    'target_size': head.target_size,
+    'num_features': layout.size,
+    'normalization': head.rule,
+    'backbone': backbone.name,
+    'weights': pathlib.Path(weights).name,
+    'weights_sha256': backbone.weights_sha256,
+    'image_size': backbone.image_size,
+    'taps': backbone.tap_set,
+    'resize': backbone.resize,
+    'cls_pooling': backbone.cls_pooling,
+    'tensors_sha256': files.sha256(data),
+    'accuracy': dataclasses.asdict(adapted.accuracy),
+    'linear': dataclasses.asdict(adapted.linear),
+  }
   with files.atomic_directory(folder) as temporary:
     (temporary / _TENSORS).write_bytes(data)
     (temporary / _JSON).write_text(
-        json.dumps(facts, indent=1, sort_keys=True) + '\n', 'utf-8')
+      json.dumps(facts, indent=1, sort_keys=True) + '\n', 'utf-8'
+    )
   return {name: (folder / name).stat().st_size for name in (_JSON, _TENSORS)}
 
 
@@ -164,36 +196,53 @@ def load(folder: str | os.PathLike[str], weights: str | None = None) -> Model:
   facts = _read_json(folder / _JSON)
   tensors = _read_tensors(folder / _TENSORS, facts)
   # A file or address is only taken from the user, never from the model.
-  if not weights and facts['weights'] not in backbones.BACKBONES[
-      facts['backbone']].weights:
+  if (
+    not weights
+    and facts['weights'] not in backbones.BACKBONES[facts['backbone']].weights
+  ):
     raise errors.InputError(
-        f'{folder} needs the weights {facts["weights"]!r} of '
-        f'{facts["backbone"]}; give their file with --weights')
+      f'{folder} needs the weights {facts["weights"]!r} of '
+      f'{facts["backbone"]}; give their file with --weights'
+    )
   backbone = backbones.load(
-      facts['backbone'], weights or facts['weights'], facts['image_size'],
-      facts['taps'], facts['resize'], facts['cls_pooling'])
+    facts['backbone'],
+    weights or facts['weights'],
+    facts['image_size'],
+    facts['taps'],
+    facts['resize'],
+    facts['cls_pooling'],
+  )
   if backbone.weights_sha256 != facts['weights_sha256']:
     raise errors.InputError(
-        f'{folder} was made with other weights ({facts["weights"]}, sha256 '
-        f'{facts["weights_sha256"][:12]}...); give them with --weights')
+      f'{folder} was made with other weights ({facts["weights"]}, sha256 '
+      f'{facts["weights_sha256"][:12]}...); give them with --weights'
+    )
   layout = extraction.layout_of(backbone, facts['target_size'])
   if layout.size != facts['num_features']:
     raise errors.InputError(
-        f'{folder} is for {facts["num_features"]} features, its backbone gives '
-        f'{layout.size}; it was edited, or made by another version')
+      f'{folder} is for {facts["num_features"]} features, its backbone gives '
+      f'{layout.size}; it was edited, or made by another version'
+    )
   columns = np.arange(layout.size)
   if 'selected' in tensors:
-    columns = np.flatnonzero(np.unpackbits(
-        tensors['selected'], count=layout.size))
+    columns = np.flatnonzero(
+      np.unpackbits(tensors['selected'], count=layout.size)
+    )
   kernel, bias = tensors['kernel'], tensors['bias']
   classes = len(facts['classes'])
   if kernel.shape != (classes, len(columns)) or bias.shape != (classes,):
     raise errors.InputError(
-        f'{folder}: a head of {kernel.shape} does not fit {classes} classes '
-        f'and {len(columns)} selected features; it was edited')
-  return Model(tuple(facts['classes']), backbone,
-               readout_lib.Selected(layout, columns, facts['normalization']),
-               kernel, bias, facts)
+      f'{folder}: a head of {kernel.shape} does not fit {classes} classes '
+      f'and {len(columns)} selected features; it was edited'
+    )
+  return Model(
+    tuple(facts['classes']),
+    backbone,
+    readout_lib.Selected(layout, columns, facts['normalization']),
+    kernel,
+    bias,
+    facts,
+  )
 
 
 def _read_json(path: pathlib.Path) -> dict[str, Any]:
@@ -201,49 +250,68 @@ def _read_json(path: pathlib.Path) -> dict[str, Any]:
     facts = json.loads(path.read_text(encoding='utf-8'))
   except FileNotFoundError as e:
     raise errors.InputError(
-        f'{path.parent} is no adapted model: it has no {path.name}') from e
+      f'{path.parent} is no adapted model: it has no {path.name}'
+    ) from e
   except (OSError, ValueError, RecursionError) as e:
     raise errors.InputError(f'{path} is damaged ({e}); adapt again') from e
   if not isinstance(facts, dict) or facts.get('format') != FORMAT:
     raise errors.InputError(
-        f'{path} is not of format {FORMAT}; adapt again with this version')
+      f'{path} is not of format {FORMAT}; adapt again with this version'
+    )
   for name, kind in _FIELDS.items():
     value = facts.get(name)
-    if name not in facts or not isinstance(value, kind) or isinstance(
-        value, bool):
+    if (
+      name not in facts
+      or not isinstance(value, kind)
+      or isinstance(value, bool)
+    ):
       raise errors.InputError(f'{path}: {name} is missing or not as it must be')
   names = facts['classes']
-  if not names or not all(isinstance(n, str) for n in names) or len(
-      set(names)) != len(names):
+  if (
+    not names
+    or not all(isinstance(n, str) for n in names)
+    or len(set(names)) != len(names)
+  ):
     raise errors.InputError(f'{path}: classes must be distinct names')
   for name, allowed in (
-      ('backbone', backbones.BACKBONES), ('resize', backbone_lib.RESIZES),
-      ('normalization', normalization.RULES)):
+    ('backbone', backbones.BACKBONES),
+    ('resize', backbone_lib.RESIZES),
+    ('normalization', normalization.RULES),
+  ):
     if facts[name] not in allowed:
       raise errors.InputError(
-          f'{path}: unknown {name} {facts[name]!r}; choose from '
-          f'{", ".join(allowed)}')
+        f'{path}: unknown {name} {facts[name]!r}; choose from '
+        f'{", ".join(allowed)}'
+      )
   if not 16 <= facts['image_size'] <= 4096 or (
-      facts['target_size'] is not None and facts['target_size'] < 1):
+    facts['target_size'] is not None and facts['target_size'] < 1
+  ):
     raise errors.InputError(f'{path}: image_size or target_size out of range')
   return facts
 
 
-def _read_tensors(path: pathlib.Path, facts: dict[str, Any]
-                  ) -> dict[str, np.ndarray]:
+def _read_tensors(
+  path: pathlib.Path, facts: dict[str, Any]
+) -> dict[str, np.ndarray]:
   import safetensors
   from safetensors import numpy as safetensors_numpy
+
   try:
     data = path.read_bytes()
     if files.sha256(data) != facts['tensors_sha256']:
       raise errors.InputError(
-          f'{path} has another checksum than model.json says; adapt again')
+        f'{path} has another checksum than model.json says; adapt again'
+      )
     tensors = safetensors_numpy.load(data)
   except (OSError, safetensors.SafetensorError) as e:
     raise errors.InputError(f'{path} cannot be read ({e}); adapt again') from e
-  wanted = {'kernel': ('float32', 2), 'bias': ('float32', 1),
-            'selected': ('uint8', 1)}
+  wanted = {
+    'kernel': ('float32', 2),
+    'bias': ('float32', 1),
+    'selected': ('uint8', 1),
+  }
   if not {'kernel', 'bias'} <= set(tensors) <= set(wanted) or any(
-      (str(t.dtype), t.ndim) != wanted[n] for n, t in tensors.items()):
+    (str(t.dtype), t.ndim) != wanted[n] for n, t in tensors.items()
+  ):
     raise errors.InputError(f'{path} does not hold a head; adapt again')
   return tensors

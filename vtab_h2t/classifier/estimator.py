@@ -37,11 +37,17 @@ class Head2Toe(sklearn_base.ClassifierMixin, sklearn_base.BaseEstimator):
     n_features_in_: features before selection.
   """
 
-  def __init__(self, backbone: str = 'efficientnet_lite0',
-               weights: str = 'imagenet', image_size: int = 224,
-               method: str = 'head2toe', grid: str = 'quick',
-               val_fraction: float | None = None, seed: int = 0,
-               workdir: str | None = None) -> None:
+  def __init__(
+    self,
+    backbone: str = 'efficientnet_lite0',
+    weights: str = 'imagenet',
+    image_size: int = 224,
+    method: str = 'head2toe',
+    grid: str = 'quick',
+    val_fraction: float | None = None,
+    seed: int = 0,
+    workdir: str | None = None,
+  ) -> None:
     """Initialises.
 
     Args:
@@ -76,17 +82,24 @@ class Head2Toe(sklearn_base.ClassifierMixin, sklearn_base.BaseEstimator):
     self.classes_, numbers = np.unique(given, return_inverse=True)
     if len(given) != len(images) or len(self.classes_) < 2:
       raise ValueError(
-          f'{len(images)} images and {len(given)} labels of '
-          f'{len(self.classes_)} classes; there must be as many labels as '
-          'images, of at least two classes')
+        f'{len(images)} images and {len(given)} labels of '
+        f'{len(self.classes_)} classes; there must be as many labels as '
+        'images, of at least two classes'
+      )
     network = backbones.load(self.backbone, self.weights, self.image_size)
     space = grids.get(self.grid, network.name)
     split = split_of(images, numbers.astype(np.int64))
     with tempfile.TemporaryDirectory() as temporary:
       self.adapted_ = adapting.adapt(
-          split, tuple(map(str, self.classes_)), network,
-          pathlib.Path(self.workdir or temporary), method=self.method,
-          space=space, val_fraction=self.val_fraction, seed=self.seed)
+        split,
+        tuple(map(str, self.classes_)),
+        network,
+        pathlib.Path(self.workdir or temporary),
+        method=self.method,
+        space=space,
+        val_fraction=self.val_fraction,
+        seed=self.seed,
+      )
     self._model = artefact.model_of(self.adapted_)
     self.n_features_in_ = self._model.readout.layout.size
     return self
@@ -118,21 +131,33 @@ def split_of(images: Images, labels: np.ndarray) -> task_lib.Split:
   if several and isinstance(several[0], (str, os.PathLike)):
     return pictures.split_of([os.fspath(p) for p in several], labels)
   for image in several:
-    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or (
-        image.ndim != 3 or image.shape[2] != 3):
+    if (
+      not isinstance(image, np.ndarray)
+      or image.dtype != np.uint8
+      or (image.ndim != 3 or image.shape[2] != 3)
+    ):
       raise ValueError(
-          'images must be uint8 arrays [H, W, 3] or paths, not '
-          f'{getattr(image, "dtype", type(image).__name__)} '
-          f'{getattr(image, "shape", "")}')
+        'images must be uint8 arrays [H, W, 3] or paths, not '
+        f'{getattr(image, "dtype", type(image).__name__)} '
+        f'{getattr(image, "shape", "")}'
+      )
 
   def dataset() -> 'tf.data.Dataset':
     import tensorflow as tf
+
     return tf.data.Dataset.from_generator(
-        lambda: iter(several),
-        output_signature=tf.TensorSpec((None, None, 3), tf.uint8))
+      lambda: iter(several),
+      output_signature=tf.TensorSpec((None, None, 3), tf.uint8),
+    )
 
   return task_lib.Split(
-      ids=tuple(map(str, range(len(several)))), labels=labels, images=dataset,
-      content=files.fingerprint([
-          [image.shape, files.sha256(np.ascontiguousarray(image).data)]
-          for image in several]))
+    ids=tuple(map(str, range(len(several)))),
+    labels=labels,
+    images=dataset,
+    content=files.fingerprint(
+      [
+        [image.shape, files.sha256(np.ascontiguousarray(image).data)]
+        for image in several
+      ]
+    ),
+  )

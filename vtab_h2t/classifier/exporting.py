@@ -39,27 +39,40 @@ def standalone(model: artefact.Model) -> 'keras.Model':
   import keras
   from keras import layers
   from keras import ops
+
   backbone, readout = model.backbone, model.readout
   if backbone.resize != backbone_lib.BILINEAR:
     raise errors.InputError(
-        'Keras has no layer that resizes as --resize=legacy does; adapt with '
-        '--resize=bilinear to export')
-  foreign = [layer for layer in backbone.model.layers
-             if not type(layer).__module__.startswith('keras.')]
+      'Keras has no layer that resizes as --resize=legacy does; adapt with '
+      '--resize=bilinear to export'
+    )
+  foreign = [
+    layer
+    for layer in backbone.model.layers
+    if not type(layer).__module__.startswith('keras.')
+  ]
   if foreign:
     raise errors.InputError(
-        f'{backbone.name} has a layer {foreign[0].name} that is not Keras\' '
-        'own, so it cannot be exported')
+      f"{backbone.name} has a layer {foreign[0].name} that is not Keras' "
+      'own, so it cannot be exported'
+    )
   images = keras.Input((None, None, 3), name='image')
-  x = layers.Resizing(backbone.image_size, backbone.image_size,
-                      interpolation='bilinear', name='resize')(images)
+  x = layers.Resizing(
+    backbone.image_size,
+    backbone.image_size,
+    interpolation='bilinear',
+    name='resize',
+  )(images)
   x = layers.Rescaling(backbone.scale, backbone.offset, name='rescale')(x)
-  part = keras.Model(backbone.model.inputs, {
-      t: backbone.model.output[t] for t in readout.taps}, name='backbone')
+  part = keras.Model(
+    backbone.model.inputs,
+    {t: backbone.model.output[t] for t in readout.taps},
+    name='backbone',
+  )
   taps = part(x)
   parts, starts = [], readout.layout.starts
   for i, block in enumerate(readout.layout.blocks):
-    first, last = np.searchsorted(readout.columns, starts[i:i + 2])
+    first, last = np.searchsorted(readout.columns, starts[i : i + 2])
     if first == last:
       continue
     columns = readout.columns[first:last] - starts[i]
@@ -79,8 +92,9 @@ def standalone(model: artefact.Model) -> 'keras.Model':
   return whole
 
 
-def export(model: artefact.Model, folder: str | os.PathLike[str]
-           ) -> list[pathlib.Path]:
+def export(
+  model: artefact.Model, folder: str | os.PathLike[str]
+) -> list[pathlib.Path]:
   """Writes `model.keras`, a SavedModel and the class names.
 
   Args:
@@ -94,6 +108,7 @@ def export(model: artefact.Model, folder: str | os.PathLike[str]
     errors.InputError: as `standalone` raises, or the folder is there already.
   """
   import tensorflow as tf
+
   folder = pathlib.Path(folder)
   if folder.exists():
     raise errors.InputError(f'{folder} is there already; choose another --out')
@@ -101,8 +116,13 @@ def export(model: artefact.Model, folder: str | os.PathLike[str]
   with files.atomic_directory(folder) as temporary:
     whole.save(temporary / KERAS)
     whole.export(
-        str(temporary / SAVED_MODEL), verbose=False, input_signature=[
-            tf.TensorSpec((None, None, None, 3), tf.float32, name='image')])
+      str(temporary / SAVED_MODEL),
+      verbose=False,
+      input_signature=[
+        tf.TensorSpec((None, None, None, 3), tf.float32, name='image')
+      ],
+    )
     (temporary / 'classes.txt').write_text(
-        ''.join(f'{name}\n' for name in model.classes), 'utf-8')
+      ''.join(f'{name}\n' for name in model.classes), 'utf-8'
+    )
   return [folder / name for name in (KERAS, SAVED_MODEL, 'classes.txt')]

@@ -29,16 +29,17 @@ def unit_norm(x: 'tf.Tensor') -> 'tf.Tensor':
   divides zero by zero there, and its gradient is NaN).
   """
   import tensorflow as tf
+
   squared = tf.reduce_sum(x * x, axis=-1, keepdims=True)
   return x * tf.math.rsqrt(tf.where(squared > _TINY, squared, 1.0))
 
 
 def design_matrix(
-    blocks: Sequence['np.ndarray | tf.Tensor'],
-    layout: pooling.Layout,
-    examples: np.ndarray | None = None,
-    columns: np.ndarray | None = None,
-    rule: str = SELECTED,
+  blocks: Sequence['np.ndarray | tf.Tensor'],
+  layout: pooling.Layout,
+  examples: np.ndarray | None = None,
+  columns: np.ndarray | None = None,
+  rule: str = SELECTED,
 ) -> 'tf.Tensor':
   """The normalised features that a head reads.
 
@@ -54,6 +55,7 @@ def design_matrix(
     float32 `[len(examples), len(columns)]`.
   """
   import tensorflow as tf
+
   if rule not in RULES:
     raise ValueError(f'unknown normalization rule {rule!r}')
   parts = []
@@ -61,7 +63,7 @@ def design_matrix(
   for i, block in enumerate(blocks):
     local = None
     if columns is not None:
-      first, last = np.searchsorted(columns, starts[i:i + 2])
+      first, last = np.searchsorted(columns, starts[i : i + 2])
       if first == last:
         continue
       local = columns[first:last] - starts[i]
@@ -72,10 +74,14 @@ def design_matrix(
   return tf.concat(parts, axis=1)
 
 
-def _take(block: 'np.ndarray | tf.Tensor', examples: np.ndarray | None,
-          columns: np.ndarray | None) -> 'tf.Tensor':
+def _take(
+  block: 'np.ndarray | tf.Tensor',
+  examples: np.ndarray | None,
+  columns: np.ndarray | None,
+) -> 'tf.Tensor':
   """`block[examples][:, columns]`, reading only those cells of a memory map."""
   import tensorflow as tf
+
   if isinstance(block, np.ndarray):
     if examples is not None and columns is not None:
       block = block[np.ix_(examples, columns)]

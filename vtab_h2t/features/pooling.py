@@ -66,6 +66,7 @@ def pool_tap(x: 'keras.KerasTensor', pool: int) -> 'keras.KerasTensor':
   """Average-pools and flattens a batch of a tap to `[B, pooled_size]`."""
   from keras import layers
   from keras import ops
+
   positions = tuple(range(1, len(x.shape) - 1))
   if not positions:
     return x
@@ -73,8 +74,9 @@ def pool_tap(x: 'keras.KerasTensor', pool: int) -> 'keras.KerasTensor':
     return ops.mean(x, axis=positions)
   if pool == 1:  # The average of one is itself, and costs nothing.
     return layers.Flatten()(x)
-  layer = layers.AveragePooling1D if len(positions) == 1 else \
-      layers.AveragePooling2D
+  layer = (
+    layers.AveragePooling1D if len(positions) == 1 else layers.AveragePooling2D
+  )
   return layers.Flatten()(layer(pool, strides=pool, padding='valid')(x))
 
 
@@ -97,13 +99,15 @@ class Block:
     if self.cls == CLS_POOLED:
       return pool_tap(x, self.pool)
     from keras import ops
+
     if self.cls == CLS_ONLY:
       return x[:, 0]
     return ops.concatenate([x[:, 0], pool_tap(x[:, 1:], self.pool)], axis=1)
 
 
-def block(tap: str, shape: Sequence[int], target_size: int,
-          cls: str = CLS_POOLED) -> Block:
+def block(
+  tap: str, shape: Sequence[int], target_size: int, cls: str = CLS_POOLED
+) -> Block:
   """The block of a tap of `shape` at a target size.
 
   Args:
@@ -146,11 +150,13 @@ class Layout:
     return tuple(starts)
 
 
-def layout(shapes: dict[str, tuple[int, ...]], target_size: int,
-           cls: str = CLS_POOLED) -> Layout:
+def layout(
+  shapes: dict[str, tuple[int, ...]], target_size: int, cls: str = CLS_POOLED
+) -> Layout:
   """The layout of all taps (name to shape, in depth order) at a target size."""
-  return Layout(tuple(block(tap, shape, target_size, cls)
-                      for tap, shape in shapes.items()))
+  return Layout(
+    tuple(block(tap, shape, target_size, cls) for tap, shape in shapes.items())
+  )
 
 
 def unique_blocks(layouts: Iterable[Layout]) -> tuple[Block, ...]:

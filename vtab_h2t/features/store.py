@@ -27,7 +27,8 @@ _LOG = logging.getLogger(__name__)
 
 def key(extractor: extraction.Extractor, split: task_lib.Split) -> str:
   """Fingerprint of all that determines the stored values."""
-  return files.fingerprint({
+  return files.fingerprint(
+    {
       'version': VERSION,
       'weights': extractor.backbone.weights_sha256,
       'backbone': extractor.backbone.name,
@@ -37,7 +38,8 @@ def key(extractor: extraction.Extractor, split: task_lib.Split) -> str:
       'input': extractor.backbone.input_protocol(),
       'examples': split.sha256,
       'dtype': 'float32',
-  })[:32]
+    }
+  )[:32]
 
 
 class FeatureStore:
@@ -47,8 +49,11 @@ class FeatureStore:
     layouts: target size (or `extraction.EMBEDDING`) to its layout.
   """
 
-  def __init__(self, arrays: Mapping[str, np.ndarray],
-               layouts: Mapping[int | None, pooling.Layout]) -> None:
+  def __init__(
+    self,
+    arrays: Mapping[str, np.ndarray],
+    layouts: Mapping[int | None, pooling.Layout],
+  ) -> None:
     self._arrays = arrays
     self.layouts = layouts
 
@@ -58,8 +63,10 @@ class FeatureStore:
 
 
 def open_or_compute(
-    root: pathlib.Path, extractor: extraction.Extractor,
-    split: task_lib.Split, progress: Callable[[int, int], None],
+  root: pathlib.Path,
+  extractor: extraction.Extractor,
+  split: task_lib.Split,
+  progress: Callable[[int, int], None],
 ) -> FeatureStore:
   """Opens the store of a split, computing it first where it is not there.
 
@@ -78,8 +85,9 @@ def open_or_compute(
     try:
       return FeatureStore(_open(path), extractor.layouts)
     except _DamagedError as e:
-      _LOG.warning('feature store %s is damaged (%s); computing it again', path,
-                   e)
+      _LOG.warning(
+        'feature store %s is damaged (%s); computing it again', path, e
+      )
       files.discard(path)
   with files.atomic_directory(path) as temporary:
     _compute(temporary, extractor, split, progress)
@@ -90,9 +98,12 @@ class _DamagedError(Exception):
   pass
 
 
-def _compute(path: pathlib.Path, extractor: extraction.Extractor,
-             split: task_lib.Split, progress: Callable[[int, int], None]
-             ) -> None:
+def _compute(
+  path: pathlib.Path,
+  extractor: extraction.Extractor,
+  split: task_lib.Split,
+  progress: Callable[[int, int], None],
+) -> None:
   """Embeds a split, writing each batch to the blocks' files as it comes.
 
   Plain writes, because a full disk makes them fail with an error; through a
@@ -104,16 +115,22 @@ def _compute(path: pathlib.Path, extractor: extraction.Extractor,
     for b in extractor.blocks:
       output = stack.enter_context(open(path / f'{b.name}.npy', 'wb'))
       np.lib.format.write_array_header_1_0(
-          output, {'descr': '<f4', 'fortran_order': False,
-                   'shape': (total, b.size)})
+        output,
+        {'descr': '<f4', 'fortran_order': False, 'shape': (total, b.size)},
+      )
       outputs[b.name] = output
     for done, batch in extractor(split):
       for name, output in outputs.items():
         value = np.ascontiguousarray(batch[name], '<f4')
         output.write(value.data)
       progress(done + len(value), total)
-  meta = {b.name: {'sha256': files.sha256_file(path / f'{b.name}.npy'),
-                   'shape': [total, b.size]} for b in extractor.blocks}
+  meta = {
+    b.name: {
+      'sha256': files.sha256_file(path / f'{b.name}.npy'),
+      'shape': [total, b.size],
+    }
+    for b in extractor.blocks
+  }
   with files.atomic_write(path / _META) as f:
     json.dump(meta, f, indent=1, sort_keys=True)
 

@@ -53,8 +53,12 @@ class Solution:
   entered: np.ndarray
 
 
-def path(features: np.ndarray, labels: np.ndarray,
-         coefficients: Sequence[float], gap: float = 1e-4) -> list[Solution]:
+def path(
+  features: np.ndarray,
+  labels: np.ndarray,
+  coefficients: Sequence[float],
+  gap: float = 1e-4,
+) -> list[Solution]:
   """Solves the group lasso for several coefficients.
 
   Args:
@@ -71,6 +75,7 @@ def path(features: np.ndarray, labels: np.ndarray,
     ValueError: a coefficient is not above 0, or there is only one class.
   """
   import threadpoolctl
+
   if not coefficients or min(coefficients) <= 0:
     raise ValueError(f'coefficients must be above 0, not {coefficients}')
   names, y = np.unique(labels, return_inverse=True)
@@ -134,9 +139,16 @@ class _State:
     """With a bias alone, which has a closed form."""
     share = one_hot.mean(axis=0)
     count = features.shape[1]
-    state = cls(features, one_hot, np.empty(0, int),
-                np.empty((0, len(share))), np.log(share), np.empty(0),
-                np.full(count, np.nan), np.inf)
+    state = cls(
+      features,
+      one_hot,
+      np.empty(0, int),
+      np.empty((0, len(share))),
+      np.log(share),
+      np.empty(0),
+      np.full(count, np.nan),
+      np.inf,
+    )
     state.norms = state._all_norms((share - one_hot) / len(one_hot))
     return state
 
@@ -157,28 +169,41 @@ class _State:
       order = np.argsort(columns)
       columns = columns[order]
       weights = np.concatenate(
-          [self.weights, np.zeros((len(new), len(self.bias)))])[order]
+        [self.weights, np.zeros((len(new), len(self.bias)))]
+      )[order]
       residual = self._fit(columns, weights, coefficient, share / 2)
       self.norms = self._all_norms(residual)
       penalty = coefficient * np.linalg.norm(self.weights, axis=1).sum()
       self.objective, self.gap = working_set.duality_gap(
-          self.one_hot, residual, self.norms.max(), coefficient, penalty,
-          self.bias)
+        self.one_hot,
+        residual,
+        self.norms.max(),
+        coefficient,
+        penalty,
+        self.bias,
+      )
       if self.gap <= share * self.objective:
         break
       new = np.setdiff1d(np.flatnonzero(self.norms > coefficient), columns)
       if not len(new):
         raise errors.InputError(
-            f'the group lasso for coefficient {coefficient:g} came no closer '
-            f'than {self.gap / self.objective:.1e} of its optimum; a larger '
-            'coefficient is easier')
+          f'the group lasso for coefficient {coefficient:g} came no closer '
+          f'than {self.gap / self.objective:.1e} of its optimum; a larger '
+          'coefficient is easier'
+        )
     self.coefficient = coefficient
     first = self.used[np.isnan(self.entered[self.used])]
-    self.entered[first] = np.clip(before[first], coefficient,
-                                  max(ceiling, coefficient))
+    self.entered[first] = np.clip(
+      before[first], coefficient, max(ceiling, coefficient)
+    )
 
-  def _fit(self, columns: np.ndarray, weights: np.ndarray, coefficient: float,
-           share: float) -> np.ndarray:
+  def _fit(
+    self,
+    columns: np.ndarray,
+    weights: np.ndarray,
+    coefficient: float,
+    share: float,
+  ) -> np.ndarray:
     """Solves on a working set; returns the loss's gradient, `[N, C]`."""
     x = np.ones((len(self.features), len(columns) + 1))
     x[:, :-1] = self.features[:, columns]
@@ -186,9 +211,12 @@ class _State:
     means = x[:, :-1].mean(axis=0)
     x[:, :-1] -= means
     kernel, residual = working_set.minimise(
-        x, self.one_hot,
-        np.concatenate([weights, (self.bias + means @ weights)[None]]),
-        coefficient, share)
+      x,
+      self.one_hot,
+      np.concatenate([weights, (self.bias + means @ weights)[None]]),
+      coefficient,
+      share,
+    )
     kept = kernel[:-1].any(axis=1)
     self.used, self.weights = columns[kept], kernel[:-1][kept]
     self.bias = kernel[-1] - means[kept] @ self.weights
@@ -196,7 +224,15 @@ class _State:
 
   def solution(self) -> Solution:
     never = np.isnan(self.entered)
-    entered = np.where(never, np.minimum(self.norms, self.coefficient),
-                       self.entered)
-    return Solution(self.coefficient, self.used, self.weights.T, self.bias,
-                    self.objective, self.gap, entered)
+    entered = np.where(
+      never, np.minimum(self.norms, self.coefficient), self.entered
+    )
+    return Solution(
+      self.coefficient,
+      self.used,
+      self.weights.T,
+      self.bias,
+      self.objective,
+      self.gap,
+      entered,
+    )

@@ -23,6 +23,8 @@ def correct(outputs: 'np.ndarray | tf.Tensor', labels: np.ndarray) -> int:
   if answers.ndim == 2:
     answers = answers.argmax(axis=1)
   if answers.shape != np.shape(labels):
-    raise ValueError(f'outputs of shape {np.shape(outputs)} do not fit labels '
-                     f'of shape {np.shape(labels)}')
+    raise ValueError(
+      f'outputs of shape {np.shape(outputs)} do not fit labels '
+      f'of shape {np.shape(labels)}'
+    )
   return int((answers == np.asarray(labels)).sum())

@@ -21,6 +21,7 @@ def relevance_scores(kernel: 'tf.Tensor') -> np.ndarray:
     float32 `[D]`, at least 0.
   """
   import tensorflow as tf
+
   return tf.norm(kernel, axis=0).numpy()
 
 
@@ -42,4 +43,4 @@ def select(scores: np.ndarray, fraction: float) -> np.ndarray:
   scores.
   """
   order = np.argsort(-scores, kind='stable')
-  return np.sort(order[:num_kept(len(scores), fraction)])
+  return np.sort(order[: num_kept(len(scores), fraction)])

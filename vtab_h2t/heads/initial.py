@@ -6,8 +6,9 @@ import itertools
 import numpy as np
 
 
-def rows(seed: Sequence[int], features: int, classes: int
-         ) -> Iterator[np.ndarray]:
+def rows(
+  seed: Sequence[int], features: int, classes: int
+) -> Iterator[np.ndarray]:
   """Rows of a kernel, one at a time, as all of it may be gigabytes.
 
   Args:
@@ -29,8 +30,9 @@ def kernel(seed: Sequence[int], features: int, classes: int) -> np.ndarray:
   return np.stack(list(rows(seed, features, classes)))
 
 
-def layers(sizes: Sequence[int], seed: Sequence[int]
-           ) -> list[tuple[np.ndarray, np.ndarray]]:
+def layers(
+  sizes: Sequence[int], seed: Sequence[int]
+) -> list[tuple[np.ndarray, np.ndarray]]:
   """A head of dense layers.
 
   Args:
@@ -40,5 +42,7 @@ def layers(sizes: Sequence[int], seed: Sequence[int]
   Returns:
     For each layer the kernel `[out, in]` and the bias `[out]`, float32.
   """
-  return [(kernel((*seed, i), fan_in, fan_out), np.zeros(fan_out, np.float32))
-          for i, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes))]
+  return [
+    (kernel((*seed, i), fan_in, fan_out), np.zeros(fan_out, np.float32))
+    for i, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes))
+  ]

@@ -48,11 +48,15 @@ class Slots(NamedTuple):
   def start(cls, value: np.ndarray) -> Self:
     """A variable of this value, and moments of zero."""
     import tensorflow as tf
+
     # Shapes are left open so that one trace serves all.
     open_shape = tf.TensorShape([None] * value.ndim)
-    return cls(*(
+    return cls(
+      *(
         tf.Variable(start, shape=open_shape, trainable=False)
-        for start in (value, tf.zeros(value.shape), tf.zeros(value.shape))))
+        for start in (value, tf.zeros(value.shape), tf.zeros(value.shape))
+      )
+    )
 
 
 class Variables(NamedTuple):
@@ -69,8 +73,16 @@ class Variables(NamedTuple):
 
 # Stacks' constants and variables, weights of the rows of batches `[K, B]`, and
 # numbers of steps and of classes.
-_Loop = Callable[[Sequence[Constants], Sequence[Variables], 'tf.Tensor',
-                  'tf.Tensor', 'tf.Tensor'], None]
+_Loop = Callable[
+  [
+    Sequence[Constants],
+    Sequence[Variables],
+    'tf.Tensor',
+    'tf.Tensor',
+    'tf.Tensor',
+  ],
+  None,
+]
 
 
 @functools.cache
@@ -78,23 +90,42 @@ def compiled(penalty: str | None) -> _Loop:
   """The training loop for one of `sweep.PENALTIES`."""
   import tensorflow as tf
 
-  def loop(constants: Sequence[Constants], variables: Sequence[Variables],
-           weights: 'tf.Tensor', steps: 'tf.Tensor', classes: 'tf.Tensor'
-           ) -> None:
+  def loop(
+    constants: Sequence[Constants],
+    variables: Sequence[Variables],
+    weights: 'tf.Tensor',
+    steps: 'tf.Tensor',
+    classes: 'tf.Tensor',
+  ) -> None:
     num_batches = tf.shape(weights)[0]
     for t in tf.range(steps):
       done = tf.cast(t, tf.float32)
       rate = 0.5 * (1 + tf.cos(np.pi * done / tf.cast(steps, tf.float32)))
       for one_constants, one_variables in zip(constants, variables):
-        _step(penalty, one_constants, one_variables, weights, t % num_batches,
-              rate, done + 1, classes)
+        _step(
+          penalty,
+          one_constants,
+          one_variables,
+          weights,
+          t % num_batches,
+          rate,
+          done + 1,
+          classes,
+        )
 
   return tf.function(loop, reduce_retracing=True)
 
 
-def _step(penalty: str | None, constants: Constants, variables: Variables,
-          weights: 'tf.Tensor', batch: 'tf.Tensor', rate: 'tf.Tensor',
-          number: 'tf.Tensor', classes: 'tf.Tensor') -> None:
+def _step(
+  penalty: str | None,
+  constants: Constants,
+  variables: Variables,
+  weights: 'tf.Tensor',
+  batch: 'tf.Tensor',
+  rate: 'tf.Tensor',
+  number: 'tf.Tensor',
+  classes: 'tf.Tensor',
+) -> None:
   """One step of one stack.
 
   Args:
@@ -107,16 +138,19 @@ def _step(penalty: str | None, constants: Constants, variables: Variables,
     classes: `C`.
   """
   import tensorflow as tf
+
   xs = [x[batch] for x in constants.features]
   weight = weights[batch]
   flat = [tf.identity(block.value) for block in variables.blocks]
   bias = tf.identity(variables.bias.value)
-  error = _error(xs, constants.labels[batch], weight, flat, bias,
-                 constants.rates, classes)
+  error = _error(
+    xs, constants.labels[batch], weight, flat, bias, constants.rates, classes
+  )
   stack, heads = tf.shape(bias)[0], tf.shape(constants.rates)[1]
   flat_error = tf.reshape(error, [stack, weight.shape[0], heads * classes])
-  kernels = [tf.reshape(k, [stack, heads, classes, tf.shape(k)[2]])
-             for k in flat]
+  kernels = [
+    tf.reshape(k, [stack, heads, classes, tf.shape(k)[2]]) for k in flat
+  ]
   squared = [None] * len(kernels)
   if penalty == 'l21':
     squared = _squared_norms(kernels, constants.groups)
@@ -124,16 +158,26 @@ def _step(penalty: str | None, constants: Constants, variables: Variables,
     gradient = tf.matmul(flat_error, x, transpose_a=True)
     if penalty is not None:
       extra = _penalty_gradient(
-          penalty, kernel, norms, constants.rates,
-          constants.coefficients * tf.reduce_sum(weight))
+        penalty,
+        kernel,
+        norms,
+        constants.rates,
+        constants.coefficients * tf.reduce_sum(weight),
+      )
       gradient += tf.reshape(extra, tf.shape(gradient))
     adam.apply(*block, gradient, rate, number)
   adam.apply(*variables.bias, tf.reduce_sum(error, axis=1), rate, number)
 
 
-def _error(xs: Sequence['tf.Tensor'], y: 'tf.Tensor', weight: 'tf.Tensor',
-           kernels: Sequence['tf.Tensor'], bias: 'tf.Tensor',
-           rates: 'tf.Tensor', classes: 'tf.Tensor') -> 'tf.Tensor':
+def _error(
+  xs: Sequence['tf.Tensor'],
+  y: 'tf.Tensor',
+  weight: 'tf.Tensor',
+  kernels: Sequence['tf.Tensor'],
+  bias: 'tf.Tensor',
+  rates: 'tf.Tensor',
+  classes: 'tf.Tensor',
+) -> 'tf.Tensor':
   """The loss's gradient for the logits.
 
   Args:
@@ -149,17 +193,21 @@ def _error(xs: Sequence['tf.Tensor'], y: 'tf.Tensor', weight: 'tf.Tensor',
     `[S, B, G, C]`.
   """
   import tensorflow as tf
-  products = [tf.matmul(x, kernel, transpose_b=True)
-              for x, kernel in zip(xs, kernels)]
+
+  products = [
+    tf.matmul(x, kernel, transpose_b=True) for x, kernel in zip(xs, kernels)
+  ]
   logits = tf.reshape(
-      tf.add_n(products),
-      [tf.shape(bias)[0], weight.shape[0], tf.shape(rates)[1], classes])
+    tf.add_n(products),
+    [tf.shape(bias)[0], weight.shape[0], tf.shape(rates)[1], classes],
+  )
   logits = (logits + bias[:, None]) * rates[:, None, :, None]
   return (tf.nn.softmax(logits) - y[:, :, None]) * weight[:, None, None]
 
 
-def _squared_norms(kernels: Sequence['tf.Tensor'], groups: 'tf.Tensor | None'
-                   ) -> list['tf.Tensor']:
+def _squared_norms(
+  kernels: Sequence['tf.Tensor'], groups: 'tf.Tensor | None'
+) -> list['tf.Tensor']:
   """Squared norms of the kernel's columns, or of groups of them.
 
   Args:
@@ -170,19 +218,25 @@ def _squared_norms(kernels: Sequence['tf.Tensor'], groups: 'tf.Tensor | None'
     `[S, G, 1, D_j]` for each block: of the column's group.
   """
   import tensorflow as tf
+
   squared = [tf.reduce_sum(k * k, axis=2, keepdims=True) for k in kernels]
   if groups is None:
     return squared
   by_feature = tf.transpose(tf.concat(squared, axis=3), [3, 0, 1, 2])
   summed = tf.math.segment_sum(by_feature, groups)
   whole = tf.transpose(tf.gather(summed, groups), [1, 2, 3, 0])
-  return tf.split(whole, [tf.shape(x)[3] for x in squared], axis=3,
-                  num=len(squared))
+  return tf.split(
+    whole, [tf.shape(x)[3] for x in squared], axis=3, num=len(squared)
+  )
 
 
-def _penalty_gradient(penalty: str, kernel: 'tf.Tensor',
-                      squared: 'tf.Tensor | None', rates: 'tf.Tensor',
-                      coefficients: 'tf.Tensor') -> 'tf.Tensor':
+def _penalty_gradient(
+  penalty: str,
+  kernel: 'tf.Tensor',
+  squared: 'tf.Tensor | None',
+  rates: 'tf.Tensor',
+  coefficients: 'tf.Tensor',
+) -> 'tf.Tensor':
   """The penalty's gradient at W = lr * U.
 
   Args:
@@ -196,6 +250,7 @@ def _penalty_gradient(penalty: str, kernel: 'tf.Tensor',
     Of the kernel's shape.
   """
   import tensorflow as tf
+
   coefficients = coefficients[:, :, None, None]
   if penalty == 'l1':
     return coefficients * tf.sign(kernel)

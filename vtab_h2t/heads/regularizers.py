@@ -24,8 +24,9 @@ _TINY = 1e-30  # Squared norms up to this have gradient zero.
 class L21(keras.regularizers.Regularizer):
   """Group lasso over the rows of a kernel, or over groups of rows."""
 
-  def __init__(self, coefficient: float,
-               group_sizes: Sequence[int] | None = None) -> None:
+  def __init__(
+    self, coefficient: float, group_sizes: Sequence[int] | None = None
+  ) -> None:
     """Initialises.
 
     Args:
@@ -41,8 +42,9 @@ class L21(keras.regularizers.Regularizer):
     if group_sizes is not None and min(group_sizes, default=0) < 1:
       raise ValueError(f'group sizes must be at least 1, not {group_sizes}')
     self.coefficient = float(coefficient)
-    self.group_sizes = None if group_sizes is None else tuple(
-        int(s) for s in group_sizes)
+    self.group_sizes = (
+      None if group_sizes is None else tuple(int(s) for s in group_sizes)
+    )
 
   def __call__(self, x: keras.KerasTensor) -> keras.KerasTensor:
     """The penalty of a kernel `[features, classes]`, a scalar.
@@ -53,11 +55,14 @@ class L21(keras.regularizers.Regularizer):
     squared = ops.sum(ops.square(x), axis=1)
     if self.group_sizes is not None:
       if sum(self.group_sizes) != x.shape[0]:
-        raise ValueError(f'groups of {sum(self.group_sizes)} rows in all do '
-                         f'not fit a kernel of {x.shape[0]}')
+        raise ValueError(
+          f'groups of {sum(self.group_sizes)} rows in all do '
+          f'not fit a kernel of {x.shape[0]}'
+        )
       index = [g for g, n in enumerate(self.group_sizes) for _ in range(n)]
-      squared = ops.segment_sum(squared, ops.array(index, 'int32'),
-                                num_segments=len(self.group_sizes))
+      squared = ops.segment_sum(
+        squared, ops.array(index, 'int32'), num_segments=len(self.group_sizes)
+      )
     # The square root's gradient is infinite at zero; there 1 takes its place.
     zero = squared <= _TINY
     norm = ops.where(zero, 0.0, ops.sqrt(ops.where(zero, 1.0, squared)))
@@ -67,8 +72,9 @@ class L21(keras.regularizers.Regularizer):
     return {'coefficient': self.coefficient, 'group_sizes': self.group_sizes}
 
 
-def get(penalty: str | None, coefficient: float
-        ) -> keras.regularizers.Regularizer | None:
+def get(
+  penalty: str | None, coefficient: float
+) -> keras.regularizers.Regularizer | None:
   """The regulariser of a penalty id: 'l1', 'l2', 'l21' or None.
 
   Raises:
@@ -77,8 +83,11 @@ def get(penalty: str | None, coefficient: float
   if penalty is None:
     return None
   try:
-    factory = {'l1': keras.regularizers.L1, 'l2': keras.regularizers.L2,
-               'l21': L21}[penalty]
+    factory = {
+      'l1': keras.regularizers.L1,
+      'l2': keras.regularizers.L2,
+      'l21': L21,
+    }[penalty]
   except KeyError:
     raise ValueError(f'unknown penalty {penalty!r}') from None
   return factory(coefficient)

@@ -21,8 +21,15 @@ if TYPE_CHECKING:
   import tensorflow as tf
 
 OF_KERNEL = ('l2', 'l1', 'linf')
-OF_DATA = ('variance', 'random', 'f_classif', 'mutual_info', 'chi2',
-           'extra_trees', 'group_lasso')
+OF_DATA = (
+  'variance',
+  'random',
+  'f_classif',
+  'mutual_info',
+  'chi2',
+  'extra_trees',
+  'group_lasso',
+)
 # Those that another seed makes another score; in mutual_info it only parts
 # features that are equal.
 SEEDED = ('random', 'extra_trees')
@@ -47,8 +54,14 @@ def of_kernel(name: str, kernel: 'tf.Tensor') -> np.ndarray:
   return size.sum(axis=0) if name == 'l1' else size.max(axis=0)
 
 
-def of_data(name: str, features: np.ndarray, labels: np.ndarray, seed: int, *,
-            coefficient: float) -> np.ndarray:
+def of_data(
+  name: str,
+  features: np.ndarray,
+  labels: np.ndarray,
+  seed: int,
+  *,
+  coefficient: float,
+) -> np.ndarray:
   """Scores of features by themselves or with the labels.
 
   Args:
@@ -73,24 +86,30 @@ def of_data(name: str, features: np.ndarray, labels: np.ndarray, seed: int, *,
     return np.random.default_rng(seed).random((features.shape[1],))
   if name == 'group_lasso':
     from vtab_h2t.heads import convex  # With SciPy.
+
     return convex.path(features, labels, [coefficient])[0].entered
   from sklearn import ensemble
   from sklearn import feature_selection
+
   if name == 'f_classif':
-    with np.errstate(divide='ignore', invalid='ignore'), (
-        warnings.catch_warnings()):
+    with (
+      np.errstate(divide='ignore', invalid='ignore'),
+      warnings.catch_warnings(),
+    ):
       warnings.filterwarnings('ignore', '.*are constant', UserWarning)
       found, _ = feature_selection.f_classif(features, labels)
   elif name == 'mutual_info':
     found = feature_selection.mutual_info_classif(
-        features, labels, discrete_features=False, random_state=seed,
-        n_jobs=-1)
+      features, labels, discrete_features=False, random_state=seed, n_jobs=-1
+    )
   elif name == 'chi2':
     found, _ = feature_selection.chi2(features - features.min(axis=0), labels)
   elif name == 'extra_trees':
-    found = ensemble.ExtraTreesClassifier(
-        _TREES, random_state=seed, n_jobs=-1).fit(
-            features, labels).feature_importances_
+    found = (
+      ensemble.ExtraTreesClassifier(_TREES, random_state=seed, n_jobs=-1)
+      .fit(features, labels)
+      .feature_importances_
+    )
   else:
     raise ValueError(f'unknown score {name!r}; choose from {SCORES}')
   return np.nan_to_num(found, nan=0.0)

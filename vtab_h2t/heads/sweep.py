@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 BATCH_SIZE = 128
 PENALTIES = (None, 'l1', 'l2', 'l21')
 
-_COLUMNS = 2 ** 16  # Of a block.
+_COLUMNS = 2**16  # Of a block.
 
 # Arrays of a kernel's size that are held at once: U, m, v, and of one block
 # gradient and temporaries; of a wide one the three, the result, and a block's.
@@ -98,6 +98,7 @@ class Head:
   def logits(self, matrix: 'np.ndarray | tf.Tensor') -> 'tf.Tensor':
     """Logits `[n, C]` of normalised features, float32 `[n, D]`."""
     import tensorflow as tf
+
     return tf.matmul(matrix, self.kernel, transpose_b=True) + self.bias
 
 
@@ -131,9 +132,14 @@ def _needed_bytes(batches: int, heads: int) -> int:
   return max(batches, batches // 2 + heads)
 
 
-def train(problems: Sequence[Problem], *, classes: int, steps: int,
-          penalty: str | None, memory_bytes: int
-          ) -> Iterator[tuple[int, list[Head]]]:
+def train(
+  problems: Sequence[Problem],
+  *,
+  classes: int,
+  steps: int,
+  penalty: str | None,
+  memory_bytes: int,
+) -> Iterator[tuple[int, list[Head]]]:
   """Trains every head of every problem.
 
   As many heads as fit `memory_bytes` are trained in one loop, and as many loops
@@ -162,14 +168,18 @@ def train(problems: Sequence[Problem], *, classes: int, steps: int,
     if p.labels.min() < 0 or p.labels.max() >= classes:
       raise ValueError(f'labels must be 0 to {classes - 1}')
     if p.groups is not None and (
-        penalty != 'l21' or sum(p.groups) != p.num_features):
-      raise ValueError(f'groups of {sum(p.groups)} features do not fit '
-                       f'{p.num_features} and penalty {penalty!r}')
+      penalty != 'l21' or sum(p.groups) != p.num_features
+    ):
+      raise ValueError(
+        f'groups of {sum(p.groups)} features do not fit '
+        f'{p.num_features} and penalty {penalty!r}'
+      )
   waiting: list[Head] = []
   index = 0
   chunks = _chunks(problems, classes, devices.memory(memory_bytes))
   for parts in devices.spread(
-      lambda chunk, _: _train_together(chunk, classes, steps, penalty), chunks):
+    lambda chunk, _: _train_together(chunk, classes, steps, penalty), chunks
+  ):
     for part in parts:
       waiting.extend(part)
       if len(waiting) == len(problems[index].heads):
@@ -177,8 +187,9 @@ def train(problems: Sequence[Problem], *, classes: int, steps: int,
         waiting, index = [], index + 1
 
 
-def _chunks(problems: Sequence[Problem], classes: int, memory_bytes: int
-            ) -> Iterator[list[Problem]]:
+def _chunks(
+  problems: Sequence[Problem], classes: int, memory_bytes: int
+) -> Iterator[list[Problem]]:
   """Cuts problems, in order, into lists that are trained in one loop each.
 
   A problem whose heads do not fit together is cut into several.
@@ -190,17 +201,21 @@ def _chunks(problems: Sequence[Problem], classes: int, memory_bytes: int
     head = head_bytes(problem.num_features, classes)
     if _needed_bytes(own, head) > memory_bytes:
       raise errors.InputError(
-          f'a head of {classes} classes on {problem.num_features} features '
-          f'needs {_needed_bytes(own, head) / 2**30:.1f} GiB, more than the '
-          f'allowed {memory_bytes / 2**30:.1f}; raise --memory_gib or choose a '
-          'smaller target size')
+        f'a head of {classes} classes on {problem.num_features} features '
+        f'needs {_needed_bytes(own, head) / 2**30:.1f} GiB, more than the '
+        f'allowed {memory_bytes / 2**30:.1f}; raise --memory_gib or choose a '
+        'smaller target size'
+      )
     most = (memory_bytes - own // 2) // head
     for first in range(0, len(problem.heads), most):
       part = dataclasses.replace(
-          problem, heads=problem.heads[first:first + most])
+        problem, heads=problem.heads[first : first + most]
+      )
       more = head * len(part.heads)
-      if chunk and (_needed_bytes(batches + own, heads + more) > memory_bytes
-                    or len(chunk[0].labels) != len(part.labels)):
+      if chunk and (
+        _needed_bytes(batches + own, heads + more) > memory_bytes
+        or len(chunk[0].labels) != len(part.labels)
+      ):
         yield chunk
         chunk, batches, heads = [], 0, 0
       chunk.append(part)
@@ -209,10 +224,12 @@ def _chunks(problems: Sequence[Problem], classes: int, memory_bytes: int
     yield chunk
 
 
-def _train_together(problems: Sequence[Problem], classes: int, steps: int,
-                    penalty: str | None) -> list[list[Head]]:
+def _train_together(
+  problems: Sequence[Problem], classes: int, steps: int, penalty: str | None
+) -> list[list[Head]]:
   """Trains problems with equally many examples in one loop."""
   import tensorflow as tf
+
   num_examples = len(problems[0].labels)
   num_batches = -(-num_examples // BATCH_SIZE)
   weights: np.ndarray = np.zeros(num_batches * BATCH_SIZE, np.float32)
@@ -221,11 +238,17 @@ def _train_together(problems: Sequence[Problem], classes: int, steps: int,
   stacks: dict[tuple[int, int, tuple[int, ...] | None], list[int]] = {}
   for i, p in enumerate(problems):
     stacks.setdefault((p.num_features, len(p.heads), p.groups), []).append(i)
-  states = [_State.start([problems[i] for i in stack], classes)
-            for stack in stacks.values()]
+  states = [
+    _State.start([problems[i] for i in stack], classes)
+    for stack in stacks.values()
+  ]
   loop.compiled(penalty)(
-      [s.constants for s in states], [s.variables for s in states],
-      tf.constant(weights), tf.constant(steps), tf.constant(classes))
+    [s.constants for s in states],
+    [s.variables for s in states],
+    tf.constant(weights),
+    tf.constant(steps),
+    tf.constant(classes),
+  )
   trained: dict[int, list[Head]] = {}
   for stack, state in zip(stacks.values(), states):
     trained.update(zip(stack, state.heads(classes)))
@@ -235,26 +258,30 @@ def _train_together(problems: Sequence[Problem], classes: int, steps: int,
 def _cut(matrices: Sequence['np.ndarray | tf.Tensor']) -> 'tf.Tensor':
   """`S` matrices `[K * 128, ...]` to batches `[K, S, 128, ...]`."""
   import tensorflow as tf
-  batches = [tf.reshape(x, [-1, 1, BATCH_SIZE, *x.shape[1:]])
-             for x in matrices]
+
+  batches = [tf.reshape(x, [-1, 1, BATCH_SIZE, *x.shape[1:]]) for x in matrices]
   # One matrix is only looked at in another shape; several are copied.
   return batches[0] if len(batches) == 1 else tf.concat(batches, axis=1)
 
 
 def _column_blocks(features: int) -> list[slice]:
   """The blocks of a matrix of so many columns."""
-  return [slice(first, min(first + _COLUMNS, features))
-          for first in range(0, features, _COLUMNS)]
+  return [
+    slice(first, min(first + _COLUMNS, features))
+    for first in range(0, features, _COLUMNS)
+  ]
 
 
 def _per_head(stack: Sequence[Problem], option: str) -> np.ndarray:
   """An option of all heads, `[S, G]`."""
-  return np.array([[getattr(h, option) for h in p.heads] for p in stack],
-                  np.float32)
+  return np.array(
+    [[getattr(h, option) for h in p.heads] for p in stack], np.float32
+  )
 
 
-def _initial_rows(heads: Sequence[HeadSpec], features: int, classes: int
-                  ) -> Iterator[np.ndarray]:
+def _initial_rows(
+  heads: Sequence[HeadSpec], features: int, classes: int
+) -> Iterator[np.ndarray]:
   """Rows of U = W / lr of some heads, one head after the other."""
   for head in heads:
     for row in initial.rows(head.seed, features, classes):
@@ -271,6 +298,7 @@ class _State:
   @classmethod
   def start(cls, stack: Sequence[Problem], classes: int) -> Self:
     import tensorflow as tf
+
     features, groups = stack[0].num_features, stack[0].groups
     blocks = _column_blocks(features)
     matrices = [p.load() for p in stack]
@@ -279,41 +307,56 @@ class _State:
     one_hot = np.eye(classes, dtype=np.float32)
     labels = [one_hot[padded(p.labels)] for p in stack]
     rates = _per_head(stack, 'learning_rate')
-    kernels = [np.empty((len(stack), rates.shape[1] * classes, x.shape[-1]),
-                        np.float32) for x in batches]
+    kernels = [
+      np.empty((len(stack), rates.shape[1] * classes, x.shape[-1]), np.float32)
+      for x in batches
+    ]
     for i, p in enumerate(stack):
       for j, row in enumerate(_initial_rows(p.heads, features, classes)):
         for kernel, block in zip(kernels, blocks):
           kernel[i, j] = row[block]
     constants = loop.Constants(
-        batches, _cut(labels), tf.constant(rates),
-        tf.constant(_per_head(stack, 'coefficient')),
-        None if groups is None else tf.constant(
-            np.repeat(np.arange(len(groups)), groups), tf.int32))
+      batches,
+      _cut(labels),
+      tf.constant(rates),
+      tf.constant(_per_head(stack, 'coefficient')),
+      None
+      if groups is None
+      else tf.constant(np.repeat(np.arange(len(groups)), groups), tf.int32),
+    )
     variables = []
     while kernels:  # One goes as the other comes.
       variables.append(loop.Slots.start(kernels.pop(0)))
-    return cls(constants, loop.Variables(variables, loop.Slots.start(
-        np.zeros((*rates.shape, classes), np.float32))))
+    return cls(
+      constants,
+      loop.Variables(
+        variables,
+        loop.Slots.start(np.zeros((*rates.shape, classes), np.float32)),
+      ),
+    )
 
   def heads(self, classes: int) -> list[list[Head]]:
     """Undoes the scaling and takes the stack apart; the state is used up."""
     import tensorflow as tf
+
     rates = self.constants.rates
     del self.constants  # The features go before a result comes.
     s, g = rates.shape
     kernels = []
     while self.variables.blocks:  # They go as their parts of the result come.
       u = self.variables.blocks.pop(0).value
-      kernels.append(tf.reshape(u, [s, g, classes, -1])
-                     * rates[:, :, None, None])
+      kernels.append(
+        tf.reshape(u, [s, g, classes, -1]) * rates[:, :, None, None]
+      )
       del u
     kernel = tf.concat(kernels, axis=3)
     del kernels
     bias = self.variables.bias.value * rates[:, :, None]
     if finite.first_fault({'kernel': kernel, 'bias': bias}):
       raise errors.InputError(
-          'training a head gave values that are not finite; check the features '
-          'and lower the learning rate')
-    return [[Head(kernel[i, j], bias[i, j]) for j in range(g)]
-            for i in range(s)]
+        'training a head gave values that are not finite; check the features '
+        'and lower the learning rate'
+      )
+    return [
+      [Head(kernel[i, j], bias[i, j]) for j in range(g)] for i in range(s)
+    ]

@@ -25,9 +25,14 @@ def _norms(x: np.ndarray) -> np.ndarray:
   return np.linalg.norm(x, axis=1)
 
 
-def duality_gap(one_hot: np.ndarray, residual: np.ndarray, largest: float,
-                coefficient: float, penalty: float, bias: np.ndarray
-                ) -> tuple[float, float]:
+def duality_gap(
+  one_hot: np.ndarray,
+  residual: np.ndarray,
+  largest: float,
+  coefficient: float,
+  penalty: float,
+  bias: np.ndarray,
+) -> tuple[float, float]:
   """Objective, and how far below it the optimum can be.
 
   The residuals, made small enough to be feasible, are a point of the dual,
@@ -56,9 +61,13 @@ def duality_gap(one_hot: np.ndarray, residual: np.ndarray, largest: float,
   return objective, float(objective - dual + missed)
 
 
-def minimise(x: np.ndarray, one_hot: np.ndarray, kernel: np.ndarray,
-             coefficient: float, share: float
-             ) -> tuple[np.ndarray, np.ndarray]:
+def minimise(
+  x: np.ndarray,
+  one_hot: np.ndarray,
+  kernel: np.ndarray,
+  coefficient: float,
+  share: float,
+) -> tuple[np.ndarray, np.ndarray]:
   """Solves for a few features and the bias.
 
   Args:
@@ -77,12 +86,18 @@ def minimise(x: np.ndarray, one_hot: np.ndarray, kernel: np.ndarray,
     kernel, residual = _with_best_bias(x, one_hot, kernel)
     largest = _norms(x[:, :-1].T @ residual).max(initial=0.0)
     objective, gap = duality_gap(
-        one_hot, residual, largest, coefficient,
-        coefficient * _norms(kernel[:-1]).sum(), kernel[-1])
+      one_hot,
+      residual,
+      largest,
+      coefficient,
+      coefficient * _norms(kernel[:-1]).sum(),
+      kernel[-1],
+    )
     if gap <= share * objective:
       break
-    moved = _majorise(x, one_hot, kernel, coefficient,
-                      1e-2 * share * objective, caution)
+    moved = _majorise(
+      x, one_hot, kernel, coefficient, 1e-2 * share * objective, caution
+    )
     if _objective(x @ moved, one_hot, moved, coefficient) <= objective:
       kernel, caution = moved, max(1.0, caution / 2)
     else:  # The curvature grew on the way.
@@ -93,15 +108,21 @@ def minimise(x: np.ndarray, one_hot: np.ndarray, kernel: np.ndarray,
   return kernel, residual
 
 
-def _objective(logits: np.ndarray, one_hot: np.ndarray, kernel: np.ndarray,
-               coefficient: float) -> float:
-  loss = (special.logsumexp(logits, axis=1)
-          - (logits * one_hot).sum(axis=1)).mean()
+def _objective(
+  logits: np.ndarray,
+  one_hot: np.ndarray,
+  kernel: np.ndarray,
+  coefficient: float,
+) -> float:
+  loss = (
+    special.logsumexp(logits, axis=1) - (logits * one_hot).sum(axis=1)
+  ).mean()
   return float(loss + coefficient * _norms(kernel[:-1]).sum())
 
 
-def _with_best_bias(x: np.ndarray, one_hot: np.ndarray, kernel: np.ndarray
-                    ) -> tuple[np.ndarray, np.ndarray]:
+def _with_best_bias(
+  x: np.ndarray, one_hot: np.ndarray, kernel: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
   """Newton's method for the bias alone; returns kernel and (P - Y) / N.
 
   It makes the residuals add up to 0, without which they are no point of the
@@ -120,8 +141,14 @@ def _with_best_bias(x: np.ndarray, one_hot: np.ndarray, kernel: np.ndarray
   return kernel, residual
 
 
-def _majorise(x: np.ndarray, one_hot: np.ndarray, kernel: np.ndarray,
-              coefficient: float, enough: float, caution: float) -> np.ndarray:
+def _majorise(
+  x: np.ndarray,
+  one_hot: np.ndarray,
+  kernel: np.ndarray,
+  coefficient: float,
+  enough: float,
+  caution: float,
+) -> np.ndarray:
   """Minimises a few quadratic bounds, one from where the last was least.
 
   Args:
@@ -153,8 +180,9 @@ def _majorise(x: np.ndarray, one_hot: np.ndarray, kernel: np.ndarray,
   return kernel
 
 
-def _newton(x: np.ndarray, one_hot: np.ndarray, kernel: np.ndarray,
-            coefficient: float) -> np.ndarray:
+def _newton(
+  x: np.ndarray, one_hot: np.ndarray, kernel: np.ndarray, coefficient: float
+) -> np.ndarray:
   """A Newton step for the features that have weights, and the bias.
 
   Args:
@@ -179,19 +207,25 @@ def _newton(x: np.ndarray, one_hot: np.ndarray, kernel: np.ndarray,
     z = x @ v
     z -= (p * z).sum(axis=1, keepdims=True)
     z *= p / count
-    return (x.T @ z + stiffness * (
-        v - unit * (unit * v).sum(axis=1, keepdims=True))).ravel()
+    return (
+      x.T @ z + stiffness * (v - unit * (unit * v).sum(axis=1, keepdims=True))
+    ).ravel()
 
   diagonal = (x * x).T @ (p * (1 - p)) / count + stiffness + 1e-12
-  operator = functools.partial(linalg.LinearOperator, (w.size, w.size),
-                               dtype=w.dtype)
+  operator = functools.partial(
+    linalg.LinearOperator, (w.size, w.size), dtype=w.dtype
+  )
   step = linalg.cg(
-      operator(hessian), -gradient.ravel(), rtol=0.1, maxiter=_CONJUGATE,
-      M=operator(lambda v: v / diagonal.ravel()))[0].reshape(w.shape)
+    operator(hessian),
+    -gradient.ravel(),
+    rtol=0.1,
+    maxiter=_CONJUGATE,
+    M=operator(lambda v: v / diagonal.ravel()),
+  )[0].reshape(w.shape)
   change, slope = x @ step, (gradient * step).sum()
   before = _objective(logits, one_hot, w, coefficient)
   for halving in range(_HALVINGS):
-    part = 0.5 ** halving
+    part = 0.5**halving
     moved = w + part * step
     after = _objective(logits + part * change, one_hot, moved, coefficient)
     if after <= before + 1e-4 * part * slope:
@@ -203,15 +237,18 @@ def _newton(x: np.ndarray, one_hot: np.ndarray, kernel: np.ndarray,
 
 @functools.cache
 def _descend(  # noqa: C901  # Numba compiles its loops as one function.
-    ) -> Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float],
-                  None]:
+) -> Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float], None]:
   """Compiled block coordinate descent on a quadratic bound."""
   import numba
 
   @numba.njit
   def descend(  # noqa: C901  # As above.
-      gram: np.ndarray, gradient: np.ndarray, kernel: np.ndarray,
-      thresholds: np.ndarray, enough: float) -> None:
+    gram: np.ndarray,
+    gradient: np.ndarray,
+    kernel: np.ndarray,
+    thresholds: np.ndarray,
+    enough: float,
+  ) -> None:
     """Changes kernel `[p, C]` to where the bound is least.
 
     Args:

@@ -76,9 +76,15 @@ class TrainingData:
     networks: what methods that train the backbone need besides, or None.
   """
 
-  def __init__(self, features: store_lib.FeatureStore, labels: np.ndarray,
-               classes: int, rule: str, memory_bytes: int,
-               networks: 'Networks | None' = None) -> None:
+  def __init__(
+    self,
+    features: store_lib.FeatureStore,
+    labels: np.ndarray,
+    classes: int,
+    rule: str,
+    memory_bytes: int,
+    networks: 'Networks | None' = None,
+  ) -> None:
     self.features = features
     self.labels = labels
     self.classes = classes
@@ -91,16 +97,24 @@ class TrainingData:
     """Linear heads on these features."""
     return Heads(self)
 
-  def matrix(self, target_size: int | None, examples: np.ndarray,
-             columns: np.ndarray | None = None) -> 'tf.Tensor':
+  def matrix(
+    self,
+    target_size: int | None,
+    examples: np.ndarray,
+    columns: np.ndarray | None = None,
+  ) -> 'tf.Tensor':
     """Normalised features `[len(examples), D]` of a layout, or some columns."""
     return normalization.design_matrix(
-        self.features.blocks(target_size), self.features.layouts[target_size],
-        examples, columns, self.rule)
+      self.features.blocks(target_size),
+      self.features.layouts[target_size],
+      examples,
+      columns,
+      self.rule,
+    )
 
   def embedding(self, examples: np.ndarray) -> np.ndarray:
     """The frozen embedding as it is, not normalised, `[len(examples), E]`."""
-    block, = self.features.blocks(None)
+    (block,) = self.features.blocks(None)
     return np.asarray(block[examples], np.float32)
 
   def num_features(self, target_size: int | None) -> int:
@@ -135,34 +149,58 @@ class Heads:
     self._validated: dict[Hashable, list[list[Validated]]] = {}
     self._fitted: dict[Hashable, list[sweep.Head]] = {}
 
-  def problem(self, target_size: int | None, examples: np.ndarray,
-              heads: Sequence[sweep.HeadSpec],
-              columns: np.ndarray | None = None,
-              groups: tuple[int, ...] | None = None) -> sweep.Problem:
+  def problem(
+    self,
+    target_size: int | None,
+    examples: np.ndarray,
+    heads: Sequence[sweep.HeadSpec],
+    columns: np.ndarray | None = None,
+    groups: tuple[int, ...] | None = None,
+  ) -> sweep.Problem:
     """Heads on the features of a layout, or on some of its columns."""
     data = self._data
     return sweep.Problem(
-        lambda: data.matrix(target_size, sweep.padded(examples), columns),
-        data.num_features(target_size) if columns is None else len(columns),
-        data.labels[examples], heads, groups)
+      lambda: data.matrix(target_size, sweep.padded(examples), columns),
+      data.num_features(target_size) if columns is None else len(columns),
+      data.labels[examples],
+      heads,
+      groups,
+    )
 
-  def train(self, problems: Sequence[sweep.Problem], steps: int,
-            penalty: str | None = None
-            ) -> Iterator[tuple[int, list[sweep.Head]]]:
+  def train(
+    self,
+    problems: Sequence[sweep.Problem],
+    steps: int,
+    penalty: str | None = None,
+  ) -> Iterator[tuple[int, list[sweep.Head]]]:
     """`sweep.train` with this task's classes and memory."""
     return sweep.train(
-        problems, classes=self._data.classes, steps=steps, penalty=penalty,
-        memory_bytes=self._data.memory_bytes)
+      problems,
+      classes=self._data.classes,
+      steps=steps,
+      penalty=penalty,
+      memory_bytes=self._data.memory_bytes,
+    )
 
-  def correct(self, target_size: int | None, examples: np.ndarray,
-              head: sweep.Head, columns: np.ndarray | None = None) -> int:
+  def correct(
+    self,
+    target_size: int | None,
+    examples: np.ndarray,
+    head: sweep.Head,
+    columns: np.ndarray | None = None,
+  ) -> int:
     """How many examples a head classifies correctly."""
     matrix = self._data.matrix(target_size, examples, columns)
     return counting.correct(head.logits(matrix), self._data.labels[examples])
 
-  def validate(self, target_size: int | None, folds: Sequence[Any],
-               heads: Sequence[sweep.HeadSpec], steps: int,
-               penalty: str | None) -> list[list[Validated]]:
+  def validate(
+    self,
+    target_size: int | None,
+    folds: Sequence[Any],
+    heads: Sequence[sweep.HeadSpec],
+    steps: int,
+    penalty: str | None,
+  ) -> list[list[Validated]]:
     """Trains heads on all features of each fold and tests them on its rest.
 
     Heads given together are trained together; the same call again costs
@@ -171,36 +209,57 @@ class Heads:
     Returns:
       For each fold, for each head, the result.
     """
-    key = (target_size, tuple(f.number for f in folds), tuple(heads), steps,
-           penalty)
+    key = (
+      target_size,
+      tuple(f.number for f in folds),
+      tuple(heads),
+      steps,
+      penalty,
+    )
     if key not in self._validated:
       problems = [self.problem(target_size, f.train, heads) for f in folds]
       results = []
       for i, trained in self.train(problems, steps, penalty):
-        results.append([
-            Validated(self.correct(target_size, folds[i].val, head),
-                      fraction.relevance_scores(head.kernel)
-                      if penalty == 'l21' else None) for head in trained])
+        results.append(
+          [
+            Validated(
+              self.correct(target_size, folds[i].val, head),
+              fraction.relevance_scores(head.kernel)
+              if penalty == 'l21'
+              else None,
+            )
+            for head in trained
+          ]
+        )
       self._validated[key] = results
     return self._validated[key]
 
-  def fit(self, target_size: int | None, examples: np.ndarray,
-          heads: Sequence[sweep.HeadSpec], steps: int, penalty: str | None
-          ) -> list[sweep.Head]:
+  def fit(
+    self,
+    target_size: int | None,
+    examples: np.ndarray,
+    heads: Sequence[sweep.HeadSpec],
+    steps: int,
+    penalty: str | None,
+  ) -> list[sweep.Head]:
     """Trains heads on all features; the same call again costs nothing."""
     key = (target_size, examples.tobytes(), tuple(heads), steps, penalty)
     if key not in self._fitted:
       problem = self.problem(target_size, examples, heads)
-      (_, self._fitted[key]), = self.train([problem], steps, penalty)
+      ((_, self._fitted[key]),) = self.train([problem], steps, penalty)
     return self._fitted[key]
 
 
 class Networks:
   """What methods that train the backbone need, and what they have finished."""
 
-  def __init__(self, inputs: Callable[[], np.ndarray],
-               network: Callable[[], 'network_lib.Network'],
-               folder: pathlib.Path, memory: dict[Hashable, Any]) -> None:
+  def __init__(
+    self,
+    inputs: Callable[[], np.ndarray],
+    network: Callable[[], 'network_lib.Network'],
+    folder: pathlib.Path,
+    memory: dict[Hashable, Any],
+  ) -> None:
     """Initialises.
 
     Args:
@@ -236,8 +295,9 @@ class Networks:
     except FileNotFoundError:
       pass
     except (ValueError, KeyError, TypeError) as e:
-      logging.warning('%s is damaged; the network is trained again (%s)', path,
-                      e)
+      logging.warning(
+        '%s is damaged; the network is trained again (%s)', path, e
+      )
     value = compute()
     # Another process may have finished the unit and removed the folder.
     with contextlib.suppress(FileNotFoundError), files.atomic_write(path) as f:

@@ -45,9 +45,15 @@ class Finetune(tuned.Tuned):
     self.name = name
     self._scratch = scratch
 
-  def train(self, data: data_lib.TrainingData, examples: np.ndarray,
-            setting: tuned.Setting, options: Options, seed: int, key: Any
-            ) -> data_lib.TrainedNetwork:
+  def train(
+    self,
+    data: data_lib.TrainingData,
+    examples: np.ndarray,
+    setting: tuned.Setting,
+    options: Options,
+    seed: int,
+    key: Any,
+  ) -> data_lib.TrainedNetwork:
     network = tuned.networks_of(data).network()
     if self._scratch:
       network.randomise(seed)
@@ -55,11 +61,15 @@ class Finetune(tuned.Tuned):
       network.reset()
     size = data.num_features(None)
     readout = readout_lib.Embedding(
-        network.backbone.embedding, size, options.unit_norm)
+      network.backbone.embedding, size, options.unit_norm
+    )
     sizes = (size, data.classes)
     trainer = network.trainer(
-        readout, sizes, range(len(network.variables)), trainer_lib.Recipe(
-            optimizer=options.optimizer, batch=setting.batch))
+      readout,
+      sizes,
+      range(len(network.variables)),
+      trainer_lib.Recipe(optimizer=options.optimizer, batch=setting.batch),
+    )
     trainer.start(initial.layers(sizes, (seed, interface.HEAD)))
     self.run(trainer, data, examples, setting, seed, key)
     return data_lib.TrainedNetwork(trainer, {})

@@ -61,70 +61,118 @@ class Head2Toe(interface.Searched):
   def candidates(self, space: space_lib.Space) -> Sequence[Setting]:
     options = space.of(self.name)
     need = functools.partial(space_lib.require, self.name)
-    return [Setting(learning_rate=rate, steps=steps, target_size=size,
-                    coefficient=coefficient, fraction=fraction)
-            for size, steps, fraction, coefficient, rate in itertools.product(
-                need('target_size', options.target_sizes),
-                need('steps', options.steps),
-                need('fraction', options.fractions),
-                need(_PENALTY, options.coefficients),
-                need('lr', options.learning_rates))]
+    return [
+      Setting(
+        learning_rate=rate,
+        steps=steps,
+        target_size=size,
+        coefficient=coefficient,
+        fraction=fraction,
+      )
+      for size, steps, fraction, coefficient, rate in itertools.product(
+        need('target_size', options.target_sizes),
+        need('steps', options.steps),
+        need('fraction', options.fractions),
+        need(_PENALTY, options.coefficients),
+        need('lr', options.learning_rates),
+      )
+    ]
 
-  def validate(self, data: data_lib.TrainingData,
-               folds: Sequence[interface.Fold], space: space_lib.Space,
-               seed: int) -> Mapping[Setting, space_lib.Counts]:
+  def validate(
+    self,
+    data: data_lib.TrainingData,
+    folds: Sequence[interface.Fold],
+    space: space_lib.Space,
+    seed: int,
+  ) -> Mapping[Setting, space_lib.Counts]:
     options = space.of(self.name)
-    found: dict[Setting, list[int]] = {
-        c: [] for c in self.candidates(space)}
-    stack = linear.stack_of(
-        options.learning_rates, options.coefficients, seed)
+    found: dict[Setting, list[int]] = {c: [] for c in self.candidates(space)}
+    stack = linear.stack_of(options.learning_rates, options.coefficients, seed)
     for size, steps in itertools.product(options.target_sizes, options.steps):
       first = data.heads.validate(size, folds, stack, steps, _PENALTY)
-      work = list(itertools.product(
-          range(len(folds)), range(len(stack)), options.fractions))
+      work = list(
+        itertools.product(
+          range(len(folds)), range(len(stack)), options.fractions
+        )
+      )
       problems, columns = [], []
       for f, h, fraction in work:
         columns.append(fraction_lib.select(first[f][h].ranked(), fraction))
-        problems.append(_second(data, size, folds[f].train, columns[-1],
-                                stack[h].learning_rate, seed))
+        problems.append(
+          _second(
+            data,
+            size,
+            folds[f].train,
+            columns[-1],
+            stack[h].learning_rate,
+            seed,
+          )
+        )
       for i, (head,) in data.heads.train(problems, steps):
         f, h, fraction = work[i]
         setting = Setting(
-            learning_rate=stack[h].learning_rate, steps=steps, target_size=size,
-            coefficient=stack[h].coefficient, fraction=fraction)
-        found[setting].append(data.heads.correct(
-            size, folds[f].val, head, columns[i]))
+          learning_rate=stack[h].learning_rate,
+          steps=steps,
+          target_size=size,
+          coefficient=stack[h].coefficient,
+          fraction=fraction,
+        )
+        found[setting].append(
+          data.heads.correct(size, folds[f].val, head, columns[i])
+        )
     return found
 
-  def fit(self, data: data_lib.TrainingData, examples: np.ndarray,
-          setting: Setting, space: space_lib.Space, seeds: Sequence[int]
-          ) -> Iterator[data_lib.FeatureHead]:
+  def fit(
+    self,
+    data: data_lib.TrainingData,
+    examples: np.ndarray,
+    setting: Setting,
+    space: space_lib.Space,
+    seeds: Sequence[int],
+  ) -> Iterator[data_lib.FeatureHead]:
     return fit(data, examples, setting, seeds)
 
 
-def fit(data: data_lib.TrainingData, examples: np.ndarray, setting: Setting,
-        seeds: Sequence[int]) -> Iterator[data_lib.FeatureHead]:
+def fit(
+  data: data_lib.TrainingData,
+  examples: np.ndarray,
+  setting: Setting,
+  seeds: Sequence[int],
+) -> Iterator[data_lib.FeatureHead]:
   """Both stages with one setting, for each seed."""
-  columns = [fraction_lib.select(scores, setting.fraction)
-             for scores in relevance(data, examples, setting, seeds)]
-  problems = [_second(data, setting.target_size, examples, c,
-                      setting.learning_rate, seed)
-              for c, seed in zip(columns, seeds)]
+  columns = [
+    fraction_lib.select(scores, setting.fraction)
+    for scores in relevance(data, examples, setting, seeds)
+  ]
+  problems = [
+    _second(data, setting.target_size, examples, c, setting.learning_rate, seed)
+    for c, seed in zip(columns, seeds)
+  ]
   for i, (head,) in data.heads.train(problems, setting.steps):
-    yield data_lib.FeatureHead(
-        setting.target_size, columns[i], head, data.rule)
+    yield data_lib.FeatureHead(setting.target_size, columns[i], head, data.rule)
 
 
-def _second(data: data_lib.TrainingData, size: int | None, examples: np.ndarray,
-            columns: np.ndarray, learning_rate: float, seed: int
-            ) -> sweep.Problem:
+def _second(
+  data: data_lib.TrainingData,
+  size: int | None,
+  examples: np.ndarray,
+  columns: np.ndarray,
+  learning_rate: float,
+  seed: int,
+) -> sweep.Problem:
   """The second stage: one unregularised head on the selected features."""
   head = sweep.HeadSpec(learning_rate, (seed, interface.SECOND))
   return data.heads.problem(size, examples, [head], columns)
 
 
-def relevance(data: data_lib.TrainingData, examples: np.ndarray,
-              setting: Setting, seeds: Sequence[int]) -> list[np.ndarray]:
+def relevance(
+  data: data_lib.TrainingData,
+  examples: np.ndarray,
+  setting: Setting,
+  seeds: Sequence[int],
+) -> list[np.ndarray]:
   """Relevance scores `[D]` of a setting on examples, for each seed."""
-  return [fraction_lib.relevance_scores(head.kernel) for head in
-          linear.fit_first(data, examples, setting, seeds, _PENALTY)]
+  return [
+    fraction_lib.relevance_scores(head.kernel)
+    for head in linear.fit_first(data, examples, setting, seeds, _PENALTY)
+  ]

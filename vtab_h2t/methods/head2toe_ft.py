@@ -70,37 +70,59 @@ class Head2ToeFt(tuned.Tuned):
   def target_sizes(self, space: space_lib.Space) -> Sequence[int]:
     return self._selecting.target_sizes(space)
 
-  def complete(self, data: data_lib.TrainingData,
-               folds: Sequence[interface.Fold], space: space_lib.Space,
-               seed: int) -> Sequence[Setting]:
+  def complete(
+    self,
+    data: data_lib.TrainingData,
+    folds: Sequence[interface.Fold],
+    space: space_lib.Space,
+    seed: int,
+  ) -> Sequence[Setting]:
     candidates = self._selecting.candidates(space)
     if folds and len(candidates) > 1:
       chosen = space_lib.choose(
-          self._selecting.validate(data, folds, space, seed))
+        self._selecting.validate(data, folds, space, seed)
+      )
     else:
       chosen = space_lib.only(self._selecting.name, candidates)
-    return [Setting(learning_rate=c.learning_rate, steps=c.steps, batch=c.batch,
-                    selection=chosen) for c in self.candidates(space)]
+    return [
+      Setting(
+        learning_rate=c.learning_rate,
+        steps=c.steps,
+        batch=c.batch,
+        selection=chosen,
+      )
+      for c in self.candidates(space)
+    ]
 
-  def train(self, data: data_lib.TrainingData, examples: np.ndarray,
-            setting: Setting, options: Options, seed: int, key: Any
-            ) -> data_lib.TrainedNetwork:
+  def train(
+    self,
+    data: data_lib.TrainingData,
+    examples: np.ndarray,
+    setting: Setting,
+    options: Options,
+    seed: int,
+    key: Any,
+  ) -> data_lib.TrainedNetwork:
     network = tuned.networks_of(data).network()
     network.reset()
     selection = setting.selection
-    scores, = head2toe.relevance(data, examples, selection, [seed])
+    (scores,) = head2toe.relevance(data, examples, selection, [seed])
     columns = fraction_lib.select(scores, selection.fraction)
     sizes = (len(columns), data.classes)
     if options.head_init == HEAD2TOE:
-      frozen, = head2toe.fit(data, examples, selection, [seed])
+      (frozen,) = head2toe.fit(data, examples, selection, [seed])
       head = [(frozen.head.kernel.numpy(), frozen.head.bias.numpy())]
     else:
       head = initial.layers(sizes, (seed, interface.HEAD))
     readout = readout_lib.Selected(
-        data.features.layouts[selection.target_size], columns, data.rule)
+      data.features.layouts[selection.target_size], columns, data.rule
+    )
     trainer = network.trainer(
-        readout, sizes, range(len(network.variables)), trainer_lib.Recipe(
-            optimizer=options.optimizer, batch=setting.batch))
+      readout,
+      sizes,
+      range(len(network.variables)),
+      trainer_lib.Recipe(optimizer=options.optimizer, batch=setting.batch),
+    )
     trainer.start(head)
     self.run(trainer, data, examples, setting, seed, key)
     return data_lib.TrainedNetwork(trainer, {})
@@ -115,15 +137,18 @@ class Head2ToeFtPlus(interface.Derived):
   def check(self, space: space_lib.Space) -> None:
     if not space.folds:
       raise errors.InputError(
-          f'{self.name} chooses by validation, and the grid has no folds; '
-          'choose --grid=light, quick or paper')
+        f'{self.name} chooses by validation, and the grid has no folds; '
+        'choose --grid=light, quick or paper'
+      )
 
-  def derive(self, rows: Mapping[str, Sequence[interface.Fields]]
-             ) -> list[interface.Fields]:
+  def derive(
+    self, rows: Mapping[str, Sequence[interface.Fields]]
+  ) -> list[interface.Fields]:
     """Rows of the method whose best setting validates better.
 
     Ties go to the frozen one. Each row says which it is, in `chosen`.
     """
+
     def best(method: str) -> float:
       correct: dict[str, float] = {}
       for row in rows[method]:
@@ -131,9 +156,11 @@ class Head2ToeFtPlus(interface.Derived):
           key = files.canonical_json(interface.setting_of(row))
           failed = row['correct'] is None
           correct[key] = correct.get(key, 0) + (
-              -np.inf if failed else row['correct'])
+            -np.inf if failed else row['correct']
+          )
       return max(correct.values())
 
     chosen = max(self.requires, key=best)
-    return [{**row, 'method': self.name, 'chosen': chosen}
-            for row in rows[chosen]]
+    return [
+      {**row, 'method': self.name, 'chosen': chosen} for row in rows[chosen]
+    ]

@@ -52,17 +52,22 @@ def adaptation(before: np.ndarray, after: np.ndarray) -> dict[str, float]:
   norms = np.linalg.norm(before, axis=1), np.linalg.norm(after, axis=1)
   cosine = dot / np.maximum(norms[0] * norms[1], 1e-12)
   return {
-      'adaptation_l2': float(np.linalg.norm(after - before, axis=1).mean()),
-      'adaptation_cos': float((1 - cosine).mean()),
-      'adaptation_dot': float(dot.mean()),
-      'adaptation_norm': float(norms[1].mean()),
+    'adaptation_l2': float(np.linalg.norm(after - before, axis=1).mean()),
+    'adaptation_cos': float((1 - cosine).mean()),
+    'adaptation_dot': float(dot.mean()),
+    'adaptation_norm': float(norms[1].mean()),
   }
 
 
-def probe_heads(features: np.ndarray, labels: np.ndarray,
-                sizes: Sequence[int], taus: Sequence[int], smoothing: float,
-                batch: int, seed: int
-                ) -> dict[int, list[tuple[np.ndarray, np.ndarray]]]:
+def probe_heads(
+  features: np.ndarray,
+  labels: np.ndarray,
+  sizes: Sequence[int],
+  taus: Sequence[int],
+  smoothing: float,
+  batch: int,
+  seed: int,
+) -> dict[int, list[tuple[np.ndarray, np.ndarray]]]:
   """Trains a head and keeps it after each of some numbers of epochs.
 
   Args:
@@ -78,19 +83,25 @@ def probe_heads(features: np.ndarray, labels: np.ndarray,
     For each tau the layers, as `initial.layers` gives them.
   """
   import tensorflow as tf
+
   start = initial.layers(sizes, (seed, interface.HEAD))
   layers = [(tf.Variable(k), tf.Variable(b)) for k, b in start]
   variables = [v for layer in layers for v in layer]
-  slots = [(tf.Variable(tf.zeros_like(v)), tf.Variable(tf.zeros_like(v)))
-           for v in variables]
+  slots = [
+    (tf.Variable(tf.zeros_like(v)), tf.Variable(tf.zeros_like(v)))
+    for v in variables
+  ]
   targets = np.eye(sizes[-1], dtype=np.float32)[labels]
   targets = targets * (1 - smoothing) + smoothing / sizes[-1]
 
   @tf.function(reduce_retracing=True)
   def step(x: 'tf.Tensor', y: 'tf.Tensor', number: 'tf.Tensor') -> None:
     with tf.GradientTape() as tape:
-      loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(
-          y, readout_lib.apply_head(x, layers)))
+      loss = tf.reduce_mean(
+        tf.nn.softmax_cross_entropy_with_logits(
+          y, readout_lib.apply_head(x, layers)
+        )
+      )
     for v, slot, g in zip(variables, slots, tape.gradient(loss, variables)):
       adam.apply(v, *slot, g, _PROBE_RATE, number)
 
@@ -104,7 +115,7 @@ def probe_heads(features: np.ndarray, labels: np.ndarray,
       order = trainer_lib.order_of(examples, (seed, interface.HEAD), epoch)
       for i in range(len(examples) // batch):
         number += 1
-        chosen = order[i * batch:(i + 1) * batch]
+        chosen = order[i * batch : (i + 1) * batch]
         step(features[chosen], targets[chosen], np.float32(number))
   return kept
 
@@ -145,14 +156,21 @@ class HeadProbe(tuned.Tuned):
 
   def candidates(self, space: space_lib.Space) -> Sequence[Setting]:
     taus = space_lib.require(self.name, 'tau', space.of(self.name).taus)
-    found = [Setting(**dataclasses.asdict(setting), tau=tau)
-             for setting, tau in itertools.product(
-                 super().candidates(space), taus)]
+    found = [
+      Setting(**dataclasses.asdict(setting), tau=tau)
+      for setting, tau in itertools.product(super().candidates(space), taus)
+    ]
     return sorted(found, key=lambda s: (s.steps, s.tau))
 
-  def train(self, data: data_lib.TrainingData, examples: np.ndarray,
-            setting: Setting, options: Options, seed: int, key: Any
-            ) -> data_lib.TrainedNetwork:
+  def train(
+    self,
+    data: data_lib.TrainingData,
+    examples: np.ndarray,
+    setting: Setting,
+    options: Options,
+    seed: int,
+    key: Any,
+  ) -> data_lib.TrainedNetwork:
     networks = tuned.networks_of(data)
     network = networks.network()
     network.reset()
@@ -160,17 +178,27 @@ class HeadProbe(tuned.Tuned):
     hidden = (options.hidden,) if options.hidden else ()
     sizes = (size, *hidden, data.classes)
     before, labels = data.embedding(examples), data.labels[examples]
-    head = probe_heads(before, labels, sizes, [setting.tau], options.smoothing,
-                       setting.batch, seed)[setting.tau]
+    head = probe_heads(
+      before,
+      labels,
+      sizes,
+      [setting.tau],
+      options.smoothing,
+      setting.batch,
+      seed,
+    )[setting.tau]
     trainer = network.trainer(
-        readout_lib.Embedding(network.backbone.embedding, size, False), sizes,
-        range(len(network.variables)), trainer_lib.Recipe(
-            optimizer=options.optimizer, batch=setting.batch))
+      readout_lib.Embedding(network.backbone.embedding, size, False),
+      sizes,
+      range(len(network.variables)),
+      trainer_lib.Recipe(optimizer=options.optimizer, batch=setting.batch),
+    )
     trainer.start(head)
     logits = readout_lib.apply_head(before, head).numpy()
     self.run(trainer, data, examples, setting, seed, key)
     measures = adaptation(before, trainer.embed(networks.inputs()[examples]))
     measures |= {
-        'aie': average_initial_energy(logits, labels),
-        'head_norm': float(np.sqrt(sum((k ** 2).sum() for k, _ in head)))}
+      'aie': average_initial_energy(logits, labels),
+      'head_norm': float(np.sqrt(sum((k**2).sum() for k, _ in head))),
+    }
     return data_lib.TrainedNetwork(trainer, measures)

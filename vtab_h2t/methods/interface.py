@@ -83,8 +83,9 @@ class Measured(abc.ABC):
     """Those whose features it reads."""
 
   @abc.abstractmethod
-  def measure(self, data: data_lib.TrainingData, plan: Plan
-              ) -> Iterator[tuple[Fields, Any]]:
+  def measure(
+    self, data: data_lib.TrainingData, plan: Plan
+  ) -> Iterator[tuple[Fields, Any]]:
     """Trains what is to be judged.
 
     Args:
@@ -102,8 +103,7 @@ class Searched(Measured):
   """A method whose setting is chosen among candidates by validation."""
 
   @abc.abstractmethod
-  def candidates(self, space: space_lib.Space
-                 ) -> Sequence[space_lib.Setting]:
+  def candidates(self, space: space_lib.Space) -> Sequence[space_lib.Setting]:
     """The settings to choose from; the cheaper first, as ties go to it.
 
     Raises:
@@ -111,19 +111,33 @@ class Searched(Measured):
     """
 
   @abc.abstractmethod
-  def validate(self, data: data_lib.TrainingData, folds: Sequence[Fold],
-               space: space_lib.Space, seed: int
-               ) -> Mapping[Any, space_lib.Counts]:
+  def validate(
+    self,
+    data: data_lib.TrainingData,
+    folds: Sequence[Fold],
+    space: space_lib.Space,
+    seed: int,
+  ) -> Mapping[Any, space_lib.Counts]:
     """Correct answers of each candidate, in order, on each fold's `val`."""
 
   @abc.abstractmethod
-  def fit(self, data: data_lib.TrainingData, examples: np.ndarray,
-          setting: Any, space: space_lib.Space, seeds: Sequence[int]
-          ) -> Iterator[Any]:
+  def fit(
+    self,
+    data: data_lib.TrainingData,
+    examples: np.ndarray,
+    setting: Any,
+    space: space_lib.Space,
+    seeds: Sequence[int],
+  ) -> Iterator[Any]:
     """Trains one predictor for each seed on examples, in the order given."""
 
-  def complete(self, data: data_lib.TrainingData, folds: Sequence[Fold],
-               space: space_lib.Space, seed: int) -> Sequence[Any]:
+  def complete(
+    self,
+    data: data_lib.TrainingData,
+    folds: Sequence[Fold],
+    space: space_lib.Space,
+    seed: int,
+  ) -> Sequence[Any]:
     """The candidates, completed by what has to be chosen before."""
     del data, folds, seed
     return self.candidates(space)
@@ -131,26 +145,38 @@ class Searched(Measured):
   def check(self, space: space_lib.Space) -> None:
     self.candidates(space)
 
-  def measure(self, data: data_lib.TrainingData, plan: Plan
-              ) -> Iterator[tuple[Fields, Any]]:
+  def measure(
+    self, data: data_lib.TrainingData, plan: Plan
+  ) -> Iterator[tuple[Fields, Any]]:
     if plan.folds:
       results = self._known(data, plan) or self.validate(
-          data, plan.folds, plan.space, plan.seed)
+        data, plan.folds, plan.space, plan.seed
+      )
       chosen = space_lib.choose(results)
       for setting, counts in results.items():
         for fold, count in zip(plan.folds, counts, strict=True):
-          yield setting.as_row() | {
-              'fold': fold.number, 'seed': plan.seed, 'split': 'val',
-              'total': len(fold.val)} | outcome(count), None
+          yield (
+            setting.as_row()
+            | {
+              'fold': fold.number,
+              'seed': plan.seed,
+              'split': 'val',
+              'total': len(fold.val),
+            }
+            | outcome(count),
+            None,
+          )
     else:
       chosen = space_lib.only(
-          self.name, self.complete(data, (), plan.space, plan.seed))
+        self.name, self.complete(data, (), plan.space, plan.seed)
+      )
     predictors = self.fit(data, plan.examples, chosen, plan.space, plan.seeds)
     for seed, predictor in zip(plan.seeds, predictors, strict=True):
       yield chosen.as_row() | {'seed': seed}, predictor
 
-  def _known(self, data: data_lib.TrainingData, plan: Plan
-             ) -> Mapping[Any, space_lib.Counts]:
+  def _known(
+    self, data: data_lib.TrainingData, plan: Plan
+  ) -> Mapping[Any, space_lib.Counts]:
     """What `validate` gave when the known rows were measured."""
     if not plan.known:
       return {}
@@ -158,13 +184,17 @@ class Searched(Measured):
     found: dict[Any, space_lib.Counts] = {}
     for setting in self.complete(data, plan.folds, plan.space, plan.seed):
       key = _key(setting.as_row())
-      rows = [counts[fold.number, key] for fold in plan.folds
-              if (fold.number, key) in counts]
+      rows = [
+        counts[fold.number, key]
+        for fold in plan.folds
+        if (fold.number, key) in counts
+      ]
       if len(rows) < len(plan.folds):
         return {}
       found[setting] = [
-          space_lib.Failure(r['failed']) if r['correct'] is None
-          else r['correct'] for r in rows]
+        space_lib.Failure(r['failed']) if r['correct'] is None else r['correct']
+        for r in rows
+      ]
     return found
 
 
@@ -189,9 +219,24 @@ class Derived(abc.ABC):
 
 
 _NOT_SETTING = {
-    'schema', 'run', 'job', 'suite', 'backbone', 'protocol', 'task', 'group',
-    'manifest_sha256', 'method', 'fold', 'seed', 'split', 'correct', 'total',
-    'failed', 'train_fraction'}
+  'schema',
+  'run',
+  'job',
+  'suite',
+  'backbone',
+  'protocol',
+  'task',
+  'group',
+  'manifest_sha256',
+  'method',
+  'fold',
+  'seed',
+  'split',
+  'correct',
+  'total',
+  'failed',
+  'train_fraction',
+}
 
 
 def _key(row: Fields) -> tuple[tuple[str, Any], ...]:

@@ -67,14 +67,21 @@ class Linear(interface.Searched):
 
   def candidates(self, space: space_lib.Space) -> Sequence[Setting]:
     options = space.of(self.name)
-    return [Setting(learning_rate=rate, steps=steps)
-            for steps, rate in itertools.product(
-                space_lib.require(self.name, 'steps', options.steps),
-                space_lib.require(self.name, 'lr', options.learning_rates))]
+    return [
+      Setting(learning_rate=rate, steps=steps)
+      for steps, rate in itertools.product(
+        space_lib.require(self.name, 'steps', options.steps),
+        space_lib.require(self.name, 'lr', options.learning_rates),
+      )
+    ]
 
-  def validate(self, data: data_lib.TrainingData,
-               folds: Sequence[interface.Fold], space: space_lib.Space,
-               seed: int) -> Mapping[Setting, space_lib.Counts]:
+  def validate(
+    self,
+    data: data_lib.TrainingData,
+    folds: Sequence[interface.Fold],
+    space: space_lib.Space,
+    seed: int,
+  ) -> Mapping[Setting, space_lib.Counts]:
     options, found = space.of(self.name), {}
     heads = stack_of(options.learning_rates, (0.0,), seed)
     for steps in options.steps:
@@ -84,9 +91,14 @@ class Linear(interface.Searched):
         found[setting] = [fold[i].correct for fold in results]
     return {c: found[c] for c in self.candidates(space)}
 
-  def fit(self, data: data_lib.TrainingData, examples: np.ndarray,
-          setting: Setting, space: space_lib.Space, seeds: Sequence[int]
-          ) -> Iterator[data_lib.FeatureHead]:
+  def fit(
+    self,
+    data: data_lib.TrainingData,
+    examples: np.ndarray,
+    setting: Setting,
+    space: space_lib.Space,
+    seeds: Sequence[int],
+  ) -> Iterator[data_lib.FeatureHead]:
     for head in fit_first(data, examples, setting, seeds, None):
       yield data_lib.FeatureHead(None, None, head, data.rule)
 
@@ -117,8 +129,9 @@ class All(interface.Searched):
       return [every]
     selecting = space.of('head2toe').coefficients
     shared = tuple(c for c in selecting if c in every)
-    return [s for s in (shared, tuple(c for c in every if c not in shared))
-            if s]
+    return [
+      s for s in (shared, tuple(c for c in every if c not in shared)) if s
+    ]
 
   def target_sizes(self, space: space_lib.Space) -> Sequence[int]:
     return space.of(self.name).target_sizes
@@ -126,47 +139,81 @@ class All(interface.Searched):
   def candidates(self, space: space_lib.Space) -> Sequence[Setting]:
     options = space.of(self.name)
     need = functools.partial(space_lib.require, self.name)
-    return [Setting(learning_rate=rate, steps=steps, target_size=size,
-                    coefficient=coefficient)
-            for size, steps, coefficient, rate in itertools.product(
-                need('target_size', options.target_sizes),
-                need('steps', options.steps),
-                need(self._penalty, options.coefficients),
-                need('lr', options.learning_rates))]
+    return [
+      Setting(
+        learning_rate=rate,
+        steps=steps,
+        target_size=size,
+        coefficient=coefficient,
+      )
+      for size, steps, coefficient, rate in itertools.product(
+        need('target_size', options.target_sizes),
+        need('steps', options.steps),
+        need(self._penalty, options.coefficients),
+        need('lr', options.learning_rates),
+      )
+    ]
 
-  def validate(self, data: data_lib.TrainingData,
-               folds: Sequence[interface.Fold], space: space_lib.Space,
-               seed: int) -> Mapping[Setting, space_lib.Counts]:
+  def validate(
+    self,
+    data: data_lib.TrainingData,
+    folds: Sequence[interface.Fold],
+    space: space_lib.Space,
+    seed: int,
+  ) -> Mapping[Setting, space_lib.Counts]:
     options, found = space.of(self.name), {}
     for size, steps, stack in itertools.product(
-        options.target_sizes, options.steps, self._stacks(space)):
+      options.target_sizes, options.steps, self._stacks(space)
+    ):
       heads = stack_of(options.learning_rates, stack, seed)
       results = data.heads.validate(size, folds, heads, steps, self._penalty)
       for i, head in enumerate(heads):
-        found[Setting(learning_rate=head.learning_rate, steps=steps,
-                      target_size=size, coefficient=head.coefficient)] = [
-                          fold[i].correct for fold in results]
+        found[
+          Setting(
+            learning_rate=head.learning_rate,
+            steps=steps,
+            target_size=size,
+            coefficient=head.coefficient,
+          )
+        ] = [fold[i].correct for fold in results]
     return {c: found[c] for c in self.candidates(space)}
 
-  def fit(self, data: data_lib.TrainingData, examples: np.ndarray,
-          setting: Setting, space: space_lib.Space, seeds: Sequence[int]
-          ) -> Iterator[data_lib.FeatureHead]:
+  def fit(
+    self,
+    data: data_lib.TrainingData,
+    examples: np.ndarray,
+    setting: Setting,
+    space: space_lib.Space,
+    seeds: Sequence[int],
+  ) -> Iterator[data_lib.FeatureHead]:
     for head in fit_first(data, examples, setting, seeds, self._penalty):
       yield data_lib.FeatureHead(setting.target_size, None, head, data.rule)
 
 
-def stack_of(learning_rates: Sequence[float], coefficients: Sequence[float],
-             seed: int) -> list[sweep.HeadSpec]:
+def stack_of(
+  learning_rates: Sequence[float], coefficients: Sequence[float], seed: int
+) -> list[sweep.HeadSpec]:
   """First-stage heads for every pair of learning rate and coefficient."""
-  return [sweep.HeadSpec(rate, (seed, interface.FIRST), c)
-          for c, rate in itertools.product(coefficients, learning_rates)]
+  return [
+    sweep.HeadSpec(rate, (seed, interface.FIRST), c)
+    for c, rate in itertools.product(coefficients, learning_rates)
+  ]
 
 
-def fit_first(data: data_lib.TrainingData, examples: np.ndarray,
-              setting: Setting, seeds: Sequence[int], penalty: str | None
-              ) -> list[sweep.Head]:
+def fit_first(
+  data: data_lib.TrainingData,
+  examples: np.ndarray,
+  setting: Setting,
+  seeds: Sequence[int],
+  penalty: str | None,
+) -> list[sweep.Head]:
   """First-stage heads of one setting, one for each seed."""
-  heads = [sweep.HeadSpec(setting.learning_rate, (seed, interface.FIRST),
-                          setting.coefficient or 0.0) for seed in seeds]
+  heads = [
+    sweep.HeadSpec(
+      setting.learning_rate, (seed, interface.FIRST), setting.coefficient or 0.0
+    )
+    for seed in seeds
+  ]
   return data.heads.fit(
-      setting.target_size, examples, heads, setting.steps, penalty)
+    setting.target_size, examples, heads, setting.steps, penalty
+  )

@@ -39,8 +39,9 @@ class Probe:
     return (features @ self.kernel.T + self.bias).argmax(axis=1)
 
 
-def probe_path(features: np.ndarray, labels: np.ndarray, classes: int,
-               path: Sequence[float]) -> list[Probe]:
+def probe_path(
+  features: np.ndarray, labels: np.ndarray, classes: int, path: Sequence[float]
+) -> list[Probe]:
   """Logistic regressions along an ascending path of C, warm-started.
 
   Args:
@@ -52,16 +53,18 @@ def probe_path(features: np.ndarray, labels: np.ndarray, classes: int,
   from sklearn import exceptions
   from sklearn import linear_model
   import threadpoolctl
+
   mean, std = float(features.mean()), float(features.std()) or 1.0
   scaled = (features - mean) / std
   present = np.unique(labels)
   if len(present) == 1:  # Nothing to separate: always that class.
     bias = np.zeros(classes, np.float32)
     bias[present] = 1
-    return [Probe(np.zeros((classes, features.shape[1]), np.float32), bias)
-            for _ in path]
-  model = linear_model.LogisticRegression(
-      max_iter=_ITERATIONS, warm_start=True)
+    return [
+      Probe(np.zeros((classes, features.shape[1]), np.float32), bias)
+      for _ in path
+    ]
+  model = linear_model.LogisticRegression(max_iter=_ITERATIONS, warm_start=True)
   found = []
   for c in path:
     model.C = c
@@ -82,27 +85,33 @@ def probe_path(features: np.ndarray, labels: np.ndarray, classes: int,
   return found
 
 
-def choose_c(data: data_lib.TrainingData, folds: Sequence[interface.Fold]
-             ) -> float:
+def choose_c(
+  data: data_lib.TrainingData, folds: Sequence[interface.Fold]
+) -> float:
   """The C with the most correct answers over folds; ties to the smallest."""
   correct = np.zeros(len(C_PATH), np.int64)
   for fold in folds:
-    probes = probe_path(data.embedding(fold.train), data.labels[fold.train],
-                        data.classes, C_PATH)
+    probes = probe_path(
+      data.embedding(fold.train), data.labels[fold.train], data.classes, C_PATH
+    )
     held_out = data.embedding(fold.val)
-    correct += [counting.correct(p.predict(held_out), data.labels[fold.val])
-                for p in probes]
+    correct += [
+      counting.correct(p.predict(held_out), data.labels[fold.val])
+      for p in probes
+    ]
   return C_PATH[int(correct.argmax())]
 
 
-def probe(data: data_lib.TrainingData, examples: np.ndarray, c: float | None
-          ) -> Probe:
+def probe(
+  data: data_lib.TrainingData, examples: np.ndarray, c: float | None
+) -> Probe:
   """The probe on examples; without C, it is chosen on their last fifth."""
   if c is None:
     cut = len(examples) * 4 // 5
     c = choose_c(data, [interface.Fold(0, examples[:cut], examples[cut:])])
-  result, = probe_path(data.embedding(examples), data.labels[examples],
-                       data.classes, [c])
+  (result,) = probe_path(
+    data.embedding(examples), data.labels[examples], data.classes, [c]
+  )
   return result
 
 
@@ -121,34 +130,51 @@ class FromProbe(tuned.Tuned):
   """What starts from the probe's head; a setting's coefficient is its C."""
 
   def candidates(self, space: space_lib.Space) -> Sequence[Any]:
-    return [Setting(learning_rate=c.learning_rate, steps=c.steps, batch=c.batch)
-            for c in super().candidates(space)]
+    return [
+      Setting(learning_rate=c.learning_rate, steps=c.steps, batch=c.batch)
+      for c in super().candidates(space)
+    ]
 
-  def complete(self, data: data_lib.TrainingData,
-               folds: Sequence[interface.Fold], space: space_lib.Space,
-               seed: int) -> Sequence[Any]:
+  def complete(
+    self,
+    data: data_lib.TrainingData,
+    folds: Sequence[interface.Fold],
+    space: space_lib.Space,
+    seed: int,
+  ) -> Sequence[Any]:
     del seed
     if not folds:  # The probe then chooses for itself.
       return self.candidates(space)
     c = tuned.networks_of(data).once(
-        ('c', tuple(f.number for f in folds)), lambda: choose_c(data, folds))
-    return [dataclasses.replace(s, coefficient=c)
-            for s in self.candidates(space)]
+      ('c', tuple(f.number for f in folds)), lambda: choose_c(data, folds)
+    )
+    return [
+      dataclasses.replace(s, coefficient=c) for s in self.candidates(space)
+    ]
 
-  def start(self, data: data_lib.TrainingData, examples: np.ndarray,
-            setting: Setting, trained: Sequence[int],
-            recipe: trainer_lib.Recipe) -> trainer_lib.Trainer:
+  def start(
+    self,
+    data: data_lib.TrainingData,
+    examples: np.ndarray,
+    setting: Setting,
+    trained: Sequence[int],
+    recipe: trainer_lib.Recipe,
+  ) -> trainer_lib.Trainer:
     """A trainer with pretrained weights and the probe's head."""
     networks = tuned.networks_of(data)
     network = networks.network()
     network.reset()
     c = setting.coefficient
-    head = networks.once(('probe', examples.tobytes(), c),
-                         lambda: probe(data, examples, c))
+    head = networks.once(
+      ('probe', examples.tobytes(), c), lambda: probe(data, examples, c)
+    )
     size = data.num_features(None)
     trainer = network.trainer(
-        readout_lib.Embedding(network.backbone.embedding, size, False),
-        (size, data.classes), trained, recipe)
+      readout_lib.Embedding(network.backbone.embedding, size, False),
+      (size, data.classes),
+      trained,
+      recipe,
+    )
     trainer.start([(head.kernel, head.bias)])
     return trainer
 
@@ -167,14 +193,27 @@ class LpFt(FromProbe):
   name = 'lp_ft'
   options_type = Options
 
-  def train(self, data: data_lib.TrainingData, examples: np.ndarray,
-            setting: Setting, options: Options, seed: int, key: Any
-            ) -> data_lib.TrainedNetwork:
+  def train(
+    self,
+    data: data_lib.TrainingData,
+    examples: np.ndarray,
+    setting: Setting,
+    options: Options,
+    seed: int,
+    key: Any,
+  ) -> data_lib.TrainedNetwork:
     del options
     everything = range(len(tuned.networks_of(data).network().variables))
     trainer = self.start(
-        data, examples, setting, everything, trainer_lib.Recipe(
-            batch=setting.batch, schedule=trainer_lib.COSINE_BY_EPOCH,
-            frozen_statistics=True))
+      data,
+      examples,
+      setting,
+      everything,
+      trainer_lib.Recipe(
+        batch=setting.batch,
+        schedule=trainer_lib.COSINE_BY_EPOCH,
+        frozen_statistics=True,
+      ),
+    )
     self.run(trainer, data, examples, setting, seed, key)
     return data_lib.TrainedNetwork(trainer, {})

@@ -14,14 +14,19 @@ from vtab_h2t.methods import space as space_lib
 from vtab_h2t.methods import surgical
 
 # Those that leave the backbone as it is.
-FROZEN: dict[str, interface.Searched] = {m.name: m for m in (
+FROZEN: dict[str, interface.Searched] = {
+  m.name: m
+  for m in (
     linear.Linear(),
     linear.All('all_l2', 'l2'),
     linear.All('all_l1', 'l1'),
     linear.All('all_l21', 'l21'),
     head2toe.Head2Toe(),
-)}
-MEASURED: dict[str, interface.Searched] = FROZEN | {m.name: m for m in (
+  )
+}
+MEASURED: dict[str, interface.Searched] = FROZEN | {
+  m.name: m
+  for m in (
     finetune.Finetune('scratch', scratch=True),
     finetune.Finetune('finetune', scratch=False),
     head2toe_ft.Head2ToeFt(),
@@ -30,9 +35,11 @@ MEASURED: dict[str, interface.Searched] = FROZEN | {m.name: m for m in (
     surgical.AutoRgn(),
     surgical.AutoSnr(),
     head_probe.HeadProbe(),
-)}
+  )
+}
 DERIVED: dict[str, interface.Derived] = {
-    m.name: m for m in (head2toe_ft.Head2ToeFtPlus(),)}
+  m.name: m for m in (head2toe_ft.Head2ToeFtPlus(),)
+}
 
 
 def _in_order() -> tuple[str, ...]:
@@ -50,7 +57,8 @@ def check(name: str, space: space_lib.Space) -> None:
   """Raises InputError if a method is unknown or the space lacks its needs."""
   if name not in METHODS:
     raise errors.InputError(
-        f'unknown method {name!r}; choose from {", ".join(METHODS)}')
+      f'unknown method {name!r}; choose from {", ".join(METHODS)}'
+    )
   method = DERIVED[name] if name in DERIVED else MEASURED[name]
   method.check(space)
 

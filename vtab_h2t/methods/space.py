@@ -49,8 +49,9 @@ class Space:
     """
     if method not in self.options:
       raise errors.InputError(
-          f'the grid {self.name} has no options for {method}; choose another '
-          '--grid')
+        f'the grid {self.name} has no options for {method}; choose another '
+        '--grid'
+      )
     return self.options[method]
 
   def changed(self, changes: Mapping[str, Mapping[str, Any]]) -> 'Space':
@@ -59,10 +60,17 @@ class Space:
     Args:
       changes: for a method's id, option to value.
     """
-    options = {name: dataclasses.replace(one, **changes.get(name, {}))
-               for name, one in self.options.items()}
-    return dataclasses.replace(self, options=options, by_task={
-        task: space.changed(changes) for task, space in self.by_task.items()})
+    options = {
+      name: dataclasses.replace(one, **changes.get(name, {}))
+      for name, one in self.options.items()
+    }
+    return dataclasses.replace(
+      self,
+      options=options,
+      by_task={
+        task: space.changed(changes) for task, space in self.by_task.items()
+      },
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -99,6 +107,7 @@ def choose(results: Mapping[_Setting, Counts]) -> _Setting:
   Ties go to the first, and candidates are ordered from cheap to dear. One that
   failed on a fold is chosen only if all did.
   """
+
   def correct(setting: _Setting) -> int:
     counts = [c for c in results[setting] if not isinstance(c, Failure)]
     return -1 if len(counts) < len(results[setting]) else sum(counts)
@@ -114,19 +123,22 @@ def only(method: str, settings: Sequence[_Setting]) -> _Setting:
   """
   if len(settings) > 1:
     raise errors.InputError(
-        f'{method} has {len(settings)} settings and no fold to choose on; add '
-        'what it lacks to --hparams')
+      f'{method} has {len(settings)} settings and no fold to choose on; add '
+      'what it lacks to --hparams'
+    )
   return settings[0]
 
 
 _Value = TypeVar('_Value')
 
 
-def require(method: str, what: str, values: Sequence[_Value]
-            ) -> Sequence[_Value]:
+def require(
+  method: str, what: str, values: Sequence[_Value]
+) -> Sequence[_Value]:
   """`values`, unless the options give none."""
   if not values:
     raise errors.InputError(
-        f'the grid gives no {what} for {method}; add it to --hparams, choose '
-        'another --grid or leave the method out of --methods')
+      f'the grid gives no {what} for {method}; add it to --hparams, choose '
+      'another --grid or leave the method out of --methods'
+    )
   return values

@@ -35,8 +35,9 @@ CODE, PAPER = 'code', 'paper'
 _THRESHOLDS = {CODE: 0.95, PAPER: 0.2}
 
 
-def relative_gradient_norms(gradients: Sequence[Sequence[np.ndarray]],
-                            values: Sequence[np.ndarray]) -> np.ndarray:
+def relative_gradient_norms(
+  gradients: Sequence[Sequence[np.ndarray]], values: Sequence[np.ndarray]
+) -> np.ndarray:
   """Auto-RGN's factors, 0 to 1: the mean of |gradient| / |tensor| over batches.
 
   Args:
@@ -47,14 +48,16 @@ def relative_gradient_norms(gradients: Sequence[Sequence[np.ndarray]],
     float32, divided by the largest; all 0 if there is no gradient.
   """
   norms = np.array([np.linalg.norm(v) for v in values])
-  found = np.mean([[np.linalg.norm(g) for g in batch] for batch in gradients],
-                  axis=0)
+  found = np.mean(
+    [[np.linalg.norm(g) for g in batch] for batch in gradients], axis=0
+  )
   ratio = np.where(norms > _TINY, found / np.maximum(norms, _TINY), 0.0)
   return (ratio / (ratio.max() or 1.0)).astype(np.float32)
 
 
-def signal_to_noise(gradients: Sequence[Sequence[np.ndarray]], definition: str
-                    ) -> np.ndarray:
+def signal_to_noise(
+  gradients: Sequence[Sequence[np.ndarray]], definition: str
+) -> np.ndarray:
   """Auto-SNR's ratio of each tensor.
 
   Args:
@@ -67,19 +70,30 @@ def signal_to_noise(gradients: Sequence[Sequence[np.ndarray]], definition: str
       largest.
   """
   if definition == CODE:
+
     def ratio(g: np.ndarray, axis: int) -> float:
-      variance = g.var(axis=axis, ddof=1 if g.shape[axis] > 1 else 0,
-                       keepdims=True)
-      return float((g ** 2 / (variance + 1e-8)).mean())
+      variance = g.var(
+        axis=axis, ddof=1 if g.shape[axis] > 1 else 0, keepdims=True
+      )
+      return float((g**2 / (variance + 1e-8)).mean())
+
     last = len(gradients[0]) - 2  # The head's kernel is `[out, in]`.
-    return np.mean([[ratio(g, 0 if i == last else -1)
-                     for i, g in enumerate(batch)] for batch in gradients],
-                   axis=0)
+    return np.mean(
+      [
+        [ratio(g, 0 if i == last else -1) for i, g in enumerate(batch)]
+        for batch in gradients
+      ],
+      axis=0,
+    )
   found = []
   for tensor in zip(*gradients):
     stack = np.stack(tensor)
-    found.append(float((stack.mean(axis=0) ** 2).mean() / (
-        stack.var(axis=0, ddof=1).mean() + 1e-8)))
+    found.append(
+      float(
+        (stack.mean(axis=0) ** 2).mean()
+        / (stack.var(axis=0, ddof=1).mean() + 1e-8)
+      )
+    )
   return np.array(found) / (max(found) or 1.0)
 
 
@@ -133,38 +147,67 @@ class _Surgical(lp_ft.FromProbe):
 
   rates_by_tensor: ClassVar[bool] = True
 
-  def train(self, data: data_lib.TrainingData, examples: np.ndarray,
-            setting: Any, options: Any, seed: int, key: Any
-            ) -> data_lib.TrainedNetwork:
+  def train(
+    self,
+    data: data_lib.TrainingData,
+    examples: np.ndarray,
+    setting: Any,
+    options: Any,
+    seed: int,
+    key: Any,
+  ) -> data_lib.TrainedNetwork:
     networks = tuned.networks_of(data)
     trainer = self.start(
-        data, examples, setting, self._trained(networks.network(), setting),
-        trainer_lib.Recipe(
-            optimizer=trainer_lib.ADAM, batch=setting.batch,
-            schedule=trainer_lib.CONSTANT, frozen_statistics=True,
-            weight_decay=_WEIGHT_DECAY))
+      data,
+      examples,
+      setting,
+      self._trained(networks.network(), setting),
+      trainer_lib.Recipe(
+        optimizer=trainer_lib.ADAM,
+        batch=setting.batch,
+        schedule=trainer_lib.CONSTANT,
+        frozen_statistics=True,
+        weight_decay=_WEIGHT_DECAY,
+      ),
+    )
     inputs, order = networks.inputs(), (seed, interface.ORDER)
     batch = min(setting.batch, len(examples))
 
     def scales(epoch: int, trainer: trainer_lib.Trainer) -> np.ndarray:
       first = trainer_lib.order_of(examples, order, epoch)
-      batches = [first[i * batch:(i + 1) * batch] for i in range(
-          min(_BATCHES, len(examples) // batch))]
-      return self._scales(options, [
-          trainer.gradients(inputs[b], data.labels[b]) for b in batches],
-          trainer.values)
+      batches = [
+        first[i * batch : (i + 1) * batch]
+        for i in range(min(_BATCHES, len(examples) // batch))
+      ]
+      return self._scales(
+        options,
+        [trainer.gradients(inputs[b], data.labels[b]) for b in batches],
+        trainer.values,
+      )
 
-    self.run(trainer, data, examples, setting, seed, key,
-             scales if self.rates_by_tensor else None)
+    self.run(
+      trainer,
+      data,
+      examples,
+      setting,
+      seed,
+      key,
+      scales if self.rates_by_tensor else None,
+    )
     return data_lib.TrainedNetwork(trainer, {})
 
-  def _scales(self, options: Any, gradients: Sequence[Sequence[np.ndarray]],
-              values: Sequence[np.ndarray]) -> np.ndarray:
+  def _scales(
+    self,
+    options: Any,
+    gradients: Sequence[Sequence[np.ndarray]],
+    values: Sequence[np.ndarray],
+  ) -> np.ndarray:
     """The factor of each tensor's learning rate in an epoch."""
     raise ValueError(f'{self.name} has one learning rate')
 
-  def _trained(self, network: network_lib.Network, setting: Any
-               ) -> Sequence[int]:
+  def _trained(
+    self, network: network_lib.Network, setting: Any
+  ) -> Sequence[int]:
     """Numbers of the variables that are trained beside the head."""
     del setting
     return [i for i, norm in enumerate(network.is_norm) if not norm]
@@ -177,22 +220,31 @@ class Surgical(_Surgical):
   options_type = BlockOptions
   rates_by_tensor = False
 
-  def complete(self, data: data_lib.TrainingData,
-               folds: Sequence[interface.Fold], space: space_lib.Space,
-               seed: int) -> Sequence[Setting]:
+  def complete(
+    self,
+    data: data_lib.TrainingData,
+    folds: Sequence[interface.Fold],
+    space: space_lib.Space,
+    seed: int,
+  ) -> Sequence[Setting]:
     backbone = tuned.networks_of(data).network().backbone
     wanted = space.of(self.name).blocks or tuple(backbone.blocks)
     unknown = [b for b in wanted if b not in backbone.blocks]
     if unknown or not wanted:
       raise errors.InputError(
-          f'backbone {backbone.name} has no block {", ".join(unknown)}; it has '
-          f'{", ".join(backbone.blocks) or "none"}')
+        f'backbone {backbone.name} has no block {", ".join(unknown)}; it has '
+        f'{", ".join(backbone.blocks) or "none"}'
+      )
     found = super().complete(data, folds, space, seed)
-    return [Setting(**dataclasses.asdict(setting), block=block)
-            for block in wanted for setting in found]
+    return [
+      Setting(**dataclasses.asdict(setting), block=block)
+      for block in wanted
+      for setting in found
+    ]
 
-  def _trained(self, network: network_lib.Network, setting: Setting
-               ) -> Sequence[int]:
+  def _trained(
+    self, network: network_lib.Network, setting: Setting
+  ) -> Sequence[int]:
     return network.block(setting.block)
 
 
@@ -202,8 +254,12 @@ class AutoRgn(_Surgical):
   name = 'auto_rgn'
   options_type = Options
 
-  def _scales(self, options: Options, gradients: Sequence[Sequence[np.ndarray]],
-              values: Sequence[np.ndarray]) -> np.ndarray:
+  def _scales(
+    self,
+    options: Options,
+    gradients: Sequence[Sequence[np.ndarray]],
+    values: Sequence[np.ndarray],
+  ) -> np.ndarray:
     del options
     return relative_gradient_norms(gradients, values)
 
@@ -214,9 +270,12 @@ class AutoSnr(_Surgical):
   name = 'auto_snr'
   options_type = SnrOptions
 
-  def _scales(self, options: SnrOptions,
-              gradients: Sequence[Sequence[np.ndarray]],
-              values: Sequence[np.ndarray]) -> np.ndarray:
+  def _scales(
+    self,
+    options: SnrOptions,
+    gradients: Sequence[Sequence[np.ndarray]],
+    values: Sequence[np.ndarray],
+  ) -> np.ndarray:
     del values
     ratio = signal_to_noise(gradients, options.snr)
     threshold = options.threshold

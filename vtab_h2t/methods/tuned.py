@@ -56,15 +56,24 @@ class Tuned(interface.Searched):
 
   def candidates(self, space: space_lib.Space) -> Sequence[Any]:
     options = space.of(self.name)
-    return [Setting(learning_rate=rate, steps=steps, batch=options.batch)
-            for steps, rate in itertools.product(
-                space_lib.require(self.name, 'ft_steps', options.steps),
-                space_lib.require(self.name, 'ft_lr', options.learning_rates))]
+    return [
+      Setting(learning_rate=rate, steps=steps, batch=options.batch)
+      for steps, rate in itertools.product(
+        space_lib.require(self.name, 'ft_steps', options.steps),
+        space_lib.require(self.name, 'ft_lr', options.learning_rates),
+      )
+    ]
 
   @abc.abstractmethod
-  def train(self, data: data_lib.TrainingData, examples: np.ndarray,
-            setting: Any, options: Any, seed: int, key: Any
-            ) -> data_lib.TrainedNetwork:
+  def train(
+    self,
+    data: data_lib.TrainingData,
+    examples: np.ndarray,
+    setting: Any,
+    options: Any,
+    seed: int,
+    key: Any,
+  ) -> data_lib.TrainedNetwork:
     """Trains one network on examples.
 
     Args:
@@ -79,34 +88,62 @@ class Tuned(interface.Searched):
       trainer.DivergedError: the loss is not finite.
     """
 
-  def run(self, trainer: trainer_lib.Trainer, data: data_lib.TrainingData,
-          examples: np.ndarray, setting: Any, seed: int, key: Any,
-          scales: Callable[[int, trainer_lib.Trainer], np.ndarray] | None = None
-          ) -> None:
+  def run(
+    self,
+    trainer: trainer_lib.Trainer,
+    data: data_lib.TrainingData,
+    examples: np.ndarray,
+    setting: Any,
+    seed: int,
+    key: Any,
+    scales: Callable[[int, trainer_lib.Trainer], np.ndarray] | None = None,
+  ) -> None:
     """Runs a trainer that has been started, with a checkpoint of its own."""
     networks = networks_of(data)
     trainer.run(
-        networks.inputs(), data.labels, examples, setting.learning_rate,
-        setting.steps, (seed, interface.ORDER), scales,
-        checkpoint.Checkpoint(networks.path(key, 'npz')))
+      networks.inputs(),
+      data.labels,
+      examples,
+      setting.learning_rate,
+      setting.steps,
+      (seed, interface.ORDER),
+      scales,
+      checkpoint.Checkpoint(networks.path(key, 'npz')),
+    )
 
-  def validate(self, data: data_lib.TrainingData,
-               folds: Sequence[interface.Fold], space: space_lib.Space,
-               seed: int) -> Mapping[Any, space_lib.Counts]:
+  def validate(
+    self,
+    data: data_lib.TrainingData,
+    folds: Sequence[interface.Fold],
+    space: space_lib.Space,
+    seed: int,
+  ) -> Mapping[Any, space_lib.Counts]:
     options = space.of(self.name)
     found: dict[Any, list[int | space_lib.Failure]] = {}
     for setting in self.complete(data, folds, space, seed):
       found[setting] = []
       for fold in folds:
         key = self._key(setting, options, ['fold', fold.number, seed])
-        result = networks_of(data).remember(key, functools.partial(
-            self._correct, data, fold, setting, options, seed, key))
+        result = networks_of(data).remember(
+          key,
+          functools.partial(
+            self._correct, data, fold, setting, options, seed, key
+          ),
+        )
         found[setting].append(
-            space_lib.Failure(result) if isinstance(result, str) else result)
+          space_lib.Failure(result) if isinstance(result, str) else result
+        )
     return found
 
-  def _correct(self, data: data_lib.TrainingData, fold: interface.Fold,
-               setting: Any, options: Any, seed: int, key: Any) -> int | str:
+  def _correct(
+    self,
+    data: data_lib.TrainingData,
+    fold: interface.Fold,
+    setting: Any,
+    options: Any,
+    seed: int,
+    key: Any,
+  ) -> int | str:
     """Correct answers on a fold, or why there are none."""
     try:
       found = self.train(data, fold.train, setting, options, seed, key)
@@ -114,17 +151,24 @@ class Tuned(interface.Searched):
       return str(e)
     inputs = networks_of(data).inputs()
     return sum(
-        counting.correct(found.trainer.predict(inputs[part]), data.labels[part])
-        for part in np.split(fold.val, range(_BATCH, len(fold.val), _BATCH)))
+      counting.correct(found.trainer.predict(inputs[part]), data.labels[part])
+      for part in np.split(fold.val, range(_BATCH, len(fold.val), _BATCH))
+    )
 
-  def fit(self, data: data_lib.TrainingData, examples: np.ndarray,
-          setting: Any, space: space_lib.Space, seeds: Sequence[int]
-          ) -> Iterator[data_lib.TrainedLater]:
+  def fit(
+    self,
+    data: data_lib.TrainingData,
+    examples: np.ndarray,
+    setting: Any,
+    space: space_lib.Space,
+    seeds: Sequence[int],
+  ) -> Iterator[data_lib.TrainedLater]:
     options = space.of(self.name)
     for seed in seeds:
       key = self._key(setting, options, ['final', seed])
       yield functools.partial(
-          self.train, data, examples, setting, options, seed, key)
+        self.train, data, examples, setting, options, seed, key
+      )
 
   def _key(self, setting: Any, options: Any, what: Any) -> Any:
     return [self.name, setting.as_row(), dataclasses.asdict(options), what]

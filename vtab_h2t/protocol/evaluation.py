@@ -16,9 +16,12 @@ if TYPE_CHECKING:
   import tensorflow as tf
 
 
-def count_correct(extractor: extraction.Extractor, split: task_lib.Split,
-                  judged: Sequence[tuple[data_lib.FeatureHead, np.ndarray]],
-                  progress: Callable[[int, int], None]) -> list[int]:
+def count_correct(
+  extractor: extraction.Extractor,
+  split: task_lib.Split,
+  judged: Sequence[tuple[data_lib.FeatureHead, np.ndarray]],
+  progress: Callable[[int, int], None],
+) -> list[int]:
   """Streams a split through the backbone and all heads.
 
   Only one batch of features is held at a time.
@@ -50,24 +53,32 @@ def count_correct(extractor: extraction.Extractor, split: task_lib.Split,
       else:
         matrix = _matrix(extractor, batch, head)
       correct[i] += counting.correct(
-          head.head.logits(matrix), labels[done:done + size])
+        head.head.logits(matrix), labels[done : done + size]
+      )
     progress(done + size, len(split.ids))
   return correct.tolist()
 
 
-def _matrix(extractor: extraction.Extractor, batch: dict[str, 'tf.Tensor'],
-            head: data_lib.FeatureHead) -> 'tf.Tensor':
+def _matrix(
+  extractor: extraction.Extractor,
+  batch: dict[str, 'tf.Tensor'],
+  head: data_lib.FeatureHead,
+) -> 'tf.Tensor':
   """The features that a head reads."""
   return normalization.design_matrix(
-      extractor.select(batch, head.target_size),
-      extractor.layouts[head.target_size], columns=head.columns,
-      rule=head.rule)
+    extractor.select(batch, head.target_size),
+    extractor.layouts[head.target_size],
+    columns=head.columns,
+    rule=head.rule,
+  )
 
 
 def count_correct_of_network(
-    backbone: backbone_lib.Backbone, split: task_lib.Split,
-    predict: Callable[['tf.Tensor'], np.ndarray],
-    progress: Callable[[int, int], None]) -> int:
+  backbone: backbone_lib.Backbone,
+  split: task_lib.Split,
+  predict: Callable[['tf.Tensor'], np.ndarray],
+  progress: Callable[[int, int], None],
+) -> int:
   """Streams a split through a network of its own.
 
   Args:

@@ -35,14 +35,11 @@ _RETRIES = 3
 class Progress(Protocol):
   """Is told what begins, how far it is, and what has ended."""
 
-  def start(self, name: str) -> None:
-    ...
+  def start(self, name: str) -> None: ...
 
-  def stage(self, stage: str, done: int, total: int) -> None:
-    ...
+  def stage(self, stage: str, done: int, total: int) -> None: ...
 
-  def finish(self, message: str, count: int = 1) -> None:
-    ...
+  def finish(self, message: str, count: int = 1) -> None: ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -61,18 +58,23 @@ class Places:
   download: bool = False
   weights: Mapping[str, str] = dataclasses.field(default_factory=dict)
   plugins: tuple[str, ...] = ()
-  memory_bytes: int = 8 * 2 ** 30
+  memory_bytes: int = 8 * 2**30
 
-  def tasks(self, run: run_lib.Run, names: Sequence[str] | None
-            ) -> list[task_lib.Task]:
+  def tasks(
+    self, run: run_lib.Run, names: Sequence[str] | None
+  ) -> list[task_lib.Task]:
     """The named tasks of a run's suite; None for all.
 
     Raises:
       errors.InputError: as `tasks.registry.tasks` raises.
     """
     return tasks_registry.tasks(
-        run.suite, names, self.data_dir,
-        run.data_source or tasks_registry.TFDS, self.download)
+      run.suite,
+      names,
+      self.data_dir,
+      run.data_source or tasks_registry.TFDS,
+      self.download,
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -89,8 +91,12 @@ class Cluster:
   gpus: float = 0
 
 
-def local(units: Sequence[unit_lib.Unit], places: Places,
-          ledger: ledger_lib.Ledger, progress: Progress) -> Results:
+def local(
+  units: Sequence[unit_lib.Unit],
+  places: Places,
+  ledger: ledger_lib.Ledger,
+  progress: Progress,
+) -> Results:
   """Runs one unit after the other in this process."""
   extractors: dict[str, unit_lib.ExtractorFor] = {}
   for unit in units:
@@ -100,22 +106,33 @@ def local(units: Sequence[unit_lib.Unit], places: Places,
     try:
       backbone = run_lib.load(unit.run, places.weights)
       if unit.run.id not in extractors:  # Only the last run's are kept.
-        extractors = {unit.run.id: functools.cache(functools.partial(
-            extraction.Extractor, backbone))}
-      unit_lib.run(unit, places.tasks(unit.run, unit.tasks), backbone,
-                   extractors[unit.run.id], ledger, places.memory_bytes,
-                   progress.stage)
+        extractors = {
+          unit.run.id: functools.cache(
+            functools.partial(extraction.Extractor, backbone)
+          )
+        }
+      unit_lib.run(
+        unit,
+        places.tasks(unit.run, unit.tasks),
+        backbone,
+        extractors[unit.run.id],
+        ledger,
+        places.memory_bytes,
+        progress.stage,
+      )
     except errors.InputError as e:
       progress.finish(f'{unit.name}: failed', len(unit.tasks))
       yield unit, e
     else:
-      progress.finish(f'{unit.name}: {time.monotonic() - started:.0f} s',
-                      len(unit.tasks))
+      progress.finish(
+        f'{unit.name}: {time.monotonic() - started:.0f} s', len(unit.tasks)
+      )
       yield unit, None
 
 
-Executor = Callable[[Sequence[unit_lib.Unit], Places, ledger_lib.Ledger,
-                     Progress], Results]
+Executor = Callable[
+  [Sequence[unit_lib.Unit], Places, ledger_lib.Ledger, Progress], Results
+]
 EXECUTORS = 'local', 'ray'
 
 
@@ -124,8 +141,13 @@ def ray(cluster: Cluster) -> Executor:
   return functools.partial(_on_ray, cluster)
 
 
-def _on_ray(cluster: Cluster, units: Sequence[unit_lib.Unit], places: Places,
-            ledger: ledger_lib.Ledger, progress: Progress) -> Results:
+def _on_ray(
+  cluster: Cluster,
+  units: Sequence[unit_lib.Unit],
+  places: Places,
+  ledger: ledger_lib.Ledger,
+  progress: Progress,
+) -> Results:
   """Sends units to a Ray cluster and collects their files.
 
   Raises:
@@ -134,13 +156,17 @@ def _on_ray(cluster: Cluster, units: Sequence[unit_lib.Unit], places: Places,
   """
   module = _connect(cluster, places.memory_bytes)
   send = module.remote(_run_elsewhere).options(
-      max_retries=_RETRIES, num_cpus=cluster.cpus, num_gpus=cluster.gpus,
-      memory=places.memory_bytes)
+    max_retries=_RETRIES,
+    num_cpus=cluster.cpus,
+    num_gpus=cluster.gpus,
+    memory=places.memory_bytes,
+  )
   waiting = {}
   for unit in units:
     if _is_unfinished(unit, places, ledger):
-      waiting[send.remote(os.getcwd(), unit, places,
-                          _present(unit, ledger))] = unit
+      waiting[
+        send.remote(os.getcwd(), unit, places, _present(unit, ledger))
+      ] = unit
   total, failed = len(waiting), {}
   progress.start('')
   while waiting:
@@ -151,8 +177,10 @@ def _on_ray(cluster: Cluster, units: Sequence[unit_lib.Unit], places: Places,
         outcome = module.get(done)
       except module.exceptions.RayError as e:
         first = str(e).strip().splitlines()
-        outcome = (f'its worker failed {_RETRIES + 1} times or stopped with an '
-                   f'error ({first[-1] if first else type(e).__name__})')
+        outcome = (
+          f'its worker failed {_RETRIES + 1} times or stopped with an '
+          f'error ({first[-1] if first else type(e).__name__})'
+        )
       if isinstance(outcome, str):
         failed[unit] = errors.InputError(outcome)
         continue
@@ -163,8 +191,9 @@ def _on_ray(cluster: Cluster, units: Sequence[unit_lib.Unit], places: Places,
   for unit, error in failed.items():
     progress.finish(f'{unit.name}: failed', len(unit.tasks))
     yield unit, error
-  yield from local([u for u in units if u not in failed], places, ledger,
-                   progress)
+  yield from local(
+    [u for u in units if u not in failed], places, ledger, progress
+  )
 
 
 def _connect(cluster: Cluster, memory_bytes: int) -> Any:
@@ -173,53 +202,76 @@ def _connect(cluster: Cluster, memory_bytes: int) -> Any:
     import ray as module
   except ModuleNotFoundError as e:
     raise errors.InputError(
-        '--executor=ray needs Ray: pip install \'vtab_h2t[ray]\'') from e
+      "--executor=ray needs Ray: pip install 'vtab_h2t[ray]'"
+    ) from e
   if not module.is_initialized():
     host, _, port = cluster.address.rpartition(':')
     try:
       if host and port.isdecimal():  # Ray itself would try for minutes.
         socket.create_connection((host, int(port)), timeout=10).close()
-      module.init(address=cluster.address, log_to_driver=False,
-                  logging_level=logging.ERROR)
+      module.init(
+        address=cluster.address,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+      )
     except (OSError, ValueError, RuntimeError) as e:
       raise errors.InputError(
-          f'no Ray cluster at --ray_address={cluster.address}: {e}') from e
+        f'no Ray cluster at --ray_address={cluster.address}: {e}'
+      ) from e
   wanted = {'CPU': cluster.cpus, 'GPU': cluster.gpus, 'memory': memory_bytes}
   nodes = [n['Resources'] for n in module.nodes() if n['Alive']]
-  if not any(all(node.get(k, 0) >= v for k, v in wanted.items())
-             for node in nodes):
+  if not any(
+    all(node.get(k, 0) >= v for k, v in wanted.items()) for node in nodes
+  ):
     raise errors.InputError(
-        f'no node of the Ray cluster has {cluster.cpus} CPUs, '
-        f'{cluster.gpus} GPUs and {memory_bytes / 2**30:.3g} GiB; lower '
-        '--unit_cpus, --unit_gpus or --memory_gib')
+      f'no node of the Ray cluster has {cluster.cpus} CPUs, '
+      f'{cluster.gpus} GPUs and {memory_bytes / 2**30:.3g} GiB; lower '
+      '--unit_cpus, --unit_gpus or --memory_gib'
+    )
   return module
 
 
-def _is_unfinished(unit: unit_lib.Unit, places: Places,
-                   ledger: ledger_lib.Ledger) -> bool:
+def _is_unfinished(
+  unit: unit_lib.Unit, places: Places, ledger: ledger_lib.Ledger
+) -> bool:
   """Whether there is something for a worker to do."""
   try:
     return unit_lib.unfinished(
-        unit, places.tasks(unit.run, unit.tasks),
-        run_lib.load(unit.run, places.weights), ledger)
+      unit,
+      places.tasks(unit.run, unit.tasks),
+      run_lib.load(unit.run, places.weights),
+      ledger,
+    )
   except errors.InputError:
     return False  # `local` says what is wrong.
 
 
-def _present(unit: unit_lib.Unit, ledger: ledger_lib.Ledger
-             ) -> dict[str, bytes]:
+def _present(
+  unit: unit_lib.Unit, ledger: ledger_lib.Ledger
+) -> dict[str, bytes]:
   """The rows files of a unit's tasks that are there, by their paths."""
   folder = ledger.find(unit.run)
-  return {} if folder is None else {
+  return (
+    {}
+    if folder is None
+    else {
       path.relative_to(folder.path).as_posix(): path.read_bytes()
-      for kind in ('rows', 'studies') for task in unit.tasks
-      for path in sorted((folder.path / kind / task).glob('*.jsonl'))}
+      for kind in ('rows', 'studies')
+      for task in unit.tasks
+      for path in sorted((folder.path / kind / task).glob('*.jsonl'))
+    }
+  )
 
 
-def _run_elsewhere(working_directory: str, unit: unit_lib.Unit, places: Places,
-                   present: Mapping[str, bytes]) -> dict[str, bytes] | str:
+def _run_elsewhere(
+  working_directory: str,
+  unit: unit_lib.Unit,
+  places: Places,
+  present: Mapping[str, bytes],
+) -> dict[str, bytes] | str:
   """A unit in a worker: its new files by their paths, or what went wrong."""
   import tensorflow as tf
+
   tf.config.experimental.enable_op_determinism()
   if os.path.isdir(working_directory):
     os.chdir(working_directory)  # Where relative paths begin.
@@ -232,14 +284,19 @@ def _run_elsewhere(working_directory: str, unit: unit_lib.Unit, places: Places,
       for name, content in present.items():
         with files.atomic_write(folder / name, binary=True) as f:
           f.write(content)
-      (_, error), = local([unit], places, ledger, _Silent())
+      ((_, error),) = local([unit], places, ledger, _Silent())
       if error is not None:
         return str(error)
-      found = {path.relative_to(folder).as_posix(): path.read_bytes()
-               for path in sorted(folder.rglob('*.json*'))}
+      found = {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob('*.json*'))
+      }
       del found['run.json']
-      return {name: content for name, content in found.items()
-              if present.get(name) != content}
+      return {
+        name: content
+        for name, content in found.items()
+        if present.get(name) != content
+      }
   except errors.InputError as e:
     return str(e)
 
@@ -255,4 +312,3 @@ class _Silent:
 
   def finish(self, message: str, count: int = 1) -> None:
     pass
-

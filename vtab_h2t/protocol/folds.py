@@ -27,19 +27,20 @@ def folds(task: task_lib.Task, numbers: Sequence[int]) -> list[interface.Fold]:
   parts = task.folds
   found = []
   for number in numbers:
-    train = np.concatenate(
-        [p for i, p in enumerate(parts) if i != number])
+    train = np.concatenate([p for i, p in enumerate(parts) if i != number])
     check_classes(task, train, f'fold {number}')
     found.append(interface.Fold(number, training_order(train), parts[number]))
   return found
 
 
-def check_classes(task: task_lib.Task, examples: np.ndarray, where: str
-                  ) -> None:
+def check_classes(
+  task: task_lib.Task, examples: np.ndarray, where: str
+) -> None:
   """Raises InputError if a class has no example among the examples."""
   present = np.bincount(task.train.labels[examples], minlength=task.num_classes)
   if task.every_class and not present.all():
     raise errors.InputError(
-        f'task {task.name}: class {int(present.argmin())} has no training '
-        f'example in {where}; give it more examples, or order them so that '
-        'each fifth has every class')
+      f'task {task.name}: class {int(present.argmin())} has no training '
+      f'example in {where}; give it more examples, or order them so that '
+      'each fifth has every class'
+    )

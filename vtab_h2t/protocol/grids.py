@@ -13,26 +13,35 @@ from vtab_h2t.tasks import task as task_lib
 
 # Paper's values for its backbones (Table 2); this project's for the others.
 TARGET_SIZES = {
-    'resnet50': (512, 8192, 24576),
-    'keras_cv_resnet50': (512, 8192, 24576),
-    'vit_b16': (768, 15360, 32448),
-    'vit_s16': (768, 15360, 32448),
-    'vit_ti16': (768, 15360, 32448),
-    'efficientnet_lite0': (256, 1024, 4096),
-    'efficientnet_lite2': (256, 1024, 4096),
+  'resnet50': (512, 8192, 24576),
+  'keras_cv_resnet50': (512, 8192, 24576),
+  'vit_b16': (768, 15360, 32448),
+  'vit_s16': (768, 15360, 32448),
+  'vit_ti16': (768, 15360, 32448),
+  'efficientnet_lite0': (256, 1024, 4096),
+  'efficientnet_lite2': (256, 1024, 4096),
 }
 # Five epochs of 1000 images in batches of 64; fewer rates and taus than papers.
 _LIGHT: dict[str, dict[str, Any]] = {
-    **{name: {'steps': (80,), 'batch': 64}
-       for name in ('scratch', 'finetune', 'head2toe_ft')},
-    'lp_ft': {'steps': (80,), 'learning_rates': (1e-4, 1e-5)},
-    **{name: {'steps': (80,), 'learning_rates': (1e-3,)}
-       for name in ('surgical', 'auto_rgn', 'auto_snr')},
-    'head_probe': {'steps': (80,), 'batch': 64, 'taus': (1, 8, 64)}}
+  **{
+    name: {'steps': (80,), 'batch': 64}
+    for name in ('scratch', 'finetune', 'head2toe_ft')
+  },
+  'lp_ft': {'steps': (80,), 'learning_rates': (1e-4, 1e-5)},
+  **{
+    name: {'steps': (80,), 'learning_rates': (1e-3,)}
+    for name in ('surgical', 'auto_rgn', 'auto_snr')
+  },
+  'head_probe': {'steps': (80,), 'batch': 64, 'taus': (1, 8, 64)},
+}
 # Of the studies: the setting of the quick grid that did best on the validation
 # parts of the embedded suite's tasks, on average.
 _STUDY: dict[str, Any] = {
-    'learning_rate': 0.01, 'steps': 500, 'coefficient': 1e-5, 'fraction': 0.1}
+  'learning_rate': 0.01,
+  'steps': 500,
+  'coefficient': 1e-5,
+  'fraction': 0.1,
+}
 
 
 def target_sizes(backbone: str) -> tuple[int, ...]:
@@ -44,19 +53,25 @@ def _fields(options_type: type[space_lib.Options]) -> set[str]:
   return {f.name for f in dataclasses.fields(options_type)}
 
 
-def _space(name: str, folds: tuple[int, ...], backbone: str,
-           options: Mapping[str, Mapping[str, Any]]) -> space_lib.Space:
+def _space(
+  name: str,
+  folds: tuple[int, ...],
+  backbone: str,
+  options: Mapping[str, Mapping[str, Any]],
+) -> space_lib.Space:
   """A space of all methods' own options but for some, and of the studies."""
   sizes: dict[str, Any] = {'target_sizes': target_sizes(backbone)}
   found: dict[str, space_lib.Options] = {}
   for method in methods.MEASURED.values():
     kept = sizes if 'target_sizes' in _fields(method.options_type) else {}
     found[method.name] = method.options_type(
-        **{**kept, **options.get(method.name, {})})
+      **{**kept, **options.get(method.name, {})}
+    )
   for study, options_type in studies.OPTIONS.items():
     kept = sizes if 'target_sizes' in _fields(options_type) else {}
     found[study] = options_type(
-        **_STUDY, target_size=target_sizes(backbone)[0], **kept)
+      **_STUDY, target_size=target_sizes(backbone)[0], **kept
+    )
   return space_lib.Space(name=name, folds=folds, options=found)
 
 
@@ -69,12 +84,16 @@ def quick(backbone: str) -> space_lib.Space:
   """One fold, 500 steps and the smallest target size; else the paper's."""
   whole = paper(backbone)
   changes: dict[str, dict[str, Any]] = {
-      name: {field: getattr(whole.of(name), field)[:1]
-             for field in ('steps', 'target_sizes')
-             if field in _fields(method.options_type)}
-      for name, method in methods.MEASURED.items()}
+    name: {
+      field: getattr(whole.of(name), field)[:1]
+      for field in ('steps', 'target_sizes')
+      if field in _fields(method.options_type)
+    }
+    for name, method in methods.MEASURED.items()
+  }
   return dataclasses.replace(
-      whole.changed(changes), name='quick', folds=(task_lib.NUM_FOLDS - 1,))
+    whole.changed(changes), name='quick', folds=(task_lib.NUM_FOLDS - 1,)
+  )
 
 
 def light(backbone: str) -> space_lib.Space:
@@ -82,8 +101,9 @@ def light(backbone: str) -> space_lib.Space:
   return dataclasses.replace(quick(backbone).changed(_LIGHT), name='light')
 
 
-def single(name: str, backbone: str, values: Mapping[str, float | str]
-           ) -> space_lib.Space:
+def single(
+  name: str, backbone: str, values: Mapping[str, float | str]
+) -> space_lib.Space:
   """One setting, without search.
 
   Args:
@@ -93,6 +113,7 @@ def single(name: str, backbone: str, values: Mapping[str, float | str]
       the methods that train the backbone 'ft_lr', 'ft_steps', 'batch', 'block',
       'tau'; those not given stay empty.
   """
+
   def one(key: str) -> tuple[Any, ...]:
     return (values[key],) if key in values else ()
 
@@ -100,13 +121,19 @@ def single(name: str, backbone: str, values: Mapping[str, float | str]
   for method in methods.MEASURED.values():
     penalty = method.name.removeprefix('all_')
     given: dict[str, Any] = {
-        'learning_rates': one('lr'), 'steps': one('steps'),
-        'target_sizes': one('target_size'), 'fractions': one('fraction'),
-        'coefficients': one(penalty if penalty in ('l1', 'l2') else 'l21')}
+      'learning_rates': one('lr'),
+      'steps': one('steps'),
+      'target_sizes': one('target_size'),
+      'fractions': one('fraction'),
+      'coefficients': one(penalty if penalty in ('l1', 'l2') else 'l21'),
+    }
     if method.trains_network:
-      given = {'learning_rates': one('ft_lr'), 'steps': one('ft_steps'),
-               'blocks': one('block'), 'taus': one('tau')} | (
-                   {'batch': values['batch']} if 'batch' in values else {})
+      given = {
+        'learning_rates': one('ft_lr'),
+        'steps': one('ft_steps'),
+        'blocks': one('block'),
+        'taus': one('tau'),
+      } | ({'batch': values['batch']} if 'batch' in values else {})
     fields = _fields(method.options_type)
     options[method.name] = {k: v for k, v in given.items() if k in fields}
   return _space(name, (), backbone, options)
@@ -122,18 +149,35 @@ def from_table_2(backbone: str) -> space_lib.Space:
   table = table[table.backbone == backbone]
   if not len(table):
     raise errors.InputError(
-        f'the paper\'s Table 2 has no hyper-parameters for backbone {backbone};'
-        ' use --grid=quick, paper or fixed')
-  by_task = {row.task: single('published', backbone, {
-      'lr': float(row.learning_rate), 'steps': int(row.steps),
-      'target_size': int(row.target_size), 'fraction': float(row.fraction),
-      'l21': float(row.l21_coefficient)}) for row in table.itertuples()}
-  return dataclasses.replace(
-      single('published', backbone, {}), by_task=by_task)
+      f"the paper's Table 2 has no hyper-parameters for backbone {backbone};"
+      ' use --grid=quick, paper or fixed'
+    )
+  by_task = {
+    row.task: single(
+      'published',
+      backbone,
+      {
+        'lr': float(row.learning_rate),
+        'steps': int(row.steps),
+        'target_size': int(row.target_size),
+        'fraction': float(row.fraction),
+        'l21': float(row.l21_coefficient),
+      },
+    )
+    for row in table.itertuples()
+  }
+  return dataclasses.replace(single('published', backbone, {}), by_task=by_task)
 
 
-_POSITIVE = {'lr': float, 'steps': int, 'target_size': int, 'fraction': float,
-             'ft_lr': float, 'ft_steps': int, 'batch': int}
+_POSITIVE = {
+  'lr': float,
+  'steps': int,
+  'target_size': int,
+  'fraction': float,
+  'ft_lr': float,
+  'ft_steps': int,
+  'batch': int,
+}
 _NOT_NEGATIVE = {'l1': float, 'l2': float, 'l21': float, 'tau': int}
 
 
@@ -150,8 +194,9 @@ def parse_hparams(text: str) -> dict[str, float | str]:
     key, _, value = item.partition('=')
     if key not in kinds or key in values:
       raise errors.InputError(
-          f'--hparams: {item!r} is unknown or given twice; the keys are '
-          f'{", ".join(kinds)}')
+        f'--hparams: {item!r} is unknown or given twice; the keys are '
+        f'{", ".join(kinds)}'
+      )
     if key == 'block':
       values[key] = value
       continue
@@ -163,8 +208,9 @@ def parse_hparams(text: str) -> dict[str, float | str]:
     above = number > 0 if key in _POSITIVE else number >= 0
     if not (low_enough and above and number < float('inf')):
       raise errors.InputError(
-          f'--hparams: {item!r} is out of range; for example lr=0.01,'
-          'steps=500,target_size=768,fraction=0.05,l21=1e-5')
+        f'--hparams: {item!r} is out of range; for example lr=0.01,'
+        'steps=500,target_size=768,fraction=0.05,l21=1e-5'
+      )
     values[key] = number
   return values
 
@@ -186,10 +232,12 @@ def get(name: str, backbone: str, hparams: str = '') -> space_lib.Space:
   """
   if name not in GRIDS:
     raise errors.InputError(
-        f'unknown grid {name!r}; choose from {", ".join(GRIDS)}')
+      f'unknown grid {name!r}; choose from {", ".join(GRIDS)}'
+    )
   if bool(hparams) != (name == 'fixed'):
     raise errors.InputError(
-        '--hparams goes with --grid=fixed, and that grid needs it')
+      '--hparams goes with --grid=fixed, and that grid needs it'
+    )
   if name == 'fixed':
     return single(name, backbone, parse_hparams(hparams))
   if name == 'published':
@@ -204,13 +252,20 @@ def from_json(value: Mapping[str, Any]) -> space_lib.Space:
     KeyError, TypeError: it is not a space of this version.
   """
   types: dict[str, type[space_lib.Options]] = {
-      **studies.OPTIONS,
-      **{m.name: m.options_type for m in methods.MEASURED.values()}}
+    **studies.OPTIONS,
+    **{m.name: m.options_type for m in methods.MEASURED.values()},
+  }
   options = {
-      name: types[name](**{
-          k: tuple(v) if isinstance(v, list) else v for k, v in own.items()})
-      for name, own in value['options'].items()}
+    name: types[name](
+      **{k: tuple(v) if isinstance(v, list) else v for k, v in own.items()}
+    )
+    for name, own in value['options'].items()
+  }
   return space_lib.Space(
-      name=value['name'], folds=tuple(value['folds']), options=options,
-      by_task={task: from_json(space)
-               for task, space in value['by_task'].items()})
+    name=value['name'],
+    folds=tuple(value['folds']),
+    options=options,
+    by_task={
+      task: from_json(space) for task, space in value['by_task'].items()
+    },
+  )

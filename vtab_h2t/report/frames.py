@@ -24,14 +24,16 @@ def published_accuracies(backbone: str) -> pd.DataFrame:
   table = published.table('table1_accuracy')
   table = table[(table.backbone == backbone) & (table.task != MEAN)]
   return table.rename(columns={'accuracy_percent': 'percent'})[
-      ['method', 'task', 'group', 'percent']].reset_index(drop=True)
+    ['method', 'task', 'group', 'percent']
+  ].reset_index(drop=True)
 
 
 def accuracies(rows: Sequence[ledger_lib.Row]) -> pd.DataFrame:
   """Measured: method, task, group, percent."""
   summary = statistics.summarise(rows)
   return summary.rename(columns={'accuracy_percent': 'percent'})[
-      ['method', 'task', 'group', 'percent']]
+    ['method', 'task', 'group', 'percent']
+  ]
 
 
 def by_affinity(table: pd.DataFrame) -> pd.DataFrame:
@@ -44,8 +46,9 @@ def by_affinity(table: pd.DataFrame) -> pd.DataFrame:
     task, group, affinity, and a column for each method. Tasks that lack Linear
     or Scratch are left out.
   """
-  wide = table.pivot(index=['task', 'group'], columns='method',
-                     values='percent')
+  wide = table.pivot(
+    index=['task', 'group'], columns='method', values='percent'
+  )
   for method in ('linear', 'scratch'):
     if method not in wide:
       wide[method] = np.nan
@@ -55,8 +58,9 @@ def by_affinity(table: pd.DataFrame) -> pd.DataFrame:
   return wide.sort_values('affinity', kind='stable').reset_index()
 
 
-def gains(table: pd.DataFrame, over: str, methods: Sequence[str]
-          ) -> pd.DataFrame:
+def gains(
+  table: pd.DataFrame, over: str, methods: Sequence[str]
+) -> pd.DataFrame:
   """Points that methods gain over another, beside affinity.
 
   Args:
@@ -83,16 +87,20 @@ def affinities(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     task, group, and a column for each backbone; tasks that one of them lacks
     are left out.
   """
-  parts = [t.set_index(['task', 'group']).affinity.rename(name)
-           for name, t in tables.items()]
+  parts = [
+    t.set_index(['task', 'group']).affinity.rename(name)
+    for name, t in tables.items()
+  ]
   return pd.concat(parts, axis=1, join='inner').reset_index()
 
 
 def _median(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
   """Medians over seeds for each value of the keys, in their order."""
-  return table.groupby(list(keys), sort=False).agg(
-      percent=('percent', 'median'),
-      num_features=('num_features', 'median')).reset_index()
+  return (
+    table.groupby(list(keys), sort=False)
+    .agg(percent=('percent', 'median'), num_features=('num_features', 'median'))
+    .reset_index()
+  )
 
 
 def one_tap(rows: Sequence[ledger_lib.Row]) -> pd.DataFrame:
@@ -128,12 +136,16 @@ def chosen_taps(rows: Sequence[ledger_lib.Row]) -> pd.DataFrame:
   """task, `chosen_tap`: the best by validation, ties to the first."""
   table = pd.DataFrame([r for r in rows if r['split'] == 'val'])
   best = table.loc[table.groupby('task', sort=False).correct.idxmax()]
-  return best[['task', 'tap']].rename(
-      columns={'tap': 'chosen_tap'}).reset_index(drop=True)
+  return (
+    best[['task', 'tap']]
+    .rename(columns={'tap': 'chosen_tap'})
+    .reset_index(drop=True)
+  )
 
 
-def group_means(columns: Mapping[str, pd.Series], groups: pd.Series
-                ) -> pd.DataFrame:
+def group_means(
+  columns: Mapping[str, pd.Series], groups: pd.Series
+) -> pd.DataFrame:
   """Means over all tasks and over each group's.
 
   Args:
@@ -156,15 +168,20 @@ def granularity(rows: Sequence[ledger_lib.Row]) -> pd.DataFrame:
   `step` is the fraction kept or the number of taps.
   """
   table = statistics.tests(rows)
-  table['step'] = table.fraction.where(table.kind == 'features',
-                                       table.get('num_taps'))
+  table['step'] = table.fraction.where(
+    table.kind == 'features', table.get('num_taps')
+  )
   return _median(table, ['task', 'group', 'kind', 'step'])
 
 
 def mean_over_tasks(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
   """Means of the numeric columns over tasks, in the order of the keys."""
-  return table.drop(columns=['task', 'group']).groupby(
-      list(keys), sort=False).mean(numeric_only=True).reset_index()
+  return (
+    table.drop(columns=['task', 'group'])
+    .groupby(list(keys), sort=False)
+    .mean(numeric_only=True)
+    .reset_index()
+  )
 
 
 def transfer(rows: Sequence[ledger_lib.Row]) -> pd.DataFrame:
@@ -183,8 +200,9 @@ def scaling(rows: Sequence[ledger_lib.Row]) -> pd.DataFrame:
   percent.
   """
   table = statistics.tests(rows)
-  return _median(table, ['task', 'group', 'target_size', 'tap_stride',
-                         'num_candidates'])
+  return _median(
+    table, ['task', 'group', 'target_size', 'tap_stride', 'num_candidates']
+  )
 
 
 def offset(rows: Sequence[ledger_lib.Row]) -> pd.DataFrame:
@@ -205,22 +223,32 @@ def overlap(rows: Sequence[ledger_lib.Row]) -> pd.DataFrame:
     to 1, the mean over pairs of seeds; for a task with itself, over pairs of
     different ones. `chance` is what two random selections share.
   """
-  columns = {(r['task'], r['seed']): relevance.unpack(r['selected'])
-             for r in rows}
-  chance = {r['task']: len(columns[r['task'], r['seed']]) / r['num_features']
-            for r in rows}
+  columns = {
+    (r['task'], r['seed']): relevance.unpack(r['selected']) for r in rows
+  }
+  chance = {
+    r['task']: len(columns[r['task'], r['seed']]) / r['num_features']
+    for r in rows
+  }
   names = list(dict.fromkeys(task for task, _ in columns))
   result = []
   for one in names:
     for other in names:
       shares = [
-          len(np.intersect1d(a, b, assume_unique=True)) / len(a)
-          for (task_a, seed_a), a in columns.items() if task_a == one
-          for (task_b, seed_b), b in columns.items()
-          if task_b == other and (one != other or seed_a != seed_b)]
-      result.append({'task': one, 'other': other,
-                     'shared': np.mean(shares) if shares else np.nan,
-                     'chance': chance[one]})
+        len(np.intersect1d(a, b, assume_unique=True)) / len(a)
+        for (task_a, seed_a), a in columns.items()
+        if task_a == one
+        for (task_b, seed_b), b in columns.items()
+        if task_b == other and (one != other or seed_a != seed_b)
+      ]
+      result.append(
+        {
+          'task': one,
+          'other': other,
+          'shared': np.mean(shares) if shares else np.nan,
+          'chance': chance[one],
+        }
+      )
   return pd.DataFrame(result)
 
 
@@ -235,18 +263,34 @@ def depth(rows: Sequence[ledger_lib.Row]) -> pd.DataFrame:
   for row in rows:
     total = sum(kept for kept, _ in row['selected_by_tap'].values())
     for i, (tap, (kept, size)) in enumerate(row['selected_by_tap'].items()):
-      result.append({
-          'task': row['task'], 'group': row['group'], 'tap': tap, 'depth': i,
-          'share_of_selection': kept / total, 'share_of_tap': kept / size})
-  return pd.DataFrame(result).groupby(
-      ['task', 'group', 'tap', 'depth'], sort=False).mean().reset_index()
+      result.append(
+        {
+          'task': row['task'],
+          'group': row['group'],
+          'tap': tap,
+          'depth': i,
+          'share_of_selection': kept / total,
+          'share_of_tap': kept / size,
+        }
+      )
+  return (
+    pd.DataFrame(result)
+    .groupby(['task', 'group', 'tap', 'depth'], sort=False)
+    .mean()
+    .reset_index()
+  )
 
 
 def reduced(rows: Sequence[ledger_lib.Row]) -> pd.DataFrame:
   """Figure 13: method, task, group, train_fraction (1: all), percent."""
   table = statistics.tests(
-      {'train_fraction': 1.0} | r for r in rows
-      if r['method'] in ('linear', 'head2toe'))
-  found = table.groupby(['method', 'task', 'group', 'train_fraction'],
-                        sort=False).percent.median().reset_index()
+    {'train_fraction': 1.0} | r
+    for r in rows
+    if r['method'] in ('linear', 'head2toe')
+  )
+  found = (
+    table.groupby(['method', 'task', 'group', 'train_fraction'], sort=False)
+    .percent.median()
+    .reset_index()
+  )
   return found.sort_values('train_fraction', kind='stable')

@@ -29,25 +29,37 @@ _FRACTIONS = 0.1, 0.2, 0.5
 _Derive = Callable[[run_lib.Run, run_lib.Network | None], list[run_lib.Run]]
 
 
-def _itself(run: run_lib.Run, other: run_lib.Network | None
-            ) -> list[run_lib.Run]:
+def _itself(
+  run: run_lib.Run, other: run_lib.Network | None
+) -> list[run_lib.Run]:
   del other
   return [run]
 
 
-def _control(run: run_lib.Run, other: run_lib.Network | None
-             ) -> list[run_lib.Run]:
+def _control(
+  run: run_lib.Run, other: run_lib.Network | None
+) -> list[run_lib.Run]:
   """The second network's embedding beside the first's (Figure 4)."""
-  return [run.derived(CONTROL, _label(other), second=other,
-                      taps=backbone_lib.ALL_TAPS)]
+  return [
+    run.derived(
+      CONTROL, _label(other), second=other, taps=backbone_lib.ALL_TAPS
+    )
+  ]
 
 
-def _second(run: run_lib.Run, other: run_lib.Network | None
-            ) -> list[run_lib.Run]:
+def _second(
+  run: run_lib.Run, other: run_lib.Network | None
+) -> list[run_lib.Run]:
   """The second network in place of the first (Figure 8)."""
-  return [run.derived(SECOND, _label(other), network=other,
-                      taps=backbone_lib.ALL_TAPS,
-                      cls_pooling=pooling.CLS_POOLED)]
+  return [
+    run.derived(
+      SECOND,
+      _label(other),
+      network=other,
+      taps=backbone_lib.ALL_TAPS,
+      cls_pooling=pooling.CLS_POOLED,
+    )
+  ]
 
 
 def _label(network: run_lib.Network | None) -> str:
@@ -56,16 +68,24 @@ def _label(network: run_lib.Network | None) -> str:
   return f'{network.backbone}-{network.sha256[:8]}'
 
 
-def _reduced(run: run_lib.Run, other: run_lib.Network | None
-             ) -> list[run_lib.Run]:
+def _reduced(
+  run: run_lib.Run, other: run_lib.Network | None
+) -> list[run_lib.Run]:
   """Parts of the training set (Figure 13)."""
   del other
-  return [run.derived(REDUCED, f'{fraction:g}', train_fraction=fraction)
-          for fraction in _FRACTIONS]
+  return [
+    run.derived(REDUCED, f'{fraction:g}', train_fraction=fraction)
+    for fraction in _FRACTIONS
+  ]
 
 
-def _changed(job: str, run: run_lib.Run, other: run_lib.Network | None, *,
-             changes: Mapping[str, Any]) -> list[run_lib.Run]:
+def _changed(
+  job: str,
+  run: run_lib.Run,
+  other: run_lib.Network | None,
+  *,
+  changes: Mapping[str, Any],
+) -> list[run_lib.Run]:
   """Other taps or another use of the class token (Tables 6 and 7)."""
   del other
   return [run.derived(job, **changes)]
@@ -89,18 +109,31 @@ class Job:
 
 
 JOBS: dict[str, Job] = (
-    {ACCURACY: Job()}
-    | {name: Job(study=name) for name in studies.STUDIES}
-    | {TRANSFER: Job(study=TRANSFER),
-       CONTROL: Job(study='one_tap', derive=_control, has_second=True),
-       SECOND: Job(methods=('linear', 'scratch'), derive=_second,
-                   has_second=True),
-       REDUCED: Job(methods=('linear', 'head2toe'), derive=_reduced)}
-    | {kind: Job(methods=('head2toe',), derive=functools.partial(
-        _changed, kind, changes={'taps': kind})) for kind in retapping.KINDS}
-    | {f'cls_{kind}': Job(methods=('head2toe',), derive=functools.partial(
-        _changed, f'cls_{kind}', changes={'cls_pooling': kind}))
-       for kind in (pooling.CLS_ONLY, pooling.CLS_BOTH)})
+  {ACCURACY: Job()}
+  | {name: Job(study=name) for name in studies.STUDIES}
+  | {
+    TRANSFER: Job(study=TRANSFER),
+    CONTROL: Job(study='one_tap', derive=_control, has_second=True),
+    SECOND: Job(methods=('linear', 'scratch'), derive=_second, has_second=True),
+    REDUCED: Job(methods=('linear', 'head2toe'), derive=_reduced),
+  }
+  | {
+    kind: Job(
+      methods=('head2toe',),
+      derive=functools.partial(_changed, kind, changes={'taps': kind}),
+    )
+    for kind in retapping.KINDS
+  }
+  | {
+    f'cls_{kind}': Job(
+      methods=('head2toe',),
+      derive=functools.partial(
+        _changed, f'cls_{kind}', changes={'cls_pooling': kind}
+      ),
+    )
+    for kind in (pooling.CLS_ONLY, pooling.CLS_BOTH)
+  }
+)
 
 
 def batches(names: Sequence[str]) -> list[list[str]]:
@@ -112,16 +145,22 @@ def batches(names: Sequence[str]) -> list[list[str]]:
   wanted = set(names)
   if TRANSFER in wanted:
     wanted.add(RELEVANCE)
-  own = [n for n in JOBS if n in wanted
-         and (n == ACCURACY or n in studies.STUDIES)]
+  own = [
+    n for n in JOBS if n in wanted and (n == ACCURACY or n in studies.STUDIES)
+  ]
   others = [[n] for n in JOBS if n in wanted and n not in own]
   return [own, *others] if own else others
 
 
-def units(names: Sequence[str], run: run_lib.Run,
-          other: run_lib.Network | None, groups: Sequence[tuple[str, ...]],
-          methods: Sequence[str], seeds: tuple[int, ...],
-          ledger: ledger_lib.Ledger) -> list[unit_lib.Unit]:
+def units(
+  names: Sequence[str],
+  run: run_lib.Run,
+  other: run_lib.Network | None,
+  groups: Sequence[tuple[str, ...]],
+  methods: Sequence[str],
+  seeds: tuple[int, ...],
+  ledger: ledger_lib.Ledger,
+) -> list[unit_lib.Unit]:
   """The work of one batch.
 
   Args:
@@ -136,22 +175,34 @@ def units(names: Sequence[str], run: run_lib.Run,
   found = []
   for one in JOBS[names[0]].derive(run, other):
     for group in groups:
-      wanted = [m for name in names for m in (
-          methods if name == ACCURACY else JOBS[name].methods)]
+      wanted = [
+        m
+        for name in names
+        for m in (methods if name == ACCURACY else JOBS[name].methods)
+      ]
       studies_ = tuple(
-          studies.STUDIES[study] for study in (JOBS[n].study for n in names)
-          if study is not None and study != TRANSFER)
+        studies.STUDIES[study]
+        for study in (JOBS[n].study for n in names)
+        if study is not None and study != TRANSFER
+      )
       if TRANSFER in names:
         studies_ = _transfers(run, seeds, ledger)
       if wanted or studies_:
-        found.append(unit_lib.Unit(
-            run=one, tasks=group, methods=tuple(wanted), studies=studies_,
-            seeds=seeds))
+        found.append(
+          unit_lib.Unit(
+            run=one,
+            tasks=group,
+            methods=tuple(wanted),
+            studies=studies_,
+            seeds=seeds,
+          )
+        )
   return found
 
 
-def _transfers(run: run_lib.Run, seeds: tuple[int, ...],
-               ledger: ledger_lib.Ledger) -> tuple[transfer.Transfer, ...]:
+def _transfers(
+  run: run_lib.Run, seeds: tuple[int, ...], ledger: ledger_lib.Ledger
+) -> tuple[transfer.Transfer, ...]:
   """A study for each task that has selected features with all seeds."""
   folder = ledger.find(run)
   selections: dict[str, dict[int, str]] = {}
@@ -159,5 +210,7 @@ def _transfers(run: run_lib.Run, seeds: tuple[int, ...],
     if row['job'] == RELEVANCE:
       selections.setdefault(row['task'], {})[row['seed']] = row['selected']
   return tuple(
-      transfer.Transfer(task, sorted(by_seed.items()))
-      for task, by_seed in selections.items() if set(seeds) <= set(by_seed))
+    transfer.Transfer(task, sorted(by_seed.items()))
+    for task, by_seed in selections.items()
+    if set(seeds) <= set(by_seed)
+  )

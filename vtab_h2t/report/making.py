@@ -20,21 +20,29 @@ Frames = output_lib.Frames
 
 _ACCURACY = jobs.ACCURACY
 PAPER_BACKBONES = 'resnet50', 'vit_b16'
-TABLE6 = {'original': _ACCURACY,
-          'pre_normalization': retapping.PRE_NORMALIZATION,
-          'pre_activation': retapping.PRE_ACTIVATION,
-          'adding_pooled_input': retapping.WITH_INPUT}
-TABLE7 = {'original': _ACCURACY, 'only_cls': 'cls_only',
-          'original_plus_cls': 'cls_both'}
+TABLE6 = {
+  'original': _ACCURACY,
+  'pre_normalization': retapping.PRE_NORMALIZATION,
+  'pre_activation': retapping.PRE_ACTIVATION,
+  'adding_pooled_input': retapping.WITH_INPUT,
+}
+TABLE7 = {
+  'original': _ACCURACY,
+  'only_cls': 'cls_only',
+  'original_plus_cls': 'cls_both',
+}
 
 
 def summaries_of_the_paper() -> Frames:
   """Tables 1 and 4, by backbone, in the form of `statistics.summarise`."""
   table = published.table('table1_accuracy')
   table = table[table.task != 'mean'].merge(
-      published.table('table4_std'), how='left')
-  return {b: table[table.backbone == b].reset_index(drop=True).assign(seeds=3)
-          for b in PAPER_BACKBONES}
+    published.table('table4_std'), how='left'
+  )
+  return {
+    b: table[table.backbone == b].reset_index(drop=True).assign(seeds=3)
+    for b in PAPER_BACKBONES
+  }
 
 
 def comparable(run: run_lib.Run) -> bool:
@@ -50,30 +58,49 @@ def table1(results: Results) -> Frames:
     theirs = summaries_of_the_paper()[results.run.backbone]
     theirs = theirs[theirs.task.isin(set(summary.task))]
     found['published'] = theirs.reset_index(drop=True)
-    both = summary.merge(theirs, on=['method', 'task', 'group'],
-                         suffixes=('', '_published'))
+    both = summary.merge(
+      theirs, on=['method', 'task', 'group'], suffixes=('', '_published')
+    )
     both['accuracy_percent'] -= both.accuracy_percent_published
     found['difference'] = both.assign(std_percent=float('nan'))[
-        ['method', 'task', 'group', 'accuracy_percent', 'std_percent', 'seeds']]
+      ['method', 'task', 'group', 'accuracy_percent', 'std_percent', 'seeds']
+    ]
   return found
 
 
 def table2(results: Results) -> Frames:
   """The chosen settings of Head2Toe."""
-  chosen = pd.DataFrame([
-      r for r in results.of(_ACCURACY) if r['method'] == 'head2toe'
-      and r['split'] == 'test']).drop_duplicates('task')
-  return {'table2': chosen[['backbone', 'task', 'target_size', 'fraction',
-                            'learning_rate', 'steps', 'coefficient']].rename(
-                                columns={'coefficient': 'l21_coefficient'})}
+  chosen = pd.DataFrame(
+    [
+      r
+      for r in results.of(_ACCURACY)
+      if r['method'] == 'head2toe' and r['split'] == 'test'
+    ]
+  ).drop_duplicates('task')
+  return {
+    'table2': chosen[
+      [
+        'backbone',
+        'task',
+        'target_size',
+        'fraction',
+        'learning_rate',
+        'steps',
+        'coefficient',
+      ]
+    ].rename(columns={'coefficient': 'l21_coefficient'})
+  }
 
 
 def table3(results: Results | None = None) -> Frames:
   """The model beside the published, and what was measured."""
   table = cost.published_table()
   frames = {'table3': cost.table3(cost.fit(table), table)}
-  measured = () if results is None else measured_cost.measured(
-      results.run, results.measurements)
+  measured = (
+    ()
+    if results is None
+    else measured_cost.measured(results.run, results.measurements)
+  )
   return frames | ({'measured': measured} if len(measured) else {})
 
 
@@ -101,8 +128,9 @@ def table5(results: Results) -> Frames:
   return {'table5': first[['task', 'group']].reset_index(drop=True)}
 
 
-def variants(results: Results, wanted: Mapping[str, str], theirs: pd.DataFrame
-             ) -> pd.DataFrame:
+def variants(
+  results: Results, wanted: Mapping[str, str], theirs: pd.DataFrame
+) -> pd.DataFrame:
   """Mean accuracy of Head2Toe in the run and in those derived from it.
 
   Args:
@@ -111,14 +139,20 @@ def variants(results: Results, wanted: Mapping[str, str], theirs: pd.DataFrame
     theirs: the paper's table.
   """
   by_task = {
-      label: frames_lib.accuracies([
-          r for r in results.of(job) if r['method'] == 'head2toe']).set_index(
-              'task') for label, job in wanted.items()}
-  tasks = [t for t in by_task['original'].index
-           if all(t in table.index for table in by_task.values())]
+    label: frames_lib.accuracies(
+      [r for r in results.of(job) if r['method'] == 'head2toe']
+    ).set_index('task')
+    for label, job in wanted.items()
+  }
+  tasks = [
+    t
+    for t in by_task['original'].index
+    if all(t in table.index for table in by_task.values())
+  ]
   ours = frames_lib.group_means(
-      {label: table.percent[tasks] for label, table in by_task.items()},
-      by_task['original'].group[tasks]).rename(columns={'method': 'variant'})
+    {label: table.percent[tasks] for label, table in by_task.items()},
+    by_task['original'].group[tasks],
+  ).rename(columns={'method': 'variant'})
   if comparable(results.run):
     ours = ours.merge(theirs, on='variant', suffixes=('', '_published'))
   return ours
@@ -126,31 +160,41 @@ def variants(results: Results, wanted: Mapping[str, str], theirs: pd.DataFrame
 
 def table6(results: Results) -> Frames:
   """Head2Toe on other taps."""
-  return {'table6': variants(
-      results, TABLE6, published.table('table6_ablation_resnet50'))}
+  return {
+    'table6': variants(
+      results, TABLE6, published.table('table6_ablation_resnet50')
+    )
+  }
 
 
 def table7(results: Results) -> Frames:
   """Head2Toe and the class token."""
-  return {'table7': variants(
-      results, TABLE7, published.table('table7_cls_token_vit_b16'))}
+  return {
+    'table7': variants(
+      results, TABLE7, published.table('table7_cls_token_vit_b16')
+    )
+  }
 
 
 def affinity_of_the_paper() -> Frames:
   """What `affinity` gives, by backbone, from Table 1."""
-  return {b: frames_lib.by_affinity(frames_lib.published_accuracies(b))
-          for b in PAPER_BACKBONES}
+  return {
+    b: frames_lib.by_affinity(frames_lib.published_accuracies(b))
+    for b in PAPER_BACKBONES
+  }
 
 
 def affinity(results: Results) -> Frames:
   """By the backbone's name; where it is fair, published beside."""
   name = results.run.backbone
-  found = {name: frames_lib.by_affinity(
-      frames_lib.accuracies(results.of(_ACCURACY)))}
+  found = {
+    name: frames_lib.by_affinity(frames_lib.accuracies(results.of(_ACCURACY)))
+  }
   if comparable(results.run):
     theirs = affinity_of_the_paper()[name]
-    found[f'{name}_published'] = theirs[theirs.task.isin(
-        set(found[name].task))].reset_index(drop=True)
+    found[f'{name}_published'] = theirs[
+      theirs.task.isin(set(found[name].task))
+    ].reset_index(drop=True)
   return found
 
 
@@ -162,30 +206,46 @@ def gains(tables: Frames, over: str, compared: Sequence[str]) -> Frames:
 def figure4(results: Results) -> Frames:
   """The taps of each task, the best one, and means beside the Control's."""
   table = frames_lib.accuracies(results.of(_ACCURACY)).pivot(
-      index='task', columns='method', values='percent')
+    index='task', columns='method', values='percent'
+  )
   taps = frames_lib.one_tap(results.of('one_tap'))
   best = frames_lib.oracle(taps, frames_lib.chosen_taps(results.of('one_tap')))
   control = frames_lib.one_tap(results.of(jobs.CONTROL)).set_index('task')
   best['affinity'] = best.task.map(table.linear - table.scratch)
   best['oracle_gain'] = best.oracle - best.task.map(table.linear)
-  best = best[best.oracle_gain.notna() & best.affinity.notna()
-              & best.task.isin(control.index)].reset_index(drop=True)
+  best = best[
+    best.oracle_gain.notna()
+    & best.affinity.notna()
+    & best.task.isin(control.index)
+  ].reset_index(drop=True)
   by_task = best.set_index('task')
   return {
-      'taps': taps, 'gains': best,
-      'averages': frames_lib.group_means(
-          {'linear': table.linear[by_task.index],
-           'control': control.percent[by_task.index],
-           'oracle': by_task.oracle}, by_task.group)}
+    'taps': taps,
+    'gains': best,
+    'averages': frames_lib.group_means(
+      {
+        'linear': table.linear[by_task.index],
+        'control': control.percent[by_task.index],
+        'oracle': by_task.oracle,
+      },
+      by_task.group,
+    ),
+  }
 
 
 def figure8(results: Results) -> Frames:
   """The run's own network and the second one."""
   second = results.derived[jobs.SECOND][0].run
-  return {'figure8': frames_lib.affinities({
-      f'{run.backbone} ({run.weights})': frames_lib.by_affinity(
-          frames_lib.accuracies(results.of(job)))
-      for job, run in ((_ACCURACY, results.run), (jobs.SECOND, second))})}
+  return {
+    'figure8': frames_lib.affinities(
+      {
+        f'{run.backbone} ({run.weights})': frames_lib.by_affinity(
+          frames_lib.accuracies(results.of(job))
+        )
+        for job, run in ((_ACCURACY, results.run), (jobs.SECOND, second))
+      }
+    )
+  }
 
 
 def figure8_published() -> Frames:
@@ -193,55 +253,74 @@ def figure8_published() -> Frames:
   table = frames_lib.affinities(affinity_of_the_paper())
   printed = published.table('correlations')
   printed = printed[printed['where'].str.contains('Figure 8')].value.item()
-  return {'figure8': table, 'spearman': pd.DataFrame([
-      {'from': 'the rounded Table 1', 'spearman': statistics.spearman(
-          *(table[b] for b in PAPER_BACKBONES))},
-      {'from': 'as printed', 'spearman': printed}])}
+  return {
+    'figure8': table,
+    'spearman': pd.DataFrame(
+      [
+        {
+          'from': 'the rounded Table 1',
+          'spearman': statistics.spearman(*(table[b] for b in PAPER_BACKBONES)),
+        },
+        {'from': 'as printed', 'spearman': printed},
+      ]
+    ),
+  }
 
 
 def granularity(results: Results) -> Frames:
   """Selecting features or whole taps: by task, and means over tasks."""
   table = frames_lib.granularity(results.of('granularity'))
-  return {'figure10': table, 'figure6': frames_lib.mean_over_tasks(
-      table, ['kind', 'step'])}
+  return {
+    'figure10': table,
+    'figure6': frames_lib.mean_over_tasks(table, ['kind', 'step']),
+  }
 
 
 def scaling(results: Results) -> tuple[pd.DataFrame, pd.DataFrame]:
   """By task, and means over tasks."""
   table = frames_lib.scaling(results.of('scaling'))
   return table, frames_lib.mean_over_tasks(
-      table, ['target_size', 'tap_stride', 'num_candidates'])
+    table, ['target_size', 'tap_stride', 'num_candidates']
+  )
 
 
 def figure7(results: Results) -> Frames:
   """Other tasks' features; more candidates."""
-  return {'transfer': frames_lib.transfer(results.of(jobs.TRANSFER)),
-          'scaling': scaling(results)[1]}
+  return {
+    'transfer': frames_lib.transfer(results.of(jobs.TRANSFER)),
+    'scaling': scaling(results)[1],
+  }
 
 
 def figure11(results: Results) -> Frames:
   """Gains over fine-tuning; overlap of selections; places in the ranking."""
   places = frames_lib.offset(results.of('offset'))
   return gains(affinity(results), 'finetune', ('head2toe',)) | {
-      'overlap': frames_lib.overlap(results.of(jobs.RELEVANCE)),
-      'offset': frames_lib.mean_over_tasks(places, ['offset'])}
+    'overlap': frames_lib.overlap(results.of(jobs.RELEVANCE)),
+    'offset': frames_lib.mean_over_tasks(places, ['offset']),
+  }
 
 
 def figure13(results: Results) -> Frames:
   """On tasks that were measured with all and with fewer images."""
   table = frames_lib.reduced(
-      [*results.of(jobs.REDUCED), *results.of(_ACCURACY)])
+    [*results.of(jobs.REDUCED), *results.of(_ACCURACY)]
+  )
   parts = table.groupby(['method', 'task']).train_fraction.transform('nunique')
   table = table[parts == table.train_fraction.nunique()]
-  return {'tasks': table, 'figure13': frames_lib.mean_over_tasks(
-      table, ['method', 'train_fraction'])}
+  return {
+    'tasks': table,
+    'figure13': frames_lib.mean_over_tasks(table, ['method', 'train_fraction']),
+  }
 
 
 def scores(results: Results) -> Frames:
   """Other relevance scores: by task, and means over tasks."""
   table = frames_lib.scores(results.of('scores'))
-  return {'tasks': table,
-          'scores': frames_lib.mean_over_tasks(table, ['score'])}
+  return {
+    'tasks': table,
+    'scores': frames_lib.mean_over_tasks(table, ['score']),
+  }
 
 
 def depth(results: Results) -> pd.DataFrame:

@@ -27,27 +27,31 @@ def measure(backbone: 'backbone_lib.Backbone') -> cost.Network:
   """The constants of a backbone, its operations as TensorFlow counts them."""
   import tensorflow as tf
   from tensorflow.python.framework import convert_to_constants
+
   model = cost.to_embedding(backbone)
   size = backbone.image_size
   call = tf.function(lambda x: model(x, training=False)).get_concrete_function(
-      tf.TensorSpec((1, size, size, 3), tf.float32))
+    tf.TensorSpec((1, size, size, 3), tf.float32)
+  )
   graph = convert_to_constants.convert_variables_to_constants_v2(call).graph
   builder = tf.compat.v1.profiler.ProfileOptionBuilder
   options = builder(builder.float_operation()).with_empty_output().build()
   counted = tf.compat.v1.profiler.profile(graph, options=options)
-  return cost.Network(counted.total_float_ops, model.count_params(),
-                      model.output.shape[-1])
+  return cost.Network(
+    counted.total_float_ops, model.count_params(), model.output.shape[-1]
+  )
 
 
 def suffices(measurement: 'ledger_lib.Measurement') -> bool:
   """Whether a measurement tells what all that are compared cost, in full."""
   return set(_COMPARED) <= set(measurement.rows) and (
-      not measurement.facts['resumed'])
+    not measurement.facts['resumed']
+  )
 
 
-def measured(run: 'run_lib.Run',
-             measurements: 'Iterable[ledger_lib.Measurement]'
-             ) -> pd.DataFrame:
+def measured(
+  run: 'run_lib.Run', measurements: 'Iterable[ledger_lib.Measurement]'
+) -> pd.DataFrame:
   """What training cost, beside the cost model, where all three were measured.
 
   Args:
@@ -71,34 +75,47 @@ def measured(run: 'run_lib.Run',
   entry = backbones.BACKBONES.get(run.network.backbone)
   if entry is None or 'random' not in entry.weights:
     return pd.DataFrame()  # What it would take to build it is not here.
-  return pd.DataFrame([
-      _measured(run, one) for one in measurements if suffices(one)])
+  return pd.DataFrame(
+    [_measured(run, one) for one in measurements if suffices(one)]
+  )
 
 
 @functools.cache
-def _network(name: str, image_size: int, taps: str, cls_pooling: str
-             ) -> 'tuple[backbone_lib.Backbone, cost.Network, int]':
+def _network(
+  name: str, image_size: int, taps: str, cls_pooling: str
+) -> 'tuple[backbone_lib.Backbone, cost.Network, int]':
   """A network with random weights, its constants, and its bytes."""
-  backbone = backbones.load(name, 'random', image_size, taps,
-                            cls_pooling=cls_pooling)
+  backbone = backbones.load(
+    name, 'random', image_size, taps, cls_pooling=cls_pooling
+  )
   return backbone, measure(backbone), cost.weights_bytes(backbone)
 
 
-def _measured(run: 'run_lib.Run', unit: 'ledger_lib.Measurement'
-              ) -> dict[str, Any]:
+def _measured(
+  run: 'run_lib.Run', unit: 'ledger_lib.Measurement'
+) -> dict[str, Any]:
   """A line of `measured`."""
-  tests = {m: [r for r in rows if r['split'] == 'test']
-           for m, rows in unit.rows.items()}
+  tests = {
+    m: [r for r in rows if r['split'] == 'test']
+    for m, rows in unit.rows.items()
+  }
   linear, ours, tuned = (tests[m][0] for m in _COMPARED)
   backbone, network, size = _network(
-      run.network.backbone, run.image_size, run.taps, run.cls_pooling)
+    run.network.backbone, run.image_size, run.taps, run.cls_pooling
+  )
   classes = unit.manifest['classes']
   features = extraction.layout_of(backbone, ours['target_size']).size
   fraction, steps = ours['fraction'], ours['steps']
-  found = {'task': ours['task'], 'fraction': fraction, 'num_features': features,
-           'num_classes': classes, 'linear_steps': linear['steps'],
-           'head2toe_steps': steps, 'finetune_steps': tuned['steps'],
-           'finetune_batch': tuned['batch']}
+  found = {
+    'task': ours['task'],
+    'fraction': fraction,
+    'num_features': features,
+    'num_classes': classes,
+    'linear_steps': linear['steps'],
+    'head2toe_steps': steps,
+    'finetune_steps': tuned['steps'],
+    'finetune_batch': tuned['batch'],
+  }
   for method in _COMPARED:
     stages = [f'train {method}']
     if method == 'head2toe' and _selects_as_all_l21(tests):
@@ -112,30 +129,40 @@ def _measured(run: 'run_lib.Run', unit: 'ledger_lib.Measurement'
       found[f'{method}_{clock}_seconds'] = seconds
   kept = fraction_lib.num_kept(features, fraction)
   found |= {
-      'linear_bytes': cost.head_bytes(classes, network.embedding),
-      'head2toe_bytes': cost.head_bytes(classes, kept, features),
-      'finetune_bytes': size + cost.head_bytes(classes, network.embedding)}
+    'linear_bytes': cost.head_bytes(classes, network.embedding),
+    'head2toe_bytes': cost.head_bytes(classes, kept, features),
+    'finetune_bytes': size + cost.head_bytes(classes, network.embedding),
+  }
   found |= {
-      'seconds_vs_finetune': (found['head2toe_cpu_seconds']
-                              / found['finetune_cpu_seconds']),
-      'flops_vs_finetune': (
-          cost.head2toe_flops(network, features, classes, steps)
-          / cost.finetune_flops(network, classes, tuned['steps'],
-                                tuned['batch'])),
-      'bytes_vs_finetune': found['head2toe_bytes'] / found['finetune_bytes'],
-      'size_vs_finetune': (cost.head2toe_size(features, fraction, classes)
-                           / cost.finetune_size(network, classes)),
-      'bytes_vs_linear': found['head2toe_bytes'] / found['linear_bytes'],
-      'size_vs_linear': (cost.head2toe_size(features, fraction, classes)
-                         / cost.linear_size(network, classes))}
+    'seconds_vs_finetune': (
+      found['head2toe_cpu_seconds'] / found['finetune_cpu_seconds']
+    ),
+    'flops_vs_finetune': (
+      cost.head2toe_flops(network, features, classes, steps)
+      / cost.finetune_flops(network, classes, tuned['steps'], tuned['batch'])
+    ),
+    'bytes_vs_finetune': found['head2toe_bytes'] / found['finetune_bytes'],
+    'size_vs_finetune': (
+      cost.head2toe_size(features, fraction, classes)
+      / cost.finetune_size(network, classes)
+    ),
+    'bytes_vs_linear': found['head2toe_bytes'] / found['linear_bytes'],
+    'size_vs_linear': (
+      cost.head2toe_size(features, fraction, classes)
+      / cost.linear_size(network, classes)
+    ),
+  }
   return found
 
 
-def _selects_as_all_l21(tests: Mapping[str, Sequence[Mapping[str, Any]]]
-                        ) -> bool:
+def _selects_as_all_l21(
+  tests: Mapping[str, Sequence[Mapping[str, Any]]],
+) -> bool:
   """Whether Head2Toe's first heads were trained already for +All-l2,1."""
   if 'all_l21' not in tests:
     return False
   ours, other = tests['head2toe'][0], tests['all_l21'][0]
-  return all(ours[k] == other[k] for k in (
-      'learning_rate', 'steps', 'target_size', 'coefficient'))
+  return all(
+    ours[k] == other[k]
+    for k in ('learning_rate', 'steps', 'target_size', 'coefficient')
+  )

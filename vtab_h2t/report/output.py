@@ -23,7 +23,8 @@ Frames = dict[str, pd.DataFrame]
 def _counts(row: ledger_lib.Row) -> bool:
   """Whether tables and figures are made from a row: not if it failed."""
   return row['split'] == 'selection' or (
-      row['split'] == 'test' and row['correct'] is not None)
+    row['split'] == 'test' and row['correct'] is not None
+  )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,11 +61,17 @@ class Output:
     """Whether some task of a run has all that it is made from."""
     if self.measured is None or self.vit not in (None, results.run.is_vit):
       return False
-    wanted = [{r['task'] for r in results.of(job) if _counts(r)}
-              for job in self.jobs]
-    wanted += [{r['task'] for r in results.of(jobs_lib.ACCURACY)
-                if r['method'] == method and _counts(r)}
-               for method in self.methods]
+    wanted = [
+      {r['task'] for r in results.of(job) if _counts(r)} for job in self.jobs
+    ]
+    wanted += [
+      {
+        r['task']
+        for r in results.of(jobs_lib.ACCURACY)
+        if r['method'] == method and _counts(r)
+      }
+      for method in self.methods
+    ]
     return not wanted or bool(set.intersection(*wanted))
 
   def of_results(self, results: results_lib.Results) -> Frames:
@@ -87,8 +94,10 @@ class Output:
     """The frames as Markdown, from where their numbers come."""
     if self.markdown:
       return self.markdown(frames, source)
-    return '\n\n'.join(
-        tables.plain(table, '.1f') for table in frames.values()) + '\n'
+    return (
+      '\n\n'.join(tables.plain(table, '.1f') for table in frames.values())
+      + '\n'
+    )
 
   def picture(self, frames: Frames, source: str) -> 'figure_lib.Figure':
     """The drawing, with a line that says where its numbers come from."""
@@ -98,8 +107,9 @@ class Output:
     plotting.note(drawn, source)
     return drawn
 
-  def write(self, frames: Frames, folder: pathlib.Path, source: str
-            ) -> list[pathlib.Path]:
+  def write(
+    self, frames: Frames, folder: pathlib.Path, source: str
+  ) -> list[pathlib.Path]:
     """Writes CSV and drawing or Markdown into a run's folder.
 
     Returns:
@@ -113,7 +123,8 @@ class Output:
         table.to_csv(f, index=False, float_format='%.7g', lineterminator='\n')
     if self.draw:
       return paths + plotting.save(
-          self.picture(frames, source), folder, self.name)
+        self.picture(frames, source), folder, self.name
+      )
     paths.append(folder / f'{self.name}.md')
     with files.atomic_write(paths[-1]) as f:
       f.write(self.text(frames, source))

@@ -16,38 +16,49 @@ if TYPE_CHECKING:
 
 # Marker and line style tell curves apart without colour.
 STYLES: tuple[dict[str, Any], ...] = (
-    {'color': 'C0', 'marker': 'o', 'linestyle': '-'},
-    {'color': 'C1', 'marker': 's', 'linestyle': '--'},
-    {'color': 'C2', 'marker': '^', 'linestyle': ':'},
-    {'color': 'C3', 'marker': 'D', 'linestyle': '-.'})
+  {'color': 'C0', 'marker': 'o', 'linestyle': '-'},
+  {'color': 'C1', 'marker': 's', 'linestyle': '--'},
+  {'color': 'C2', 'marker': '^', 'linestyle': ':'},
+  {'color': 'C3', 'marker': 'D', 'linestyle': '-.'},
+)
 MARKERS = 'os^D'
 LABELS = {
-    'linear': 'Linear', 'scratch': 'Scratch', 'finetune': 'fine-tuning',
-    'head2toe': 'Head2Toe', 'oracle': 'Oracle', 'control': 'Control',
-    'features': 'features', 'taps_mean': 'taps, mean relevance',
-    'taps_group': 'taps, group lasso',
+  'linear': 'Linear',
+  'scratch': 'Scratch',
+  'finetune': 'fine-tuning',
+  'head2toe': 'Head2Toe',
+  'oracle': 'Oracle',
+  'control': 'Control',
+  'features': 'features',
+  'taps_mean': 'taps, mean relevance',
+  'taps_group': 'taps, group lasso',
 }
 PERCENT = 'test accuracy (%)'
 
 
-def figure(rows: int, columns: int, width: float = 3.6, height: float = 3.2
-           ) -> tuple['figure_lib.Figure', list['axes_lib.Axes']]:
+def figure(
+  rows: int, columns: int, width: float = 3.6, height: float = 3.2
+) -> tuple['figure_lib.Figure', list['axes_lib.Axes']]:
   """A figure and its axes, row by row; sizes of one panel in inches."""
   from matplotlib import figure as figure_lib
-  drawn = figure_lib.Figure(figsize=(width * columns, height * rows),
-                            layout='constrained')
+
+  drawn = figure_lib.Figure(
+    figsize=(width * columns, height * rows), layout='constrained'
+  )
   return drawn, list(drawn.subplots(rows, columns, squeeze=False).flat)
 
 
-def by_task(tasks: Sequence[str]
-            ) -> tuple['figure_lib.Figure', list['axes_lib.Axes']]:
+def by_task(
+  tasks: Sequence[str],
+) -> tuple['figure_lib.Figure', list['axes_lib.Axes']]:
   """A figure with a panel for each task; panels without one are hidden."""
   columns = min(5, len(tasks))
   rows = -(-len(tasks) // columns)
   # No smaller than a figure of one panel, for the words around it.
-  drawn, axes = figure(rows, columns, max(2.6, 5.0 / columns),
-                       max(2.2, 3.6 / rows))
-  for ax in axes[len(tasks):]:
+  drawn, axes = figure(
+    rows, columns, max(2.6, 5.0 / columns), max(2.2, 3.6 / rows)
+  )
+  for ax in axes[len(tasks) :]:
     ax.set_visible(False)
   for ax, task in zip(axes, tasks):
     ax.set_title(task, fontsize=9)
@@ -55,8 +66,13 @@ def by_task(tasks: Sequence[str]
   return drawn, axes
 
 
-def curves(ax: 'axes_lib.Axes', table: pd.DataFrame, kinds: str, x: str,
-           label: Callable[[Any], str | None]) -> None:
+def curves(
+  ax: 'axes_lib.Axes',
+  table: pd.DataFrame,
+  kinds: str,
+  x: str,
+  label: Callable[[Any], str | None],
+) -> None:
   """A curve of `percent` over a column for each value of another."""
   for kind, style in zip(table[kinds].unique(), STYLES):
     part = table[table[kinds] == kind].sort_values(x)
@@ -81,9 +97,14 @@ def legend(ax: 'axes_lib.Axes', size: float | None = None) -> None:
     ax.legend(fontsize=size)
 
 
-def heatmap(drawn: 'figure_lib.Figure', ax: 'axes_lib.Axes',
-            table: pd.DataFrame, names: tuple[str, str, str], form: str,
-            label: str) -> None:
+def heatmap(
+  drawn: 'figure_lib.Figure',
+  ax: 'axes_lib.Axes',
+  table: pd.DataFrame,
+  names: tuple[str, str, str],
+  form: str,
+  label: str,
+) -> None:
   """A matrix of tasks, with its numbers; what is missing is white.
 
   Args:
@@ -96,25 +117,43 @@ def heatmap(drawn: 'figure_lib.Figure', ax: 'axes_lib.Axes',
   """
   rows, columns, values = names
   order = list(table[rows].unique())
-  matrix = table.pivot(index=rows, columns=columns, values=values).reindex(
-      index=order, columns=order).to_numpy(float)
+  matrix = (
+    table.pivot(index=rows, columns=columns, values=values)
+    .reindex(index=order, columns=order)
+    .to_numpy(float)
+  )
   known = matrix[np.isfinite(matrix)]
   low, high = (known.min(), known.max()) if len(known) else (0.0, 1.0)
   image = ax.imshow(matrix, cmap='Greys', vmin=low, vmax=high)
   for (i, j), value in np.ndenumerate(matrix):
     if np.isfinite(value):
-      ax.text(j, i, form.format(value), ha='center', va='center', fontsize=6,
-              color='white' if value > (low + high) / 2 else 'black')
-  ax.set_xticks(range(len(order)), order, rotation=60, ha='right',
-                rotation_mode='anchor', fontsize=7)
+      ax.text(
+        j,
+        i,
+        form.format(value),
+        ha='center',
+        va='center',
+        fontsize=6,
+        color='white' if value > (low + high) / 2 else 'black',
+      )
+  ax.set_xticks(
+    range(len(order)),
+    order,
+    rotation=60,
+    ha='right',
+    rotation_mode='anchor',
+    fontsize=7,
+  )
   ax.set_yticks(range(len(order)), order, fontsize=7)
   drawn.colorbar(image, ax=ax, label=label, shrink=0.8)
 
 
-def name_points(ax: 'axes_lib.Axes', x: pd.Series, y: pd.Series,
-                names: pd.Series) -> None:
+def name_points(
+  ax: 'axes_lib.Axes', x: pd.Series, y: pd.Series, names: pd.Series
+) -> None:
   """Writes names beside points so that few meet, as the last of a figure."""
   import adjustText
+
   ax.margins(0.2, 0.15)
   points = [one for one in zip(x, y, names) if np.isfinite(one[:2]).all()]
   if not points:
@@ -128,10 +167,15 @@ def name_points(ax: 'axes_lib.Axes', x: pd.Series, y: pd.Series,
   known_legend = ax.get_legend()
   # A number of iterations, as time would make figures differ.
   adjustText.adjust_text(
-      texts, [p[0] for p in points], [p[1] for p in points], ax=ax,
-      iter_lim=200, expand=(1.2, 1.6),
-      objects=[known_legend] if known_legend else None, arrowprops={
-          'arrowstyle': '-', 'color': '0.6', 'linewidth': 0.5})
+    texts,
+    [p[0] for p in points],
+    [p[1] for p in points],
+    ax=ax,
+    iter_lim=200,
+    expand=(1.2, 1.6),
+    objects=[known_legend] if known_legend else None,
+    arrowprops={'arrowstyle': '-', 'color': '0.6', 'linewidth': 0.5},
+  )
 
 
 def note(drawn: 'figure_lib.Figure', text: str) -> None:
@@ -143,17 +187,20 @@ def png(drawn: 'figure_lib.Figure', dpi: int) -> bytes:
   """A figure as PNG: the same figure is the same bytes."""
   from matplotlib import image
   from matplotlib.backends import backend_agg
+
   drawn.set_dpi(dpi)
   canvas = backend_agg.FigureCanvasAgg(drawn)
   canvas.draw()  # Once: savefig draws twice where there is a layout to make.
   buffer = io.BytesIO()
-  image.imsave(buffer, np.asarray(canvas.buffer_rgba())[..., :3], format='png',
-               dpi=dpi)
+  image.imsave(
+    buffer, np.asarray(canvas.buffer_rgba())[..., :3], format='png', dpi=dpi
+  )
   return buffer.getvalue()
 
 
-def save(drawn: 'figure_lib.Figure', folder: pathlib.Path, name: str
-         ) -> list[pathlib.Path]:
+def save(
+  drawn: 'figure_lib.Figure', folder: pathlib.Path, name: str
+) -> list[pathlib.Path]:
   """Writes a figure as PNG and PDF; returns their paths."""
   paths = [folder / f'{name}.{ending}' for ending in ('png', 'pdf')]
   with files.atomic_write(paths[0], binary=True) as f:

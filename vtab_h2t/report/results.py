@@ -33,26 +33,49 @@ class Results:
   @functools.cached_property
   def measurements(self) -> list[ledger_lib.Measurement]:
     """What provenance tells of, derived runs included."""
-    return [m for folder in [self.folder, *(
-        f for folders in self.derived.values() for f in folders)]
-            for m in folder.measurements()]
+    return [
+      m
+      for folder in [
+        self.folder,
+        *(f for folders in self.derived.values() for f in folders),
+      ]
+      for m in folder.measurements()
+    ]
 
   def of(self, job: str) -> Sequence[ledger_lib.Row]:
     """The rows of a job; empty if there are none."""
     return self.rows.get(job, ())
 
-  def view(self, tasks_: Collection[str], methods_: Collection[str],
-           seeds: Collection[int]) -> 'Results':
+  def view(
+    self,
+    tasks_: Collection[str],
+    methods_: Collection[str],
+    seeds: Collection[int],
+  ) -> 'Results':
     """Only the rows of some tasks, methods and seeds."""
-    return dataclasses.replace(self, rows={
-        job: kept for job, rows in self.rows.items() if (kept := [
-            r for r in rows if r['task'] in tasks_ and (
-                r['split'] == 'val' or r['seed'] in seeds) and (
-                    job != jobs.ACCURACY or r['method'] in methods_)])})
+    return dataclasses.replace(
+      self,
+      rows={
+        job: kept
+        for job, rows in self.rows.items()
+        if (
+          kept := [
+            r
+            for r in rows
+            if r['task'] in tasks_
+            and (r['split'] == 'val' or r['seed'] in seeds)
+            and (job != jobs.ACCURACY or r['method'] in methods_)
+          ]
+        )
+      },
+    )
 
 
-def read(ledger: ledger_lib.Ledger, run: run_lib.Run,
-         other: run_lib.Network | None = None) -> Results | None:
+def read(
+  ledger: ledger_lib.Ledger,
+  run: run_lib.Run,
+  other: run_lib.Network | None = None,
+) -> Results | None:
   """What was measured with a run; None if nothing was.
 
   Args:
@@ -75,14 +98,23 @@ def read_all(ledger: ledger_lib.Ledger) -> list[Results]:
     errors.InputError: rows are damaged.
   """
   folders = ledger.folders()
-  found = [_read(folder, folders, None) for folder in folders
-           if folder.run.parent is None]
-  return sorted((r for r in found if r.rows), reverse=True,
-                key=lambda r: sum(map(len, r.rows.values())))
+  found = [
+    _read(folder, folders, None)
+    for folder in folders
+    if folder.run.parent is None
+  ]
+  return sorted(
+    (r for r in found if r.rows),
+    reverse=True,
+    key=lambda r: sum(map(len, r.rows.values())),
+  )
 
 
-def _read(folder: ledger_lib.Folder, folders: Sequence[ledger_lib.Folder],
-          other: run_lib.Network | None) -> Results:
+def _read(
+  folder: ledger_lib.Folder,
+  folders: Sequence[ledger_lib.Folder],
+  other: run_lib.Network | None,
+) -> Results:
   derived: dict[str, list[ledger_lib.Folder]] = {}
   for one in folders:
     if one.run.parent == folder.run.id:
@@ -91,8 +123,12 @@ def _read(folder: ledger_lib.Folder, folders: Sequence[ledger_lib.Folder],
     if job not in jobs.JOBS:
       del derived[job]  # Of another version; no output reads it.
     elif jobs.JOBS[job].has_second:  # Rows of two networks are never pooled.
-      derived[job] = [f for f in several if other in (
-          None, f.run.second if job == jobs.CONTROL else f.run.network)][:1]
+      derived[job] = [
+        f
+        for f in several
+        if other
+        in (None, f.run.second if job == jobs.CONTROL else f.run.network)
+      ][:1]
   rows: dict[str, list[ledger_lib.Row]] = {}
   for one in [folder, *(f for several in derived.values() for f in several)]:
     for row in one.rows():
@@ -100,6 +136,11 @@ def _read(folder: ledger_lib.Folder, folders: Sequence[ledger_lib.Folder],
   places = {name: i for i, name in enumerate(tasks.order(folder.run.suite))}
   order = {name: i for i, name in enumerate(methods.METHODS)}
   for some in rows.values():
-    some.sort(key=lambda r: (places.get(r['task'], len(places)), r['task'],
-                             order.get(r['method'], len(order))))
+    some.sort(
+      key=lambda r: (
+        places.get(r['task'], len(places)),
+        r['task'],
+        order.get(r['method'], len(order)),
+      )
+    )
   return Results(folder, rows, derived)

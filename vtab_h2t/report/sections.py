@@ -29,9 +29,13 @@ Section = dict[str, Any]
 def html(table: pd.DataFrame) -> 'markupsafe.Markup':
   """A table as safe HTML; missing numbers are blank, others have 4 digits."""
   import markupsafe
+
   text = table.to_html(
-      index=False, border=0, na_rep='',  # Whole numbers may be long.
-      float_format=lambda v: f'{v:.4g}' if abs(v) < 1e4 else f'{v:.0f}')
+    index=False,
+    border=0,
+    na_rep='',  # Whole numbers may be long.
+    float_format=lambda v: f'{v:.4g}' if abs(v) < 1e4 else f'{v:.0f}',
+  )
   return markupsafe.Markup(text)
 
 
@@ -40,45 +44,66 @@ def of_run(results: results_lib.Results) -> Section:
   run, rows = results.run, results.of(jobs.ACCURACY)
   measured = measured_cost.measured(run, results.measurements)
   section = {
-      'name': run.name, 'answer': answer(results),
-      'published': making.comparable(run),
-      'protocol': f'{run.title}.',
-      'claims': [_claim(c) for c in judging.of_run(results).to_dict(
-          'records')],
-      'cost': html(measured.drop(columns=[
-          c for c in measured if c.endswith('wall_seconds')]))
-              if len(measured) else '',
-      'failures': [
-          f'{r["method"]} on {r["task"]}, {r["split"]}, seed {r["seed"]}: '
-          f'{r["failed"]}' for job in results.rows.values() for r in job
-          if 'failed' in r],
-      'provenance': _provenance(results)}
+    'name': run.name,
+    'answer': answer(results),
+    'published': making.comparable(run),
+    'protocol': f'{run.title}.',
+    'claims': [_claim(c) for c in judging.of_run(results).to_dict('records')],
+    'cost': html(
+      measured.drop(columns=[c for c in measured if c.endswith('wall_seconds')])
+    )
+    if len(measured)
+    else '',
+    'failures': [
+      f'{r["method"]} on {r["task"]}, {r["split"]}, seed {r["seed"]}: '
+      f'{r["failed"]}'
+      for job in results.rows.values()
+      for r in job
+      if 'failed' in r
+    ],
+    'provenance': _provenance(results),
+  }
   if any(r['split'] == 'test' and r['correct'] is not None for r in rows):
     summary = statistics.summarise(rows)
     section |= {
-        'comparison': _comparison(summary),
-        'protocol': tables.title(summary, run.title) + '.'
+      'comparison': _comparison(summary),
+      'protocol': tables.title(summary, run.title) + '.',
     } | _table1(summary, making.comparable(run))
   return section | _shown(
-      [(output, output.of_results(results))
-       for output in catalogue.OUTPUTS.values()
-       if output.name != 'table1' and output.possible(results)],
-      f'measured: {run.name}')
+    [
+      (output, output.of_results(results))
+      for output in catalogue.OUTPUTS.values()
+      if output.name != 'table1' and output.possible(results)
+    ],
+    f'measured: {run.name}',
+  )
 
 
 def of_the_paper() -> list[Section]:
   """What the paper prints."""
   found = []
   for backbone, summary in making.summaries_of_the_paper().items():
-    found.append({
-        'name': f'VTAB-1k, {backbone}', 'answer': _answer(summary),
+    found.append(
+      {
+        'name': f'VTAB-1k, {backbone}',
+        'answer': _answer(summary),
         'protocol': 'Published (Tables 1 and 4): test accuracy in percent, '
-                    'median of 3 seeds.'} | _table1(summary, False))
-  made = [(output, output.of_paper()) for output in catalogue.OUTPUTS.values()
-          if output.published and output.name != 'table1']
-  found.append({'name': 'Other tables and figures', 'answer': 'From what '
-                'the paper prints; nothing here was measured.'}
-               | _shown(made, published.SOURCE))
+        'median of 3 seeds.',
+      }
+      | _table1(summary, False)
+    )
+  made = [
+    (output, output.of_paper())
+    for output in catalogue.OUTPUTS.values()
+    if output.published and output.name != 'table1'
+  ]
+  found.append(
+    {
+      'name': 'Other tables and figures',
+      'answer': 'From what the paper prints; nothing here was measured.',
+    }
+    | _shown(made, published.SOURCE)
+  )
   return found
 
 
@@ -87,8 +112,11 @@ def answer(results: results_lib.Results) -> str:
   rows = results.of(jobs.ACCURACY)
   if not any(r['split'] == 'test' and r['correct'] is not None for r in rows):
     return _NO_ANSWER
-  interval = next(v.interval for v in judging.verdicts(results)
-                  if v.claim.id == 'head2toe_above_linear')
+  interval = next(
+    v.interval
+    for v in judging.verdicts(results)
+    if v.claim.id == 'head2toe_above_linear'
+  )
   return _answer(statistics.summarise(rows), interval)
 
 
@@ -96,8 +124,9 @@ _COMPARED = 'linear', 'head2toe'
 _NO_ANSWER = 'Head2Toe and Linear were not both measured here.'
 
 
-def _answer(summary: pd.DataFrame, interval: statistics.Interval | None = None
-            ) -> str:
+def _answer(
+  summary: pd.DataFrame, interval: statistics.Interval | None = None
+) -> str:
   """The same, of tasks that have both; None for no interval."""
   both = statistics.compared(summary, _COMPARED)
   if both.empty:
@@ -105,17 +134,23 @@ def _answer(summary: pd.DataFrame, interval: statistics.Interval | None = None
   wide = statistics.wide(both[both.method.isin(_COMPARED)], task_lib.GROUPS)
   gain = wide.loc['head2toe'] - wide.loc['linear']
   by_task = gain[[c for c in gain.index if c[1] != 'mean']]
-  groups = ', '.join(f'{group} {gain[group, "mean"]:+.1f}'
-                     for group in dict.fromkeys(g for g, _ in gain.index)
-                     if group != 'all')
+  groups = ', '.join(
+    f'{group} {gain[group, "mean"]:+.1f}'
+    for group in dict.fromkeys(g for g, _ in gain.index)
+    if group != 'all'
+  )
   best, worst = by_task.idxmax(), by_task.idxmin()
-  spread = (f' (95 % interval {interval.low:+.1f} to {interval.high:+.1f})'
-            if interval else '')
+  spread = (
+    f' (95 % interval {interval.low:+.1f} to {interval.high:+.1f})'
+    if interval
+    else ''
+  )
   return (
-      f'Head2Toe against Linear: {gain["all", "mean"]:+.1f} points on average'
-      f'{spread}, better on {int((by_task > 0).sum())} of {len(by_task)} '
-      f'tasks. By group: {groups}. Most on {best[1]} ({by_task[best]:+.1f}), '
-      f'least on {worst[1]} ({by_task[worst]:+.1f}).')
+    f'Head2Toe against Linear: {gain["all", "mean"]:+.1f} points on average'
+    f'{spread}, better on {int((by_task > 0).sum())} of {len(by_task)} '
+    f'tasks. By group: {groups}. Most on {best[1]} ({by_task[best]:+.1f}), '
+    f'least on {worst[1]} ({by_task[worst]:+.1f}).'
+  )
 
 
 def _comparison(summary: pd.DataFrame) -> str:
@@ -124,25 +159,33 @@ def _comparison(summary: pd.DataFrame) -> str:
   if both.empty:
     return ''
   gains = frames.group_means(
-      {m: t.set_index('task').accuracy_percent
-       for m, t in both.groupby('method') if m in _COMPARED},
-      both.drop_duplicates('task').set_index('task').group).set_index('method')
+    {
+      m: t.set_index('task').accuracy_percent
+      for m, t in both.groupby('method')
+      if m in _COMPARED
+    },
+    both.drop_duplicates('task').set_index('task').group,
+  ).set_index('method')
   gains = gains.loc['head2toe'] - gains.loc['linear']
   theirs = frames.published_accuracies('resnet50')
   means = theirs.groupby(['method', 'group']).percent.mean()
   story = means['head2toe'] - means['linear']
   published = ', '.join(f'{g} {v:+.1f}' for g, v in story.items())
   everything = theirs.groupby('method').percent.mean()
-  text = (f'The paper, with other tasks and a ResNet-50: '
-          f'{everything.head2toe - everything.linear:+.1f} on average; '
-          f'{published}: most where tasks are far from ImageNet, hardly any on '
-          'natural ones but SVHN.')
+  text = (
+    f'The paper, with other tasks and a ResNet-50: '
+    f'{everything.head2toe - everything.linear:+.1f} on average; '
+    f'{published}: most where tasks are far from ImageNet, hardly any on '
+    'natural ones but SVHN.'
+  )
   common = [g for g in story.index if g in gains.index]
   if len(common) > 1:
     largest = gains[common].astype(float).idxmax()
-    text += (f' Here the largest gain is on the {largest} group, '
-             + ('as there.' if largest == story[common].idxmax()
-                else f'there on the {story[common].idxmax()} one.'))
+    text += f' Here the largest gain is on the {largest} group, ' + (
+      'as there.'
+      if largest == story[common].idxmax()
+      else f'there on the {story[common].idxmax()} one.'
+    )
   return text
 
 
@@ -150,12 +193,17 @@ def _table1(summary: pd.DataFrame, comparable: bool) -> Section:
   """Head and lines of Table 1: a line a task, a column a method."""
   wide = statistics.wide(summary, task_lib.GROUPS)
   spread, seeds = (
-      statistics.wide(summary, task_lib.GROUPS, column)
-      for column in ('std_percent', 'seeds'))
+    statistics.wide(summary, task_lib.GROUPS, column)
+    for column in ('std_percent', 'seeds')
+  )
   differ = summary.seeds.nunique() > 1
   affinity = statistics.domain_affinity(wide)
-  head = ['task', 'group', *(['affinity'] if len(affinity) else []),
-          *(tables.LABELS.get(m, m) for m in wide.index)]
+  head = [
+    'task',
+    'group',
+    *(['affinity'] if len(affinity) else []),
+    *(tables.LABELS.get(m, m) for m in wide.index),
+  ]
   printed = {}
   if comparable:
     table = frames.published_accuracies(summary.backbone.iloc[0])
@@ -169,8 +217,9 @@ def _table1(summary: pd.DataFrame, comparable: bool) -> Section:
     for method in wide.index:
       cell = _number(wide.loc[method, (group, task)])
       if cell['sort'] != '':
-        cell['best'] = wide.loc[method, (group, task)] == wide[
-            group, task].max()
+        cell['best'] = (
+          wide.loc[method, (group, task)] == wide[group, task].max()
+        )
         deviation = spread.loc[method, (group, task)]
         if not mean and not pd.isna(deviation):
           cell['below'] = f'± {deviation:.1f}'
@@ -179,8 +228,9 @@ def _table1(summary: pd.DataFrame, comparable: bool) -> Section:
           cell['below'] = f'{cell["below"]} ({count:.0f})'.strip()
         if (method, task) in printed:
           theirs = printed[method, task]
-          cell['below'] = (f'{theirs:.1f} '
-                           f'{wide.loc[method, (group, task)] - theirs:+.1f}')
+          cell['below'] = (
+            f'{theirs:.1f} {wide.loc[method, (group, task)] - theirs:+.1f}'
+          )
       cells.append(cell)
     lines.append({'mean': mean, 'cells': cells})
   return {'head': head, 'lines': lines}
@@ -200,59 +250,98 @@ def _number(value: float) -> dict[str, Any]:
 
 def _claim(line: Mapping[str, Any]) -> dict[str, Any]:
   """A line of the table of claims."""
+
   def number(value: float | None) -> str:
     return '' if value is None or pd.isna(value) else f'{value:.2f}'
-  interval = '' if pd.isna(line['low']) else (
-      f'{line["low"]:.2f} to {line["high"]:.2f}')
+
+  interval = (
+    '' if pd.isna(line['low']) else (f'{line["low"]:.2f} to {line["high"]:.2f}')
+  )
   return {
-      'claim': line['claim'], 'where': line['where'],
-      'statistic': line['statistic'], 'published': number(line['published']),
-      'measured': number(line['measured']), 'interval': interval,
-      'verdict': line['verdict'], 'tasks': line['tasks'], 'rows': line['rows'],
-      'mark': {judging.HOLDS: 'holds', judging.FAILS: 'fails'}.get(
-          line['verdict'], 'open')}
+    'claim': line['claim'],
+    'where': line['where'],
+    'statistic': line['statistic'],
+    'published': number(line['published']),
+    'measured': number(line['measured']),
+    'interval': interval,
+    'verdict': line['verdict'],
+    'tasks': line['tasks'],
+    'rows': line['rows'],
+    'mark': {judging.HOLDS: 'holds', judging.FAILS: 'fails'}.get(
+      line['verdict'], 'open'
+    ),
+  }
 
 
-def _shown(outputs: Iterable[tuple[output_lib.Output, output_lib.Frames]],
-           source: str) -> Section:
+def _shown(
+  outputs: Iterable[tuple[output_lib.Output, output_lib.Frames]], source: str
+) -> Section:
   """Tables and figures for the template, from where their numbers come."""
   found: dict[str, Any] = {'tables': [], 'figures': []}
   for output, made in outputs:
     if output.draw:
       picture = plotting.png(output.picture(made, source), 110)
-      found['figures'].append({
-          'name': output.name, 'title': output.title,
+      found['figures'].append(
+        {
+          'name': output.name,
+          'title': output.title,
           'png': base64.b64encode(picture).decode('ascii'),
-          'tables': [html(t) for t in made.values()]})
+          'tables': [html(t) for t in made.values()],
+        }
+      )
     else:
-      found['tables'] += [{'title': output.title, 'html': html(t)}
-                          for t in made.values()]
+      found['tables'] += [
+        {'title': output.title, 'html': html(t)} for t in made.values()
+      ]
   return found
 
 
 def _provenance(results: results_lib.Results) -> 'markupsafe.Markup':
   """What was run."""
   run = results.run
-  lines = [{'what': 'run', 'value': f'{run.id} (run.json has all of it)'},
-           {'what': 'weights sha256', 'value': run.network.sha256}]
+  lines = [
+    {'what': 'run', 'value': f'{run.id} (run.json has all of it)'},
+    {'what': 'weights sha256', 'value': run.network.sha256},
+  ]
   facts = [m.facts for m in results.measurements]
   if facts:
-    commits = sorted({
+    commits = sorted(
+      {
         f['git']['commit'][:12] + ('+changes' if f['git']['dirty'] else '')
-        if f['git'] else 'unknown' for f in facts})
-    seconds = {clock: sum(stage[clock] for f in facts
-                          for stage in f['seconds'].values())
-               for clock in ('wall', 'cpu')}
+        if f['git']
+        else 'unknown'
+        for f in facts
+      }
+    )
+    seconds = {
+      clock: sum(stage[clock] for f in facts for stage in f['seconds'].values())
+      for clock in ('wall', 'cpu')
+    }
     lines += [
-        {'what': 'commit', 'value': ', '.join(commits)},
-        {'what': 'seconds, wall / cpu',
-         'value': f'{seconds["wall"]:,.0f} / {seconds["cpu"]:,.0f}'},
-        {'what': 'peak memory, GiB', 'value': '{:.1f}'.format(
-            max(f['peak_memory_bytes'] for f in facts) / 2 ** 30)},
-        {'what': 'machine', 'value': ', '.join(sorted({
-            f'{f["processor"]}, {f["machine"]}' for f in facts}))},
-        {'what': 'versions', 'value': ', '.join(
-            f'{p} {v}' for p, v in facts[0]['packages'].items())}]
-    lines += [{'what': 'command', 'value': command}
-              for command in sorted({f['command'] for f in facts})]
+      {'what': 'commit', 'value': ', '.join(commits)},
+      {
+        'what': 'seconds, wall / cpu',
+        'value': f'{seconds["wall"]:,.0f} / {seconds["cpu"]:,.0f}',
+      },
+      {
+        'what': 'peak memory, GiB',
+        'value': '{:.1f}'.format(
+          max(f['peak_memory_bytes'] for f in facts) / 2**30
+        ),
+      },
+      {
+        'what': 'machine',
+        'value': ', '.join(
+          sorted({f'{f["processor"]}, {f["machine"]}' for f in facts})
+        ),
+      },
+      {
+        'what': 'versions',
+        'value': ', '.join(f'{p} {v}' for p, v in facts[0]['packages'].items()),
+      },
+    ]
+    lines += [
+      {'what': 'command', 'value': command}
+      for command in sorted({f['command'] for f in facts})
+    ]
   return html(pd.DataFrame(lines))

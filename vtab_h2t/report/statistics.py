@@ -24,8 +24,9 @@ def tests(rows: Iterable[ledger_lib.Row]) -> pd.DataFrame:
   Returns:
     The rows with `percent`, 0 to 100, by the protocol that each row names.
   """
-  table = pd.DataFrame([r for r in rows if r['split'] == 'test'
-                        and r['correct'] is not None])
+  table = pd.DataFrame(
+    [r for r in rows if r['split'] == 'test' and r['correct'] is not None]
+  )
   table['percent'] = [percent(r) for r in table.to_dict('records')]
   return table
 
@@ -33,7 +34,8 @@ def tests(rows: Iterable[ledger_lib.Row]) -> pd.DataFrame:
 def percent(row: Mapping[str, Any]) -> float:
   """Accuracy of a row in percent, by the protocol that it names."""
   return 100 * accuracy_lib.accuracy(
-      row['correct'], row['total'], row['protocol'])
+    row['correct'], row['total'], row['protocol']
+  )
 
 
 def summarise(rows: Iterable[ledger_lib.Row]) -> pd.DataFrame:
@@ -54,9 +56,16 @@ def summarise(rows: Iterable[ledger_lib.Row]) -> pd.DataFrame:
   table = tests(rows)
   if table.run.nunique() > 1:
     raise ValueError(f'rows of several runs: {", ".join(table.run.unique())}')
-  return table.groupby(_KEYS, sort=False).agg(
-      accuracy_percent=('percent', 'median'), std_percent=('percent', 'std'),
-      seeds=('seed', 'nunique'), total=('total', 'first')).reset_index()
+  return (
+    table.groupby(_KEYS, sort=False)
+    .agg(
+      accuracy_percent=('percent', 'median'),
+      std_percent=('percent', 'std'),
+      seeds=('seed', 'nunique'),
+      total=('total', 'first'),
+    )
+    .reset_index()
+  )
 
 
 def compared(summary: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
@@ -80,8 +89,9 @@ def domain_affinity(table: pd.DataFrame) -> pd.Series:
   return table.loc['linear'] - table.loc['scratch']
 
 
-def wide(summary: pd.DataFrame, groups: Sequence[str],
-         column: str = 'accuracy_percent') -> pd.DataFrame:
+def wide(
+  summary: pd.DataFrame, groups: Sequence[str], column: str = 'accuracy_percent'
+) -> pd.DataFrame:
   """One row a method, one column a task, with means.
 
   Args:
@@ -109,8 +119,9 @@ def wide(summary: pd.DataFrame, groups: Sequence[str],
 
 def _row_means(table: pd.DataFrame) -> pd.Series:
   """Means of rows, the same for any order of columns; NaN if a value is."""
-  return pd.Series([math.fsum(row) / len(row) for row in table.to_numpy()],
-                   table.index, float)
+  return pd.Series(
+    [math.fsum(row) / len(row) for row in table.to_numpy()], table.index, float
+  )
 
 
 def spearman(one: pd.Series, other: pd.Series) -> float:
@@ -126,8 +137,9 @@ def spearman(one: pd.Series, other: pd.Series) -> float:
   if one.index.equals(other.index):
     ranks = [_ranks(s.to_numpy(float)) for s in (one, other)]
   else:  # Ranks are those before pairing.
-    ranks = [s.to_numpy(float)
-             for s in one.rank().align(other.rank(), join='inner')]
+    ranks = [
+      s.to_numpy(float) for s in one.rank().align(other.rank(), join='inner')
+    ]
   return _of_ranks(*ranks)
 
 
@@ -140,8 +152,9 @@ def rank_correlations(one: np.ndarray, others: np.ndarray) -> list[float]:
   """`rank_correlation` of one array `[n]` with each row of others `[m, n]`."""
   ranks = _ranks(one)
   below, up_to = (
-      compare(others[:, None, :], others[:, :, None]).sum(axis=-1)
-      for compare in (np.less, np.less_equal))
+    compare(others[:, None, :], others[:, :, None]).sum(axis=-1)
+    for compare in (np.less, np.less_equal)
+  )
   of_rows = (below + up_to + 1) / 2
   of_rows[np.isnan(others)] = np.nan
   return [_of_ranks(ranks, row) for row in of_rows]
@@ -191,9 +204,13 @@ class Interval:
   high: float
 
 
-def bootstrap(samples: Samples, groups: Mapping[str, str],
-              statistic: Callable[[Mapping[str, np.ndarray]], float],
-              seed: int = 0, replicates: int = 2000) -> Interval:
+def bootstrap(
+  samples: Samples,
+  groups: Mapping[str, str],
+  statistic: Callable[[Mapping[str, np.ndarray]], float],
+  seed: int = 0,
+  replicates: int = 2000,
+) -> Interval:
   """A stratified percentile bootstrap over tasks and seeds.
 
   In each replicate the tasks of each group are drawn with replacement, and for
@@ -211,25 +228,37 @@ def bootstrap(samples: Samples, groups: Mapping[str, str],
     ValueError: the conditions have different tasks, or none.
   """
   tasks = sorted(next(iter(samples.values()), ()))
-  if not tasks or any(sorted(by_task) != tasks
-                      for by_task in samples.values()):
+  if not tasks or any(sorted(by_task) != tasks for by_task in samples.values()):
     raise ValueError('conditions must have the same tasks, at least one')
-  value = statistic({
+  value = statistic(
+    {
       condition: np.array([np.median(by_task[t]) for t in tasks])
-      for condition, by_task in samples.items()})
-  medians = _replicates(samples, sorted(tasks, key=lambda t: (groups[t], t)),
-                        groups, np.random.default_rng(seed), replicates)
-  found = [statistic(dict(zip(samples, of_conditions)))
-           for of_conditions in medians]
+      for condition, by_task in samples.items()
+    }
+  )
+  medians = _replicates(
+    samples,
+    sorted(tasks, key=lambda t: (groups[t], t)),
+    groups,
+    np.random.default_rng(seed),
+    replicates,
+  )
+  found = [
+    statistic(dict(zip(samples, of_conditions))) for of_conditions in medians
+  ]
   if np.isnan(found).all():
     return Interval(float(value), math.nan, math.nan)
   low, high = np.nanpercentile(found, [2.5, 97.5])
   return Interval(float(value), float(low), float(high))
 
 
-def _replicates(samples: Samples, tasks: Sequence[str],
-                groups: Mapping[str, str], rng: np.random.Generator,
-                replicates: int) -> np.ndarray:
+def _replicates(
+  samples: Samples,
+  tasks: Sequence[str],
+  groups: Mapping[str, str],
+  rng: np.random.Generator,
+  replicates: int,
+) -> np.ndarray:
   """Medians over drawn seeds of drawn tasks, `[replicates, conditions, tasks]`.
 
   Only the drawing is done replicate by replicate: how many seeds are drawn
@@ -243,8 +272,9 @@ def _replicates(samples: Samples, tasks: Sequence[str],
       each condition and drawn task, as `rng.choice` would one by one.
     replicates: how many.
   """
-  values = [np.asarray(by_task[t]) for by_task in samples.values()
-            for t in tasks]
+  values = [
+    np.asarray(by_task[t]) for by_task in samples.values() for t in tasks
+  ]
   seeds = np.array([len(v) for v in values]).reshape(len(samples), len(tasks))
   starts = (np.cumsum(seeds) - seeds.ravel()).reshape(seeds.shape)
   strata = [groups[t] for t in tasks]
@@ -257,10 +287,12 @@ def _replicates(samples: Samples, tasks: Sequence[str],
     drawn_tasks.append(drawn)
     drawn_seeds.append(rng.integers(0, stretches.repeat(stretches)))
   # [conditions, replicates, tasks] to the order of drawing.
-  counts, origins = (a[:, drawn_tasks].transpose(1, 0, 2)
-                     for a in (seeds, starts))
+  counts, origins = (
+    a[:, drawn_tasks].transpose(1, 0, 2) for a in (seeds, starts)
+  )
   drawn_values = np.concatenate(values)[
-      origins.ravel().repeat(counts.ravel()) + np.concatenate(drawn_seeds)]
+    origins.ravel().repeat(counts.ravel()) + np.concatenate(drawn_seeds)
+  ]
   return _medians(drawn_values, counts.ravel()).reshape(counts.shape)
 
 
@@ -271,5 +303,6 @@ def _medians(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
   for count in np.unique(counts):
     where = np.flatnonzero(counts == count)
     result[where] = np.median(
-        values[starts[where, None] + np.arange(count)], axis=1)
+      values[starts[where, None] + np.arange(count)], axis=1
+    )
   return result

@@ -20,8 +20,11 @@ def figure6(table: pd.DataFrame) -> 'figure_lib.Figure':
   """Single features, or whole taps: mean accuracy by number of features."""
   drawn, (ax,) = plotting.figure(1, 1, 5.0, 3.6)
   plotting.curves(ax, table, 'kind', 'num_features', plotting.LABELS.get)
-  ax.set(xscale='log', xlabel='selected features (mean over tasks)',
-         ylabel=f'{plotting.PERCENT}, mean over tasks')
+  ax.set(
+    xscale='log',
+    xlabel='selected features (mean over tasks)',
+    ylabel=f'{plotting.PERCENT}, mean over tasks',
+  )
   plotting.legend(ax)
   return drawn
 
@@ -31,8 +34,9 @@ def figure10(table: pd.DataFrame) -> 'figure_lib.Figure':
   tasks = list(table.task.unique())
   drawn, axes = plotting.by_task(tasks)
   for ax, task in zip(axes, tasks):
-    plotting.curves(ax, table[table.task == task], 'kind', 'num_features',
-                    plotting.LABELS.get)
+    plotting.curves(
+      ax, table[table.task == task], 'kind', 'num_features', plotting.LABELS.get
+    )
     plotting.log_scale(ax)
   plotting.legend(axes[0], 6)
   drawn.supxlabel('selected features')
@@ -40,8 +44,9 @@ def figure10(table: pd.DataFrame) -> 'figure_lib.Figure':
   return drawn
 
 
-def figure7(transfer: pd.DataFrame, scaling: pd.DataFrame
-            ) -> 'figure_lib.Figure':
+def figure7(
+  transfer: pd.DataFrame, scaling: pd.DataFrame
+) -> 'figure_lib.Figure':
   """Left: other tasks' features. Right: more candidate features.
 
   Args:
@@ -49,12 +54,21 @@ def figure7(transfer: pd.DataFrame, scaling: pd.DataFrame
     scaling: target_size, tap_stride, num_candidates, percent: means over tasks.
   """
   drawn, (left, right) = plotting.figure(1, 2, 6.0, 5.0)
-  plotting.heatmap(drawn, left, transfer, ('task', 'source', 'loss'), '{:.1f}',
-                   'loss against the task\'s own features (points)')
+  plotting.heatmap(
+    drawn,
+    left,
+    transfer,
+    ('task', 'source', 'loss'),
+    '{:.1f}',
+    "loss against the task's own features (points)",
+  )
   left.set(ylabel='task', xlabel='features selected for')
   _scaling(right, scaling)
-  right.set(xscale='log', xlabel='candidate features',
-            ylabel=f'{plotting.PERCENT}, mean over tasks')
+  right.set(
+    xscale='log',
+    xlabel='candidate features',
+    ylabel=f'{plotting.PERCENT}, mean over tasks',
+  )
   plotting.legend(right)
   return drawn
 
@@ -62,8 +76,12 @@ def figure7(transfer: pd.DataFrame, scaling: pd.DataFrame
 def _scaling(ax: 'axes_lib.Axes', table: pd.DataFrame) -> None:
   """A curve for each share of the taps."""
   plotting.curves(
-      ax, table, 'tap_stride', 'num_candidates',
-      lambda stride: 'all taps' if stride == 1 else f'1/{stride} of taps')
+    ax,
+    table,
+    'tap_stride',
+    'num_candidates',
+    lambda stride: 'all taps' if stride == 1 else f'1/{stride} of taps',
+  )
 
 
 def figure14(table: pd.DataFrame) -> 'figure_lib.Figure':
@@ -85,8 +103,11 @@ def figure12(table: pd.DataFrame) -> 'figure_lib.Figure':
   drawn, axes = plotting.by_task(tasks)
   for ax, task in zip(axes, tasks):
     part = table[table.task == task]
-    ax.stairs(100 * part.share_of_selection,
-              np.append(part.depth, part.depth.max() + 1) - 0.5, fill=True)
+    ax.stairs(
+      100 * part.share_of_selection,
+      np.append(part.depth, part.depth.max() + 1) - 0.5,
+      fill=True,
+    )
   drawn.supxlabel('tap, from the first to the last')
   drawn.supylabel('share of the selected features (%)')
   return drawn
@@ -100,8 +121,10 @@ def figure13(table: pd.DataFrame) -> 'figure_lib.Figure':
   """
   drawn, (ax,) = plotting.figure(1, 1, 5.0, 3.6)
   plotting.curves(ax, table, 'method', 'train_fraction', plotting.LABELS.get)
-  ax.set(xlabel='share of the training images',
-         ylabel=f'{plotting.PERCENT}, mean over tasks')
+  ax.set(
+    xlabel='share of the training images',
+    ylabel=f'{plotting.PERCENT}, mean over tasks',
+  )
   plotting.legend(ax)
   return drawn
 
@@ -114,8 +137,14 @@ def scores(table: pd.DataFrame) -> 'figure_lib.Figure':
   ax.plot(ordered.percent, ordered.score, 'o', color='C0')
   ax.grid(axis='y', color='0.85')
   for i, value in enumerate(ordered.percent):
-    ax.annotate(f'{value:.1f}', (value, i), (6, 0), va='center', fontsize=8,
-                textcoords='offset points')
+    ax.annotate(
+      f'{value:.1f}',
+      (value, i),
+      (6, 0),
+      va='center',
+      fontsize=8,
+      textcoords='offset points',
+    )
   ax.margins(x=0.12)
   ax.set_xlabel(f'{plotting.PERCENT}, mean over tasks')
   return drawn

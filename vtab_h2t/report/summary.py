@@ -18,8 +18,9 @@ from vtab_h2t.tasks import task as task_lib
 Results = results_lib.Results
 
 
-def markdown(measured: Sequence[Results], place: pathlib.Path | None = None
-             ) -> str:
+def markdown(
+  measured: Sequence[Results], place: pathlib.Path | None = None
+) -> str:
   """What was measured, and what was found, run by run.
 
   Args:
@@ -27,19 +28,28 @@ def markdown(measured: Sequence[Results], place: pathlib.Path | None = None
     place: the folder in which the text will be, from which its links lead; by
       default the work directory.
   """
-  parts = ['# Head2Toe, measured\n', 'Test accuracy in percent, differences in '
-           'points. The HTML page beside this file also has every figure, '
-           'single tasks, cost and provenance.\n']
+  parts = [
+    '# Head2Toe, measured\n',
+    'Test accuracy in percent, differences in '
+    'points. The HTML page beside this file also has every figure, '
+    'single tasks, cost and provenance.\n',
+  ]
   for one in measured:
-    parts += [f'## {one.run.name}\n', f'{_sentence(one.run.title)}\n',
-              f'Measured: {_extent(one)}.\n', f'{sections.answer(one)}\n']
-    parts += [text for text in (means(one), _claims(one), _links(one, place))
-              if text]
+    parts += [
+      f'## {one.run.name}\n',
+      f'{_sentence(one.run.title)}\n',
+      f'Measured: {_extent(one)}.\n',
+      f'{sections.answer(one)}\n',
+    ]
+    parts += [
+      text for text in (means(one), _claims(one), _links(one, place)) if text
+    ]
   return '\n'.join(parts)
 
 
-def index(measured: Sequence[Results], place: pathlib.Path | None = None
-          ) -> str:
+def index(
+  measured: Sequence[Results], place: pathlib.Path | None = None
+) -> str:
   """A table of runs, a line each, with their key numbers.
 
   Args:
@@ -52,12 +62,15 @@ def index(measured: Sequence[Results], place: pathlib.Path | None = None
     both = statistics.compared(found, _KEY) if len(found) else found
     means = {m: _mean(both, m) for m in _KEY}
     tasks, methods, seeds = _counts(one)
-    lines.append({
+    lines.append(
+      {
         'run': f'[{one.run.name}]({_path(one, place)}/)',
         'what': one.run.title,
         'tasks x methods x seeds': f'{len(tasks)} x {len(methods)} x '
-                                   f'{len(seeds)}',
-        **{f'{tables.LABELS[m]}, mean': mean for m, mean in means.items()}})
+        f'{len(seeds)}',
+        **{f'{tables.LABELS[m]}, mean': mean for m, mean in means.items()},
+      }
+    )
   return _table(pd.DataFrame(lines)) if lines else 'No runs.\n'
 
 
@@ -71,8 +84,11 @@ def _sentence(text: str) -> str:
 
 def _scored(results: Results) -> pd.DataFrame:
   """What `statistics.summarise` gives; empty if there is nothing."""
-  rows = [r for r in results.of(jobs.ACCURACY)
-          if r['split'] == 'test' and r['correct'] is not None]
+  rows = [
+    r
+    for r in results.of(jobs.ACCURACY)
+    if r['split'] == 'test' and r['correct'] is not None
+  ]
   return statistics.summarise(rows) if rows else pd.DataFrame()
 
 
@@ -83,13 +99,14 @@ def _mean(summary: pd.DataFrame, method: str) -> str:
   return f'{summary.accuracy_percent[summary.method == method].mean():.1f}'
 
 
-def _counts(results: Results
-            ) -> tuple[list[str], list[str], list[int]]:
+def _counts(results: Results) -> tuple[list[str], list[str], list[int]]:
   """Tasks, methods and seeds of the rows of methods."""
   rows = [r for r in results.of(jobs.ACCURACY) if r['split'] == 'test']
-  return (list(dict.fromkeys(r['task'] for r in rows)),
-          list(dict.fromkeys(r['method'] for r in rows)),
-          sorted({r['seed'] for r in rows}))
+  return (
+    list(dict.fromkeys(r['task'] for r in rows)),
+    list(dict.fromkeys(r['method'] for r in rows)),
+    sorted({r['seed'] for r in rows}),
+  )
 
 
 def _extent(results: Results) -> str:
@@ -99,13 +116,17 @@ def _extent(results: Results) -> str:
   parts = []
   if tasks:
     parts.append(
-        f'{_number(len(tasks), "task")} ({", ".join(tasks)}), '
-        f'{_number(len(methods), "method")} '
-        f'({", ".join(tables.LABELS.get(m, m) for m in methods)}), '
-        f'{_number(len(seeds), "seed")}')
+      f'{_number(len(tasks), "task")} ({", ".join(tasks)}), '
+      f'{_number(len(methods), "method")} '
+      f'({", ".join(tables.LABELS.get(m, m) for m in methods)}), '
+      f'{_number(len(seeds), "seed")}'
+    )
   if studies:
-    parts.append(f'besides, for the figures, {", ".join(studies)}'
-                 if tasks else ', '.join(studies))
+    parts.append(
+      f'besides, for the figures, {", ".join(studies)}'
+      if tasks
+      else ', '.join(studies)
+    )
   return '; '.join(parts)
 
 
@@ -121,9 +142,12 @@ def means(results: Results) -> str:
     return ''
   wide = statistics.wide(summary, task_lib.GROUPS)
   means = wide[[c for c in wide.columns if c[1] == 'mean']]
-  lines = pd.DataFrame({
+  lines = pd.DataFrame(
+    {
       group: [f'{v:.1f}' if v == v else '' for v in means[group, 'mean']]
-      for group, _ in means.columns})
+      for group, _ in means.columns
+    }
+  )
   lines.insert(0, 'method', [tables.LABELS.get(m, m) for m in wide.index])
   heading = f'Means over tasks, {tables.seeds_text(summary, in_cells=False)}.'
   if means.isna().any(axis=None):
@@ -137,17 +161,26 @@ def _claims(results: Results) -> str:
   tested = found[found.verdict != judging.UNTESTABLE]
   if tested.empty:
     return 'No claim of the paper can be tested on these rows.\n'
-  lines = pd.DataFrame({
-      'claim': tested.claim, 'where': tested['where'],
+  lines = pd.DataFrame(
+    {
+      'claim': tested.claim,
+      'where': tested['where'],
       'published': tested.published.map(_rounded),
       'measured': tested.measured.map(_rounded),
-      '95 % interval': [f'{_rounded(low)} to {_rounded(high)}'
-                        for low, high in zip(tested.low, tested.high)],
-      'verdict': tested.verdict, 'tasks': tested.tasks.map(str)})
+      '95 % interval': [
+        f'{_rounded(low)} to {_rounded(high)}'
+        for low, high in zip(tested.low, tested.high)
+      ],
+      'verdict': tested.verdict,
+      'tasks': tested.tasks.map(str),
+    }
+  )
   rest = len(found) - len(tested)
   return _table(lines) + (
-      f'\n{_number(rest, "further claim")} cannot be tested here.\n'
-      if rest else '')
+    f'\n{_number(rest, "further claim")} cannot be tested here.\n'
+    if rest
+    else ''
+  )
 
 
 def _rounded(value: float | None) -> str:
@@ -158,8 +191,9 @@ def _rounded(value: float | None) -> str:
 def _path(results: Results, place: pathlib.Path | None) -> str:
   """A run's folder, from the folder of the text."""
   folder = results.folder.path
-  return pathlib.Path(os.path.relpath(
-      folder, folder.parent if place is None else place)).as_posix()
+  return pathlib.Path(
+    os.path.relpath(folder, folder.parent if place is None else place)
+  ).as_posix()
 
 
 def _links(results: Results, place: pathlib.Path | None) -> str:
@@ -168,22 +202,25 @@ def _links(results: Results, place: pathlib.Path | None) -> str:
   found = []
   for output in catalogue.OUTPUTS.values():
     path = output.folder(base) / (
-        f'{output.name}.{"png" if output.draw else "md"}')
+      f'{output.name}.{"png" if output.draw else "md"}'
+    )
     if path.is_file():
       label = output.title.partition(':')[0]
-      found.append(f'[{label}]({_path(results, place)}/'
-                   f'{path.relative_to(base).as_posix()})')
+      found.append(
+        f'[{label}]({_path(results, place)}/'
+        f'{path.relative_to(base).as_posix()})'
+      )
   return f'Tables and figures: {", ".join(found)}.\n' if found else ''
 
 
 def _table(lines: pd.DataFrame) -> str:
   """Texts as a Markdown table."""
-  return _escaped(lines).to_markdown(
-      index=False, disable_numparse=True) + '\n'
+  return _escaped(lines).to_markdown(index=False, disable_numparse=True) + '\n'
 
 
 def _escaped(lines: pd.DataFrame) -> pd.DataFrame:
   """With bars that do not end a cell."""
+
   def escape(values: Iterable[str]) -> list[str]:
     return [value.replace('|', '\\|') for value in values]
 

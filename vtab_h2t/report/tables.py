@@ -13,20 +13,20 @@ if TYPE_CHECKING:
   import rich.table
 
 LABELS = {
-    'linear': 'Linear',
-    'all_l2': '+All-l2',
-    'all_l1': '+All-l1',
-    'all_l21': '+All-l2,1',
-    'head2toe': 'Head2Toe',
-    'scratch': 'Scratch',
-    'finetune': 'Fine-tuning',
-    'head2toe_ft': 'Head2Toe-FT',
-    'head2toe_ft_plus': 'Head2Toe-FT+',
-    'lp_ft': 'LP-FT',
-    'surgical': 'Surgical',
-    'auto_rgn': 'Auto-RGN',
-    'auto_snr': 'Auto-SNR',
-    'head_probe': 'Head probing',
+  'linear': 'Linear',
+  'all_l2': '+All-l2',
+  'all_l1': '+All-l1',
+  'all_l21': '+All-l2,1',
+  'head2toe': 'Head2Toe',
+  'scratch': 'Scratch',
+  'finetune': 'Fine-tuning',
+  'head2toe_ft': 'Head2Toe-FT',
+  'head2toe_ft_plus': 'Head2Toe-FT+',
+  'lp_ft': 'LP-FT',
+  'surgical': 'Surgical',
+  'auto_rgn': 'Auto-RGN',
+  'auto_snr': 'Auto-SNR',
+  'head_probe': 'Head probing',
 }
 AFFINITY = 'affinity (Linear - Scratch)'
 
@@ -36,7 +36,8 @@ def _text(value: float, spread: float | None = None) -> str:
   if pd.isna(value):
     return ''
   return f'{value:.1f}' + (
-      '' if spread is None or pd.isna(spread) else f' ± {spread:.1f}')
+    '' if spread is None or pd.isna(spread) else f' ± {spread:.1f}'
+  )
 
 
 def seeds_text(summary: pd.DataFrame, in_cells: bool = True) -> str:
@@ -50,8 +51,10 @@ def seeds_text(summary: pd.DataFrame, in_cells: bool = True) -> str:
   if len(counts) > 1:
     if not in_cells:
       return f'medians of {counts[0]} to {counts[-1]} seeds'
-    return ('median of as many seeds as stand in brackets, from '
-            f'{counts[0]} to {counts[-1]}')
+    return (
+      'median of as many seeds as stand in brackets, from '
+      f'{counts[0]} to {counts[-1]}'
+    )
   return f'median of {counts[0]} seed{"s" if counts[0] > 1 else ""}'
 
 
@@ -62,8 +65,10 @@ def title(summary: pd.DataFrame, source: str) -> str:
     summary: what `statistics.summarise` gives.
     source: which run.
   """
-  return (f'Test accuracy in percent, {source}, {summary.protocol.iloc[0]} '
-          f'accuracy, {seeds_text(summary)}')
+  return (
+    f'Test accuracy in percent, {source}, {summary.protocol.iloc[0]} '
+    f'accuracy, {seeds_text(summary)}'
+  )
 
 
 def cells(summary: pd.DataFrame, spread: bool = True) -> pd.DataFrame:
@@ -77,8 +82,9 @@ def cells(summary: pd.DataFrame, spread: bool = True) -> pd.DataFrame:
     One row a method; columns (group, task) as `statistics.wide` has them.
   """
   values, spreads, seeds = (
-      statistics.wide(summary, task_lib.GROUPS, column)
-      for column in ('accuracy_percent', 'std_percent', 'seeds'))
+    statistics.wide(summary, task_lib.GROUPS, column)
+    for column in ('accuracy_percent', 'std_percent', 'seeds')
+  )
   differ = summary.seeds.nunique() > 1
 
   def text(method: str, column: tuple[str, str]) -> str:
@@ -87,19 +93,27 @@ def cells(summary: pd.DataFrame, spread: bool = True) -> pd.DataFrame:
       return _text(value)
     count = seeds.loc[method, column]
     return _text(value, spreads.loc[method, column] if spread else None) + (
-        f' ({count:.0f})' if differ and not pd.isna(count) else '')
+      f' ({count:.0f})' if differ and not pd.isna(count) else ''
+    )
 
   return pd.DataFrame(
-      {column: [text(method, column) for method in values.index]
-       for column in values.columns}, index=values.index)
+    {
+      column: [text(method, column) for method in values.index]
+      for column in values.columns
+    },
+    index=values.index,
+  )
 
 
 def markdown(summary: pd.DataFrame, heading: str) -> str:
   """Table 1 with standard deviations, as Markdown, under what it shows."""
   values, found = statistics.wide(summary, task_lib.GROUPS), cells(summary)
-  table = pd.DataFrame({
+  table = pd.DataFrame(
+    {
       f'{group}: {task}': found[group, task].to_list()
-      for group, task in found.columns})
+      for group, task in found.columns
+    }
+  )
   table.insert(0, 'method', [LABELS.get(m, m) for m in values.index])
   affinity = statistics.domain_affinity(values)
   if len(affinity):
@@ -119,8 +133,9 @@ def plain(table: pd.DataFrame, form: str) -> str:
   return known.to_markdown(index=False, floatfmt=form, missingval='')
 
 
-def print_terminal(summary: pd.DataFrame, heading: str,
-                   width: int | None = None) -> None:
+def print_terminal(
+  summary: pd.DataFrame, heading: str, width: int | None = None
+) -> None:
   """Prints Table 1, in one piece if the terminal is wide enough.
 
   Args:
@@ -130,6 +145,7 @@ def print_terminal(summary: pd.DataFrame, heading: str,
       terminal has any width.
   """
   import rich.console
+
   console = rich.console.Console(width=width)
   values = statistics.wide(summary, task_lib.GROUPS)
   texts = cells(summary, spread=False)
@@ -146,11 +162,13 @@ def print_terminal(summary: pd.DataFrame, heading: str,
       console.print(_terminal_table(values, texts, [group]))
 
 
-def _terminal_table(values: pd.DataFrame, texts: pd.DataFrame,
-                    groups: Sequence[str]) -> 'rich.table.Table':
+def _terminal_table(
+  values: pd.DataFrame, texts: pd.DataFrame, groups: Sequence[str]
+) -> 'rich.table.Table':
   """Some groups' columns of a table, the best of each in bold."""
   import rich.box
   import rich.table
+
   table = rich.table.Table(box=rich.box.SIMPLE, padding=(0, 1, 0, 0))
   table.add_column('\n\nmethod', no_wrap=True)
   columns = [c for c in values.columns if c[0] in groups]
@@ -158,15 +176,22 @@ def _terminal_table(values: pd.DataFrame, texts: pd.DataFrame,
   for group, task in columns:
     name = task if '_' in task else f'\n{task}'
     head = group if group != previous else ''
-    table.add_column(f'{head}\n' + name.replace('_', '\n'), justify='right',
-                     no_wrap=True)
+    table.add_column(
+      f'{head}\n' + name.replace('_', '\n'), justify='right', no_wrap=True
+    )
     previous = group
   affinity = statistics.domain_affinity(values)
   for method, row in values.iterrows():
     best = {c for c in columns if row[c] == values[c].max()}
-    table.add_row(LABELS.get(method, method), *(
-        f'[bold]{texts.loc[method, c]}[/bold]' if c in best
-        else texts.loc[method, c] for c in columns))
+    table.add_row(
+      LABELS.get(method, method),
+      *(
+        f'[bold]{texts.loc[method, c]}[/bold]'
+        if c in best
+        else texts.loc[method, c]
+        for c in columns
+      ),
+    )
   if len(affinity):
     table.add_section()
     table.add_row(AFFINITY, *(_text(affinity[c]) for c in columns))
@@ -183,36 +208,51 @@ def print_table3(table: pd.DataFrame, network: cost.Network) -> None:
   import rich.box
   import rich.console
   import rich.table
+
   shown = rich.table.Table(box=rich.box.SIMPLE, padding=(0, 1, 0, 0))
-  columns = {'flops_vs_finetune': 'operations\nvs fine-tuning',
-             'size_vs_finetune': 'size\nvs fine-tuning',
-             'size_vs_linear': 'size\nvs Linear'}
+  columns = {
+    'flops_vs_finetune': 'operations\nvs fine-tuning',
+    'size_vs_finetune': 'size\nvs fine-tuning',
+    'size_vs_linear': 'size\nvs Linear',
+  }
   for head in ('task', 'F', 'N', 'C'):
-    shown.add_column(f'\n\n{head}',
-                     justify='left' if head == 'task' else 'right')
+    shown.add_column(
+      f'\n\n{head}', justify='left' if head == 'task' else 'right'
+    )
   for head in columns.values():
     shown.add_column(f'{head}\npublished', justify='right', no_wrap=True)
     shown.add_column('\n\nmodel', justify='right', no_wrap=True)
   for row in table.to_dict('records'):
     shown.add_row(
-        row['task'], f'{row["fraction"]:g}', f'{row["num_features"]:.0f}',
-        f'{row["num_classes"]:.0f}', *(
-            f'{row[prefix + c]:.6f}' for c in columns
-            for prefix in ('', 'ours_')))
+      row['task'],
+      f'{row["fraction"]:g}',
+      f'{row["num_features"]:.0f}',
+      f'{row["num_classes"]:.0f}',
+      *(f'{row[prefix + c]:.6f}' for c in columns for prefix in ('', 'ours_')),
+    )
   shown.add_section()
-  shown.add_row('mean', '', '', '', *(
-      f'{table[prefix + c].mean():.6f}' for c in columns
-      for prefix in ('', 'ours_')))
+  shown.add_row(
+    'mean',
+    '',
+    '',
+    '',
+    *(
+      f'{table[prefix + c].mean():.6f}'
+      for c in columns
+      for prefix in ('', 'ours_')
+    ),
+  )
   console = rich.console.Console()
   if not console.is_terminal:
     console = rich.console.Console(width=140)
   console.print(shown)
   worst = max(table[f'residual_{c}'].abs().max() for c in columns)
   console.print(
-      f'Fitted: {network.forward / 1e9:.3f}e9 operations a forward pass, '
-      f'{network.parameters:,.0f} parameters without classifier. Largest '
-      f'residual: {worst:.1e}; the table is printed to 1e-06.',
-      highlight=False)
+    f'Fitted: {network.forward / 1e9:.3f}e9 operations a forward pass, '
+    f'{network.parameters:,.0f} parameters without classifier. Largest '
+    f'residual: {worst:.1e}; the table is printed to 1e-06.',
+    highlight=False,
+  )
 
 
 def print_measured_cost(table: pd.DataFrame) -> None:
@@ -224,23 +264,43 @@ def print_measured_cost(table: pd.DataFrame) -> None:
   import rich.box
   import rich.console
   import rich.table
+
   shown = rich.table.Table(box=rich.box.SIMPLE, padding=(0, 1, 0, 0))
   shown.add_column('\n\ntask')
-  for head in ('cpu seconds\n\nLinear', '\n\nHead2Toe', '\n\nfine-tuning',
-               'Head2Toe vs fine-tuning\nseconds\nmeasured',
-               '\noperations\nmodel', '\nbytes\nmeasured', '\nsize\nmodel',
-               'vs Linear\nbytes\nmeasured', '\nsize\nmodel',
-               'bytes\n\nHead2Toe', '\n\nfine-tuning'):
+  for head in (
+    'cpu seconds\n\nLinear',
+    '\n\nHead2Toe',
+    '\n\nfine-tuning',
+    'Head2Toe vs fine-tuning\nseconds\nmeasured',
+    '\noperations\nmodel',
+    '\nbytes\nmeasured',
+    '\nsize\nmodel',
+    'vs Linear\nbytes\nmeasured',
+    '\nsize\nmodel',
+    'bytes\n\nHead2Toe',
+    '\n\nfine-tuning',
+  ):
     shown.add_column(head, justify='right', no_wrap=True)
   for row in table.to_dict('records'):
     shown.add_row(
-        row['task'],
-        *(f'{row[f"{m}_cpu_seconds"]:.1f}'
-          for m in ('linear', 'head2toe', 'finetune')),
-        *(f'{row[c]:.4f}' for c in (
-            'seconds_vs_finetune', 'flops_vs_finetune', 'bytes_vs_finetune',
-            'size_vs_finetune', 'bytes_vs_linear', 'size_vs_linear')),
-        *(f'{row[f"{m}_bytes"]:,}' for m in ('head2toe', 'finetune')))
+      row['task'],
+      *(
+        f'{row[f"{m}_cpu_seconds"]:.1f}'
+        for m in ('linear', 'head2toe', 'finetune')
+      ),
+      *(
+        f'{row[c]:.4f}'
+        for c in (
+          'seconds_vs_finetune',
+          'flops_vs_finetune',
+          'bytes_vs_finetune',
+          'size_vs_finetune',
+          'bytes_vs_linear',
+          'size_vs_linear',
+        )
+      ),
+      *(f'{row[f"{m}_bytes"]:,}' for m in ('head2toe', 'finetune')),
+    )
   console = rich.console.Console()
   if not console.is_terminal:
     console = rich.console.Console(width=140)

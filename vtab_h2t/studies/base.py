@@ -43,9 +43,12 @@ class Options(space_lib.Options):
   def setting(self) -> head2toe.Setting:
     """The same for `head2toe`."""
     return head2toe.Setting(
-        learning_rate=self.learning_rate, steps=self.steps,
-        target_size=self.target_size, coefficient=self.coefficient,
-        fraction=self.fraction)
+      learning_rate=self.learning_rate,
+      steps=self.steps,
+      target_size=self.target_size,
+      coefficient=self.coefficient,
+      fraction=self.fraction,
+    )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -79,19 +82,22 @@ class Study(interface.Measured):
   def target_sizes(self, space: space_lib.Space) -> Sequence[int]:
     return [space.of(self.name).target_size]
 
-  def measure(self, data: data_lib.TrainingData, plan: interface.Plan
-              ) -> Pairs:
+  def measure(self, data: data_lib.TrainingData, plan: interface.Plan) -> Pairs:
     return self.compare(data, plan, plan.space.of(self.name))
 
   @abc.abstractmethod
-  def compare(self, data: data_lib.TrainingData, plan: interface.Plan,
-              options: Any) -> Pairs:
+  def compare(
+    self, data: data_lib.TrainingData, plan: interface.Plan, options: Any
+  ) -> Pairs:
     """`measure` with the study's options."""
 
 
-def train(data: data_lib.TrainingData, examples: np.ndarray,
-          sets: Iterable[FeatureSet], options: Options
-          ) -> Iterator[tuple[interface.Fields, data_lib.FeatureHead]]:
+def train(
+  data: data_lib.TrainingData,
+  examples: np.ndarray,
+  sets: Iterable[FeatureSet],
+  options: Options,
+) -> Iterator[tuple[interface.Fields, data_lib.FeatureHead]]:
   """Trains Head2Toe's second stage on each feature set.
 
   Yields:
@@ -100,35 +106,58 @@ def train(data: data_lib.TrainingData, examples: np.ndarray,
   sets = list(sets)
   rates = [s.learning_rate or options.learning_rate for s in sets]
   problems = [
-      data.heads.problem(
-          s.target_size, examples,
-          [sweep.HeadSpec(rate, (s.seed, interface.SECOND))], s.columns)
-      for s, rate in zip(sets, rates)]
+    data.heads.problem(
+      s.target_size,
+      examples,
+      [sweep.HeadSpec(rate, (s.seed, interface.SECOND))],
+      s.columns,
+    )
+    for s, rate in zip(sets, rates)
+  ]
   for i, (head,) in data.heads.train(problems, options.steps):
     one = sets[i]
-    yield one.fields | {
-        'num_features': len(one.columns), 'seed': one.seed,
-        'target_size': one.target_size, 'learning_rate': rates[i],
+    yield (
+      one.fields
+      | {
+        'num_features': len(one.columns),
+        'seed': one.seed,
+        'target_size': one.target_size,
+        'learning_rate': rates[i],
         'steps': options.steps,
-    }, data_lib.FeatureHead(one.target_size, one.columns, head, data.rule)
+      },
+      data_lib.FeatureHead(one.target_size, one.columns, head, data.rule),
+    )
 
 
-def validate(data: data_lib.TrainingData, fold: interface.Fold,
-             sets: Sequence[FeatureSet], options: Options) -> list[int]:
+def validate(
+  data: data_lib.TrainingData,
+  fold: interface.Fold,
+  sets: Sequence[FeatureSet],
+  options: Options,
+) -> list[int]:
   """Correct answers on a fold of heads that are trained on its rest."""
   return [
-      data.heads.correct(one.target_size, fold.val, head.head, one.columns)
-      for one, (_, head) in zip(sets, train(data, fold.train, sets, options))]
+    data.heads.correct(one.target_size, fold.val, head.head, one.columns)
+    for one, (_, head) in zip(sets, train(data, fold.train, sets, options))
+  ]
 
 
-def first_stage(data: data_lib.TrainingData, examples: np.ndarray,
-                options: Options, seeds: Sequence[int]) -> list[sweep.Head]:
+def first_stage(
+  data: data_lib.TrainingData,
+  examples: np.ndarray,
+  options: Options,
+  seeds: Sequence[int],
+) -> list[sweep.Head]:
   """The group-lasso heads of the setting, one for each seed."""
   return linear.fit_first(data, examples, options.setting, seeds, 'l21')
 
 
-def relevance(data: data_lib.TrainingData, examples: np.ndarray,
-              options: Options, seeds: Sequence[int]) -> list[np.ndarray]:
+def relevance(
+  data: data_lib.TrainingData,
+  examples: np.ndarray,
+  options: Options,
+  seeds: Sequence[int],
+) -> list[np.ndarray]:
   """Relevance scores `[D]` of the setting, for each seed."""
   return head2toe.relevance(data, examples, options.setting, seeds)
 
@@ -136,6 +165,10 @@ def relevance(data: data_lib.TrainingData, examples: np.ndarray,
 def columns_of(layout: pooling.Layout, taps: Iterable[str]) -> np.ndarray:
   """Ascending columns of some taps."""
   starts, wanted = layout.starts, set(taps)
-  return np.concatenate([
+  return np.concatenate(
+    [
       np.arange(starts[i], starts[i + 1])
-      for i, b in enumerate(layout.blocks) if b.tap in wanted])
+      for i, b in enumerate(layout.blocks)
+      if b.tap in wanted
+    ]
+  )

@@ -1,9 +1,9 @@
 """Selecting features one by one or whole taps (Figures 6 and 10).
 
-  features     the features with the highest relevance
-  taps_mean    the taps whose features have the highest mean relevance
-  taps_group   the taps with the highest norm under a group lasso whose groups
-               are the taps (the released code forgets its coefficient there)
+features     the features with the highest relevance
+taps_mean    the taps whose features have the highest mean relevance
+taps_group   the taps with the highest norm under a group lasso whose groups
+             are the taps (the released code forgets its coefficient there)
 """
 
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ KINDS = (FEATURES, TAPS_MEAN, TAPS_GROUP)
 
 def counts_of_taps(taps: int) -> list[int]:
   """1, 2, 4 and so on, and all."""
-  return [2 ** i for i in range(taps.bit_length()) if 2 ** i < taps] + [taps]
+  return [2**i for i in range(taps.bit_length()) if 2**i < taps] + [taps]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,39 +44,64 @@ class Granularity(study.Study):
   name = 'granularity'
   options_type = Options
 
-  def compare(self, data: data_lib.TrainingData, plan: interface.Plan,
-              options: Options) -> study.Pairs:
+  def compare(
+    self, data: data_lib.TrainingData, plan: interface.Plan, options: Options
+  ) -> study.Pairs:
     size, seeds, examples = options.target_size, plan.seeds, plan.examples
     layout = data.features.layouts[size]
     sizes = tuple(b.size for b in layout.blocks)
-    problem = data.heads.problem(size, examples, [
-        sweep.HeadSpec(options.learning_rate, (seed, interface.FIRST),
-                       options.coefficient) for seed in seeds], groups=sizes)
-    (_, grouped), = data.heads.train([problem], options.steps, 'l21')
+    problem = data.heads.problem(
+      size,
+      examples,
+      [
+        sweep.HeadSpec(
+          options.learning_rate, (seed, interface.FIRST), options.coefficient
+        )
+        for seed in seeds
+      ],
+      groups=sizes,
+    )
+    ((_, grouped),) = data.heads.train([problem], options.steps, 'l21')
     sets = []
     for seed, scores, group_head in zip(
-        seeds, study.relevance(data, examples, options, seeds), grouped):
+      seeds, study.relevance(data, examples, options, seeds), grouped
+    ):
       for fraction in (*options.fractions, 1.0):
-        sets.append(study.FeatureSet(
-            {'kind': FEATURES, 'fraction': fraction}, size,
-            fraction_lib.select(scores, fraction), seed))
+        sets.append(
+          study.FeatureSet(
+            {'kind': FEATURES, 'fraction': fraction},
+            size,
+            fraction_lib.select(scores, fraction),
+            seed,
+          )
+        )
       of_taps = {
-          TAPS_MEAN: by_tap(scores, sizes, np.mean),
-          TAPS_GROUP: by_tap(
-              fraction_lib.relevance_scores(group_head.kernel), sizes,
-              np.linalg.norm)}
+        TAPS_MEAN: by_tap(scores, sizes, np.mean),
+        TAPS_GROUP: by_tap(
+          fraction_lib.relevance_scores(group_head.kernel),
+          sizes,
+          np.linalg.norm,
+        ),
+      }
       for kind, tap_scores in of_taps.items():
         order = np.argsort(-tap_scores, kind='stable')
         for count in counts_of_taps(len(order)):
           taps = [layout.blocks[i].tap for i in order[:count]]
-          sets.append(study.FeatureSet(
-              {'kind': kind, 'num_taps': count}, size,
-              study.columns_of(layout, taps), seed))
+          sets.append(
+            study.FeatureSet(
+              {'kind': kind, 'num_taps': count},
+              size,
+              study.columns_of(layout, taps),
+              seed,
+            )
+          )
     yield from study.train(data, examples, sets, options)
 
 
-def by_tap(scores: np.ndarray, sizes: Sequence[int],
-           reduce: Callable[..., Any]) -> np.ndarray:
+def by_tap(
+  scores: np.ndarray, sizes: Sequence[int], reduce: Callable[..., Any]
+) -> np.ndarray:
   """One number for each run of `sizes` consecutive scores."""
-  return np.array([reduce(part) for part in np.split(
-      scores, np.cumsum(sizes)[:-1])])
+  return np.array(
+    [reduce(part) for part in np.split(scores, np.cumsum(sizes)[:-1])]
+  )

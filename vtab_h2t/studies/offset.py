@@ -19,16 +19,27 @@ class Offset(study.Study):
 
   name = 'offset'
 
-  def compare(self, data: data_lib.TrainingData, plan: interface.Plan,
-              options: study.Options) -> study.Pairs:
+  def compare(
+    self,
+    data: data_lib.TrainingData,
+    plan: interface.Plan,
+    options: study.Options,
+  ) -> study.Pairs:
     sets = []
-    for seed, scores in zip(plan.seeds, study.relevance(
-        data, plan.examples, options, plan.seeds)):
+    for seed, scores in zip(
+      plan.seeds, study.relevance(data, plan.examples, options, plan.seeds)
+    ):
       order = np.argsort(-scores, kind='stable')
       count = fraction_lib.num_kept(len(scores), options.fraction)
-      for offset in range(0, min(_PLACES * count, len(scores) - count + 1),
-                          count):
-        sets.append(study.FeatureSet(
-            {'offset': offset}, options.target_size,
-            np.sort(order[offset:offset + count]), seed))
+      for offset in range(
+        0, min(_PLACES * count, len(scores) - count + 1), count
+      ):
+        sets.append(
+          study.FeatureSet(
+            {'offset': offset},
+            options.target_size,
+            np.sort(order[offset : offset + count]),
+            seed,
+          )
+        )
     yield from study.train(data, plan.examples, sets, options)

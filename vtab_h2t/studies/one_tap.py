@@ -31,39 +31,57 @@ class OneTap(study.Study):
   name = 'one_tap'
   options_type = Options
 
-  def compare(self, data: data_lib.TrainingData, plan: interface.Plan,
-              options: Options) -> study.Pairs:
+  def compare(
+    self, data: data_lib.TrainingData, plan: interface.Plan, options: Options
+  ) -> study.Pairs:
     size = options.target_size
     layout = data.features.layouts[size]
     embedding = data.features.layouts[None].blocks[0].tap
 
     def feature_set(tap: str, seed: int, rate: float) -> study.FeatureSet:
       return study.FeatureSet(
-          {'tap': tap}, size, study.columns_of(layout, (embedding, tap)), seed,
-          rate)
+        {'tap': tap},
+        size,
+        study.columns_of(layout, (embedding, tap)),
+        seed,
+        rate,
+      )
 
     known = {row['tap']: row for row in plan.known}
     for tap in (b.tap for b in layout.blocks if b.tap != embedding):
       chosen = known.get(tap) or self._choose(
-          data, plan, options,
-          [feature_set(tap, plan.seed, rate)
-           for rate in options.learning_rates])
+        data,
+        plan,
+        options,
+        [feature_set(tap, plan.seed, rate) for rate in options.learning_rates],
+      )
       yield chosen, None
       yield from study.train(
-          data, plan.examples,
-          [feature_set(tap, seed, chosen['learning_rate'])
-           for seed in plan.seeds], options)
+        data,
+        plan.examples,
+        [
+          feature_set(tap, seed, chosen['learning_rate']) for seed in plan.seeds
+        ],
+        options,
+      )
 
-  def _choose(self, data: data_lib.TrainingData, plan: interface.Plan,
-              options: Options, candidates: list[study.FeatureSet]
-              ) -> interface.Fields:
+  def _choose(
+    self,
+    data: data_lib.TrainingData,
+    plan: interface.Plan,
+    options: Options,
+    candidates: list[study.FeatureSet],
+  ) -> interface.Fields:
     """The validation row of the best learning rate of a tap."""
     correct = np.zeros(len(candidates), np.int64)
     for fold in plan.folds:
       correct += study.validate(data, fold, candidates, options)
     best = int(correct.argmax())
     return candidates[best].fields | {
-        'fold': None, 'split': 'val', 'seed': plan.seed,
-        'learning_rate': options.learning_rates[best],
-        'correct': int(correct[best]),
-        'total': sum(len(f.val) for f in plan.folds)}
+      'fold': None,
+      'split': 'val',
+      'seed': plan.seed,
+      'learning_rate': options.learning_rates[best],
+      'correct': int(correct[best]),
+      'total': sum(len(f.val) for f in plan.folds),
+    }

@@ -10,15 +10,18 @@ from vtab_h2t.studies import scores
 from vtab_h2t.studies import transfer
 
 # Those that need nothing but a task.
-STUDIES: dict[str, base.Study] = {s.name: s for s in (
+STUDIES: dict[str, base.Study] = {
+  s.name: s
+  for s in (
     one_tap.OneTap(),
     granularity.Granularity(),
     relevance.Relevance(),
     offset.Offset(),
     scores.Scores(),
     scaling.Scaling(),
-)}
+  )
+}
 # What each study's options are, those of other tasks' features too.
 OPTIONS: dict[str, type[base.Options]] = {
-    s.name: s.options_type for s in STUDIES.values()} | {
-        transfer.Transfer.name: transfer.Transfer.options_type}
+  s.name: s.options_type for s in STUDIES.values()
+} | {transfer.Transfer.name: transfer.Transfer.options_type}

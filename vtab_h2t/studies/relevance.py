@@ -32,16 +32,31 @@ class Relevance(study.Study):
 
   name = 'relevance'
 
-  def compare(self, data: data_lib.TrainingData, plan: interface.Plan,
-              options: study.Options) -> study.Pairs:
+  def compare(
+    self,
+    data: data_lib.TrainingData,
+    plan: interface.Plan,
+    options: study.Options,
+  ) -> study.Pairs:
     layout = data.features.layouts[options.target_size]
-    for seed, scores in zip(plan.seeds, study.relevance(
-        data, plan.examples, options, plan.seeds)):
+    for seed, scores in zip(
+      plan.seeds, study.relevance(data, plan.examples, options, plan.seeds)
+    ):
       columns = fraction_lib.select(scores, options.fraction)
       kept = np.diff(np.searchsorted(columns, layout.starts)).tolist()
-      yield options.setting.as_row() | {
-          'fold': None, 'seed': seed, 'split': 'selection', 'correct': None,
-          'total': None, 'num_features': layout.size,
-          'selected': pack(columns, layout.size), 'selected_by_tap': {
-              b.tap: [n, b.size] for b, n in zip(layout.blocks, kept)},
-      }, None
+      yield (
+        options.setting.as_row()
+        | {
+          'fold': None,
+          'seed': seed,
+          'split': 'selection',
+          'correct': None,
+          'total': None,
+          'num_features': layout.size,
+          'selected': pack(columns, layout.size),
+          'selected_by_tap': {
+            b.tap: [n, b.size] for b, n in zip(layout.blocks, kept)
+          },
+        },
+        None,
+      )

@@ -42,10 +42,10 @@ class Scaling(study.Study):
   def target_sizes(self, space: space_lib.Space) -> Sequence[int]:
     return space.of(self.name).target_sizes
 
-  def compare(self, data: data_lib.TrainingData, plan: interface.Plan,
-              options: Options) -> study.Pairs:
-    known = {(row['target_size'], row['tap_stride']): row
-             for row in plan.known}
+  def compare(
+    self, data: data_lib.TrainingData, plan: interface.Plan, options: Options
+  ) -> study.Pairs:
+    known = {(row['target_size'], row['tap_stride']): row for row in plan.known}
     for size in options.target_sizes:
       layout = data.features.layouts[size]
       taps = [b.tap for b in layout.blocks]
@@ -53,45 +53,77 @@ class Scaling(study.Study):
         columns = study.columns_of(layout, taps[::-1][::stride])
         fields = {'tap_stride': stride, 'num_candidates': len(columns)}
         selector = functools.partial(
-            _selector, data, options, size, columns, fields)
+          _selector, data, options, size, columns, fields
+        )
         chosen = known.get((size, stride)) or self._choose(
-            data, plan, options, selector, fields | {'target_size': size})
+          data, plan, options, selector, fields | {'target_size': size}
+        )
         yield chosen, None
         yield from study.train(
-            data, plan.examples,
-            [selector(plan.examples, seed)(chosen['fraction'])
-             for seed in plan.seeds], options)
+          data,
+          plan.examples,
+          [
+            selector(plan.examples, seed)(chosen['fraction'])
+            for seed in plan.seeds
+          ],
+          options,
+        )
 
-  def _choose(self, data: data_lib.TrainingData, plan: interface.Plan,
-              options: Options, selector: '_Selector',
-              fields: interface.Fields) -> interface.Fields:
+  def _choose(
+    self,
+    data: data_lib.TrainingData,
+    plan: interface.Plan,
+    options: Options,
+    selector: '_Selector',
+    fields: interface.Fields,
+  ) -> interface.Fields:
     """The validation row of the best fraction."""
     correct = np.zeros(len(options.fractions), np.int64)
     for fold in plan.folds:
       keep = selector(fold.train, plan.seed)
       correct += study.validate(
-          data, fold, [keep(f) for f in options.fractions], options)
+        data, fold, [keep(f) for f in options.fractions], options
+      )
     best = int(correct.argmax())
     return fields | {
-        'fold': None, 'split': 'val', 'seed': plan.seed,
-        'fraction': options.fractions[best], 'correct': int(correct[best]),
-        'total': sum(len(f.val) for f in plan.folds)}
+      'fold': None,
+      'split': 'val',
+      'seed': plan.seed,
+      'fraction': options.fractions[best],
+      'correct': int(correct[best]),
+      'total': sum(len(f.val) for f in plan.folds),
+    }
 
 
 # From examples and a seed to the features that a fraction keeps.
 _Selector = Callable[[np.ndarray, int], Callable[[float], study.FeatureSet]]
 
 
-def _selector(data: data_lib.TrainingData, options: Options, size: int,
-              columns: np.ndarray, fields: interface.Fields,
-              examples: np.ndarray, seed: int
-              ) -> Callable[[float], study.FeatureSet]:
+def _selector(
+  data: data_lib.TrainingData,
+  options: Options,
+  size: int,
+  columns: np.ndarray,
+  fields: interface.Fields,
+  examples: np.ndarray,
+  seed: int,
+) -> Callable[[float], study.FeatureSet]:
   """Ranks some columns on examples."""
-  problem = data.heads.problem(size, examples, [sweep.HeadSpec(
-      options.learning_rate, (seed, interface.FIRST), options.coefficient)],
-                               columns)
-  (_, (head,)), = data.heads.train([problem], options.steps, 'l21')
+  problem = data.heads.problem(
+    size,
+    examples,
+    [
+      sweep.HeadSpec(
+        options.learning_rate, (seed, interface.FIRST), options.coefficient
+      )
+    ],
+    columns,
+  )
+  ((_, (head,)),) = data.heads.train([problem], options.steps, 'l21')
   scores = fraction_lib.relevance_scores(head.kernel)
   return lambda fraction: study.FeatureSet(
-      fields | {'fraction': fraction}, size,
-      columns[fraction_lib.select(scores, fraction)], seed)
+    fields | {'fraction': fraction},
+    size,
+    columns[fraction_lib.select(scores, fraction)],
+    seed,
+  )

@@ -16,26 +16,41 @@ class Scores(study.Study):
 
   name = 'scores'
 
-  def compare(self, data: data_lib.TrainingData, plan: interface.Plan,
-              options: study.Options) -> study.Pairs:
+  def compare(
+    self,
+    data: data_lib.TrainingData,
+    plan: interface.Plan,
+    options: study.Options,
+  ) -> study.Pairs:
     size, sets = options.target_size, []
     features = data.matrix(size, plan.examples).numpy()
 
     @functools.cache
     def of_data(name: str, seed: int) -> np.ndarray:
       return scores_lib.of_data(
-          name, features, data.labels[plan.examples], seed,
-          coefficient=options.coefficient)
+        name,
+        features,
+        data.labels[plan.examples],
+        seed,
+        coefficient=options.coefficient,
+      )
 
-    for seed, head in zip(plan.seeds, study.first_stage(
-        data, plan.examples, options, plan.seeds)):
+    for seed, head in zip(
+      plan.seeds, study.first_stage(data, plan.examples, options, plan.seeds)
+    ):
       for name in scores_lib.SCORES:
         if name in scores_lib.OF_KERNEL:
           found = scores_lib.of_kernel(name, head.kernel)
         else:
           found = of_data(
-              name, seed if name in scores_lib.SEEDED else plan.seed)
-        sets.append(study.FeatureSet(
-            {'score': name, 'fraction': options.fraction}, size,
-            fraction_lib.select(found, options.fraction), seed))
+            name, seed if name in scores_lib.SEEDED else plan.seed
+          )
+        sets.append(
+          study.FeatureSet(
+            {'score': name, 'fraction': options.fraction},
+            size,
+            fraction_lib.select(found, options.fraction),
+            seed,
+          )
+        )
     yield from study.train(data, plan.examples, sets, options)

@@ -13,8 +13,9 @@ class Transfer(study.Study):
 
   name = 'transfer'
 
-  def __init__(self, source: str, selections: Sequence[tuple[int, str]]
-               ) -> None:
+  def __init__(
+    self, source: str, selections: Sequence[tuple[int, str]]
+  ) -> None:
     """Initialises.
 
     Args:
@@ -29,10 +30,24 @@ class Transfer(study.Study):
   def file(self) -> str:
     return f'{self.name}-from-{self._source}'
 
-  def compare(self, data: data_lib.TrainingData, plan: interface.Plan,
-              options: study.Options) -> study.Pairs:
+  def compare(
+    self,
+    data: data_lib.TrainingData,
+    plan: interface.Plan,
+    options: study.Options,
+  ) -> study.Pairs:
     selected = dict(self._selections)
-    yield from study.train(data, plan.examples, [
-        study.FeatureSet({'source': self._source}, options.target_size,
-                         relevance.unpack(selected[seed]), seed)
-        for seed in plan.seeds], options)
+    yield from study.train(
+      data,
+      plan.examples,
+      [
+        study.FeatureSet(
+          {'source': self._source},
+          options.target_size,
+          relevance.unpack(selected[seed]),
+          seed,
+        )
+        for seed in plan.seeds
+      ],
+      options,
+    )

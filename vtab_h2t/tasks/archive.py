@@ -35,8 +35,9 @@ def count_classes(folder: pathlib.Path) -> int:
   names = folder / 'label_names.txt'
   if names.is_file():
     return len(names.read_text(encoding='utf-8').splitlines())
-  return 1 + max(label for name in _LISTS
-                 for _, label in _read_list(folder / name))
+  return 1 + max(
+    label for name in _LISTS for _, label in _read_list(folder / name)
+  )
 
 
 def _read_list(path: pathlib.Path) -> list[tuple[str, int]]:
@@ -45,26 +46,35 @@ def _read_list(path: pathlib.Path) -> list[tuple[str, int]]:
     lines = path.read_text(encoding='utf-8').splitlines()
   except (OSError, UnicodeDecodeError) as e:
     raise errors.InputError(
-        f'list {path} cannot be read ({e}); a task\'s folder needs '
-        f'{", ".join(_LISTS)}') from e
+      f"list {path} cannot be read ({e}); a task's folder needs "
+      f'{", ".join(_LISTS)}'
+    ) from e
   pairs = []
   for number, line in enumerate(lines, 1):
     image, _, label = line.rpartition(' ')
     parts = pathlib.PurePosixPath(image).parts
-    if (not label.isdecimal() or not image or image.startswith('/')
-        or '..' in parts):
+    if (
+      not label.isdecimal()
+      or not image
+      or image.startswith('/')
+      or '..' in parts
+    ):
       raise errors.InputError(
-          f'{path} line {number} is {line!r}; it must be a path inside the '
-          'folder, a space and a label')
+        f'{path} line {number} is {line!r}; it must be a path inside the '
+        'folder, a space and a label'
+      )
     pairs.append((image, int(label)))
   if not pairs:
     raise errors.InputError(f'list {path} is empty; restore it')
   return pairs
 
 
-def _split(folder: pathlib.Path, prefix: str,
-           pairs: Sequence[tuple[str, int]], by_content: bool
-           ) -> task_lib.Split:
+def _split(
+  folder: pathlib.Path,
+  prefix: str,
+  pairs: Sequence[tuple[str, int]],
+  by_content: bool,
+) -> task_lib.Split:
   """A split of image files, decoded as they are read."""
   content = []
   for image, _ in pairs:
@@ -72,16 +82,20 @@ def _split(folder: pathlib.Path, prefix: str,
     try:
       # Sizes stand for contents: reading gigabytes to hash them would not do.
       content.append(
-          files.sha256_file(path) if by_content else path.stat().st_size)
+        files.sha256_file(path) if by_content else path.stat().st_size
+      )
     except OSError as e:
       raise errors.InputError(
-          f'image {path} is listed but not there; restore it') from e
+        f'image {path} is listed but not there; restore it'
+      ) from e
   paths = [str(folder / image) for image, _ in pairs]
 
   def dataset() -> 'tf.data.Dataset':
     import tensorflow as tf
+
     return tf.data.Dataset.from_tensor_slices(paths).map(
-        _decode, num_parallel_calls=tf.data.AUTOTUNE)
+      _decode, num_parallel_calls=tf.data.AUTOTUNE
+    )
 
   def name_unreadable() -> None:
     for path in paths:
@@ -89,29 +103,36 @@ def _split(folder: pathlib.Path, prefix: str,
         _decode(path)
       except Exception as e:  # Whatever TensorFlow says, the file is at fault.
         raise errors.InputError(
-            f'image {path} cannot be decoded; restore the file') from e
+          f'image {path} cannot be decoded; restore the file'
+        ) from e
 
   return task_lib.Split(
-      ids=tuple(f'{prefix}/{image}' for image, _ in pairs),
-      labels=np.array([label for _, label in pairs], np.int64),
-      images=dataset,
-      content=files.fingerprint(content),
-      name_unreadable=name_unreadable)
+    ids=tuple(f'{prefix}/{image}' for image, _ in pairs),
+    labels=np.array([label for _, label in pairs], np.int64),
+    images=dataset,
+    content=files.fingerprint(content),
+    name_unreadable=name_unreadable,
+  )
 
 
 def _decode(path: 'str | tf.Tensor') -> 'tf.Tensor':
   """An image file as uint8 `[H, W, 3]`."""
   import tensorflow as tf
-  image = tf.io.decode_image(tf.io.read_file(path), channels=3,
-                             expand_animations=False)
+
+  image = tf.io.decode_image(
+    tf.io.read_file(path), channels=3, expand_animations=False
+  )
   tf.debugging.assert_less(
-      tf.size(image, tf.int64) // 3, tf.constant(pictures.MAX_PIXELS, tf.int64),
-      'too many pixels')
+    tf.size(image, tf.int64) // 3,
+    tf.constant(pictures.MAX_PIXELS, tf.int64),
+    'too many pixels',
+  )
   return tf.ensure_shape(image, [None, None, 3])
 
 
-def load(folder: pathlib.Path, classes: int, images: str | None = None
-         ) -> task_lib.Examples:
+def load(
+  folder: pathlib.Path, classes: int, images: str | None = None
+) -> task_lib.Examples:
   """The examples of a folder.
 
   Args:
@@ -127,15 +148,20 @@ def load(folder: pathlib.Path, classes: int, images: str | None = None
   """
   train, val, test = (_read_list(folder / name) for name in _LISTS)
   prefix = images or folder.name
-  splits = (_split(folder, prefix, train + val, by_content=bool(images)),
-            _split(folder, prefix, test, by_content=False))
+  splits = (
+    _split(folder, prefix, train + val, by_content=bool(images)),
+    _split(folder, prefix, test, by_content=False),
+  )
   for split in splits:
     task_lib.check_labels(str(folder), split, classes)
   return task_lib.Examples.in_order(*splits, first=len(train))
 
 
-def write(folder: pathlib.Path, names: Sequence[str] | None,
-          splits: Mapping[str, Iterable[tuple[bytes, int]]]) -> None:
+def write(
+  folder: pathlib.Path,
+  names: Sequence[str] | None,
+  splits: Mapping[str, Iterable[tuple[bytes, int]]],
+) -> None:
   """Writes a folder of encoded images; it appears whole or not at all.
 
   Args:
@@ -157,7 +183,8 @@ def write(folder: pathlib.Path, names: Sequence[str] | None,
     (temporary / 'train800val200.txt').write_text(''.join(both), 'utf-8')
     if names:
       (temporary / 'label_names.txt').write_text(
-          ''.join(f'{name}\n' for name in names), 'utf-8')
+        ''.join(f'{name}\n' for name in names), 'utf-8'
+      )
 
 
 def _extension(data: bytes) -> str:

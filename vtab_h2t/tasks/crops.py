@@ -15,15 +15,25 @@ from vtab_h2t import errors
 from vtab_h2t.tasks import task as task_lib
 
 # Class order. Grey pictures become RGB with equal channels.
-PHOTOS = ('astronaut', 'camera', 'chelsea', 'china', 'coffee', 'flower',
-          'motorcycle', 'rocket')
+PHOTOS = (
+  'astronaut',
+  'camera',
+  'chelsea',
+  'china',
+  'coffee',
+  'flower',
+  'motorcycle',
+  'rocket',
+)
 SCANS = ('cell', 'hubble', 'ihc', 'moon', 'retina')
 
 TILE, CROP = 96, 64  # Sides in pixels.
 _FOLDS, _FOLD_SIZE, _TEST_SIZE = 5, 200, 1000
 _SKIMAGE_FILES = {
-    'hubble': 'hubble_deep_field.jpg', 'motorcycle': 'motorcycle_left.png',
-    'retina': 'retina.jpg', 'rocket': 'rocket.jpg',
+  'hubble': 'hubble_deep_field.jpg',
+  'motorcycle': 'motorcycle_left.png',
+  'retina': 'retina.jpg',
+  'rocket': 'rocket.jpg',
 }
 
 
@@ -31,8 +41,10 @@ def _path(name: str) -> pathlib.Path:
   """File of a picture in the package that ships it; nothing is downloaded."""
   if name in ('china', 'flower'):
     import sklearn.datasets as package
+
     return pathlib.Path(package.__file__).parent / 'images' / f'{name}.jpg'
   import skimage as package
+
   file = _SKIMAGE_FILES.get(name, f'{name}.png')
   return pathlib.Path(package.__file__).parent / 'data' / file
 
@@ -44,13 +56,15 @@ def read_picture(path: pathlib.Path) -> np.ndarray:
     errors.InputError: the file is missing or no readable image.
   """
   from PIL import Image
+
   try:
     with Image.open(path) as image:
       return np.asarray(image.convert('RGB'))
   except (OSError, SyntaxError, ValueError) as e:
     raise errors.InputError(
-        f'image {path} cannot be read ({e}); restore the file, or reinstall '
-        'the package that it belongs to') from e
+      f'image {path} cannot be read ({e}); restore the file, or reinstall '
+      'the package that it belongs to'
+    ) from e
 
 
 def tile_parts(rows: int, columns: int) -> np.ndarray:
@@ -64,8 +78,12 @@ def tile_parts(rows: int, columns: int) -> np.ndarray:
   return np.minimum(stripe, 5)
 
 
-def _crops(pictures: Sequence[np.ndarray], part: int, count: int,
-           rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _crops(
+  pictures: Sequence[np.ndarray],
+  part: int,
+  count: int,
+  rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
   """`count` random crops from the tiles of one part, classes in turn."""
   images, labels = [], []
   for i in range(count):
@@ -75,20 +93,22 @@ def _crops(pictures: Sequence[np.ndarray], part: int, count: int,
     choices = np.argwhere(tiles == part)
     corner = choices[rng.integers(len(choices))] * TILE
     y, x = corner + rng.integers(0, TILE - CROP + 1, 2)
-    images.append(picture[y:y + CROP, x:x + CROP])
+    images.append(picture[y : y + CROP, x : x + CROP])
     labels.append(label)
   order = rng.permutation(count)
   return np.stack(images)[order], np.array(labels)[order]
 
 
-def load(prefix: str, names: tuple[str, ...], seed: int
-         ) -> tuple[task_lib.Split, task_lib.Split]:
+def load(
+  prefix: str, names: tuple[str, ...], seed: int
+) -> tuple[task_lib.Split, task_lib.Split]:
   """Train (five blocks of 200, one for each fold) and test (1000) crops."""
   pictures = [read_picture(_path(n)) for n in names]
   rng = np.random.default_rng(seed)
   blocks = [_crops(pictures, fold, _FOLD_SIZE, rng) for fold in range(_FOLDS)]
   images, labels = (np.concatenate(part) for part in zip(*blocks))
   test = _crops(pictures, _FOLDS, _TEST_SIZE, rng)
-  return (task_lib.array_split(f'{prefix}/train', images, labels,
-                               range(len(images))),
-          task_lib.array_split(f'{prefix}/test', *test, range(_TEST_SIZE)))
+  return (
+    task_lib.array_split(f'{prefix}/train', images, labels, range(len(images))),
+    task_lib.array_split(f'{prefix}/test', *test, range(_TEST_SIZE)),
+  )

@@ -14,9 +14,11 @@ PREPARED, DOWNLOADABLE = 'prepared', 'downloadable'
 MANUAL, BROKEN = 'manual', 'broken'
 
 
-def diagnose(names: Sequence[str] | None,
-             data_dir: str | os.PathLike[str] | None, source: str
-             ) -> dict[str, tuple[str, str]]:
+def diagnose(
+  names: Sequence[str] | None,
+  data_dir: str | os.PathLike[str] | None,
+  source: str,
+) -> dict[str, tuple[str, str]]:
   """Status and remedy of each task.
 
   Args:
@@ -35,23 +37,25 @@ def diagnose(names: Sequence[str] | None,
   for task in registry.tasks('vtab', names, data_dir, source):
     if source == registry.TFDS:
       found[task.name] = _prepared_by_tfds(
-          vtab.ENTRIES[task.name], tfds_source.root(data_dir))
+        vtab.ENTRIES[task.name], tfds_source.root(data_dir)
+      )
     else:
       assert data_dir is not None  # Or `registry.tasks` had raised.
       found[task.name] = _archive(task, pathlib.Path(data_dir))
   return found
 
 
-def _prepared_by_tfds(entry: vtab.Entry, root: pathlib.Path
-                      ) -> tuple[str, str]:
+def _prepared_by_tfds(entry: vtab.Entry, root: pathlib.Path) -> tuple[str, str]:
   source = entry.source
   path = tfds_source.find(source, root)
   if path is None:
     needed = tfds_source.missing_files(source, root)
     if needed:
-      return MANUAL, (f'put {", ".join(needed)} there, from '
-                      f'{source.manual_from}; a run with --download then '
-                      'prepares it')
+      return MANUAL, (
+        f'put {", ".join(needed)} there, from '
+        f'{source.manual_from}; a run with --download then '
+        'prepares it'
+      )
     return DOWNLOADABLE, 'a run with --download fetches and prepares it'
   try:
     builder = tfds_source.open_builder(source, root)
@@ -61,20 +65,25 @@ def _prepared_by_tfds(entry: vtab.Entry, root: pathlib.Path
     return BROKEN, str(e)
   other = tfds_source.other_sizes(source, builder)
   return PREPARED, f'{path}' + (
-      f' (not the data of VTAB-1k: {other})' if other else '')
+    f' (not the data of VTAB-1k: {other})' if other else ''
+  )
 
 
 def _archive(task: task_lib.Task, root: pathlib.Path) -> tuple[str, str]:
   folder = root / vtab.folder_of(task.name)
   if not folder.exists():
-    return MANUAL, (f'put the archive at {folder}, or make it with python -m '
-                    f'runners.prepare --tasks={task.name} --out={root}')
+    return MANUAL, (
+      f'put the archive at {folder}, or make it with python -m '
+      f'runners.prepare --tasks={task.name} --out={root}'
+    )
   try:
     examples = task.examples
     for split in (examples.train, examples.test):
       split.name_unreadable()
   except errors.InputError as e:
     return BROKEN, str(e)
-  return PREPARED, (f'{folder} ({len(examples.train800)} + '
-                    f'{len(examples.val200)} train, {len(examples.test.ids)} '
-                    'test)')
+  return PREPARED, (
+    f'{folder} ({len(examples.train800)} + '
+    f'{len(examples.val200)} train, {len(examples.test.ids)} '
+    'test)'
+  )

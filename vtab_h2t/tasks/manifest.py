@@ -12,16 +12,23 @@ def _indices(task: task_lib.Task) -> dict[str, np.ndarray]:
   """Indices into the train split for each split that is learned from."""
   examples = task.examples
   folds = {f'fold{i}': part for i, part in enumerate(task.folds)}
-  return {'train800': examples.train800, 'val200': examples.val200,
-          'train800val200': task.final_examples, 'cv': examples.cv} | folds
+  return {
+    'train800': examples.train800,
+    'val200': examples.val200,
+    'train800val200': task.final_examples,
+    'cv': examples.cv,
+  } | folds
 
 
 def sha256(task: task_lib.Task) -> str:
   """Identifies a task's examples, their labels, and its splits."""
-  return files.fingerprint({
+  return files.fingerprint(
+    {
       'train': task.train.manifest_sha256(),
       'test': task.test.manifest_sha256(),
-      'rows': {name: part.tolist() for name, part in _indices(task).items()}})
+      'rows': {name: part.tolist() for name, part in _indices(task).items()},
+    }
+  )
 
 
 def describe(task: task_lib.Task) -> dict[str, Any]:
@@ -33,18 +40,25 @@ def describe(task: task_lib.Task) -> dict[str, Any]:
     and test, its 'size', 'sha256' (over ids and labels), 'classes_present',
     'classes_absent' and example 'ids'.
   """
-  parts = {name: ([task.train.ids[i] for i in part], task.train.labels[part])
-           for name, part in _indices(task).items()}
+  parts = {
+    name: ([task.train.ids[i] for i in part], task.train.labels[part])
+    for name, part in _indices(task).items()
+  }
   parts['test'] = list(task.test.ids), task.test.labels
   splits = {}
   for name, (ids, labels) in parts.items():
     absent = np.setdiff1d(np.arange(task.num_classes), labels)
     splits[name] = {
-        'size': len(ids),
-        'sha256': files.fingerprint([ids, labels.tolist()]),
-        'classes_present': task.num_classes - len(absent),
-        'classes_absent': absent.tolist(),
-        'ids': ids,
+      'size': len(ids),
+      'sha256': files.fingerprint([ids, labels.tolist()]),
+      'classes_present': task.num_classes - len(absent),
+      'classes_absent': absent.tolist(),
+      'ids': ids,
     }
-  return {'suite': task.suite, 'task': task.name, 'classes': task.num_classes,
-          'sha256': sha256(task), 'splits': splits}
+  return {
+    'suite': task.suite,
+    'task': task.name,
+    'classes': task.num_classes,
+    'sha256': sha256(task),
+    'splits': splits,
+  }

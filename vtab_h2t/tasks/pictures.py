@@ -54,24 +54,31 @@ class Pictures:
 
 def split_of(paths: Sequence[str], labels: np.ndarray) -> task_lib.Split:
   """A split of picture files."""
+
   def dataset() -> 'tf.data.Dataset':
     import tensorflow as tf
 
     def read(path: 'tf.Tensor') -> 'tf.Tensor':
       image = tf.numpy_function(
-          lambda p: decode(p.decode()), [path], tf.uint8, stateful=False)
+        lambda p: decode(p.decode()), [path], tf.uint8, stateful=False
+      )
       return tf.ensure_shape(image, [None, None, 3])
+
     return tf.data.Dataset.from_tensor_slices(list(paths)).map(
-        read, num_parallel_calls=tf.data.AUTOTUNE)
+      read, num_parallel_calls=tf.data.AUTOTUNE
+    )
 
   def name_unreadable() -> None:
     for path in paths:
       decode(path)
 
   return task_lib.Split(
-      ids=tuple(paths), labels=labels, images=dataset,
-      content=files.fingerprint([files.sha256_file(p) for p in paths]),
-      name_unreadable=name_unreadable)
+    ids=tuple(paths),
+    labels=labels,
+    images=dataset,
+    content=files.fingerprint([files.sha256_file(p) for p in paths]),
+    name_unreadable=name_unreadable,
+  )
 
 
 def decode(path: str | os.PathLike[str]) -> np.ndarray:
@@ -82,28 +89,32 @@ def decode(path: str | os.PathLike[str]) -> np.ndarray:
   """
   from PIL import Image
   from PIL import ImageOps
+
   try:
     with Image.open(path, formats=_FORMATS) as image:
       if image.width * image.height > MAX_PIXELS:
         raise Image.DecompressionBombError(
-            f'{image.width} x {image.height} pixels')
+          f'{image.width} x {image.height} pixels'
+        )
       image.seek(0)
       return np.asarray(_rgb(ImageOps.exif_transpose(image)))
   except Image.DecompressionBombError as e:
     raise errors.InputError(
-        f'image {path} claims to be too large ({e}); make it smaller') from e
+      f'image {path} claims to be too large ({e}); make it smaller'
+    ) from e
   except FileNotFoundError as e:
     raise errors.InputError(f'image {path} is not there') from e
   # Pillow's readers raise many kinds for a damaged file.
   except Exception as e:
     raise errors.InputError(
-        f'image {path} cannot be decoded ({e}); restore or remove the file'
-        ) from e
+      f'image {path} cannot be decoded ({e}); restore or remove the file'
+    ) from e
 
 
 def _rgb(image: 'Image.Image') -> 'Image.Image':
   """A Pillow image in RGB; what shows through is white."""
   from PIL import Image
+
   if image.mode.startswith('I;16') or image.mode in ('I', 'F'):
     # 16 bits to 8; Pillow itself would cut the values off at 255.
     values = np.asarray(image, np.float64)
@@ -116,8 +127,9 @@ def _rgb(image: 'Image.Image') -> 'Image.Image':
   return image.convert('RGB')
 
 
-def read_folder(folder: str | os.PathLike[str], on_bad_image: str = FAIL
-                ) -> Pictures:
+def read_folder(
+  folder: str | os.PathLike[str], on_bad_image: str = FAIL
+) -> Pictures:
   """A folder with one sub-folder for each class.
 
   Args:
@@ -132,22 +144,31 @@ def read_folder(folder: str | os.PathLike[str], on_bad_image: str = FAIL
   folder = pathlib.Path(folder)
   if not folder.is_dir():
     raise errors.InputError(
-        f'{folder} is not a folder; it must have one sub-folder for each class')
+      f'{folder} is not a folder; it must have one sub-folder for each class'
+    )
   pairs = []
-  for sub in sorted(p for p in folder.iterdir()
-                    if p.is_dir() and not p.name.startswith('.')):
-    found = sorted(p for p in sub.rglob('*') if p.suffix.lower() in SUFFIXES
-                   and not p.name.startswith('.') and p.is_file())
+  for sub in sorted(
+    p for p in folder.iterdir() if p.is_dir() and not p.name.startswith('.')
+  ):
+    found = sorted(
+      p
+      for p in sub.rglob('*')
+      if p.suffix.lower() in SUFFIXES
+      and not p.name.startswith('.')
+      and p.is_file()
+    )
     if not found:
       raise errors.InputError(
-          f'class folder {sub} has no images ({" ".join(SUFFIXES)}); fill or '
-          'remove it')
+        f'class folder {sub} has no images ({" ".join(SUFFIXES)}); fill or '
+        'remove it'
+      )
     pairs += [(str(p), sub.name) for p in found]
   return _pictures(str(folder), pairs, on_bad_image)
 
 
-def read_csv(path: str | os.PathLike[str], on_bad_image: str = FAIL
-             ) -> Pictures:
+def read_csv(
+  path: str | os.PathLike[str], on_bad_image: str = FAIL
+) -> Pictures:
   """A CSV with the columns path and label.
 
   Args:
@@ -164,7 +185,8 @@ def read_csv(path: str | os.PathLike[str], on_bad_image: str = FAIL
       reader = csv.DictReader(f)
       if not {'path', 'label'} <= set(reader.fieldnames or ()):
         raise errors.InputError(
-            f'{path} has no columns path and label in its first line')
+          f'{path} has no columns path and label in its first line'
+        )
       rows = [(r['path'], r['label']) for r in reader]
   except (OSError, UnicodeDecodeError, csv.Error) as e:
     raise errors.InputError(f'{path} cannot be read ({e})') from e
@@ -194,17 +216,23 @@ def list_images(path: str | os.PathLike[str]) -> list[str]:
   path = pathlib.Path(path)
   if path.is_file():
     return [str(path)]
-  found = sorted(str(p) for p in path.rglob('*')
-                 if p.suffix.lower() in SUFFIXES and p.is_file()
-                 and not p.name.startswith('.'))
+  found = sorted(
+    str(p)
+    for p in path.rglob('*')
+    if p.suffix.lower() in SUFFIXES
+    and p.is_file()
+    and not p.name.startswith('.')
+  )
   if not found:
     raise errors.InputError(
-        f'{path} has no images ({" ".join(SUFFIXES)}) and is none')
+      f'{path} has no images ({" ".join(SUFFIXES)}) and is none'
+    )
   return found
 
 
-def _pictures(source: str, pairs: Sequence[tuple[str, str]],
-              on_bad_image: str) -> Pictures:
+def _pictures(
+  source: str, pairs: Sequence[tuple[str, str]], on_bad_image: str
+) -> Pictures:
   """Those of (path, label), after looking at each.
 
   Args:
@@ -215,26 +243,34 @@ def _pictures(source: str, pairs: Sequence[tuple[str, str]],
   bad = unreadable([p for p, _ in pairs])
   if bad and on_bad_image == FAIL:
     raise errors.InputError(
-        f'{next(iter(bad.values()))}' + (
-            f' ({len(bad)} such files)' if len(bad) > 1 else '')
-        + '; or leave them out with --on_bad_image=skip')
+      f'{next(iter(bad.values()))}'
+      + (f' ({len(bad)} such files)' if len(bad) > 1 else '')
+      + '; or leave them out with --on_bad_image=skip'
+    )
   good = [(p, label) for p, label in pairs if p not in bad]
   classes = sorted({label for _, label in pairs})
   empty = [c for c in classes if c not in {label for _, label in good}]
   if len(classes) < 2 or empty:
     raise errors.InputError(
-        f'{source} needs at least two classes with images' + (
-            f'; {", ".join(empty)} has none that can be read' if empty
-            else f', not {len(classes)}'))
+      f'{source} needs at least two classes with images'
+      + (
+        f'; {", ".join(empty)} has none that can be read'
+        if empty
+        else f', not {len(classes)}'
+      )
+    )
   index = {c: i for i, c in enumerate(classes)}
   return Pictures(
-      tuple(p for p, _ in good),
-      np.array([index[label] for _, label in good], np.int64), tuple(classes),
-      tuple(bad.items()))
+    tuple(p for p, _ in good),
+    np.array([index[label] for _, label in good], np.int64),
+    tuple(classes),
+    tuple(bad.items()),
+  )
 
 
 def unreadable(paths: Sequence[str]) -> dict[str, str]:
   """The files that cannot be decoded, and why, in order."""
+
   def check(path: str) -> tuple[str, str] | None:
     try:
       decode(path)

@@ -60,13 +60,13 @@ class Camera:
 def rotation_z(angle: float) -> np.ndarray:
   """Matrix that turns by an angle in radians about the z axis."""
   c, s = np.cos(angle), np.sin(angle)
-  return np.array([[c, -s, 0.], [s, c, 0.], [0., 0., 1.]])
+  return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
 
 
 def look_at(position: np.ndarray, target: np.ndarray) -> np.ndarray:
   """Camera axes (rows right, up, forward) with the world's z upwards."""
   forward = (target - position) / np.linalg.norm(target - position)
-  right = np.cross(forward, [0., 0., 1.])
+  right = np.cross(forward, [0.0, 0.0, 1.0])
   right /= np.linalg.norm(right)
   return np.stack([right, np.cross(right, forward), forward])
 
@@ -103,7 +103,7 @@ def _meet_cylinder(o: np.ndarray, d: np.ndarray) -> _Meeting:
   with np.errstate(divide='ignore', invalid='ignore'):
     cap = (-np.sign(d[:, 2]) - o[2]) / d[:, 2]
     at = o[:2] + cap[:, None] * d[:, :2]
-    on_cap = (at ** 2).sum(1) <= 1
+    on_cap = (at**2).sum(1) <= 1
   t = np.where(on_side, side, np.where(on_cap, cap, np.inf))
   normal = np.zeros_like(d)
   hit = o[:2] + np.where(on_side, side, 0)[:, None] * d[:, :2]
@@ -115,8 +115,9 @@ def _meet_cylinder(o: np.ndarray, d: np.ndarray) -> _Meeting:
 _MEET = {CUBE: _meet_cube, SPHERE: _meet_sphere, CYLINDER: _meet_cylinder}
 
 
-def cast(camera: Camera, solids: Sequence[Solid]
-         ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def cast(
+  camera: Camera, solids: Sequence[Solid]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
   """Finds what each pixel sees.
 
   Returns:
@@ -131,7 +132,7 @@ def cast(camera: Camera, solids: Sequence[Solid]
     offset = solid.centre - camera.position
     reach = np.linalg.norm(solid.half_size)  # Of a sphere around it.
     along = rays @ offset
-    some = np.flatnonzero(along ** 2 >= offset @ offset - reach ** 2)
+    some = np.flatnonzero(along**2 >= offset @ offset - reach**2)
     into = solid.rotation / solid.half_size
     t, local = _MEET[solid.kind](-offset @ into, rays[some] @ into)
     nearer = (t > 0) & (t < distance[some])
@@ -142,8 +143,13 @@ def cast(camera: Camera, solids: Sequence[Solid]
   return distance, index, normals
 
 
-def shade(camera: Camera, solids: Sequence[Solid], background: np.ndarray,
-          light: np.ndarray, ambient: float) -> tuple[np.ndarray, np.ndarray]:
+def shade(
+  camera: Camera,
+  solids: Sequence[Solid],
+  background: np.ndarray,
+  light: np.ndarray,
+  ambient: float,
+) -> tuple[np.ndarray, np.ndarray]:
   """Lambertian shading without shadows.
 
   Args:

@@ -30,32 +30,70 @@ _SEED = 0  # Draws every embedded task's examples; part of what the task is.
 
 
 def _embedded() -> dict[str, task_lib.Task]:
-  def entry(name: str, group: str, classes: int,
-            load: Callable[..., tuple[task_lib.Split, task_lib.Split]],
-            *args: Any, images: str | None = None) -> task_lib.Task:
+  def entry(
+    name: str,
+    group: str,
+    classes: int,
+    load: Callable[..., tuple[task_lib.Split, task_lib.Split]],
+    *args: Any,
+    images: str | None = None,
+  ) -> task_lib.Task:
     return task_lib.Task(
-        'embedded', name, group, classes,
-        lambda: task_lib.Examples.in_order(*load(*args, _SEED)), images=images)
+      'embedded',
+      name,
+      group,
+      classes,
+      lambda: task_lib.Examples.in_order(*load(*args, _SEED)),
+      images=images,
+    )
 
   found = (
-      entry('photo_patches', 'natural', len(crops.PHOTOS),
-            crops.load, 'photo_patches', crops.PHOTOS),
-      entry('digits', 'natural', 10, handwriting.load_digits),
-      entry('mnist_5k', 'natural', 10, handwriting.load_mnist_5k),
-      entry('scan_patches', 'specialized', len(crops.SCANS),
-            crops.load, 'scan_patches', crops.SCANS),
-      entry('sprites_loc', 'structured', 16, sprites.load, 'location',
-            images='sprites'),
-      entry('sprites_ori', 'structured', 16, sprites.load, 'orientation',
-            images='sprites'),
-      entry('shapes_count', 'structured', 8, shapes.load, 'count',
-            images='shapes'),
-      entry('shapes_dist', 'structured', 6, shapes.load, 'distance',
-            images='shapes'),
-      entry('solids_azim', 'structured', 18, solids.load, 'azimuth',
-            images='solids'),
-      entry('solids_elev', 'structured', 9, solids.load, 'elevation',
-            images='solids'),
+    entry(
+      'photo_patches',
+      'natural',
+      len(crops.PHOTOS),
+      crops.load,
+      'photo_patches',
+      crops.PHOTOS,
+    ),
+    entry('digits', 'natural', 10, handwriting.load_digits),
+    entry('mnist_5k', 'natural', 10, handwriting.load_mnist_5k),
+    entry(
+      'scan_patches',
+      'specialized',
+      len(crops.SCANS),
+      crops.load,
+      'scan_patches',
+      crops.SCANS,
+    ),
+    entry(
+      'sprites_loc',
+      'structured',
+      16,
+      sprites.load,
+      'location',
+      images='sprites',
+    ),
+    entry(
+      'sprites_ori',
+      'structured',
+      16,
+      sprites.load,
+      'orientation',
+      images='sprites',
+    ),
+    entry(
+      'shapes_count', 'structured', 8, shapes.load, 'count', images='shapes'
+    ),
+    entry(
+      'shapes_dist', 'structured', 6, shapes.load, 'distance', images='shapes'
+    ),
+    entry(
+      'solids_azim', 'structured', 18, solids.load, 'azimuth', images='solids'
+    ),
+    entry(
+      'solids_elev', 'structured', 9, solids.load, 'elevation', images='solids'
+    ),
   )
   return {task.name: task for task in found}
 
@@ -85,14 +123,19 @@ def register(task: task_lib.Task) -> None:
     raise errors.InputError(f'there is a task {task.name} already')
   if task.group not in task_lib.GROUPS:
     raise errors.InputError(
-        f'task {task.name}: unknown group {task.group!r}; choose from '
-        f'{", ".join(task_lib.GROUPS)}')
+      f'task {task.name}: unknown group {task.group!r}; choose from '
+      f'{", ".join(task_lib.GROUPS)}'
+    )
   _registered[task.name] = dataclasses.replace(task, suite=OWN)
 
 
-def tasks(suite: str, names: Sequence[str] | None = None,
-          data_dir: str | os.PathLike[str] | None = None,
-          source: str = TFDS, download: bool = False) -> list[task_lib.Task]:
+def tasks(
+  suite: str,
+  names: Sequence[str] | None = None,
+  data_dir: str | os.PathLike[str] | None = None,
+  source: str = TFDS,
+  download: bool = False,
+) -> list[task_lib.Task]:
   """The tasks of a suite, all or the named ones, in the suite's order.
 
   Nothing is read but the folders' names and the lists of own tasks that are
@@ -111,26 +154,31 @@ def tasks(suite: str, names: Sequence[str] | None = None,
   """
   if suite not in SUITES:
     raise errors.InputError(
-        f'unknown suite {suite!r}; choose from {", ".join(SUITES)}')
+      f'unknown suite {suite!r}; choose from {", ".join(SUITES)}'
+    )
   if suite != VTAB:
     if data_dir or download:
       raise errors.InputError(
-          f'the {suite} suite takes no --data_dir and no --download; use '
-          '--suite=vtab with them')
+        f'the {suite} suite takes no --data_dir and no --download; use '
+        '--suite=vtab with them'
+      )
     found = _registered if suite == OWN else _EMBEDDED
     if not found:
       raise errors.InputError(
-          'the suite own has no tasks; --plugins names the code that registers '
-          'them')
+        'the suite own has no tasks; --plugins names the code that registers '
+        'them'
+      )
     makers: Mapping[str, Callable[[], task_lib.Task]] = {
-        name: _giving(task) for name, task in found.items()}
+      name: _giving(task) for name, task in found.items()
+    }
   else:
     makers = _vtab(data_dir, source, download)
   for name in names or ():
     if name not in makers:
       raise errors.InputError(
-          f'unknown task {name!r} in suite {suite}; choose from '
-          f'{", ".join(makers)}')
+        f'unknown task {name!r} in suite {suite}; choose from '
+        f'{", ".join(makers)}'
+      )
   return [make() for name, make in makers.items() if not names or name in names]
 
 
@@ -141,12 +189,16 @@ def _giving(task: task_lib.Task) -> Callable[[], task_lib.Task]:
 def order(suite: str) -> list[str]:
   """Names of a suite's tasks in its order, of folders of one's own none."""
   names: dict[str, Iterable[str]] = {
-      'embedded': _EMBEDDED, 'vtab': vtab.ENTRIES, OWN: _registered}
+    'embedded': _EMBEDDED,
+    'vtab': vtab.ENTRIES,
+    OWN: _registered,
+  }
   return list(names[suite])
 
 
-def sharing_images(tasks_in_order: Sequence[task_lib.Task]
-                   ) -> list[list[task_lib.Task]]:
+def sharing_images(
+  tasks_in_order: Sequence[task_lib.Task],
+) -> list[list[task_lib.Task]]:
   """Puts together the tasks that label the same images; order as given."""
   groups: dict[str | tuple[str], list[task_lib.Task]] = {}
   for task in tasks_in_order:
@@ -154,26 +206,34 @@ def sharing_images(tasks_in_order: Sequence[task_lib.Task]
   return list(groups.values())
 
 
-def _vtab(data_dir: str | os.PathLike[str] | None, source: str, download: bool
-          ) -> Mapping[str, Callable[[], task_lib.Task]]:
+def _vtab(
+  data_dir: str | os.PathLike[str] | None, source: str, download: bool
+) -> Mapping[str, Callable[[], task_lib.Task]]:
   """What makes the 19 tasks and the user's own, by name."""
   if source == TFDS:
     root = tfds_source.root(data_dir)
-    return {name: functools.partial(vtab.from_tfds, name, root, download)
-            for name in vtab.ENTRIES}
+    return {
+      name: functools.partial(vtab.from_tfds, name, root, download)
+      for name in vtab.ENTRIES
+    }
   if download:
     raise errors.InputError(
-        '--download is for --data_source=tfds; runners.prepare makes archives '
-        'of what TFDS has')
+      '--download is for --data_source=tfds; runners.prepare makes archives '
+      'of what TFDS has'
+    )
   if not data_dir or not pathlib.Path(data_dir).is_dir():
     raise errors.InputError(
-        f'--data_source=archive needs a --data_dir with archives; {data_dir!r} '
-        'is no directory')
+      f'--data_source=archive needs a --data_dir with archives; {data_dir!r} '
+      'is no directory'
+    )
   root = pathlib.Path(data_dir)
-  return {name: functools.partial(vtab.from_archive, name, root)
-          for name in vtab.ENTRIES} | {
-              name: functools.partial(vtab.own, name, root)
-              for name in vtab.own_names(root)}
+  return {
+    name: functools.partial(vtab.from_archive, name, root)
+    for name in vtab.ENTRIES
+  } | {
+    name: functools.partial(vtab.own, name, root)
+    for name in vtab.own_names(root)
+  }
 
 
 _EMBEDDED = _embedded()

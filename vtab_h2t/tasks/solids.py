@@ -21,17 +21,31 @@ CATEGORIES = ('animal', 'figure', 'airplane', 'truck', 'car')
 INSTANCES = 10  # 0 to 4 are for train, 5 to 9 for test.
 ELEVATIONS = np.deg2rad(np.arange(30, 71, 5))
 AZIMUTHS = np.deg2rad(np.arange(0, 360, 20))
-_LIGHTS = np.array([[1, 0, 1], [-1, 0, 1], [0, 1, 1], [0, -1, 1],
-                    [0.3, 0.3, 1], [0.9, 0.9, 0.5]], float)
+_LIGHTS = np.array(
+  [
+    [1, 0, 1],
+    [-1, 0, 1],
+    [0, 1, 1],
+    [0, -1, 1],
+    [0.3, 0.3, 1],
+    [0.9, 0.9, 0.5],
+  ],
+  float,
+)
 _TRAIN, _TEST = 1000, 1000
 _DISTANCE, _HALF_WIDTH = 6.0, 0.24
 
 
-def _part(kind: str, centre: Sequence[float], half_size: Sequence[float],
-          albedo: float) -> raycast.Solid:
-  return raycast.Solid(kind, np.array(centre, float),
-                       np.array(half_size, float), np.eye(3),
-                       np.full(3, albedo))
+def _part(
+  kind: str, centre: Sequence[float], half_size: Sequence[float], albedo: float
+) -> raycast.Solid:
+  return raycast.Solid(
+    kind,
+    np.array(centre, float),
+    np.array(half_size, float),
+    np.eye(3),
+    np.full(3, albedo),
+  )
 
 
 def toy(category: int, instance: int) -> list[raycast.Solid]:
@@ -44,47 +58,65 @@ def toy(category: int, instance: int) -> list[raycast.Solid]:
   if name == 'animal':
     leg = 0.25 * high
     parts = [
-        (ball, (0, 0, 0), (0.6 * long, 0.25 * wide, 0.25 * high)),
-        (ball, (0.65 * long, 0, 0.28 * high), (0.22, 0.16 * wide, 0.18)),
-        (box, (-0.65 * long, 0, 0.1), (0.12, 0.04, 0.04))]
-    parts += [(tube, (x * long, y * wide, -0.2 - leg), (0.08, 0.08, leg))
-              for x in (0.4, -0.4) for y in (0.14, -0.14)]
+      (ball, (0, 0, 0), (0.6 * long, 0.25 * wide, 0.25 * high)),
+      (ball, (0.65 * long, 0, 0.28 * high), (0.22, 0.16 * wide, 0.18)),
+      (box, (-0.65 * long, 0, 0.1), (0.12, 0.04, 0.04)),
+    ]
+    parts += [
+      (tube, (x * long, y * wide, -0.2 - leg), (0.08, 0.08, leg))
+      for x in (0.4, -0.4)
+      for y in (0.14, -0.14)
+    ]
   elif name == 'figure':
     parts = [
-        (box, (0, 0, 0), (0.16 * long, 0.28 * wide, 0.32 * high)),
-        (ball, (0.05, 0, 0.32 * high + 0.2), (0.18, 0.16, 0.2)),
-        (box, (0.3 * long, 0.3 * wide, 0.15), (0.3 * long, 0.07, 0.07)),
-        (box, (0.0, -0.34 * wide, -0.1), (0.07, 0.07, 0.3 * high))]
-    parts += [(tube, (0, y * wide, -0.32 * high - 0.28), (0.09, 0.09, 0.3))
-              for y in (0.14, -0.14)]
+      (box, (0, 0, 0), (0.16 * long, 0.28 * wide, 0.32 * high)),
+      (ball, (0.05, 0, 0.32 * high + 0.2), (0.18, 0.16, 0.2)),
+      (box, (0.3 * long, 0.3 * wide, 0.15), (0.3 * long, 0.07, 0.07)),
+      (box, (0.0, -0.34 * wide, -0.1), (0.07, 0.07, 0.3 * high)),
+    ]
+    parts += [
+      (tube, (0, y * wide, -0.32 * high - 0.28), (0.09, 0.09, 0.3))
+      for y in (0.14, -0.14)
+    ]
   elif name == 'airplane':
     parts = [
-        (ball, (0, 0, 0), (0.9 * long, 0.14 * wide, 0.14 * high)),
-        (box, (0.15 * long, 0, 0), (0.17 * long, 0.8 * wide, 0.03)),
-        (box, (-0.75 * long, 0, 0.05), (0.1, 0.32 * wide, 0.03)),
-        (box, (-0.78 * long, 0, 0.2 * high), (0.1, 0.03, 0.18 * high))]
+      (ball, (0, 0, 0), (0.9 * long, 0.14 * wide, 0.14 * high)),
+      (box, (0.15 * long, 0, 0), (0.17 * long, 0.8 * wide, 0.03)),
+      (box, (-0.75 * long, 0, 0.05), (0.1, 0.32 * wide, 0.03)),
+      (box, (-0.78 * long, 0, 0.2 * high), (0.1, 0.03, 0.18 * high)),
+    ]
   else:
     truck = name == 'truck'
     body = 0.5 * long if truck else 0.85 * long
     tall = (0.34 if truck else 0.17) * high
     parts = [
-        (box, (-0.3 * long if truck else 0, 0, tall),
-         (body, 0.32 * wide, tall)),
-        (box, (0.5 * long, 0, 0.24) if truck
-         else (-0.15 * long, 0, 0.34 * high + 0.13),
-         (0.25 * long, 0.3 * wide, 0.24) if truck
-         else (0.42 * long, 0.27 * wide, 0.14))]
-    parts += [(ball, (x * long, y * wide, -0.05), (0.16, 0.06, 0.16))
-              for x in (0.5, -0.5) for y in (0.32, -0.32)]
+      (box, (-0.3 * long if truck else 0, 0, tall), (body, 0.32 * wide, tall)),
+      (
+        box,
+        (0.5 * long, 0, 0.24)
+        if truck
+        else (-0.15 * long, 0, 0.34 * high + 0.13),
+        (0.25 * long, 0.3 * wide, 0.24)
+        if truck
+        else (0.42 * long, 0.27 * wide, 0.14),
+      ),
+    ]
+    parts += [
+      (ball, (x * long, y * wide, -0.05), (0.16, 0.06, 0.16))
+      for x in (0.5, -0.5)
+      for y in (0.32, -0.32)
+    ]
   return [_part(*p, tone * rng.uniform(0.75, 1.1)) for p in parts]
 
 
-def render(category: int, instance: int, elevation: int, azimuth: int,
-           light: int) -> np.ndarray:
+def render(
+  category: int, instance: int, elevation: int, azimuth: int, light: int
+) -> np.ndarray:
   """uint8 `[SIZE, SIZE, 3]` image of a toy; arguments are factor indices."""
   e, a = ELEVATIONS[elevation], AZIMUTHS[azimuth]
   position = _DISTANCE * np.array(
-      [np.cos(e) * np.cos(a), np.cos(e) * np.sin(a), np.sin(e)])
+    [np.cos(e) * np.cos(a), np.cos(e) * np.sin(a), np.sin(e)]
+  )
   axes = raycast.look_at(position, np.zeros(3))
   camera = raycast.Camera(position, axes, _HALF_WIDTH, SIZE)
   # Lights stand still with respect to the camera, as in SmallNORB.
@@ -92,33 +124,42 @@ def render(category: int, instance: int, elevation: int, azimuth: int,
   towards = direction @ np.stack([axes[0], -axes[2], axes[1]])
   background = np.full((SIZE * SIZE, 3), 0.5)
   image, _ = raycast.shade(
-      camera, toy(category, instance), background, towards, 0.25)
+    camera, toy(category, instance), background, towards, 0.25
+  )
   return image
 
 
 @functools.lru_cache(maxsize=1)  # Both tasks label the same images.
-def _views(seed: int
-           ) -> list[tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]]:
+def _views(
+  seed: int,
+) -> list[tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]]:
   """Of train and of test: images, labels by kind, and views' numbers."""
   rng = np.random.default_rng(seed)
-  shape = (len(CATEGORIES), INSTANCES // 2, len(ELEVATIONS), len(AZIMUTHS),
-           len(_LIGHTS))
+  shape = (
+    len(CATEGORIES),
+    INSTANCES // 2,
+    len(ELEVATIONS),
+    len(AZIMUTHS),
+    len(_LIGHTS),
+  )
   parts = []
   for first, count in ((0, _TRAIN), (INSTANCES // 2, _TEST)):
     numbers = rng.choice(np.prod(shape), count, replace=False)
     factors = np.stack(np.unravel_index(numbers, shape), axis=1)
     factors[:, 1] += first
     images = np.stack([render(*f) for f in factors])
-    parts.append((images, {'azimuth': factors[:, 3],
-                           'elevation': factors[:, 2]}, numbers))
+    parts.append(
+      (images, {'azimuth': factors[:, 3], 'elevation': factors[:, 2]}, numbers)
+    )
   return parts
 
 
 def load(label: str, seed: int) -> tuple[task_lib.Split, task_lib.Split]:
   """1000 train and 1000 test views; `label` is 'azimuth' or 'elevation'."""
   train, test = (
-      task_lib.array_split(f'solids/{name}', images, labels[label],
-                           numbers.tolist())
-      for name, (images, labels, numbers) in zip(('train', 'test'),
-                                                 _views(seed)))
+    task_lib.array_split(
+      f'solids/{name}', images, labels[label], numbers.tolist()
+    )
+    for name, (images, labels, numbers) in zip(('train', 'test'), _views(seed))
+  )
   return train, test

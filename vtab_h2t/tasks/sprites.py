@@ -23,8 +23,13 @@ SHAPES = ('square', 'ellipse', 'heart')
 SCALES = np.linspace(0.5, 1.0, 6)
 ORIENTATIONS = np.linspace(0.0, 2 * np.pi, 40)
 POSITIONS = np.linspace(0.0, 1.0, 32)
-_FACTORS = (len(SHAPES), len(SCALES), len(ORIENTATIONS), len(POSITIONS),
-            len(POSITIONS))
+_FACTORS = (
+  len(SHAPES),
+  len(SCALES),
+  len(ORIENTATIONS),
+  len(POSITIONS),
+  len(POSITIONS),
+)
 _TRAIN, _TEST = 1000, 1000
 _MARGIN, _RADIUS = 16, 10.5  # Pixels: of the centre; of a shape at scale 1.
 _SUBPIXELS = 3  # Samples a side of each pixel, for soft edges.
@@ -36,9 +41,9 @@ def inside(shape: int, x: np.ndarray, y: np.ndarray) -> np.ndarray:
   if name == 'square':
     return np.maximum(np.abs(x), np.abs(y)) <= 0.8
   if name == 'ellipse':
-    return x ** 2 + (y / 0.5) ** 2 <= 1
+    return x**2 + (y / 0.5) ** 2 <= 1
   x, y = x * 1.2, y * 1.2 + 0.1
-  return (x ** 2 + y ** 2 - 1) ** 3 - x ** 2 * y ** 3 <= 0
+  return (x**2 + y**2 - 1) ** 3 - x**2 * y**3 <= 0
 
 
 def render(factors: np.ndarray) -> np.ndarray:
@@ -56,8 +61,10 @@ def render(factors: np.ndarray) -> np.ndarray:
   dx = samples[None, :] - (_MARGIN + span * POSITIONS[x])
   dy = (_MARGIN + span * POSITIONS[y]) - samples[:, None]
   radius = _RADIUS * SCALES[scale]
-  cos, sin = np.cos(ORIENTATIONS[orientation]), np.sin(
-      ORIENTATIONS[orientation])
+  cos, sin = (
+    np.cos(ORIENTATIONS[orientation]),
+    np.sin(ORIENTATIONS[orientation]),
+  )
   u, v = (cos * dx + sin * dy) / radius, (cos * dy - sin * dx) / radius
   mask = inside(shape, u, v).reshape(SIZE, _SUBPIXELS, SIZE, _SUBPIXELS)
   grey = np.round(255 * mask.mean(axis=(1, 3))).astype(np.uint8)
@@ -68,7 +75,8 @@ def render(factors: np.ndarray) -> np.ndarray:
 def _images(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
   """Numbers of factor combinations, the factors, and their images."""
   numbers = np.random.default_rng(seed).choice(
-      np.prod(_FACTORS), _TRAIN + _TEST, replace=False)
+    np.prod(_FACTORS), _TRAIN + _TEST, replace=False
+  )
   factors = np.stack(np.unravel_index(numbers, _FACTORS), axis=1)
   return numbers, factors, np.stack([render(f) for f in factors])
 
@@ -76,10 +84,15 @@ def _images(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def load(label: str, seed: int) -> tuple[task_lib.Split, task_lib.Split]:
   """Distinct factor combinations; `label` is 'location' or 'orientation'."""
   numbers, factors, images = _images(seed)
-  labels = (labels_lib.location(factors[:, 3]) if label == 'location'
-            else labels_lib.orientation(factors[:, 2]))
+  labels = (
+    labels_lib.location(factors[:, 3])
+    if label == 'location'
+    else labels_lib.orientation(factors[:, 2])
+  )
   train, test = (
-      task_lib.array_split('sprites', images[part], labels[part],
-                           numbers[part].tolist())
-      for part in (slice(_TRAIN), slice(_TRAIN, None)))
+    task_lib.array_split(
+      'sprites', images[part], labels[part], numbers[part].tolist()
+    )
+    for part in (slice(_TRAIN), slice(_TRAIN, None))
+  )
   return train, test

@@ -45,11 +45,16 @@ class Split:
   def manifest_sha256(self) -> str:
     """Identifies the images, their order and their labels."""
     return files.fingerprint(
-        {'images': self.sha256, 'labels': self.labels.tolist()})
+      {'images': self.sha256, 'labels': self.labels.tolist()}
+    )
 
 
-def array_split(prefix: str, images: np.ndarray, labels: np.ndarray,
-                numbers: Sequence[int] | np.ndarray) -> Split:
+def array_split(
+  prefix: str,
+  images: np.ndarray,
+  labels: np.ndarray,
+  numbers: Sequence[int] | np.ndarray,
+) -> Split:
   """A split held in memory.
 
   Args:
@@ -65,13 +70,15 @@ def array_split(prefix: str, images: np.ndarray, labels: np.ndarray,
 
   def dataset() -> 'tf.data.Dataset':
     import tensorflow as tf
+
     return tf.data.Dataset.from_tensor_slices(images)
 
   return Split(
-      ids=tuple(f'{prefix}/{n}' for n in numbers),
-      labels=np.asarray(labels, np.int64),
-      images=dataset,
-      content=files.sha256(np.ascontiguousarray(images).data))
+    ids=tuple(f'{prefix}/{n}' for n in numbers),
+    labels=np.asarray(labels, np.int64),
+    images=dataset,
+    content=files.sha256(np.ascontiguousarray(images).data),
+  )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -127,9 +134,13 @@ class Task:
   train_fraction: float = 1.0
 
   @classmethod
-  def of_arrays(cls, name: str, train: tuple[np.ndarray, Sequence[int]],
-                test: tuple[np.ndarray, Sequence[int]], seed: int = 0
-                ) -> 'Task':
+  def of_arrays(
+    cls,
+    name: str,
+    train: tuple[np.ndarray, Sequence[int]],
+    test: tuple[np.ndarray, Sequence[int]],
+    seed: int = 0,
+  ) -> 'Task':
     """A task of one's own from images in memory.
 
     Args:
@@ -147,26 +158,37 @@ class Task:
       images, labels = (np.asarray(part) for part in given)
       if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
         raise errors.InputError(
-            f'task {name}: {where} images are {images.dtype} '
-            f'{list(images.shape)}, not uint8 [n, H, W, 3]')
-      if labels.shape != images.shape[:1] or not len(labels) or (
-          labels.dtype.kind not in 'iu'):
+          f'task {name}: {where} images are {images.dtype} '
+          f'{list(images.shape)}, not uint8 [n, H, W, 3]'
+        )
+      if (
+        labels.shape != images.shape[:1]
+        or not len(labels)
+        or (labels.dtype.kind not in 'iu')
+      ):
         raise errors.InputError(
-            f'task {name}: {where} labels are {labels.dtype} '
-            f'{list(labels.shape)}; there must be a whole number for each of '
-            f'{len(images)} images')
+          f'task {name}: {where} labels are {labels.dtype} '
+          f'{list(labels.shape)}; there must be a whole number for each of '
+          f'{len(images)} images'
+        )
       order = np.arange(len(images))
       if where == 'train':
         np.random.default_rng(seed).shuffle(order)
-      parts.append(array_split(
-          f'{name}/{where}', images[order], labels[order], order))
+      parts.append(
+        array_split(f'{name}/{where}', images[order], labels[order], order)
+      )
     classes = int(parts[0].labels.max()) + 1
     for part in parts:
       check_labels(f'task {name}', part, classes)
     first = max(1, len(parts[0].ids) * 4 // 5)
-    return cls('own', name, 'own', classes,
-               lambda: Examples.in_order(parts[0], parts[1], first),
-               every_class=False)
+    return cls(
+      'own',
+      name,
+      'own',
+      classes,
+      lambda: Examples.in_order(parts[0], parts[1], first),
+      every_class=False,
+    )
 
   @functools.cached_property
   def examples(self) -> Examples:
@@ -188,7 +210,7 @@ class Task:
 
   @property
   def folds(self) -> list[np.ndarray]:
-    """Validation examples of each of the five contiguous folds of `cv_examples`."""
+    """Validation examples of each of the five folds of `cv_examples`."""
     return np.array_split(self.cv_examples, NUM_FOLDS)
 
   @property
@@ -209,19 +231,24 @@ class Task:
     Raises:
       ValueError: a fraction out of range.
     """
+
     def load() -> Examples:
       whole = self.examples
       labels = whole.train.labels
-      kept = {name: part[balanced(labels[part], fraction, seed)]
-              for name, part in (('final', self.final_examples),
-                                 ('cv', whole.cv))}
+      kept = {
+        name: part[balanced(labels[part], fraction, seed)]
+        for name, part in (('final', self.final_examples), ('cv', whole.cv))
+      }
       return dataclasses.replace(
-          whole, cv=kept['cv'],
-          train800=np.intersect1d(kept['final'], whole.train800),
-          val200=np.intersect1d(kept['final'], whole.val200))
+        whole,
+        cv=kept['cv'],
+        train800=np.intersect1d(kept['final'], whole.train800),
+        val200=np.intersect1d(kept['final'], whole.val200),
+      )
 
-    return dataclasses.replace(self, load=load, every_class=False,
-                               train_fraction=fraction)
+    return dataclasses.replace(
+      self, load=load, every_class=False, train_fraction=fraction
+    )
 
 
 def balanced(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
@@ -246,7 +273,7 @@ def balanced(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
     own = order[labels[order] == label]
     turns[own] = np.arange(len(own))
   by_turn = order[np.argsort(turns[order], kind='stable')]
-  return np.sort(by_turn[:max(1, round(fraction * len(labels)))])
+  return np.sort(by_turn[: max(1, round(fraction * len(labels)))])
 
 
 def check_labels(where: str, split: Split, classes: int) -> None:
@@ -255,5 +282,6 @@ def check_labels(where: str, split: Split, classes: int) -> None:
   if len(wrong):
     row = int(wrong[0])
     raise errors.InputError(
-        f'{where}: {split.ids[row]} has label {split.labels[row]}, but the '
-        f'task has {classes} classes')
+      f'{where}: {split.ids[row]} has label {split.labels[row]}, but the '
+      f'task has {classes} classes'
+    )

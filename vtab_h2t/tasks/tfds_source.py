@@ -85,6 +85,7 @@ def root(data_dir: str | os.PathLike[str] | None) -> pathlib.Path:
   if data_dir:
     return pathlib.Path(data_dir).expanduser()
   import tensorflow_datasets as tfds
+
   return pathlib.Path(tfds.core.constants.DATA_DIR).expanduser()
 
 
@@ -95,21 +96,27 @@ def find(source: Source, data_dir: pathlib.Path) -> pathlib.Path | None:
   if (exact / 'dataset_info.json').is_file():
     return exact
   major = source.version.split('.', maxsplit=1)[0]
-  others = [p.parent for p in folder.glob(f'{major}.*.*/dataset_info.json')
-            if p.parent.name.replace('.', '').isdecimal()]
-  return max(others, default=None,
-             key=lambda p: [int(n) for n in p.name.split('.')])
+  others = [
+    p.parent
+    for p in folder.glob(f'{major}.*.*/dataset_info.json')
+    if p.parent.name.replace('.', '').isdecimal()
+  ]
+  return max(
+    others, default=None, key=lambda p: [int(n) for n in p.name.split('.')]
+  )
 
 
 def missing_files(source: Source, data_dir: pathlib.Path) -> list[str]:
   """What the user has to put into place before TFDS can prepare the data."""
   manual = data_dir / 'downloads' / 'manual'
-  return [str(manual / name) for name in source.manual
-          if not (manual / name).exists()]
+  return [
+    str(manual / name) for name in source.manual if not (manual / name).exists()
+  ]
 
 
-def open_builder(source: Source, data_dir: pathlib.Path
-                 ) -> 'tfds.core.DatasetBuilder':
+def open_builder(
+  source: Source, data_dir: pathlib.Path
+) -> 'tfds.core.DatasetBuilder':
   """The builder of a prepared data set, after checking that it is whole.
 
   Raises:
@@ -117,39 +124,53 @@ def open_builder(source: Source, data_dir: pathlib.Path
   """
   from google.protobuf import json_format
   import tensorflow_datasets as tfds
+
   path = find(source, data_dir)
   if path is None:
     needed = missing_files(source, data_dir)
     if needed:
       raise errors.InputError(
-          f'{source.spec} is not prepared in {data_dir} and TFDS cannot '
-          f'download it; get {", ".join(needed)} from {source.manual_from}, '
-          'then run again with --download')
+        f'{source.spec} is not prepared in {data_dir} and TFDS cannot '
+        f'download it; get {", ".join(needed)} from {source.manual_from}, '
+        'then run again with --download'
+      )
     raise errors.InputError(
-        f'{source.spec} is not prepared in {data_dir}; run again with '
-        '--download to fetch it, or give the --data_dir that has it')
+      f'{source.spec} is not prepared in {data_dir}; run again with '
+      '--download to fetch it, or give the --data_dir that has it'
+    )
   try:
     builder = tfds.builder_from_directory(path)
     splits = builder.info.splits
-    shards = {n: [pathlib.Path(f) for f in splits[n].filepaths]
-              for n in source.sizes}
-  except (KeyError, ValueError, TypeError, AttributeError, OSError,
-          json_format.ParseError) as e:
+    shards = {
+      n: [pathlib.Path(f) for f in splits[n].filepaths] for n in source.sizes
+    }
+  except (
+    KeyError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    OSError,
+    json_format.ParseError,
+  ) as e:
     raise errors.InputError(
-        f'{path} is damaged ({e}); delete it and prepare it again') from e
+      f'{path} is damaged ({e}); delete it and prepare it again'
+    ) from e
   for shard in itertools.chain.from_iterable(shards.values()):
     if not shard.is_file():
       raise errors.InputError(
-          f'{shard} is missing; delete {path} and prepare it again')
+        f'{shard} is missing; delete {path} and prepare it again'
+      )
   return builder
 
 
-def other_sizes(source: Source, builder: 'tfds.core.DatasetBuilder'
-                ) -> str:
+def other_sizes(source: Source, builder: 'tfds.core.DatasetBuilder') -> str:
   """Says which splits have another size than VTAB's; empty if none has."""
   found = {n: builder.info.splits[n].num_examples for n in source.sizes}
-  return ', '.join(f'{n} has {found[n]} examples, VTAB\'s has {size}'
-                   for n, size in source.sizes.items() if found[n] != size)
+  return ', '.join(
+    f"{n} has {found[n]} examples, VTAB's has {size}"
+    for n, size in source.sizes.items()
+    if found[n] != size
+  )
 
 
 def download(source: Source, data_dir: pathlib.Path) -> None:
@@ -164,23 +185,30 @@ def download(source: Source, data_dir: pathlib.Path) -> None:
   needed = missing_files(source, data_dir)
   if needed:
     raise errors.InputError(
-        f'{source.spec} needs {", ".join(needed)}; get them from '
-        f'{source.manual_from}')
+      f'{source.spec} needs {", ".join(needed)}; get them from '
+      f'{source.manual_from}'
+    )
   import requests
   import tensorflow_datasets as tfds
   from tensorflow_datasets.core.download import download_manager
+
   builder = tfds.builder(f'{source.spec}:{source.version}', data_dir=data_dir)
   try:
     builder.download_and_prepare()
-  except (requests.exceptions.RequestException, tfds.download.DownloadError,
-          download_manager.NonMatchingChecksumError) as e:
+  except (
+    requests.exceptions.RequestException,
+    tfds.download.DownloadError,
+    download_manager.NonMatchingChecksumError,
+  ) as e:
     raise errors.InputError(
-        f'{source.spec} could not be downloaded ({e}); check the connection '
-        'and run again') from e
+      f'{source.spec} could not be downloaded ({e}); check the connection '
+      'and run again'
+    ) from e
 
 
-def slices_of(source: Source, builder: 'tfds.core.DatasetBuilder'
-              ) -> dict[str, list[Slice]]:
+def slices_of(
+  source: Source, builder: 'tfds.core.DatasetBuilder'
+) -> dict[str, list[Slice]]:
   """Where the examples of VTAB-1k are: of train and of test.
 
   Train is the first 1000 of TFDS's, then VTAB's 200 for validation.
@@ -189,54 +217,77 @@ def slices_of(source: Source, builder: 'tfds.core.DatasetBuilder'
     errors.InputError: the data are too few.
   """
   sizes = {n: builder.info.splits[n].num_examples for n in source.sizes}
-  start = {key: sizes[split] * percent // 100
-           for key, (split, percent) in (('val', source.val),
-                                         ('test', source.test))}
+  start = {
+    key: sizes[split] * percent // 100
+    for key, (split, percent) in (('val', source.val), ('test', source.test))
+  }
   if sizes['train'] < _TRAIN1000 or (
-      sizes[source.val[0]] < start['val'] + _VAL200):
+    sizes[source.val[0]] < start['val'] + _VAL200
+  ):
     raise errors.InputError(
-        f'{builder.data_path} has too few examples for VTAB-1k ({sizes}); '
-        'delete it and prepare it again')
+      f'{builder.data_path} has too few examples for VTAB-1k ({sizes}); '
+      'delete it and prepare it again'
+    )
   return {
-      'train': [('train', 0, _TRAIN1000),
-                (source.val[0], start['val'], start['val'] + _VAL200)],
-      'test': [(source.test[0], start['test'], sizes[source.test[0]])]}
+    'train': [
+      ('train', 0, _TRAIN1000),
+      (source.val[0], start['val'], start['val'] + _VAL200),
+    ],
+    'test': [(source.test[0], start['test'], sizes[source.test[0]])],
+  }
 
 
-def _read(builder: 'tfds.core.DatasetBuilder', slices: Sequence[Slice],
-          features: Mapping[str, Any], with_id: bool = False,
-          decoders: Mapping[str, 'tfds.decode.Decoder'] | None = None
-          ) -> 'tf.data.Dataset':
+def _read(
+  builder: 'tfds.core.DatasetBuilder',
+  slices: Sequence[Slice],
+  features: Mapping[str, Any],
+  with_id: bool = False,
+  decoders: Mapping[str, 'tfds.decode.Decoder'] | None = None,
+) -> 'tf.data.Dataset':
   """The examples of slices, in stored order, with some features only."""
   import tensorflow_datasets as tfds
+
   # One file after the other: the order is the stored one. No cache: memory
   # does not grow with the data.
-  config = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False,
-                           add_tfds_id=with_id)
-  parts = [builder.as_dataset(
-      split=f'{split}[{first}:{end}]', read_config=config, shuffle_files=False,
-      decoders=tfds.decode.PartialDecoding(features, decoders=decoders))
-           for split, first, end in slices]
+  config = tfds.ReadConfig(
+    interleave_cycle_length=1, try_autocache=False, add_tfds_id=with_id
+  )
+  parts = [
+    builder.as_dataset(
+      split=f'{split}[{first}:{end}]',
+      read_config=config,
+      shuffle_files=False,
+      decoders=tfds.decode.PartialDecoding(features, decoders=decoders),
+    )
+    for split, first, end in slices
+  ]
   whole = parts[0]
   for part in parts[1:]:
     whole = whole.concatenate(part)
   return whole
 
 
-def _split(source: Source, rule: Rule, builder: 'tfds.core.DatasetBuilder',
-           slices: Sequence[Slice]) -> task_lib.Split:
+def _split(
+  source: Source,
+  rule: Rule,
+  builder: 'tfds.core.DatasetBuilder',
+  slices: Sequence[Slice],
+) -> task_lib.Split:
   """A split; its ids and labels are read now, its images when wanted."""
   import tensorflow as tf
+
   ids, labels = [], []
   try:
-    for example in _read(builder, slices, rule.features,
-                         with_id=True).as_numpy_iterator():
+    for example in _read(
+      builder, slices, rule.features, with_id=True
+    ).as_numpy_iterator():
       ids.append(example['tfds_id'].decode())
       labels.append(rule.label(example))
   except tf.errors.OpError as e:
     raise errors.InputError(
-        f'{builder.data_path} cannot be read ({e.message}); delete it and '
-        'prepare it again') from e
+      f'{builder.data_path} cannot be read ({e.message}); delete it and '
+      'prepare it again'
+    ) from e
 
   def pixels(example: Mapping[str, 'tf.Tensor']) -> 'tf.Tensor':
     image = example['image'] * np.uint8(source.scale)
@@ -246,7 +297,8 @@ def _split(source: Source, rule: Rule, builder: 'tfds.core.DatasetBuilder',
 
   def dataset() -> 'tf.data.Dataset':
     return _read(builder, slices, {'image': True}).map(
-        pixels, num_parallel_calls=tf.data.AUTOTUNE)
+      pixels, num_parallel_calls=tf.data.AUTOTUNE
+    )
 
   def name_unreadable() -> None:
     images = iter(dataset())
@@ -255,33 +307,50 @@ def _split(source: Source, rule: Rule, builder: 'tfds.core.DatasetBuilder',
         next(images)
       except (tf.errors.OpError, StopIteration) as e:
         raise errors.InputError(
-            f'image {name} in {builder.data_path} cannot be read; delete that '
-            'folder and prepare it again') from e
+          f'image {name} in {builder.data_path} cannot be read; delete that '
+          'folder and prepare it again'
+        ) from e
 
   info = builder.info
   return task_lib.Split(
-      ids=tuple(ids), labels=np.array(labels, np.int64), images=dataset,
-      # Shard sizes stand for contents: see `archive`.
-      content=files.fingerprint([
-          info.full_name, source.scale,
-          [(n, info.splits[n].shard_lengths, info.splits[n].num_bytes)
-           for n in source.sizes]]),
-      name_unreadable=name_unreadable)
+    ids=tuple(ids),
+    labels=np.array(labels, np.int64),
+    images=dataset,
+    # Shard sizes stand for contents: see `archive`.
+    content=files.fingerprint(
+      [
+        info.full_name,
+        source.scale,
+        [
+          (n, info.splits[n].shard_lengths, info.splits[n].num_bytes)
+          for n in source.sizes
+        ],
+      ]
+    ),
+    name_unreadable=name_unreadable,
+  )
 
 
-def check_classes(rule: Rule, builder: 'tfds.core.DatasetBuilder',
-                  classes: int) -> None:
+def check_classes(
+  rule: Rule, builder: 'tfds.core.DatasetBuilder', classes: int
+) -> None:
   """Raises InputError if the data names another number of classes."""
   if rule.named:
     found = builder.info.features[rule.named].num_classes
     if found != classes:
       raise errors.InputError(
-          f'{builder.data_path} has {found} classes in {rule.named}, but the '
-          f'task has {classes}; prepare the version that VTAB uses')
+        f'{builder.data_path} has {found} classes in {rule.named}, but the '
+        f'task has {classes}; prepare the version that VTAB uses'
+      )
 
 
-def load(source: Source, rule: Rule, classes: int,
-         data_dir: pathlib.Path, may_download: bool) -> task_lib.Examples:
+def load(
+  source: Source,
+  rule: Rule,
+  classes: int,
+  data_dir: pathlib.Path,
+  may_download: bool,
+) -> task_lib.Examples:
   """The examples of a task.
 
   Args:
@@ -308,12 +377,13 @@ def load(source: Source, rule: Rule, classes: int,
     task_lib.check_labels(str(builder.data_path), split, classes)
   rows = np.arange(_TRAIN1000 + _VAL200)
   return task_lib.Examples(
-      train, test, rows[:_TRAIN800], rows[_TRAIN1000:], rows[:_TRAIN1000])
+    train, test, rows[:_TRAIN800], rows[_TRAIN1000:], rows[:_TRAIN1000]
+  )
 
 
-def encoded(source: Source, rule: Rule, classes: int, data_dir: pathlib.Path
-            ) -> tuple[list[str] | None,
-                       dict[str, Iterator[tuple[bytes, int]]]]:
+def encoded(
+  source: Source, rule: Rule, classes: int, data_dir: pathlib.Path
+) -> tuple[list[str] | None, dict[str, Iterator[tuple[bytes, int]]]]:
   """The images of VTAB-1k's splits as TFDS stores them, encoded.
 
   Only what VTAB itself rescales (dSprites) is encoded anew, as PNG.
@@ -327,17 +397,24 @@ def encoded(source: Source, rule: Rule, classes: int, data_dir: pathlib.Path
   """
   import tensorflow as tf
   import tensorflow_datasets as tfds
+
   builder = open_builder(source, data_dir)
   check_classes(rule, builder, classes)
   slices = slices_of(source, builder)
   (train, first, _), val = slices['train']
-  wanted = {'train800': [(train, first, _TRAIN800)], 'val200': [val],
-            'test': slices['test']}
+  wanted = {
+    'train800': [(train, first, _TRAIN800)],
+    'val200': [val],
+    'test': slices['test'],
+  }
 
   def read(part: Sequence[Slice]) -> Iterator[tuple[bytes, int]]:
-    for example in _read(builder, part, {'image': True, **rule.features},
-                         decoders={'image': tfds.decode.SkipDecoding()}
-                         ).as_numpy_iterator():
+    for example in _read(
+      builder,
+      part,
+      {'image': True, **rule.features},
+      decoders={'image': tfds.decode.SkipDecoding()},
+    ).as_numpy_iterator():
       image = example['image']
       if source.scale != 1:
         pixels = tf.io.decode_png(image) * np.uint8(source.scale)

@@ -29,24 +29,29 @@ def one_sample(cosine: float, seed: int = 0) -> dict[str, tuple[float, float]]:
   d, h = 6, 4
   x = linear_network.orthonormal_rows(rng, 1, d)
   z0, other = linear_network.orthonormal_rows(rng, 2, h)
-  v = cosine * z0 + np.sqrt(1 - cosine ** 2) * other
-  fit = linear_network.descend(v, np.outer(z0, x), x, np.ones(1), 0.1,
-                               train_v=False)
+  v = cosine * z0 + np.sqrt(1 - cosine**2) * other
+  fit = linear_network.descend(
+    v, np.outer(z0, x), x, np.ones(1), 0.1, train_v=False
+  )
   z = fit.b @ x[0]
   moved = head_probe.adaptation(z0[None], z[None])
   c = cosine
-  closed = {'energy': 1 - c, 'l2': 1 - c, 'dot': 1 + c * (1 - c),
-            'norm': np.sqrt(2 - c ** 2),
-            'cos': 1 - (1 + c - c ** 2) / np.sqrt(2 - c ** 2)}
+  closed = {
+    'energy': 1 - c,
+    'l2': 1 - c,
+    'dot': 1 + c * (1 - c),
+    'norm': np.sqrt(2 - c**2),
+    'cos': 1 - (1 + c - c**2) / np.sqrt(2 - c**2),
+  }
   measured = {'energy': abs(1 - v @ z0)} | {
-      name: moved[f'adaptation_{name}'] for name in ('l2', 'dot', 'norm',
-                                                      'cos')}
-  return {name: (float(closed[name]), float(measured[name]))
-          for name in closed}
+    name: moved[f'adaptation_{name}'] for name in ('l2', 'dot', 'norm', 'cos')
+  }
+  return {name: (float(closed[name]), float(measured[name])) for name in closed}
 
 
-def probing(seed: int, scale: float = 3.0, taus: Sequence[int] = TAUS
-            ) -> list[dict[str, float]]:
+def probing(
+  seed: int, scale: float = 3.0, taus: Sequence[int] = TAUS
+) -> list[dict[str, float]]:
   """HP 2: the head is probed for tau steps, then both layers are trained.
 
   d=40, 10 features, 8 orthonormal inputs, targets of -1 and 1.
@@ -69,15 +74,22 @@ def probing(seed: int, scale: float = 3.0, taus: Sequence[int] = TAUS
   result = []
   for tau in taus:
     # The head after tau steps of gradient descent on it alone.
-    v = linear_network.descend(
-        v0, b0, x, y, 0.05, train_b=False, tolerance=-1,
-        limit=tau).v if tau else v0
+    v = (
+      linear_network.descend(
+        v0, b0, x, y, 0.05, train_b=False, tolerance=-1, limit=tau
+      ).v
+      if tau
+      else v0
+    )
     fit = linear_network.descend(v, b0, x, y, 0.02, tolerance=1e-18)
     moved = head_probe.adaptation(x @ b0.T, x @ fit.b.T)
-    result.append({'tau': tau, 'energy': float(np.abs(
-        x @ (b0.T @ v) - y).mean())} | {
-            name: moved[f'adaptation_{name}']
-            for name in ('l2', 'cos', 'dot', 'norm')})
+    result.append(
+      {'tau': tau, 'energy': float(np.abs(x @ (b0.T @ v) - y).mean())}
+      | {
+        name: moved[f'adaptation_{name}']
+        for name in ('l2', 'cos', 'dot', 'norm')
+      }
+    )
   return sorted(result, key=lambda r: r['energy'])
 
 
@@ -91,11 +103,14 @@ def decomposition(seed: int) -> tuple[np.ndarray, np.ndarray]:
   n, d, h, rate = 5, 7, 4, 0.1
   x, b, v = rng.normal(size=(n, d)), rng.normal(size=(h, d)), rng.normal(size=h)
   y = rng.normal(size=n)
-  stepped = linear_network.descend(v, b, x, y, rate / n, train_v=False,
-                                   tolerance=0, limit=1)
+  stepped = linear_network.descend(
+    v, b, x, y, rate / n, train_v=False, tolerance=0, limit=1
+  )
   energy = y - x @ (b.T @ v)
-  return (x @ (stepped.b - b).T,
-          rate / n * np.einsum('ni,i,h->nh', x @ x.T, energy, v))
+  return (
+    x @ (stepped.b - b).T,
+    rate / n * np.einsum('ni,i,h->nh', x @ x.T, energy, v),
+  )
 
 
 def zero_head(classes: int = 10) -> tuple[float, float]:
@@ -109,4 +124,5 @@ def zero_head(classes: int = 10) -> tuple[float, float]:
   """
   labels = np.arange(4 * classes) % classes
   return float(np.sqrt(1 - 1 / classes)), head_probe.average_initial_energy(
-      np.zeros((len(labels), classes)), labels)
+    np.zeros((len(labels), classes)), labels
+  )

@@ -10,8 +10,9 @@ import dataclasses
 import numpy as np
 
 
-def orthonormal_rows(rng: np.random.Generator, rows: int, columns: int
-                     ) -> np.ndarray:
+def orthonormal_rows(
+  rng: np.random.Generator, rows: int, columns: int
+) -> np.ndarray:
   """`[rows, columns]` with orthonormal rows, rows <= columns."""
   return np.linalg.qr(rng.normal(size=(columns, rows)))[0].T
 
@@ -33,10 +34,18 @@ class Fit:
   residual: float
 
 
-def descend(v: np.ndarray, b: np.ndarray, x: np.ndarray, y: np.ndarray,
-            rate: float, train_v: bool = True, train_b: bool = True,
-            watch: Callable[[np.ndarray, np.ndarray], float] | None = None,
-            tolerance: float = 1e-20, limit: int = 200_000) -> Fit:
+def descend(
+  v: np.ndarray,
+  b: np.ndarray,
+  x: np.ndarray,
+  y: np.ndarray,
+  rate: float,
+  train_v: bool = True,
+  train_b: bool = True,
+  watch: Callable[[np.ndarray, np.ndarray], float] | None = None,
+  tolerance: float = 1e-20,
+  limit: int = 200_000,
+) -> Fit:
   """Gradient descent on the squared error, half its gradient, of both layers.
 
   Args:

@@ -65,16 +65,19 @@ def distortion(epsilon: float, seed: int, rate: float = 0.02) -> Distortion:
   outside = np.eye(d) - x.T @ x
   found = {'lp': (probe, b0), 'lp_ft': (lp_ft.v, lp_ft.b), 'ft': (ft.v, ft.b)}
   return Distortion(
-      ood={m: ood(*f) for m, f in found.items()},
-      in_span={m: float(((x @ (target - b.T @ v)) ** 2).sum())
-               for m, (v, b) in found.items()},
-      moved={m: float(np.linalg.norm(found[m][1] - b0))
-             for m in ('lp_ft', 'ft')},
-      outside=float(max(np.abs((b - b0) @ outside).max()
-                        for _, b in found.values())),
-      bound=_bound((true_v, true_b), (v0, b0), outside, d - n),
-      smallest_root=float(np.sqrt(ft.smallest_ood)),
-      drift=float(np.abs(_invariant(ft.v, ft.b) - _invariant(v0, b0)).max()))
+    ood={m: ood(*f) for m, f in found.items()},
+    in_span={
+      m: float(((x @ (target - b.T @ v)) ** 2).sum())
+      for m, (v, b) in found.items()
+    },
+    moved={m: float(np.linalg.norm(found[m][1] - b0)) for m in ('lp_ft', 'ft')},
+    outside=float(
+      max(np.abs((b - b0) @ outside).max() for _, b in found.values())
+    ),
+    bound=_bound((true_v, true_b), (v0, b0), outside, d - n),
+    smallest_root=float(np.sqrt(ft.smallest_ood)),
+    drift=float(np.abs(_invariant(ft.v, ft.b) - _invariant(v0, b0)).max()),
+  )
 
 
 def _invariant(v: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -82,9 +85,12 @@ def _invariant(v: np.ndarray, b: np.ndarray) -> np.ndarray:
   return np.outer(v, v) - b @ b.T
 
 
-def _bound(true: tuple[np.ndarray, np.ndarray],
-           start: tuple[np.ndarray, np.ndarray], outside: np.ndarray,
-           free: int) -> float:
+def _bound(
+  true: tuple[np.ndarray, np.ndarray],
+  start: tuple[np.ndarray, np.ndarray],
+  outside: np.ndarray,
+  free: int,
+) -> float:
   """The theorem's lower bound of sqrt(ood) of fine-tuning.
 
   Args:
@@ -102,8 +108,10 @@ def _bound(true: tuple[np.ndarray, np.ndarray],
   distance = np.linalg.norm(b0 - true_b, 2)  # Epsilon up to rotation.
   phi = np.sqrt(abs((v0 @ true_v) ** 2 - (true_v @ true_v) ** 2))
   w_norm = np.linalg.norm(true_b.T @ true_v)
-  return float(cosine / np.sqrt(k) * min(phi, phi ** 2 / w_norm) / (
-      1 + w_norm) ** 2 - distance)
+  return float(
+    cosine / np.sqrt(k) * min(phi, phi**2 / w_norm) / (1 + w_norm) ** 2
+    - distance
+  )
 
 
 def one_point(v0: float, rate: float = 1e-3) -> tuple[float, float]:
@@ -117,8 +125,9 @@ def one_point(v0: float, rate: float = 1e-3) -> tuple[float, float]:
     In closed form, and by gradient descent. The truth is cos 45 degrees.
   """
   true = np.full(2, np.sqrt(0.5))
-  c = v0 ** 2 - true[0] ** 2
-  v = np.sqrt((c + np.sqrt(c ** 2 + 4 * true[0] ** 2)) / 2)
+  c = v0**2 - true[0] ** 2
+  v = np.sqrt((c + np.sqrt(c**2 + 4 * true[0] ** 2)) / 2)
   fit = linear_network.descend(
-      np.array([v0]), true[None].copy(), np.array([[1.0, 0.0]]), true[:1], rate)
+    np.array([v0]), true[None].copy(), np.array([[1.0, 0.0]]), true[:1], rate
+  )
   return float(v * true[1]), float(fit.v[0] * fit.b[0, 1])

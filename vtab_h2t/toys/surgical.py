@@ -23,21 +23,26 @@ def exact_repairs(seed: int) -> dict[str, float]:
   """
   rng = np.random.default_rng(seed)
   d, k, n = 6, 12, 400
-  b, v, a = rng.normal(size=(k, d)), np.abs(rng.normal(size=k)), rng.normal(
-      size=(d, d))
+  b, v, a = (
+    rng.normal(size=(k, d)),
+    np.abs(rng.normal(size=k)),
+    rng.normal(size=(d, d)),
+  )
   x = rng.normal(size=(n, d))
   y = _features(b, x) @ v
   shifted = x @ a.T
   last = np.linalg.lstsq(_features(b, shifted), y, rcond=None)[0]
   errors = _features(b, shifted) @ last - y
   return {
-      'input_first': float(np.abs(
-          _features(b @ np.linalg.inv(a), shifted) @ v - y).max()),
-      'input_last': float(np.sqrt((errors ** 2).mean())),
-      'spread': float(y.std()),
-      'output_last': float(np.abs(_features(b, x) @ -v + y).max()),
-      # Outputs are not negative, the targets -y not positive.
-      'output_first': float((y ** 2).mean())}
+    'input_first': float(
+      np.abs(_features(b @ np.linalg.inv(a), shifted) @ v - y).max()
+    ),
+    'input_last': float(np.sqrt((errors**2).mean())),
+    'spread': float(y.std()),
+    'output_last': float(np.abs(_features(b, x) @ -v + y).max()),
+    # Outputs are not negative, the targets -y not positive.
+    'output_first': float((y**2).mean()),
+  }
 
 
 def _features(weights: np.ndarray, inputs: np.ndarray) -> np.ndarray:
@@ -45,8 +50,9 @@ def _features(weights: np.ndarray, inputs: np.ndarray) -> np.ndarray:
   return np.maximum(inputs @ weights.T, 0)
 
 
-def two_directions(shift: str, size: float, p: float = 0.01,
-                   rate: float = 0.01) -> dict[str, tuple[float, float]]:
+def two_directions(
+  shift: str, size: float, p: float = 0.01, rate: float = 0.01
+) -> dict[str, tuple[float, float]]:
   """SURG 2: the rare direction's loss, in closed form and by descent.
 
   Args:
@@ -62,19 +68,32 @@ def two_directions(shift: str, size: float, p: float = 0.01,
   root = np.sqrt(size)
   if shift == 'input':
     x, y, truth = size, 1.0, 1.0
-    closed = {'first': 0.0, 'full': p * (1 / root - 1) ** 2,
-              'last': p * (1 / size - 1) ** 2}
+    closed = {
+      'first': 0.0,
+      'full': p * (1 / root - 1) ** 2,
+      'last': p * (1 / size - 1) ** 2,
+    }
   else:
     x, y, truth = 1.0, size, size
-    closed = {'first': p * (1 - size) ** 2, 'full': p * (root - size) ** 2,
-              'last': 0.0}
+    closed = {
+      'first': p * (1 - size) ** 2,
+      'full': p * (root - size) ** 2,
+      'last': 0.0,
+    }
   result = {}
   for layers, (train_v, train_b) in _LAYERS.items():
     fit = linear_network.descend(
-        np.ones(1), np.ones((1, 2)), np.array([[x, 0.0]]), np.array([y]), rate,
-        train_v, train_b)
+      np.ones(1),
+      np.ones((1, 2)),
+      np.array([[x, 0.0]]),
+      np.array([y]),
+      rate,
+      train_v,
+      train_b,
+    )
     measured = p * (truth - fit.v[0] * fit.b[0, 1]) ** 2 + (1 - p) * (
-        fit.residual)
+      fit.residual
+    )
     result[layers] = closed[layers], float(measured)
   return result
 
@@ -97,13 +116,16 @@ def shifts(seed: int) -> dict[str, dict[str, float]]:
   scales = np.exp(rng.uniform(-1, 1, n))
   # The inverse of the map within the span undoes the shift.
   undo = np.eye(d) + x.T @ np.diag(1 / scales - 1) @ x
-  problems = {'input': (scales[:, None] * x, x @ source, undo @ source),
-              'output': (x, 3 * (x @ source), 3 * source)}
+  problems = {
+    'input': (scales[:, None] * x, x @ source, undo @ source),
+    'output': (x, 3 * (x @ source), 3 * source),
+  }
   result: dict[str, dict[str, float]] = {}
   for shift, (inputs, y, target) in problems.items():
     result[shift] = {}
     for layers, which in _LAYERS.items():
-      fit = linear_network.descend(v0, b0, inputs, y, 0.01, *which,
-                                   tolerance=1e-22, limit=40_000)
+      fit = linear_network.descend(
+        v0, b0, inputs, y, 0.01, *which, tolerance=1e-22, limit=40_000
+      )
       result[shift][layers] = float(((target - fit.b.T @ fit.v) ** 2).sum())
   return result

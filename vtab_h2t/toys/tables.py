@@ -29,29 +29,53 @@ def tables(seeds: Sequence[int] = SEEDS) -> dict[str, 'pd.DataFrame']:
     `predicted` beside `measured`).
   """
   import pandas as pd
+
   distortions = [
-      {'epsilon': epsilon, 'seed': seed, 'method': method,
-       'ood': found.ood[method], 'in_span': found.in_span[method],
-       'moved': found.moved.get(method, 0.0)}
-      for epsilon in EPSILONS for seed in seeds
-      for found in [lp_ft.distortion(epsilon, seed)] for method in found.ood]
-  layers = [{'shift': shift, 'layers': name, 'seed': seed, 'loss': loss}
-            for seed in seeds for shift, losses in surgical.shifts(seed).items()
-            for name, loss in losses.items()]
-  energies = [row | {'seed': seed, 'rank': rank} for seed in seeds
-              for rank, row in enumerate(head_probe.probing(seed))]
+    {
+      'epsilon': epsilon,
+      'seed': seed,
+      'method': method,
+      'ood': found.ood[method],
+      'in_span': found.in_span[method],
+      'moved': found.moved.get(method, 0.0),
+    }
+    for epsilon in EPSILONS
+    for seed in seeds
+    for found in [lp_ft.distortion(epsilon, seed)]
+    for method in found.ood
+  ]
+  layers = [
+    {'shift': shift, 'layers': name, 'seed': seed, 'loss': loss}
+    for seed in seeds
+    for shift, losses in surgical.shifts(seed).items()
+    for name, loss in losses.items()
+  ]
+  energies = [
+    row | {'seed': seed, 'rank': rank}
+    for seed in seeds
+    for rank, row in enumerate(head_probe.probing(seed))
+  ]
   predictions = [
-      {'problem': problem, 'quantity': quantity, 'predicted': float(predicted),
-       'measured': float(measured)}
-      for problem, quantity, (predicted, measured) in _predictions()]
-  return {'lp_ft': pd.DataFrame(distortions), 'shifts': pd.DataFrame(layers),
-          'probing': pd.DataFrame(energies),
-          'predictions': pd.DataFrame(predictions)}
+    {
+      'problem': problem,
+      'quantity': quantity,
+      'predicted': float(predicted),
+      'measured': float(measured),
+    }
+    for problem, quantity, (predicted, measured) in _predictions()
+  ]
+  return {
+    'lp_ft': pd.DataFrame(distortions),
+    'shifts': pd.DataFrame(layers),
+    'probing': pd.DataFrame(energies),
+    'predictions': pd.DataFrame(predictions),
+  }
 
 
 def read(folder: pathlib.Path) -> 'dict[str, pd.DataFrame] | None':
   """The tables that `runners.toys` wrote as CSV; None if one is not there."""
   import pandas as pd
+
   paths = {name: folder / f'{name}.csv' for name in NAMES}
   if not all(path.is_file() for path in paths.values()):
     return None
@@ -63,10 +87,16 @@ def _predictions() -> Iterator[tuple[str, str, tuple[float, float]]]:
   for v0 in (0.1, 0.5, 1.0, 2.0):
     yield 'LP-FT 2', f'second coordinate, v0 = {v0:g}', lp_ft.one_point(v0)
   repairs = surgical.exact_repairs(0)
-  yield ('SURG 1', 'input shift, first layer: largest error',
-         (0, repairs['input_first']))
-  yield ('SURG 1', 'output shift, last layer: largest error',
-         (0, repairs['output_last']))
+  yield (
+    'SURG 1',
+    'input shift, first layer: largest error',
+    (0, repairs['input_first']),
+  )
+  yield (
+    'SURG 1',
+    'output shift, last layer: largest error',
+    (0, repairs['output_last']),
+  )
   for shift in ('input', 'output'):
     for name, pair in surgical.two_directions(shift, 4).items():
       yield 'SURG 2', f'{shift} shift, {name}: loss', pair
@@ -74,6 +104,9 @@ def _predictions() -> Iterator[tuple[str, str, tuple[float, float]]]:
     for name, pair in head_probe.one_sample(cosine).items():
       yield 'HP 1', f'{name} at cosine {cosine:g}', pair
   stepped, decomposed = head_probe.decomposition(0)
-  yield ('HP 3', 'largest difference of the two forms',
-         (0, np.abs(stepped - decomposed).max()))
+  yield (
+    'HP 3',
+    'largest difference of the two forms',
+    (0, np.abs(stepped - decomposed).max()),
+  )
   yield 'HP 4', 'energy of a zero head, 10 classes', head_probe.zero_head(10)

@@ -17,11 +17,9 @@ _SECONDS = 60  # Between two checkpoints: shorter runs need none.
 class Stateful(Protocol):
   """What has a state; see `trainer.Trainer`."""
 
-  def state(self) -> list[np.ndarray]:
-    ...
+  def state(self) -> list[np.ndarray]: ...
 
-  def restore(self, state: Sequence[np.ndarray]) -> None:
-    ...
+  def restore(self, state: Sequence[np.ndarray]) -> None: ...
 
 
 class Checkpoint:
@@ -54,10 +52,14 @@ class Checkpoint:
     if time.monotonic() - self._last < self._seconds:
       return
     # Another process may have finished the unit and removed the folder.
-    with contextlib.suppress(FileNotFoundError), files.atomic_write(
-        self._path, binary=True) as f:
-      arrays: dict[str, Any] = {f'{i:05d}': value for i, value in enumerate(
-          [np.int64(steps), *trainer.state()])}
+    with (
+      contextlib.suppress(FileNotFoundError),
+      files.atomic_write(self._path, binary=True) as f,
+    ):
+      arrays: dict[str, Any] = {
+        f'{i:05d}': value
+        for i, value in enumerate([np.int64(steps), *trainer.state()])
+      }
       np.savez(f, **arrays)
     self._last = time.monotonic()
 

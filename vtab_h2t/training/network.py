@@ -37,9 +37,12 @@ class Network:
     strategy: over which devices batches are split.
   """
 
-  def __init__(self, backbone: backbone_lib.Backbone,
-               strategy: 'tf.distribute.Strategy | None' = None,
-               policy: str | None = None) -> None:
+  def __init__(
+    self,
+    backbone: backbone_lib.Backbone,
+    strategy: 'tf.distribute.Strategy | None' = None,
+    policy: str | None = None,
+  ) -> None:
     """Copies a backbone.
 
     Args:
@@ -54,19 +57,26 @@ class Network:
     """
     import keras
     import tensorflow as tf
+
     gpus = tf.config.list_logical_devices('GPU')
     policy = policy or ('mixed_bfloat16' if gpus else 'float32')
 
     def copy(layer: keras.Layer) -> keras.Layer:
-      return type(layer).from_config(layer.get_config() | (
-          {} if isinstance(layer, keras.layers.InputLayer)
-          else {'dtype': policy}))
+      return type(layer).from_config(
+        layer.get_config()
+        | (
+          {}
+          if isinstance(layer, keras.layers.InputLayer)
+          else {'dtype': policy}
+        )
+      )
 
     self.backbone = backbone
     self.strategy = strategy or devices.strategy()
     with self.strategy.scope():
       self._model = keras.models.clone_model(
-          backbone.model, clone_function=copy)
+        backbone.model, clone_function=copy
+      )
     for layer in self._model.layers:  # The model's own flag is on already.
       layer.trainable = True
       if isinstance(layer, keras.layers.BatchNormalization):
@@ -77,13 +87,13 @@ class Network:
     for layer in self._model.layers:
       for variable in layer.trainable_variables:
         self.variables.append(variable.value)
-        self.is_norm.append(
-            isinstance(layer, keras.layers.BatchNormalization))
+        self.is_norm.append(isinstance(layer, keras.layers.BatchNormalization))
         self.layers.append(layer.name)
     if not self.variables:
       raise errors.InputError(
-          f'the weights of {backbone.name} are a SavedModel\'s signature, '
-          'which cannot be trained; give weights that are read into variables')
+        f"the weights of {backbone.name} are a SavedModel's signature, "
+        'which cannot be trained; give weights that are read into variables'
+      )
     self._trainers: dict[Hashable, trainer_lib.Trainer] = {}
 
   def reset(self) -> None:
@@ -93,8 +103,13 @@ class Network:
   def randomise(self, seed: int) -> None:
     """Sets random weights: nothing of the pretrained ones is left."""
     rng = np.random.default_rng(seed)
-    constants = {'gamma': 1, 'moving_variance': 1, 'beta': 0, 'bias': 0,
-                 'moving_mean': 0}
+    constants = {
+      'gamma': 1,
+      'moving_variance': 1,
+      'beta': 0,
+      'bias': 0,
+      'moving_mean': 0,
+    }
     for layer in self._model.layers:
       for weight in layer.weights:
         shape = tuple(weight.shape)
@@ -102,7 +117,8 @@ class Network:
           value = np.full(shape, constants[weight.name])
         elif weight.name == 'kernel':
           value = rng.normal(
-              0, np.sqrt(2 / backbone_lib.fan_in(layer, weight)), shape)
+            0, np.sqrt(2 / backbone_lib.fan_in(layer, weight)), shape
+          )
         else:  # A ViT's token and position embeddings.
           value = rng.normal(0, 0.02, shape)
         weight.assign(value.astype(np.float32))
@@ -114,12 +130,17 @@ class Network:
   def block(self, name: str) -> tuple[int, ...]:
     """Numbers of the variables of one of the backbone's blocks."""
     pattern = re.compile(self.backbone.blocks[name])
-    return tuple(i for i, layer in enumerate(self.layers)
-                 if pattern.match(layer))
+    return tuple(
+      i for i, layer in enumerate(self.layers) if pattern.match(layer)
+    )
 
-  def trainer(self, readout: readout_lib.Readout, sizes: Sequence[int],
-              trained: Sequence[int], recipe: trainer_lib.Recipe
-              ) -> trainer_lib.Trainer:
+  def trainer(
+    self,
+    readout: readout_lib.Readout,
+    sizes: Sequence[int],
+    trained: Sequence[int],
+    recipe: trainer_lib.Recipe,
+  ) -> trainer_lib.Trainer:
     """The compiled steps for a readout, head and choice of variables.
 
     Args:
@@ -133,5 +154,6 @@ class Network:
       if len(self._trainers) >= 4:  # Compiled steps hold memory.
         del self._trainers[next(iter(self._trainers))]
       self._trainers[key] = trainer_lib.Trainer(
-          self._model, self.variables, self.strategy, *key)
+        self._model, self.variables, self.strategy, *key
+      )
     return self._trainers[key]

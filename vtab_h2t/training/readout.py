@@ -25,15 +25,12 @@ class Readout(Protocol):
   """
 
   @property
-  def taps(self) -> tuple[str, ...]:
-    ...
+  def taps(self) -> tuple[str, ...]: ...
 
   @property
-  def size(self) -> int:
-    ...
+  def size(self) -> int: ...
 
-  def __call__(self, outputs: dict[str, 'tf.Tensor']) -> 'tf.Tensor':
-    ...
+  def __call__(self, outputs: dict[str, 'tf.Tensor']) -> 'tf.Tensor': ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +47,7 @@ class Embedding:
 
   def __call__(self, outputs: dict[str, 'tf.Tensor']) -> 'tf.Tensor':
     import tensorflow as tf
+
     x = tf.cast(outputs[self.tap], tf.float32)
     return normalization.unit_norm(x) if self.unit_norm else x
 
@@ -70,20 +68,26 @@ class Selected:
   def taps(self) -> tuple[str, ...]:
     starts = self.layout.starts
     edges = np.searchsorted(self.columns, starts)
-    return tuple(b.tap for i, b in enumerate(self.layout.blocks)
-                 if edges[i] < edges[i + 1])
+    return tuple(
+      b.tap for i, b in enumerate(self.layout.blocks) if edges[i] < edges[i + 1]
+    )
 
   def __call__(self, outputs: dict[str, 'tf.Tensor']) -> 'tf.Tensor':
     import tensorflow as tf
+
     # Blocks without a selected column are not read: any tensor will do.
-    blocks = [tf.cast(b(outputs[b.tap]), tf.float32) if b.tap in self.taps
-              else None for b in self.layout.blocks]
+    blocks = [
+      tf.cast(b(outputs[b.tap]), tf.float32) if b.tap in self.taps else None
+      for b in self.layout.blocks
+    ]
     return normalization.design_matrix(
-        blocks, self.layout, columns=self.columns, rule=self.rule)
+      blocks, self.layout, columns=self.columns, rule=self.rule
+    )
 
 
-def apply_head(x: 'np.ndarray | tf.Tensor', layers: Sequence[Layer]
-               ) -> 'tf.Tensor':
+def apply_head(
+  x: 'np.ndarray | tf.Tensor', layers: Sequence[Layer]
+) -> 'tf.Tensor':
   """Logits `[n, out]` of dense layers with ReLU between them.
 
   Args:
@@ -92,6 +96,7 @@ def apply_head(x: 'np.ndarray | tf.Tensor', layers: Sequence[Layer]
       `heads.initial.layers`.
   """
   import tensorflow as tf
+
   for i, (kernel, bias) in enumerate(layers):
     x = tf.matmul(tf.nn.relu(x) if i else x, kernel, transpose_b=True) + bias
   return x

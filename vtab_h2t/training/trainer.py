@@ -56,10 +56,16 @@ class Recipe:
 class Trainer:
   """A network, what its head reads, the head, and their compiled steps."""
 
-  def __init__(self, model: 'keras.Model', variables: Sequence['tf.Variable'],
-               strategy: 'tf.distribute.Strategy',
-               readout: readout_lib.Readout, sizes: Sequence[int],
-               trained: Sequence[int], recipe: Recipe) -> None:
+  def __init__(
+    self,
+    model: 'keras.Model',
+    variables: Sequence['tf.Variable'],
+    strategy: 'tf.distribute.Strategy',
+    readout: readout_lib.Readout,
+    sizes: Sequence[int],
+    trained: Sequence[int],
+    recipe: Recipe,
+  ) -> None:
     """Initialises; see `network.Network.trainer`, which keeps them.
 
     Args:
@@ -73,29 +79,38 @@ class Trainer:
     """
     import keras
     import tensorflow as tf
+
     self._model = model
     self._recipe = recipe
     self._readout = readout
     self._part = keras.Model(
-        model.inputs, {tap: model.output[tap] for tap in readout.taps})
+      model.inputs, {tap: model.output[tap] for tap in readout.taps}
+    )
     self._strategy = strategy
     with self._strategy.scope():
-      self._layers = [(tf.Variable(k), tf.Variable(b))
-                      for k, b in initial.layers(sizes, (0,))]
+      self._layers = [
+        (tf.Variable(k), tf.Variable(b)) for k, b in initial.layers(sizes, (0,))
+      ]
       head = [v for layer in self._layers for v in layer]
       self._variables = [variables[i] for i in trained] + head
       self._slots = [
-          [tf.Variable(tf.zeros(v.shape)) for _ in range(
-              2 if recipe.optimizer == ADAM else 1)] for v in self._variables]
+        [
+          tf.Variable(tf.zeros(v.shape))
+          for _ in range(2 if recipe.optimizer == ADAM else 1)
+        ]
+        for v in self._variables
+      ]
     self.trained = tuple(trained)
     self._compiled = tf.function(
-        self._step_in_graph if self._replicas == 1 else self._step_on_replicas,
-        reduce_retracing=True)
-    self._gradients = tf.function(self._gradients_in_graph,
-                                  reduce_retracing=True)
+      self._step_in_graph if self._replicas == 1 else self._step_on_replicas,
+      reduce_retracing=True,
+    )
+    self._gradients = tf.function(
+      self._gradients_in_graph, reduce_retracing=True
+    )
     self._forward = tf.function(
-        lambda x: readout(self._part(x, training=False)),
-        reduce_retracing=True)
+      lambda x: readout(self._part(x, training=False)), reduce_retracing=True
+    )
 
   @property
   def _replicas(self) -> int:
@@ -126,29 +141,40 @@ class Trainer:
   def forget(self) -> None:
     """Sets the optimizer's moments to zero."""
     import tensorflow as tf
+
     for slot in (s for slots in self._slots for s in slots):
       slot.assign(tf.zeros(slot.shape))
 
-  def _loss_and_gradients(self, x: 'tf.Tensor', y: 'tf.Tensor'
-                          ) -> tuple['tf.Tensor', list['tf.Tensor']]:
+  def _loss_and_gradients(
+    self, x: 'tf.Tensor', y: 'tf.Tensor'
+  ) -> tuple['tf.Tensor', list['tf.Tensor']]:
     import tensorflow as tf
+
     with tf.GradientTape(watch_accessed_variables=False) as tape:
       tape.watch(self._variables)
       taps = self._part(x, training=not self._recipe.frozen_statistics)
       logits = readout_lib.apply_head(self._readout(taps), self._layers)
-      loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(
-          labels=y, logits=logits))
+      loss = tf.reduce_mean(
+        tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=logits)
+      )
     gradients = tape.gradient(
-        loss, self._variables,
-        unconnected_gradients=tf.UnconnectedGradients.ZERO)
+      loss, self._variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
+    )
     return loss, gradients
 
-  def _gradients_in_graph(self, x: 'tf.Tensor', y: 'tf.Tensor'
-                          ) -> list['tf.Tensor']:
+  def _gradients_in_graph(
+    self, x: 'tf.Tensor', y: 'tf.Tensor'
+  ) -> list['tf.Tensor']:
     return self._loss_and_gradients(x, y)[1]
 
-  def _step(self, x: np.ndarray, y: np.ndarray, lr: np.float32,
-            scales: np.ndarray, number: np.float32) -> 'tf.Tensor':
+  def _step(
+    self,
+    x: np.ndarray,
+    y: np.ndarray,
+    lr: np.float32,
+    scales: np.ndarray,
+    number: np.float32,
+  ) -> 'tf.Tensor':
     """One step on a batch, split over the replicas; returns its loss.
 
     Args:
@@ -160,42 +186,64 @@ class Trainer:
     """
     if self._replicas == 1:
       return self._compiled(x, y, lr, scales, number)
-    parts = [np.arange(len(x))[i::self._replicas]
-             for i in range(self._replicas)]
+    parts = [
+      np.arange(len(x))[i :: self._replicas] for i in range(self._replicas)
+    ]
 
-    def each(values: Sequence[np.ndarray | np.float32]
-             ) -> 'tf.distribute.DistributedValues':
+    def each(
+      values: Sequence[np.ndarray | np.float32],
+    ) -> 'tf.distribute.DistributedValues':
       return self._strategy.experimental_distribute_values_from_function(
-          lambda context: values[context.replica_id_in_sync_group])
+        lambda context: values[context.replica_id_in_sync_group]
+      )
 
     return self._compiled(
-        each([x[part] for part in parts]), each([y[part] for part in parts]),
-        lr, scales, number,
-        each([np.float32(len(part) / len(x)) for part in parts]))
+      each([x[part] for part in parts]),
+      each([y[part] for part in parts]),
+      lr,
+      scales,
+      number,
+      each([np.float32(len(part) / len(x)) for part in parts]),
+    )
 
   def _step_on_replicas(
-      self, x: 'tf.distribute.DistributedValues',
-      y: 'tf.distribute.DistributedValues', lr: 'tf.Tensor',
-      scales: 'tf.Tensor', number: 'tf.Tensor',
-      share: 'tf.distribute.DistributedValues') -> 'tf.Tensor':
+    self,
+    x: 'tf.distribute.DistributedValues',
+    y: 'tf.distribute.DistributedValues',
+    lr: 'tf.Tensor',
+    scales: 'tf.Tensor',
+    number: 'tf.Tensor',
+    share: 'tf.distribute.DistributedValues',
+  ) -> 'tf.Tensor':
     import tensorflow as tf
+
     losses = self._strategy.run(
-        self._step_in_graph, args=(x, y, lr, scales, number, share))
+      self._step_in_graph, args=(x, y, lr, scales, number, share)
+    )
     return self._strategy.reduce(tf.distribute.ReduceOp.SUM, losses, axis=None)
 
-  def _step_in_graph(self, x: 'tf.Tensor', y: 'tf.Tensor', lr: 'tf.Tensor',
-                     scales: 'tf.Tensor', number: 'tf.Tensor',
-                     share: 'tf.Tensor | None' = None) -> 'tf.Tensor':
+  def _step_in_graph(
+    self,
+    x: 'tf.Tensor',
+    y: 'tf.Tensor',
+    lr: 'tf.Tensor',
+    scales: 'tf.Tensor',
+    number: 'tf.Tensor',
+    share: 'tf.Tensor | None' = None,
+  ) -> 'tf.Tensor':
     """As `_step`; with a share of the batch, the loss times that share."""
     import tensorflow as tf
+
     loss, gradients = self._loss_and_gradients(x, y)
     if share is not None:  # Of the whole batch; the mean is over all of it.
       loss *= share
       gradients = tf.distribute.get_replica_context().all_reduce(
-          tf.distribute.ReduceOp.SUM, [g * share for g in gradients])
+        tf.distribute.ReduceOp.SUM, [g * share for g in gradients]
+      )
     scales = tf.unstack(scales, len(self._variables))
     for variable, slots, gradient, scale in zip(
-        self._variables, self._slots, gradients, scales):
+      self._variables, self._slots, gradients, scales
+    ):
       if self._recipe.weight_decay:
         gradient += self._recipe.weight_decay * variable
       if self._recipe.optimizer == ADAM:
@@ -203,18 +251,29 @@ class Trainer:
         adam.apply(variable, m, v, gradient, lr * scale, number)
       else:
         tf.raw_ops.ResourceApplyKerasMomentum(
-            var=variable.handle, accum=slots[0].handle, lr=lr * scale,
-            grad=gradient, momentum=0.9)
+          var=variable.handle,
+          accum=slots[0].handle,
+          lr=lr * scale,
+          grad=gradient,
+          momentum=0.9,
+        )
     return loss
 
   def gradients(self, x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
     """Gradients of the loss on a batch, for each variable and the head's."""
     return [g.numpy() for g in self._gradients(x, y)]
 
-  def run(self, inputs: np.ndarray, labels: np.ndarray, examples: np.ndarray,
-          learning_rate: float, steps: int, seed: Sequence[int],
-          scales: Callable[[int, 'Trainer'], np.ndarray] | None = None,
-          checkpoint: checkpoint_lib.Checkpoint | None = None) -> None:
+  def run(
+    self,
+    inputs: np.ndarray,
+    labels: np.ndarray,
+    examples: np.ndarray,
+    learning_rate: float,
+    steps: int,
+    seed: Sequence[int],
+    scales: Callable[[int, 'Trainer'], np.ndarray] | None = None,
+    checkpoint: checkpoint_lib.Checkpoint | None = None,
+  ) -> None:
     """Trains.
 
     Args:
@@ -247,19 +306,28 @@ class Trainer:
           since_reset = 0
       elif number == first:
         order = order_of(examples, seed, epoch)
-      progress = {COSINE: number / steps, COSINE_BY_EPOCH: epoch / epochs,
-                  CONSTANT: 0.0}[self._recipe.schedule]
-      chosen = order[within * batch:(within + 1) * batch]
+      progress = {
+        COSINE: number / steps,
+        COSINE_BY_EPOCH: epoch / epochs,
+        CONSTANT: 0.0,
+      }[self._recipe.schedule]
+      chosen = order[within * batch : (within + 1) * batch]
       since_reset += 1
-      losses.append(self._step(
-          inputs[chosen], labels[chosen],
+      losses.append(
+        self._step(
+          inputs[chosen],
+          labels[chosen],
           np.float32(learning_rate * (1 + np.cos(np.pi * progress)) / 2),
-          factors, np.float32(since_reset)))
+          factors,
+          np.float32(since_reset),
+        )
+      )
       epoch_ends = within == epoch_steps - 1
-      if (len(losses) == _CHECK_EVERY or epoch_ends or number == steps - 1):
+      if len(losses) == _CHECK_EVERY or epoch_ends or number == steps - 1:
         if finite.first_fault({'loss': losses}):
           raise DivergedError(
-              f'the loss was not finite by step {number + 1} of {steps}')
+            f'the loss was not finite by step {number + 1} of {steps}'
+          )
         losses = []
       if checkpoint and epoch_ends and number < steps - 1:
         checkpoint.save(self, number + 1)
@@ -269,29 +337,38 @@ class Trainer:
   def state(self) -> list[np.ndarray]:
     """All that a run changes: weights, head, the optimizer's moments."""
     own = [v for layer in self._layers for v in layer] + [
-        s for slots in self._slots for s in slots]
+      s for slots in self._slots for s in slots
+    ]
     return [*self._model.get_weights(), *(v.numpy() for v in own)]
 
   def restore(self, state: Sequence[np.ndarray]) -> None:
     """Sets what `state` gave."""
     own = [v for layer in self._layers for v in layer] + [
-        s for slots in self._slots for s in slots]
-    self._model.set_weights(state[:-len(own)])
-    for variable, value in zip(own, state[-len(own):], strict=True):
+      s for slots in self._slots for s in slots
+    ]
+    self._model.set_weights(state[: -len(own)])
+    for variable, value in zip(own, state[-len(own) :], strict=True):
       variable.assign(value)
 
   def embed(self, inputs: np.ndarray, batch: int = 64) -> np.ndarray:
     """What the head reads, in inference mode, `[n, size]`."""
-    return np.concatenate([self._forward(inputs[i:i + batch]).numpy()
-                           for i in range(0, len(inputs), batch)])
+    return np.concatenate(
+      [
+        self._forward(inputs[i : i + batch]).numpy()
+        for i in range(0, len(inputs), batch)
+      ]
+    )
 
   def predict(self, inputs: 'np.ndarray | tf.Tensor') -> np.ndarray:
     """Predicted classes of a batch, in inference mode."""
     import tensorflow as tf
+
     logits = readout_lib.apply_head(self._forward(inputs), self._layers)
     return tf.argmax(logits, axis=1).numpy()
 
 
-def order_of(examples: np.ndarray, seed: Sequence[int], epoch: int) -> np.ndarray:
+def order_of(
+  examples: np.ndarray, seed: Sequence[int], epoch: int
+) -> np.ndarray:
   """Examples in the order of an epoch."""
   return np.random.default_rng([*seed, epoch]).permutation(examples)
