@@ -1,6 +1,8 @@
 """What was measured, as Markdown tables: goals, times, solvers.
 
-python -m benchmarks.summary
+Its rows are those of results.jsonl:
+
+  python -m benchmarks.summary
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -145,7 +145,9 @@ def measure(
 
   ledger = ledger_lib.Ledger(flags.WORKDIR.value)
   run_ = flags.run()
-  ledger.find(run_)
+  there = ledger.find(run_)
+  if there is not None:  # Under a name that it was given before.
+    run_ = there.run
   other = flags.second(run_) if has_second else None
   failures = []
   batches = jobs.batches(names)

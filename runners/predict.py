@@ -1,7 +1,9 @@
 r"""Classifies images with an adapted model.
 
-python -m runners.predict --model=model/ --images=photos/
-python -m runners.predict --model=model/ --images=photo.jpg --format=json
+Prints for each image its path, the class and the probability of each class.
+
+  python -m runners.predict --model=model/ --images=photos/
+  python -m runners.predict --model=model/ --images=photo.jpg --format=json
 """
 
 from collections.abc import Callable, Sequence

@@ -58,5 +58,7 @@ def test_tables_name_the_same_tasks():
 
 
 def test_missing_file_is_one_line():
-  with pytest.raises(errors.InputError, match='are missing; run from'):
+  with pytest.raises(
+    errors.InputError, match='table99.csv are missing; install'
+  ):
     published.table('table99')

@@ -16,6 +16,7 @@ import shutil
 import signal
 import sys
 import time
+import traceback
 
 import tensorflow as tf  # So that children need not.
 
@@ -70,6 +71,8 @@ def _fork(workdir: pathlib.Path) -> int:
   try:
     _run(workdir)
     status = 0
+  except BaseException:
+    traceback.print_exc()
   finally:
     os._exit(status)
 

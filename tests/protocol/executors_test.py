@@ -156,9 +156,9 @@ def test_places_say_where_data_are(tmp_path):
   places = executors.Places(data_dir=str(tmp_path))
   (task,) = places.tasks(run, ['mine'])
   assert task.name == 'mine' and len(task.test.ids) == 5
-  (task,) = executors.Places(data_dir=str(tmp_path / 'x')).tasks(run, ['mine'])
+  elsewhere = executors.Places(data_dir=str(tmp_path / 'x'))
   with pytest.raises(errors.InputError):
-    task.load()
+    elsewhere.tasks(run, ['mine'])
 
 
 def test_what_a_worker_does(registered, tmp_path):

@@ -147,7 +147,7 @@ def _step(
     xs, constants.labels[batch], weight, flat, bias, constants.rates, classes
   )
   stack, heads = tf.shape(bias)[0], tf.shape(constants.rates)[1]
-  flat_error = tf.reshape(error, [stack, weight.shape[0], heads * classes])
+  flat_error = tf.reshape(error, [stack, tf.shape(weight)[0], heads * classes])
   kernels = [
     tf.reshape(k, [stack, heads, classes, tf.shape(k)[2]]) for k in flat
   ]
@@ -199,7 +199,7 @@ def _error(
   ]
   logits = tf.reshape(
     tf.add_n(products),
-    [tf.shape(bias)[0], weight.shape[0], tf.shape(rates)[1], classes],
+    [tf.shape(bias)[0], tf.shape(weight)[0], tf.shape(rates)[1], classes],
   )
   logits = (logits + bias[:, None]) * rates[:, None, :, None]
   return (tf.nn.softmax(logits) - y[:, :, None]) * weight[:, None, None]

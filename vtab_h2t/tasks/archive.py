@@ -58,6 +58,7 @@ def _read_list(path: pathlib.Path) -> list[tuple[str, int]]:
       or not image
       or image.startswith('/')
       or '..' in parts
+      or '\0' in image
     ):
       raise errors.InputError(
         f'{path} line {number} is {line!r}; it must be a path inside the '
