@@ -33,9 +33,8 @@ _TASKS = shared_flags.tasks()
 _METHODS = flags.DEFINE_list(
   'methods',
   None,
-  'Comma-separated methods of '
-  f'{", ".join(methods_registry.METHODS)}, or all; by default the frozen '
-  'ones that the grid has settings for.',
+  'Comma-separated methods, or all; docs/protocol.md lists them. By default '
+  f'of {", ".join(methods_registry.FROZEN)} those that the grid sets.',
 )
 _SEEDS = flags.DEFINE_list(
   'seeds',
@@ -46,9 +45,8 @@ _GRID = flags.DEFINE_enum(
   'grid',
   'quick',
   grids.GRIDS,
-  'quick: one fold, 500 steps, smallest target '
-  'size. light: the same with little tuning of the backbone. paper: Appendix '
-  'A. published: Table 2, no search. fixed: --hparams, no search.',
+  'quick: one fold, 500 steps, smallest target size. light: networks hardly '
+  'tuned. paper: Appendix A. published: Table 2. fixed: --hparams.',
 )
 _HPARAMS = flags.DEFINE_string(
   'hparams',
@@ -96,9 +94,8 @@ _TAPS = flags.DEFINE_enum(
   'taps',
   'all',
   ['all', 'released', 'figure6', *retapping.KINDS],
-  'all: the '
-  "network's, as in the paper's Appendix C. released: those of the "
-  "released code (ViTs). figure6: one a unit (resnet50). Others: Table 6's.",
+  "all: as in Appendix C. released: the released code's (ViTs). figure6: one "
+  "a unit (resnet50). Others: Table 6's.",
 )
 _RESIZE = flags.DEFINE_enum(
   'resize',

@@ -63,7 +63,7 @@ def test_help_is_short_and_names_an_example(name):
   assert f'\n  python -m runners.{name}' in text
   assert all(len(line) <= 100 for line in text.splitlines())
   found = _flags(text)
-  assert found and all(1 <= len(lines) <= 3 for lines in found.values()), found
+  assert found and all(1 <= len(lines) <= 2 for lines in found.values()), found
   assert 'workdir' in found or name not in (*_RUN, 'report', 'toys')
 
 
