@@ -94,8 +94,8 @@ _TAPS = flags.DEFINE_enum(
   'taps',
   'all',
   ['all', 'released', 'figure6', *retapping.KINDS],
-  "all: as in Appendix C. released: the released code's (ViTs). figure6: one "
-  "a unit (resnet50). Others: Table 6's.",
+  "all: Appendix C's. released: the released code's (ViTs). figure6: one a "
+  "unit. Others: Table 6's.",
 )
 _RESIZE = flags.DEFINE_enum(
   'resize',
