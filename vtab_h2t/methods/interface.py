@@ -15,6 +15,26 @@ FIRST, SECOND, HEAD, ORDER = 1, 2, 3, 4
 
 Fields = dict[str, Any]  # Of a row.
 
+# What every row has; settings are added as the method has them.
+FIELDS = (
+  'schema',
+  'run',
+  'job',
+  'suite',
+  'backbone',
+  'protocol',
+  'task',
+  'group',
+  'manifest_sha256',
+  'method',
+  'fold',
+  'seed',
+  'split',
+  'correct',
+  'total',
+)
+_NO_SETTING = {*FIELDS, 'failed', 'train_fraction'}
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Fold:
@@ -218,34 +238,13 @@ class Derived(abc.ABC):
     """The rows of each required method to this one's."""
 
 
-_NOT_SETTING = {
-  'schema',
-  'run',
-  'job',
-  'suite',
-  'backbone',
-  'protocol',
-  'task',
-  'group',
-  'manifest_sha256',
-  'method',
-  'fold',
-  'seed',
-  'split',
-  'correct',
-  'total',
-  'failed',
-  'train_fraction',
-}
-
-
 def _key(row: Fields) -> tuple[tuple[str, Any], ...]:
   return tuple(sorted(setting_of(row).items()))
 
 
 def setting_of(row: Fields) -> Fields:
   """The fields of a validation row that say which setting it is of."""
-  return {k: v for k, v in row.items() if k not in _NOT_SETTING}
+  return {k: v for k, v in row.items() if k not in _NO_SETTING}
 
 
 def outcome(correct: int | space_lib.Failure) -> Fields:

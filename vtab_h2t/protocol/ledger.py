@@ -32,24 +32,7 @@ SCHEMA = 3
 
 Row = dict[str, Any]
 
-# What every row has; settings are added as the method has them.
-FIELDS = (
-  'schema',
-  'run',
-  'job',
-  'suite',
-  'backbone',
-  'protocol',
-  'task',
-  'group',
-  'manifest_sha256',
-  'method',
-  'fold',
-  'seed',
-  'split',
-  'correct',
-  'total',
-)
+FIELDS = interface.FIELDS  # Of every row.
 # What the first line of a rows file has.
 _HEAD = ('schema', 'run', 'task', 'file', 'inputs', 'sha256')
 _AGAIN = 'delete it to measure again'
