@@ -59,7 +59,6 @@ setuptools.setup(
     'threadpoolctl',
   ],
   extras_require={
-    'lint': ['mypy', 'ruff'],
     'ray': ['ray'],
     'test': ['hypothesis', 'mypy', 'pytest', 'pytest-xdist', 'ray', 'ruff'],
   },
