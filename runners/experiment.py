@@ -46,6 +46,7 @@ def run(names: Sequence[str] | None) -> None:
         o.measured
         and o.vit in (None, flags.is_vit())
         and flags.has_taps(o.jobs)
+        and (flags.has_usual_taps() or not o.compares_taps)
       )
     )
   ]
@@ -86,21 +87,28 @@ def _measure_and_write(outputs: Sequence['output_lib.Output']) -> None:
         'this shard is done; when all are, the same command without shard '
         'flags makes the tables and figures'
       )
-  elif whole is not None:
-    for output in outputs:
-      if view is not None and output.possible(view):
-        output.show(output.of_results(view), view.run.title)
-        _list(
-          output.name,
-          output.write(
-            output.of_results(whole),
-            whole.folder.path,
-            f'measured: {whole.run.name}' if output.draw else whole.run.title,
-          ),
-        )
+  elif whole is not None and view is not None:
+    made = [o for o in outputs if o.possible(view)]
+    for output in made:
+      output.show(output.of_results(view), view.run.title)
+      _list(output.name, output.write_results(whole))
+    _make_again(whole, made)
     print(f'rows: {whole.folder.path / "rows"}')
+    if not made and not failures:
+      failures.append('none of these has what it is made from')
   if failures:
     raise errors.InputError('; '.join(failures))
+
+
+def _make_again(
+  whole: 'results_lib.Results', made: Sequence['output_lib.Output']
+) -> None:
+  """Makes what is in the run's folder already from the rows of now."""
+  from vtab_h2t.report import catalogue
+
+  for output in catalogue.OUTPUTS.values():
+    if output not in made and output.possible(whole) and output.is_in(whole):
+      output.write_results(whole)
 
 
 def _list(name: str, paths: Sequence[pathlib.Path]) -> None:
@@ -149,18 +157,19 @@ def measure(
   if there is not None:  # Under a name that it was given before.
     run_ = there.run
   other = flags.second(run_) if has_second else None
+  if not names:  # What follows from no rows still has a folder.
+    ledger.open(run_)
   failures = []
   batches = jobs.batches(names)
   if flags.is_shard():  # What needs other tasks' rows is for all to do.
     batches = [b for b in batches if jobs.TRANSFER not in b]
-  with common.Progress(len(batches) * len(tasks), 'tasks') as progress:
+  total = sum(jobs.count(batch) for batch in batches) * len(tasks)
+  with common.Progress(total, 'tasks') as progress:
     for batch in batches:
-      units = jobs.units(
-        batch, run_, other, groups, methods, flags.seeds(), ledger
+      units = flags.shard(
+        jobs.units(batch, run_, other, groups, methods, flags.seeds(), ledger)
       )
-      for unit, error in flags.executor()(
-        flags.shard(units), places, ledger, progress
-      ):
+      for unit, error in flags.executor()(units, places, ledger, progress):
         if error is not None:
           failures.append(f'{", ".join(unit.tasks)}: {error}')
   whole = results_lib.read(ledger, run_, other)

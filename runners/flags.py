@@ -27,7 +27,7 @@ from vtab_h2t.tasks import registry as tasks_registry
 from . import common
 from . import shared_flags
 
-MEASURED, PUBLISHED = 'measured', 'published'
+MEASURED, PUBLISHED = shared_flags.MEASURED, shared_flags.PUBLISHED
 
 _TASKS = shared_flags.tasks()
 _METHODS = flags.DEFINE_list(
@@ -257,6 +257,8 @@ def _valid_control(value: str) -> bool:
 
 @flags.validator('run_name')
 def _valid_run_name(value: str | None) -> bool:
+  if value in ('features', 'toys', common.PUBLISHED_FOLDER):
+    raise flags.ValidationError(f'{value!r} is taken in a work directory')
   try:
     if value is not None:
       files.check_name('run', value)
@@ -394,14 +396,28 @@ def has_taps(jobs: Sequence[str]) -> bool:
   )
 
 
+def has_usual_taps() -> bool:
+  """Whether taps and class token are those of the paper's main results."""
+  return (_TAPS.value, _CLS_POOLING.value) == ('all', pooling.CLS_POOLED)
+
+
 def suite_and_source() -> tuple[str, str]:
   """Which tasks, and in which form."""
   return _SUITE.value, _DATA_SOURCE.value
 
 
 def places() -> executors.Places:
-  """Where this machine has what the run names."""
+  """Where this machine has what the run names.
+
+  Raises:
+    errors.InputError: two files of weights have one name.
+  """
   weights = [_WEIGHTS.value, _CONTROL.value.partition(':')[2]]
+  if len({pathlib.Path(w).name for w in weights}) < len(set(weights)):
+    raise errors.InputError(
+      f'--weights={weights[0]} and those of --control have one file name; '
+      'rename one of the files'
+    )
   return executors.Places(
     data_dir=_DATA_DIR.value,
     download=_DOWNLOAD.value,

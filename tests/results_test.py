@@ -65,7 +65,7 @@ def test_tables_and_figures_follow_from_rows(measured, tmp_path):
   for name, results in measured.items():
     folder = results.folder.path
     for output in catalogue.OUTPUTS.values():
-      committed = output.folder(folder)
+      committed = output.folder(output.place(results))
       if not list(committed.glob(f'{output.name}[._]*')):
         continue
       assert output.possible(results), (name, output.name)

@@ -771,7 +771,7 @@ def test_names_of_units_are_for_people(tiny):
   )
   assert tiny.unit(
     run=run.derived('reduced', '0.5', train_fraction=0.5)
-  ).name.endswith('reduced.0.5: tiny')
+  ).name.endswith('reduced 0.5: tiny')
 
 
 def test_studies_run_beside_methods(tiny, whole, tmp_path):

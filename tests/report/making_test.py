@@ -4,6 +4,7 @@ import pytest
 from tests import testing
 from tests.report import made
 from vtab_h2t import published
+from vtab_h2t.protocol import run as run_lib
 from vtab_h2t.report import catalogue
 from vtab_h2t.report import making
 from vtab_h2t.report import statistics
@@ -157,3 +158,28 @@ def test_figure13_has_tasks_with_all_and_fewer_images():
   assert set(frames['tasks'].task) == {'t'}
   assert frames['figure13'].train_fraction.tolist() == [0.1, 0.5, 1.0]
   assert frames['figure13'].percent.tolist() == [20, 40, 60]
+
+
+@pytest.mark.parametrize(
+  'changes, fair',
+  [
+    ({}, True),
+    ({'weights': 'random'}, False),
+    ({'suite': 'embedded'}, False),
+    ({'taps': 'pre_activation'}, False),
+    ({'train_fraction': 0.5}, False),
+  ],
+)
+def test_the_papers_numbers_stand_beside_its_networks_only(changes, fair):
+  weights = changes.pop('weights', 'file.h5')
+  run = testing.tiny_run(
+    **{
+      'suite': 'vtab',
+      'data_source': 'tfds',
+      'network': run_lib.Network(
+        backbone='resnet50', weights=weights, sha256='0', scale=1, offset=0
+      ),
+    }
+    | changes
+  )
+  assert making.comparable(run) == fair

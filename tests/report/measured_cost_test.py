@@ -30,6 +30,7 @@ def _unit(resumed=(), all_l21_coefficient=1e-4):
   facts = {
     'tasks': ['t', 'u'],
     'resumed': list(resumed),
+    'seeds': {method: [0, 1, 2] for method in rows},
     'seconds': {
       k: {'cpu': float(v), 'wall': v / 2} for k, v in seconds.items()
     },

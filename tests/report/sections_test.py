@@ -30,7 +30,7 @@ def test_there_is_no_answer_without_both_methods():
     [r for r in testing.result_rows() if r['method'] == 'linear'],
   ):
     assert sections.answer(made.results(rows)) == (
-      'Head2Toe and Linear were not both measured here.'
+      'Head2Toe and Linear were not both measured.'
     )
 
 

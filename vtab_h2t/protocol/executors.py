@@ -11,6 +11,7 @@ import functools
 import logging
 import os
 import socket
+import sys
 import tempfile
 import time
 from typing import Any, Protocol
@@ -165,7 +166,7 @@ def _on_ray(
   for unit in units:
     if _is_unfinished(unit, places, ledger):
       waiting[
-        send.remote(os.getcwd(), unit, places, _present(unit, ledger))
+        send.remote(sys.argv, os.getcwd(), unit, places, _present(unit, ledger))
       ] = unit
   total, failed = len(waiting), {}
   progress.start('')
@@ -264,6 +265,7 @@ def _present(
 
 
 def _run_elsewhere(
+  command: Sequence[str],
   working_directory: str,
   unit: unit_lib.Unit,
   places: Places,
@@ -273,6 +275,7 @@ def _run_elsewhere(
   import tensorflow as tf
 
   tf.config.experimental.enable_op_determinism()
+  sys.argv = list(command)  # The user's, for the provenance.
   if os.path.isdir(working_directory):
     os.chdir(working_directory)  # Where relative paths begin.
   try:

@@ -76,8 +76,9 @@ def command(arguments: Sequence[str]) -> str:
 
 def _without_folders(argument: str) -> str:
   """An argument with the last parts of its absolute paths; a URL is kept."""
+  argument = argument.replace('file://', '')
   return re.sub(
-    '(^|[=,:])(?!//)([/~][^,]*)',
+    r'(^|[=,:])(?!//)([/~][^,]*)',
     lambda m: m[1] + pathlib.PurePath(m[2]).name,
     argument,
   )

@@ -179,6 +179,14 @@ class Run:
     return entry is not None and entry.cls_token
 
   @property
+  def has_usual_taps(self) -> bool:
+    """Whether taps and class token are those of the paper's main results."""
+    return (self.taps, self.cls_pooling) == (
+      backbone_lib.ALL_TAPS,
+      pooling.CLS_POOLED,
+    )
+
+  @property
   def title(self) -> str:
     """What it is, in words."""
     variants = [
@@ -187,6 +195,7 @@ class Run:
         ('class token', self.cls_pooling, pooling.CLS_POOLED),
         ('resize', self.resize, backbone_lib.BILINEAR),
         ('training images', f'{self.train_fraction:.0%}', '100%'),
+        ('accuracy', self.protocol, accuracy.EXACT),
       )
       if value != usual
     ]
@@ -288,7 +297,7 @@ def load(run: Run, weights: Mapping[str, str]) -> backbone_lib.Backbone:
       raise errors.InputError(
         f'the weights {network.weights} of {network.backbone} are not those '
         f'of the run {run.name}: their sha256 is {found.weights_sha256[:16]},'
-        f' not {network.sha256[:16]}'
+        f' not {network.sha256[:16]}; give those with --weights or --control'
       )
     return found
 

@@ -66,7 +66,9 @@ class Unit:
   @property
   def name(self) -> str:
     """For people."""
-    parts = [] if self.run.parent is None else [self.run.name.partition('.')[2]]
+    parts = [] if self.run.parent is None else [self.run.job]
+    if self.run.train_fraction < 1:
+      parts[-1:] = [f'{self.run.job} {self.run.train_fraction:g}']
     parts += [study.file for study in self.studies]
     return ': '.join(filter(None, (', '.join(parts), ', '.join(self.tasks))))
 
@@ -245,9 +247,10 @@ class _Part:
       unfinished_ = folder.unfinished(task.name, method.file)
       rows = [self._whole(method, r) for r in self.measured[method.file]]
       new = {r['seed'] for r in rows if r['split'] != 'val'}
+      # Read again: another process may have added other seeds.
       kept = [
         r
-        for r in self._known[method.file]
+        for r in self._read(method.folder, method.file)
         if r['split'] != 'val' and r['seed'] not in new
       ]
       rows = [r for r in rows if r['split'] == 'val'] + sorted(

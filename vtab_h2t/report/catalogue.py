@@ -143,6 +143,7 @@ _ALL = (
     methods=('head2toe',),
     measured=making.table6,
     published=lambda: {'table6': published.table('table6_ablation_resnet50')},
+    compares_taps=True,
     vit=False,
   ),
   _Output(
@@ -152,6 +153,7 @@ _ALL = (
     methods=('head2toe',),
     measured=making.table7,
     published=lambda: {'table7': published.table('table7_cls_token_vit_b16')},
+    compares_taps=True,
     vit=True,
   ),
   _Output(

@@ -120,21 +120,25 @@ def oracle(taps: pd.DataFrame, validation: pd.DataFrame) -> pd.DataFrame:
   Returns:
     task, group, `oracle_tap` and `oracle` (the best by test, so no method
     could reach it honestly), `chosen_tap` and `chosen` (the best by
-    validation).
+    validation; missing where nothing was chosen).
   """
   best = taps.loc[taps.groupby('task', sort=False).percent.idxmax()]
   found = best[['task', 'group']].reset_index(drop=True)
   found['oracle_tap'] = best.tap.to_numpy()
   found['oracle'] = best.percent.to_numpy()
-  found = found.merge(validation, on='task')
+  found = found.merge(validation, on='task', how='left')
   percent = taps.set_index(['task', 'tap']).percent
-  found['chosen'] = [percent[key] for key in zip(found.task, found.chosen_tap)]
+  found['chosen'] = [
+    percent.get(key, float('nan')) for key in zip(found.task, found.chosen_tap)
+  ]
   return found
 
 
 def chosen_taps(rows: Sequence[ledger_lib.Row]) -> pd.DataFrame:
   """task, `chosen_tap`: the best by validation, ties to the first."""
   table = pd.DataFrame([r for r in rows if r['split'] == 'val'])
+  if table.empty:  # Nothing was chosen.
+    return pd.DataFrame({'task': [], 'chosen_tap': []}, dtype=object)
   best = table.loc[table.groupby('task', sort=False).correct.idxmax()]
   return (
     best[['task', 'tap']]

@@ -14,6 +14,7 @@ from typing import Any
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.backbones import retapping
 from vtab_h2t.features import pooling
+from vtab_h2t.methods import interface
 from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.protocol import run as run_lib
 from vtab_h2t.protocol import unit as unit_lib
@@ -152,6 +153,11 @@ def batches(names: Sequence[str]) -> list[list[str]]:
   return [own, *others] if own else others
 
 
+def count(names: Sequence[str]) -> int:
+  """In how many runs a batch is measured."""
+  return len(_FRACTIONS) if REDUCED in names else 1
+
+
 def units(
   names: Sequence[str],
   run: run_lib.Run,
@@ -172,32 +178,27 @@ def units(
     seeds: of what is trained in the end.
     ledger: has the rows of the batches before, if they succeeded.
   """
-  found = []
-  for one in JOBS[names[0]].derive(run, other):
-    for group in groups:
-      wanted = [
-        m
-        for name in names
-        for m in (methods if name == ACCURACY else JOBS[name].methods)
-      ]
-      studies_ = tuple(
-        studies.STUDIES[study]
-        for study in (JOBS[n].study for n in names)
-        if study is not None and study != TRANSFER
-      )
-      if TRANSFER in names:
-        studies_ = _transfers(run, seeds, ledger)
-      if wanted or studies_:
-        found.append(
-          unit_lib.Unit(
-            run=one,
-            tasks=group,
-            methods=tuple(wanted),
-            studies=studies_,
-            seeds=seeds,
-          )
-        )
-  return found
+  wanted = tuple(
+    m
+    for name in names
+    for m in (methods if name == ACCURACY else JOBS[name].methods)
+  )
+  chosen: tuple[interface.Measured, ...] = tuple(
+    studies.STUDIES[study]
+    for study in (JOBS[n].study for n in names)
+    if study is not None and study != TRANSFER
+  )
+  if TRANSFER in names:
+    chosen = _transfers(run, seeds, ledger)
+  if not wanted and not chosen:
+    return []
+  return [
+    unit_lib.Unit(
+      run=one, tasks=group, methods=wanted, studies=chosen, seeds=seeds
+    )
+    for one in JOBS[names[0]].derive(run, other)
+    for group in groups
+  ]
 
 
 def _transfers(

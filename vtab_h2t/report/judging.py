@@ -20,7 +20,7 @@ from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import statistics
 
 HOLDS, FAILS = 'holds', 'does not hold'
-UNDECIDED, UNTESTABLE = 'undecided', 'not testable here'
+UNDECIDED, UNTESTABLE = 'undecided', 'not testable'
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,7 +5,10 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from vtab_h2t import published
+from vtab_h2t.backbones import backbone as backbone_lib
+from vtab_h2t.backbones import registry as backbones
 from vtab_h2t.backbones import retapping
+from vtab_h2t.features import pooling
 from vtab_h2t.protocol import run as run_lib
 from vtab_h2t.report import cost
 from vtab_h2t.report import frames as frames_lib
@@ -46,8 +49,20 @@ def summaries_of_the_paper() -> Frames:
 
 
 def comparable(run: run_lib.Run) -> bool:
-  """Whether the paper has measured the same: its network on its tasks."""
-  return run.suite == 'vtab' and run.backbone in PAPER_BACKBONES
+  """Whether the paper has measured the same: its network on its tasks.
+
+  The weights must be of a file; whether it is the paper's, only its user knows.
+  """
+  entry = backbones.BACKBONES.get(run.backbone)
+  return (
+    run.suite == 'vtab'
+    and run.backbone in PAPER_BACKBONES
+    and entry is not None
+    and run.network.weights not in entry.weights
+    and run.taps in (backbone_lib.ALL_TAPS, 'released')
+    and run.cls_pooling == pooling.CLS_POOLED
+    and run.train_fraction == 1
+  )
 
 
 def table1(results: Results) -> Frames:

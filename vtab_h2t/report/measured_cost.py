@@ -122,7 +122,7 @@ def _measured(
       stages.append('train all_l21')
     for clock in ('cpu', 'wall'):
       # Tasks that share images are timed together.
-      count = len(tests[method]) * len(unit.facts['tasks'])
+      count = len(unit.facts['seeds'][method]) * len(unit.facts['tasks'])
       seconds = sum(unit.facts['seconds'][s][clock] for s in stages) / count
       if method != 'finetune':
         seconds += unit.facts['seconds']['embed train'][clock]

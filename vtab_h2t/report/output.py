@@ -44,6 +44,8 @@ class Output:
       each by default.
     terminal: prints the same; the Markdown by default.
     vit: whether it is for ViTs only (True), or only for others (False).
+    compares_taps: whether the run's own taps and class token are the original
+      of a comparison, so that it is for runs with the usual ones.
   """
 
   name: str
@@ -56,10 +58,13 @@ class Output:
   markdown: Callable[[Frames, str], str] | None = None
   terminal: Callable[[Frames, str], None] | None = None
   vit: bool | None = None
+  compares_taps: bool = False
 
   def possible(self, results: results_lib.Results) -> bool:
     """Whether some task of a run has all that it is made from."""
     if self.measured is None or self.vit not in (None, results.run.is_vit):
+      return False
+    if self.compares_taps and not results.run.has_usual_taps:
       return False
     wanted = [
       {r['task'] for r in results.of(job) if _counts(r)} for job in self.jobs
@@ -89,6 +94,33 @@ class Output:
   def folder(self, folder: pathlib.Path) -> pathlib.Path:
     """Where it is kept in a run's folder: figures in one of their own."""
     return folder / 'figures' if self.draw else folder
+
+  def place(self, results: results_lib.Results) -> pathlib.Path:
+    """The folder that it is written to: a run's, or a second network's.
+
+    What depends on a second network is in the folder of the run that is derived
+    with it, so that another network's is not written over.
+    """
+    for job in self.jobs:
+      if jobs_lib.JOBS[job].has_second and job in results.derived:
+        return results.derived[job][0].path
+    return results.folder.path
+
+  def is_in(self, results: results_lib.Results) -> bool:
+    """Whether it has been written there."""
+    ending = 'png' if self.draw else 'md'
+    return (
+      self.folder(self.place(results)) / f'{self.name}.{ending}'
+    ).is_file()
+
+  def write_results(self, results: results_lib.Results) -> list[pathlib.Path]:
+    """Writes what a run's results give; returns the paths."""
+    run = results.run
+    return self.write(
+      self.of_results(results),
+      self.place(results),
+      f'measured: {run.name}' if self.draw else run.title,
+    )
 
   def text(self, frames: Frames, source: str) -> str:
     """The frames as Markdown, from where their numbers come."""

@@ -100,7 +100,7 @@ def of_the_paper() -> list[Section]:
   found.append(
     {
       'name': 'Other tables and figures',
-      'answer': 'From what the paper prints; nothing here was measured.',
+      'answer': 'From what the paper prints; nothing of it was measured.',
     }
     | _shown(made, published.SOURCE)
   )
@@ -121,7 +121,7 @@ def answer(results: results_lib.Results) -> str:
 
 
 _COMPARED = 'linear', 'head2toe'
-_NO_ANSWER = 'Head2Toe and Linear were not both measured here.'
+_NO_ANSWER = 'Head2Toe and Linear were not both measured.'
 
 
 def _answer(

@@ -33,6 +33,7 @@ def markdown(
     'Test accuracy in percent, differences in '
     'points. The HTML page beside this file also has every figure, '
     'single tasks, cost and provenance.\n',
+    index(measured, place),
   ]
   for one in measured:
     parts += [
@@ -156,7 +157,7 @@ def means(results: Results) -> str:
 
 
 def _claims(results: Results) -> str:
-  """The claims that can be tested here."""
+  """The claims that can be tested on a run's rows."""
   found = judging.of_run(results)
   tested = found[found.verdict != judging.UNTESTABLE]
   if tested.empty:
@@ -177,7 +178,7 @@ def _claims(results: Results) -> str:
   )
   rest = len(found) - len(tested)
   return _table(lines) + (
-    f'\n{_number(rest, "further claim")} cannot be tested here.\n'
+    f'\n{_number(rest, "further claim")} cannot be tested on these rows.\n'
     if rest
     else ''
   )
@@ -198,18 +199,16 @@ def _path(results: Results, place: pathlib.Path | None) -> str:
 
 def _links(results: Results, place: pathlib.Path | None) -> str:
   """Links to what is in a run's folder; '' if that is nothing."""
-  base = results.folder.path
+  start = results.folder.path.parent if place is None else place
   found = []
   for output in catalogue.OUTPUTS.values():
-    path = output.folder(base) / (
-      f'{output.name}.{"png" if output.draw else "md"}'
-    )
-    if path.is_file():
-      label = output.title.partition(':')[0]
-      found.append(
-        f'[{label}]({_path(results, place)}/'
-        f'{path.relative_to(base).as_posix()})'
+    if output.is_in(results):
+      path = output.folder(output.place(results)) / (
+        f'{output.name}.{"png" if output.draw else "md"}'
       )
+      label = output.title.partition(':')[0]
+      link = pathlib.Path(os.path.relpath(path, start)).as_posix()
+      found.append(f'[{label}]({link})')
   return f'Tables and figures: {", ".join(found)}.\n' if found else ''
 
 

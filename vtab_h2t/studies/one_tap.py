@@ -19,7 +19,7 @@ class Options(study.Options):
   """Of the study.
 
   Attributes:
-    learning_rates: to choose from for each tap.
+    learning_rates: to choose from for each tap; without folds `learning_rate`.
   """
 
   learning_rates: tuple[float, ...] = (0.1, 0.01)
@@ -49,19 +49,22 @@ class OneTap(study.Study):
 
     known = {row['tap']: row for row in plan.known}
     for tap in (b.tap for b in layout.blocks if b.tap != embedding):
-      chosen = known.get(tap) or self._choose(
-        data,
-        plan,
-        options,
-        [feature_set(tap, plan.seed, rate) for rate in options.learning_rates],
-      )
-      yield chosen, None
+      rate = options.learning_rate
+      if plan.folds:
+        chosen = known.get(tap) or self._choose(
+          data,
+          plan,
+          options,
+          [
+            feature_set(tap, plan.seed, rate) for rate in options.learning_rates
+          ],
+        )
+        rate = chosen['learning_rate']
+        yield chosen, None
       yield from study.train(
         data,
         plan.examples,
-        [
-          feature_set(tap, seed, chosen['learning_rate']) for seed in plan.seeds
-        ],
+        [feature_set(tap, seed, rate) for seed in plan.seeds],
         options,
       )
 

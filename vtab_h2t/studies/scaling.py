@@ -22,11 +22,11 @@ STRIDES = (16, 4, 1)  # Of the taps that are used.
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Options(study.Options):
-  """Of the study; its single target size and fraction are not read.
+  """Of the study; its single target size is not read.
 
   Attributes:
     target_sizes: of pooling.
-    fractions: to choose from.
+    fractions: to choose from; without folds `fraction`.
   """
 
   target_sizes: tuple[int, ...]
@@ -55,17 +55,17 @@ class Scaling(study.Study):
         selector = functools.partial(
           _selector, data, options, size, columns, fields
         )
-        chosen = known.get((size, stride)) or self._choose(
-          data, plan, options, selector, fields | {'target_size': size}
-        )
-        yield chosen, None
+        fraction = options.fraction
+        if plan.folds:
+          chosen = known.get((size, stride)) or self._choose(
+            data, plan, options, selector, fields | {'target_size': size}
+          )
+          fraction = chosen['fraction']
+          yield chosen, None
         yield from study.train(
           data,
           plan.examples,
-          [
-            selector(plan.examples, seed)(chosen['fraction'])
-            for seed in plan.seeds
-          ],
+          [selector(plan.examples, seed)(fraction) for seed in plan.seeds],
           options,
         )
 
