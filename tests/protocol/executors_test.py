@@ -1,5 +1,6 @@
 """Work units elsewhere: the same rows, whatever happens to the workers."""
 
+import json
 import os
 import pathlib
 import subprocess
@@ -317,6 +318,9 @@ def test_a_node_that_is_killed_changes_no_row(reference, tmp_path):
     cluster.shutdown()
   assert testing.results(tmp_path) == reference
   assert len(_provenance(tmp_path)) == 5
+  for path in _provenance(tmp_path):  # The user's command, not the worker's.
+    command = json.loads(path.read_text())['command']
+    assert command.startswith('python -m runners.table1 --'), command
 
 
 @pytest.mark.soak

@@ -698,6 +698,18 @@ def test_seeds_that_are_asked_for_later_are_added(tiny, whole, tmp_path):
   _assert_equal_up_to_rounding(rows, tiny(tmp_path / 'once', seeds=range(4)))
 
 
+def test_seeds_that_another_process_adds_meanwhile_are_kept(tiny, tmp_path):
+  def while_testing(stage, *unused):
+    if stage == 'embed test images' and not others:
+      others.append(tiny(tmp_path, methods=('linear',), seeds=(1,)))
+
+  others = []
+  rows = tiny(tmp_path, methods=('linear',), seeds=(0,), progress=while_testing)
+  tests = [r for r in rows if r['split'] == 'test']
+  assert [r['seed'] for r in tests] == [0, 1]
+  assert [r for r in others[0] if r['split'] == 'test'] == tests[1:]
+
+
 def test_seeds_are_added_to_trained_networks_and_what_follows(normed, tmp_path):
   names = 'head2toe', 'head2toe_ft', 'head2toe_ft_plus', 'surgical', 'finetune'
   run = normed.run(
