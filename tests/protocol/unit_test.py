@@ -21,6 +21,7 @@ from vtab_h2t.methods import linear
 from vtab_h2t.methods import space as space_lib
 from vtab_h2t.protocol import grids
 from vtab_h2t.protocol import ledger as ledger_lib
+from vtab_h2t.protocol import part
 from vtab_h2t.protocol import unit
 from vtab_h2t.report import statistics
 from vtab_h2t.studies import registry as studies
@@ -317,7 +318,7 @@ def test_another_version_or_other_taps_of_a_name_are_one_line(
   )
   with pytest.raises(errors.InputError, match='or by another version'):
     changed(whole, run=tiny.run())
-  monkeypatch.setattr(unit, 'VERSION', unit.VERSION + 1)
+  monkeypatch.setattr(part, 'VERSION', part.VERSION + 1)
   with pytest.raises(errors.InputError, match='or by another version'):
     tiny(whole)
 

@@ -12,7 +12,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from vtab_h2t import files
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.features import extraction
 from vtab_h2t.features import store
@@ -22,19 +21,13 @@ from vtab_h2t.methods import registry as methods_registry
 from vtab_h2t.methods import space as space_lib
 from vtab_h2t.methods import tuned
 from vtab_h2t.protocol import evaluation
-from vtab_h2t.protocol import folds as folds_lib
 from vtab_h2t.protocol import ledger as ledger_lib
+from vtab_h2t.protocol import part as part_lib
 from vtab_h2t.protocol import provenance
 from vtab_h2t.protocol import run as run_lib
-from vtab_h2t.tasks import manifest
 from vtab_h2t.tasks import task as task_lib
 from vtab_h2t.training import network as network_lib
 from vtab_h2t.training import trainer as trainer_lib
-
-# Changes whenever the same run would give other rows.
-VERSION = 2
-_FRACTIONS_SEED = 0  # Draws the examples where not all are used.
-
 
 ExtractorFor = Callable[[tuple[int, ...]], extraction.Extractor]
 
@@ -103,14 +96,15 @@ def run(
     progress: is told of every step.
 
   Raises:
-    errors.InputError: bad data, features that are not finite, too little
-      memory.
+    errors.InputError: options that a method lacks, bad data, features that are
+      not finite, too little memory.
     OSError: the disk is full or the work directory not writable.
   """
+  unit.check()
   watch = provenance.Stopwatch()
   with watch.stage('load'):
     progress('load images', 0, 1)
-    parts = [_Part(unit, task, backbone, ledger) for task in tasks]
+    parts = _parts(unit, tasks, backbone, ledger)
   missing = [p for p in parts if p.missing]
   for together in _sharing(missing):
     _measure(
@@ -133,179 +127,27 @@ def unfinished(
   Raises:
     errors.InputError: bad data, or damaged rows.
   """
-  return any(_Part(unit, task, backbone, ledger).missing for task in tasks)
+  return any(part.missing for part in _parts(unit, tasks, backbone, ledger))
 
 
-class _Part:
-  """A task of a unit: what is missing, and the rows that are found.
-
-  Attributes:
-    run: the unit's.
-    task: the task, with as much of its training set as the run uses.
-    space: what is tried on it.
-    missing: what is to be measured.
-    measured: its new rows, without the fields that they all share.
-  """
-
-  def __init__(
-    self,
-    unit: Unit,
-    task: task_lib.Task,
-    backbone: backbone_lib.Backbone,
-    ledger: ledger_lib.Ledger,
-  ) -> None:
-    run_ = unit.run
-    if run_.train_fraction < 1:
-      task = task.reduced(run_.train_fraction, _FRACTIONS_SEED)
-    self.task = task
-    self.space = run_.space.of_task(task.name)
-    self.run = run_
-    self._seeds, self._methods, self._ledger = unit.seeds, unit.methods, ledger
-    self._folder = ledger.find(run_)
-    self._manifest_sha256 = manifest.sha256(task)
-    self._inputs = files.fingerprint(
-      {
-        'version': VERSION,
-        'manifest_sha256': self._manifest_sha256,
-        'taps': backbone.taps,
-        'input': backbone.input_protocol(),
-      }
+def _parts(
+  unit: Unit,
+  tasks: Sequence[task_lib.Task],
+  backbone: backbone_lib.Backbone,
+  ledger: ledger_lib.Ledger,
+) -> list[part_lib.Part]:
+  """The unit's tasks, and what of each is missing."""
+  return [
+    part_lib.Part(
+      unit.run, task, unit.methods, unit.studies, unit.seeds, backbone, ledger
     )
-    wanted: list[interface.Measured] = [
-      methods_registry.MEASURED[name]
-      for name in methods_registry.with_required(unit.methods)
-      if name in methods_registry.MEASURED
-    ]
-    wanted += unit.studies
-    self._known = {m.file: self._read(m.folder, m.file) for m in wanted}
-    self.missing = [m for m in wanted if self.seeds_of(m)]
-    self.measured: dict[str, list[interface.Fields]] = {
-      m.file: [] for m in self.missing
-    }
-    # Of these, the seconds are not those of the whole.
-    self._resumed = [
-      m.file
-      for m in self.missing
-      if self._known[m.file]
-      or (self._folder and self._folder.unfinished(task.name, m.file).exists())
-    ]
-
-  def _read(self, kind: str, file: str) -> list[ledger_lib.Row]:
-    if self._folder is None:
-      return []
-    return self._folder.read(
-      self._folder.rows_path(self.task.name, kind, file), self._inputs
-    )
-
-  def seeds_of(self, method: interface.Measured) -> tuple[int, ...]:
-    """The seeds that a method is still to be trained with."""
-    there = {
-      row['seed'] for row in self._known[method.file] if row['split'] != 'val'
-    }
-    return tuple(s for s in self._seeds if s not in there)
-
-  def plan(self, method: interface.Measured) -> interface.Plan:
-    """How a missing method is measured."""
-    task = self.task
-    examples = folds_lib.training_order(task.final_examples)
-    folds_lib.check_classes(task, examples, 'the training set')
-    return interface.Plan(
-      folds=folds_lib.folds(task, self.space.folds),
-      examples=examples,
-      space=self.space,
-      seed=self.run.seed,
-      seeds=self.seeds_of(method),
-      known=[r for r in self._known[method.file] if r['split'] == 'val'],
-    )
-
-  def networks(
-    self,
-    method: interface.Measured,
-    inputs: Callable[[], np.ndarray],
-    network: Callable[[], network_lib.Network],
-    memory: dict[Any, Any],
-  ) -> data_lib.Networks:
-    """What a method needs that trains the backbone."""
-    folder = self._open()
-    return data_lib.Networks(
-      inputs, network, folder.unfinished(self.task.name, method.file), memory
-    )
-
-  def _open(self) -> ledger_lib.Folder:
-    if self._folder is None:
-      self._folder = self._ledger.open(self.run)
-    return self._folder
-
-  def write(self, watch: provenance.Stopwatch, together: Sequence[str]) -> None:
-    """Writes what was measured, with these tasks together."""
-    folder, task = self._open(), self.task
-    folder.write_manifest(manifest.describe(task))
-    written = {}
-    for method in self.missing:
-      path = folder.rows_path(task.name, method.folder, method.file)
-      written[method.file] = path.relative_to(folder.path).as_posix()
-      unfinished_ = folder.unfinished(task.name, method.file)
-      rows = [self._whole(method, r) for r in self.measured[method.file]]
-      new = {r['seed'] for r in rows if r['split'] != 'val'}
-      # Read again: another process may have added other seeds.
-      kept = [
-        r
-        for r in self._read(method.folder, method.file)
-        if r['split'] != 'val' and r['seed'] not in new
-      ]
-      rows = [r for r in rows if r['split'] == 'val'] + sorted(
-        kept + [r for r in rows if r['split'] != 'val'], key=lambda r: r['seed']
-      )
-      folder.write(path, self._inputs, rows)
-      if unfinished_.exists():
-        files.discard(unfinished_)
-    folder.write_provenance(
-      task.name,
-      provenance.facts(watch)
-      | {
-        'methods': [m.file for m in self.missing],
-        'rows': written,
-        'seeds': {m.file: self.seeds_of(m) for m in self.missing},
-        'resumed': self._resumed,
-        'tasks': list(together),
-      },
-    )
-
-  def _whole(
-    self, method: interface.Measured, row: interface.Fields
-  ) -> ledger_lib.Row:
-    run_ = self.run
-    common = {
-      'schema': ledger_lib.SCHEMA,
-      'run': run_.id,
-      'job': run_.job_of(method.name, ledger_lib.is_study(method)),
-      'suite': self.task.suite,
-      'backbone': run_.backbone,
-      'protocol': run_.protocol,
-      'task': self.task.name,
-      'group': self.task.group,
-      'manifest_sha256': self._manifest_sha256,
-      'method': method.name,
-    }
-    if run_.train_fraction < 1:
-      common['train_fraction'] = run_.train_fraction
-    return common | row
-
-  def derive(self) -> None:
-    """Writes the rows of methods that follow from those of others."""
-    for name in self._methods:
-      if name not in methods_registry.DERIVED:
-        continue
-      method, folder = methods_registry.DERIVED[name], self._open()
-      path = folder.rows_path(self.task.name, 'rows', name)
-      rows = method.derive({r: self._read('rows', r) for r in method.requires})
-      if self._read('rows', name) != rows:
-        folder.write(path, self._inputs, rows)
+    for task in tasks
+  ]
 
 
-def _sharing(parts: Sequence[_Part]) -> list[list[_Part]]:
+def _sharing(parts: Sequence[part_lib.Part]) -> list[list[part_lib.Part]]:
   """Groups parts by their images."""
-  groups: dict[tuple[str, str], list[_Part]] = {}
+  groups: dict[tuple[str, str], list[part_lib.Part]] = {}
   for part in parts:
     key = part.task.train.sha256, part.task.test.sha256
     groups.setdefault(key, []).append(part)
@@ -313,7 +155,7 @@ def _sharing(parts: Sequence[_Part]) -> list[list[_Part]]:
 
 
 def _measure(
-  parts: Sequence[_Part],
+  parts: Sequence[part_lib.Part],
   backbone: backbone_lib.Backbone,
   extractor_for: ExtractorFor,
   ledger: ledger_lib.Ledger,
