@@ -22,14 +22,30 @@ def lite0():
   return registry.load('efficientnet_lite0', 'imagenet', 96)
 
 
-@pytest.fixture(scope='session')
-def synthetic_vtab(tmp_path_factory):
-  """A TFDS directory with synthetic data of all 19 tasks."""
+def _synthetic(names, root):
+  """A TFDS directory with synthetic data of some tasks."""
   from tests import synthetic_tfds
   from vtab_h2t.tasks import vtab
 
-  root = tmp_path_factory.mktemp('synthetic_vtab')
-  first = {e.source.spec: name for name, e in reversed(vtab.ENTRIES.items())}
+  first = {vtab.ENTRIES[n].source.spec: n for n in reversed(names)}
   for name in first.values():
     synthetic_tfds.prepare(name, root)
   return root
+
+
+@pytest.fixture(scope='session')
+def synthetic_vtab(tmp_path_factory):
+  """Synthetic data of all 19 tasks, which take half a minute to write."""
+  from vtab_h2t.tasks import vtab
+
+  return _synthetic(tuple(vtab.ENTRIES), tmp_path_factory.mktemp('vtab'))
+
+
+@pytest.fixture(scope='session')
+def some_of_vtab(tmp_path_factory):
+  """The same of `synthetic_tfds.SOME`."""
+  from tests import synthetic_tfds
+
+  return _synthetic(
+    synthetic_tfds.SOME, tmp_path_factory.mktemp('some_of_vtab')
+  )

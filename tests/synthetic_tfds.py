@@ -6,6 +6,18 @@ import numpy as np
 
 from vtab_h2t.tasks import vtab
 
+# Pairs that share images, grey ones, distances, a split of its own.
+SOME = (
+  'dtd',
+  'clevr_count',
+  'clevr_dist',
+  'dmlab',
+  'kitti_dist',
+  'dsprites_loc',
+  'dsprites_ori',
+  'snorb_azim',
+  'snorb_elev',
+)
 TEST = 25  # Examples of a test split of its own.
 
 

@@ -162,29 +162,41 @@ def test_places_say_where_data_are(tmp_path):
     elsewhere.tasks(run, ['mine'])
 
 
-def test_what_a_worker_does(registered, tmp_path):
+_COMMAND = ['runners/table1.py', '--tasks=one', '--data_dir=/data/x']
+
+
+def test_what_a_worker_does(monkeypatch, registered, tmp_path):
+  monkeypatch.setattr(sys, 'argv', sys.argv)  # A worker's is set.
   """It sends back what it wrote, and is sent what there is."""
   unit = _unit(registered, ('one',))
   places = executors.Places(memory_bytes=2**30)
-  sent = executors._run_elsewhere('/nowhere', unit, places, {})
+  sent = executors._run_elsewhere(_COMMAND, '/nowhere', unit, places, {})
   assert {p.split('/')[0] for p in sent} == {'rows', 'provenance', 'manifests'}
+  (facts,) = (json.loads(v) for k, v in sent.items() if 'provenance' in k)
+  assert facts['command'] == (
+    'python -m runners.table1 --tasks=one --data_dir=x'
+  )
   ledger = ledger_lib.Ledger(tmp_path)
   list(executors.local([unit], places, ledger, _Told()))
   present = executors._present(unit, ledger)
   assert present == {'rows/one/linear.jsonl': sent['rows/one/linear.jsonl']}
-  assert executors._run_elsewhere('/nowhere', unit, places, present) == {}
+  assert (
+    executors._run_elsewhere(_COMMAND, '/nowhere', unit, places, present) == {}
+  )
   more = unit_lib.Unit(
     run=unit.run, tasks=unit.tasks, seeds=(0, 1), methods=('linear', 'all_l2')
   )
-  later = executors._run_elsewhere('/nowhere', more, places, present)
+  later = executors._run_elsewhere(_COMMAND, '/nowhere', more, places, present)
   assert {p for p in later if p.startswith('rows')} == {
     'rows/one/linear.jsonl',
     'rows/one/all_l2.jsonl',
   }
   bad = _unit(registered, ('three',))
-  assert 'three' in executors._run_elsewhere('/nowhere', bad, places, {})
+  assert 'three' in executors._run_elsewhere(
+    _COMMAND, '/nowhere', bad, places, {}
+  )
   plugin = executors.Places(plugins=(str(tmp_path / 'no.py'),))
-  assert executors._run_elsewhere('/nowhere', unit, plugin, {}) == (
+  assert executors._run_elsewhere(_COMMAND, '/nowhere', unit, plugin, {}) == (
     f'plugin {tmp_path}/no.py: there is no such file'
   )
 

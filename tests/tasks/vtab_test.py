@@ -3,10 +3,14 @@
 import numpy as np
 import pytest
 
+from tests import synthetic_tfds
 from vtab_h2t import errors
 from vtab_h2t import published
 from vtab_h2t.tasks import registry
 from vtab_h2t.tasks import vtab
+
+_SOAK = pytest.mark.soak
+_SOME = synthetic_tfds.SOME
 
 # VTAB-1k's slices (shared by the tasks of task_adaptation), from the sizes of
 # 2021: where the 200 validation images start, where the test images do.
@@ -88,9 +92,14 @@ def test_sources_are_what_tfds_can_prepare():
     assert bool(source.manual) == bool(builder.MANUAL_DOWNLOAD_INSTRUCTIONS)
 
 
-def test_all_tasks_read_synthetic_data(synthetic_vtab):
-  tasks = registry.tasks('vtab', None, synthetic_vtab)
-  assert [t.name for t in tasks] == list(vtab.ENTRIES)
+@pytest.mark.parametrize(
+  'data', ['some_of_vtab', pytest.param('synthetic_vtab', marks=_SOAK)]
+)
+def test_tasks_read_synthetic_data(data, request):
+  root = request.getfixturevalue(data)
+  names = _SOME if data == 'some_of_vtab' else tuple(vtab.ENTRIES)
+  tasks = registry.tasks('vtab', names, root)
+  assert [t.name for t in tasks] == list(names)
   for task in tasks:
     assert len(task.final_examples) == len(task.cv_examples) == 1000
     for split in (task.train, task.test):
@@ -102,16 +111,16 @@ def test_all_tasks_read_synthetic_data(synthetic_vtab):
     assert set(task.train.labels) == set(range(task.num_classes)), task.name
 
 
-def test_dsprites_and_smallnorb_are_grey_on_the_full_scale(synthetic_vtab):
-  by_name = {t.name: t for t in registry.tasks('vtab', None, synthetic_vtab)}
+def test_dsprites_and_smallnorb_are_grey_on_the_full_scale(some_of_vtab):
+  by_name = {t.name: t for t in registry.tasks('vtab', _SOME, some_of_vtab)}
   for name, values in (('dsprites_loc', {0, 255}), ('snorb_azim', {0, 1})):
     image = next(by_name[name].train.images().as_numpy_iterator())
     assert set(np.unique(image)) == values
     assert (image == image[..., :1]).all()
 
 
-def test_pairs_share_images_and_not_labels(synthetic_vtab):
-  tasks = registry.tasks('vtab', None, synthetic_vtab)
+def test_pairs_share_images_and_not_labels(some_of_vtab):
+  tasks = registry.tasks('vtab', _SOME, some_of_vtab)
   groups = registry.sharing_images(tasks)
   assert [t for group in groups for t in group] == tasks
   pairs = [group for group in groups if len(group) > 1]
@@ -127,21 +136,21 @@ def test_pairs_share_images_and_not_labels(synthetic_vtab):
 
 
 @pytest.mark.parametrize(
-  'names',
+  'data, names',
   [
-    # A split of its own for validation, grey images, and two labels of one.
-    ('dtd', 'dsprites_loc', 'clevr_count', 'clevr_dist'),
-    pytest.param(tuple(vtab.ENTRIES), marks=pytest.mark.soak),
+    ('some_of_vtab', ('dtd', 'clevr_count', 'clevr_dist', 'dsprites_loc')),
+    pytest.param('synthetic_vtab', tuple(vtab.ENTRIES), marks=_SOAK),
   ],
   ids=['some', 'all'],
 )
-def test_archives_hold_the_same_examples(names, synthetic_vtab, tmp_path):
+def test_archives_hold_the_same_examples(data, names, request, tmp_path):
+  root = request.getfixturevalue(data)
   for name in names:
-    folder, written = vtab.write_archive(name, synthetic_vtab, tmp_path, False)
+    folder, written = vtab.write_archive(name, root, tmp_path, False)
     assert written and folder == tmp_path / vtab.folder_of(name)
-  assert not vtab.write_archive('dtd', synthetic_vtab, tmp_path, False)[1]
+  assert not vtab.write_archive('dtd', root, tmp_path, False)[1]
   pairs = zip(
-    registry.tasks('vtab', names, synthetic_vtab),
+    registry.tasks('vtab', names, root),
     registry.tasks('vtab', names, tmp_path, registry.ARCHIVE),
   )
   for task, archived in pairs:
@@ -168,13 +177,13 @@ def test_archives_hold_the_same_examples(names, synthetic_vtab, tmp_path):
   assert one.train.sha256 == two.train.sha256
 
 
-def test_archives_keep_the_stored_bytes(synthetic_vtab, tmp_path):
+def test_archives_keep_the_stored_bytes(some_of_vtab, tmp_path):
   import tensorflow as tf
   import tensorflow_datasets as tfds
 
-  folder, _ = vtab.write_archive('dmlab', synthetic_vtab, tmp_path, False)
+  folder, _ = vtab.write_archive('dmlab', some_of_vtab, tmp_path, False)
   path = (
-    tfds.builder_from_directory(synthetic_vtab / 'dmlab' / '2.0.1')
+    tfds.builder_from_directory(some_of_vtab / 'dmlab' / '2.0.1')
     .info.splits['train']
     .filepaths[0]
   )

@@ -181,7 +181,7 @@ def _comparison(summary: pd.DataFrame) -> str:
   common = [g for g in story.index if g in gains.index]
   if len(common) > 1:
     largest = gains[common].astype(float).idxmax()
-    text += f' Here the largest gain is on the {largest} group, ' + (
+    text += f' With these rows the largest gain is on the {largest} group, ' + (
       'as there.'
       if largest == story[common].idxmax()
       else f'there on the {story[common].idxmax()} one.'
