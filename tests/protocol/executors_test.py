@@ -226,6 +226,7 @@ def _rows(files):
   return {p: data for p, data in files.items() if p.suffix == '.jsonl'}
 
 
+@pytest.mark.soak
 def test_shards_make_the_same_files(tmp_path):
   """Three tasks of a few images, dealt to two processes."""
   names = 'his', 'hers', 'mine'
