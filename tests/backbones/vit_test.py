@@ -287,6 +287,7 @@ def test_weights_that_do_not_fit_are_one_line(tiny, tmp_path):
     registry.load('vit_s16', str(path), 224)
 
 
+@pytest.mark.soak
 def test_saved_models_with_the_released_endpoints(tmp_path):
   backbone = vit.vit('vit_ti16', 'random', 32, 'released')
   names = {tap: vit._endpoints().get(tap, tap) for tap in backbone.taps}

@@ -70,6 +70,7 @@ def models(tmp_path_factory):
   }
 
 
+@pytest.mark.soak
 def test_a_fresh_process_predicts_the_same(models, tmp_path):
   for name, (model, split) in models.items():
     folder = tmp_path / name
