@@ -53,7 +53,7 @@ def test_peak_memory_is_of_this_process_alone():
 @pytest.mark.parametrize(
   'arguments, wanted',
   [
-    (['/work/main/runners/table1.py'], 'python -m runners.table1'),
+    (['/srv/checkout/runners/table1.py'], 'python -m runners.table1'),
     (
       ['runners/table1.py', '--tasks=digits,mnist_5k', '--noheader'],
       'python -m runners.table1 --tasks=digits,mnist_5k --noheader',
