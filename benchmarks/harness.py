@@ -181,8 +181,15 @@ def unit(
   )
 
 
-def elsewhere(module: str, *arguments: str) -> dict[str, Any]:
+def elsewhere(
+  module: str, *arguments: str, environment: Mapping[str, str] | None = None
+) -> dict[str, Any]:
   """What a module prints last, as JSON, in a process of its own.
+
+  Args:
+    module: its name.
+    *arguments: for it.
+    environment: variables to set besides those of this process.
 
   Raises:
     MemoryError: the process was killed, as Linux does where memory ends.
@@ -192,6 +199,7 @@ def elsewhere(module: str, *arguments: str) -> dict[str, Any]:
     check=False,
     stdout=subprocess.PIPE,
     text=True,
+    env=os.environ | (environment or {}),
   )
   if done.returncode == -signal.SIGKILL:
     raise MemoryError(f'{module} {" ".join(arguments)} was killed')

@@ -3,7 +3,7 @@ r"""Regenerates the domain-affinity plots: Figures 2, 3, 4, 8 and 11.
 Domain affinity is what the pretrained embedding is worth on a task: Linear less
 Scratch, in points. The figures need methods that train the network.
 
-  python -m runners.affinity --grid=light --image_size=32
+  python -m runners.affinity --image_size=32
   python -m runners.affinity --source=published        # the paper's
 """
 

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from vtab_h2t import errors
 from vtab_h2t import published
 from vtab_h2t.methods import registry as methods_registry
+from vtab_h2t.protocol import run as run_lib
 from vtab_h2t.tasks import registry as tasks_registry
 
 from . import common
 from . import flags
 
 if TYPE_CHECKING:
+  from vtab_h2t.backbones import backbone as backbone_lib
   from vtab_h2t.report import output as output_lib
   from vtab_h2t.report import results as results_lib
 
@@ -64,7 +66,7 @@ def run(names: Sequence[str] | None) -> None:
   if from_paper:
     _publish(possible)
   else:
-    _measure_and_write(possible)
+    _measure_and_write(possible, are_named=bool(names))
 
 
 def _publish(outputs: Sequence['output_lib.Output']) -> None:
@@ -76,11 +78,16 @@ def _publish(outputs: Sequence['output_lib.Output']) -> None:
     _list(output.name, output.write(frames, folder, published.SOURCE))
 
 
-def _measure_and_write(outputs: Sequence['output_lib.Output']) -> None:
-  """Makes outputs of all that the run has, once what is asked for is there."""
-  required = list(dict.fromkeys(m for o in outputs for m in o.methods))
-  names = [job for o in outputs for job in o.jobs]
-  view, whole, failures = measure(names, required)
+def _measure_and_write(
+  outputs: Sequence['output_lib.Output'], are_named: bool
+) -> None:
+  """Makes outputs of all that the run has, once what is asked for is there.
+
+  Args:
+    outputs: which.
+    are_named: whether the user named them, so that none is left out.
+  """
+  outputs, view, whole, failures = _measure(outputs, are_named)
   if flags.is_shard():
     if not failures:
       print(
@@ -115,19 +122,61 @@ def _list(name: str, paths: Sequence[pathlib.Path]) -> None:
   print('\n'.join(f'{name}: {path}' for path in paths))
 
 
-def measure(
-  names: Sequence[str], required: Sequence[str]
+def _allowed(
+  outputs: Sequence['output_lib.Output'],
+  backbone: 'backbone_lib.Backbone',
+  are_named: bool,
+) -> list['output_lib.Output']:
+  """Those that the network allows.
+
+  Raises:
+    errors.InputError: the user named one that it does not.
+  """
+  allowed = []
+  for output in outputs:
+    try:
+      output.check(backbone)
+    except errors.InputError:
+      if are_named:
+        raise
+    else:
+      allowed.append(output)
+  return allowed
+
+
+def _required(outputs: Sequence['output_lib.Output']) -> list[str]:
+  """The methods that outputs need."""
+  return list(dict.fromkeys(m for o in outputs for m in o.methods))
+
+
+def _has_second(outputs: Sequence['output_lib.Output']) -> bool:
+  """Whether outputs need a second network."""
+  from vtab_h2t.report import jobs
+
+  return any(jobs.JOBS[job].has_second for o in outputs for job in o.jobs)
+
+
+def _measure(
+  outputs: Sequence['output_lib.Output'], are_named: bool
 ) -> tuple[
-  'results_lib.Results | None', 'results_lib.Results | None', list[str]
+  list['output_lib.Output'],
+  'results_lib.Results | None',
+  'results_lib.Results | None',
+  list[str],
 ]:
-  """Measures what jobs lack.
+  """Measures what outputs lack.
 
   Args:
-    names: of `report.jobs`.
-    required: methods that they must have.
+    outputs: which.
+    are_named: whether the user named them, so that none is left out.
 
   Returns:
-    What was asked for, all that the run has, and what went wrong.
+    The outputs that the network allows, what was asked for, all that the run
+    has, and what went wrong.
+
+  Raises:
+    errors.InputError: bad settings, or the network does not allow an output
+      that was named or a method.
   """
   from vtab_h2t.report import jobs
   from vtab_h2t.report import results as results_lib
@@ -141,22 +190,25 @@ def measure(
     tuple(t.name for t in group)
     for group in tasks_registry.sharing_images(tasks)
   ]
-  methods = flags.methods(tried, required)
-  has_second = any(jobs.JOBS[name].has_second for name in names)
   for task in tasks:  # Bad settings fail before anything is loaded.
-    for method in methods:
+    for method in flags.methods(tried, _required(outputs)):
       methods_registry.check(method, tried.of_task(task.name))
-  if has_second:
+  if _has_second(outputs):
     flags.check_second()
   common.prepare_tensorflow()
   from vtab_h2t.protocol import ledger as ledger_lib
 
   ledger = ledger_lib.Ledger(flags.WORKDIR.value)
   run_ = flags.run()
+  backbone = run_lib.load(run_, places.weights)
+  outputs = _allowed(outputs, backbone, are_named)
+  names = [job for o in outputs for job in o.jobs]
+  methods = flags.methods(tried, _required(outputs))
+  jobs.check((), methods, backbone)
   there = ledger.find(run_)
   if there is not None:  # Under a name that it was given before.
     run_ = there.run
-  other = flags.second(run_) if has_second else None
+  other = flags.second(run_) if _has_second(outputs) else None
   if not names:  # What follows from no rows still has a folder.
     ledger.open(run_)
   failures = []
@@ -178,4 +230,4 @@ def measure(
     if whole is None
     else whole.view({t.name for t in tasks}, set(methods), set(flags.seeds()))
   )
-  return view, whole, failures
+  return outputs, view, whole, failures

@@ -45,14 +45,15 @@ _GRID = flags.DEFINE_enum(
   'grid',
   'quick',
   grids.GRIDS,
-  'quick: one fold, 500 steps, smallest target size. light: networks hardly '
-  'tuned. paper: Appendix A. published: Table 2. fixed: --hparams.',
+  'quick: one fold, 500 steps, smallest target size. paper: Appendix A and the '
+  "companion papers' budgets. published: Table 2. fixed: --hparams.",
 )
 _HPARAMS = flags.DEFINE_string(
   'hparams',
   '',
-  'The setting of --grid=fixed: lr, steps, target_size, '
-  'fraction, l1, l2, l21 as key=value, comma-separated.',
+  'The setting of --grid=fixed: lr, steps, target_size, fraction, l1, l2, l21 '
+  'as key=value, comma-separated; of methods that train the network ft_lr, '
+  'ft_steps or epochs, batch, block, tau.',
 )
 WORKDIR = shared_flags.workdir()
 _RUN_NAME = flags.DEFINE_string(
@@ -112,6 +113,13 @@ _CLS_POOLING = flags.DEFINE_enum(
   "A ViT's class "
   'token. pooled: as the other tokens. only: no other token is used. both: '
   'beside the pooled others (Table 7).',
+)
+_PRECISION = flags.DEFINE_enum(
+  'precision',
+  backbone_lib.FLOAT32,
+  backbone_lib.PRECISIONS,
+  'What networks compute in, frozen or trained. mixed_bfloat16: faster on '
+  'accelerators, with other numbers; docs/scaling.md has the difference.',
 )
 _PROTOCOL = flags.DEFINE_enum(
   'protocol',
@@ -328,11 +336,12 @@ def run() -> run_lib.Run:
     data_source=(
       _DATA_SOURCE.value if _SUITE.value == tasks_registry.VTAB else None
     ),
-    network=run_lib.network(_BACKBONE.value, _WEIGHTS.value, size),
+    network=run_lib.network(_BACKBONE.value, _WEIGHTS.value, size, _TAPS.value),
     image_size=size,
     resize=_RESIZE.value,
     taps=_TAPS.value,
     cls_pooling=_CLS_POOLING.value,
+    precision=_PRECISION.value,
     normalization=_NORMALIZATION.value,
     protocol=_PROTOCOL.value,
     space=tried,

@@ -13,6 +13,7 @@ from absl import flags as absl_flags
 
 from vtab_h2t import errors
 from vtab_h2t import files
+from vtab_h2t.backbones import retapping
 
 from . import common
 from . import shared_flags
@@ -46,8 +47,9 @@ def main() -> None:
       )
   if any(
     measured_cost.suffices(m) for one in measured for m in one.measurements
-  ):
-    common.prepare_tensorflow()  # Counts a network's operations.
+  ) or any(one.of(kind) for one in measured for kind in retapping.KINDS):
+    # Counts a network's operations, and the taps that Table 6 moves.
+    common.prepare_tensorflow()
   text = page.build(
     measured, with_published, toys.read(workdir / 'toys') or toys.tables()
   )

@@ -5,7 +5,7 @@ where it was when it is started again.
 
   python -m runners.reproduce --only=table3,figure6
   python -m runners.reproduce --source=published    # in a minute, without data
-  python -m runners.reproduce --image_size=32 --grid=light
+  python -m runners.reproduce --image_size=32
 """
 
 from absl import flags as absl_flags

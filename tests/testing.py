@@ -476,21 +476,21 @@ def tiny_space(folds=(0, 4), **changes):
     'target_sizes': (30,),
     'coefficients': (1e-5, 1e-3),
   }
-  tuned = {'learning_rates': (0.1,), 'steps': (6,), 'batch': 64}
+  tuned = {'learning_rates': (0.1,), 'batch': 64}
   study = {'learning_rate': 0.1, 'steps': 10, 'target_size': 30}
   options = (
     dict.fromkeys(('all_l2', 'all_l1', 'all_l21'), pooled)
     | {
       'linear': {'learning_rates': (0.1, 0.01), 'steps': (20,)},
       'head2toe': pooled | {'fractions': (0.1, 0.5)},
-      'scratch': tuned,
-      'finetune': tuned,
-      'head2toe_ft': tuned,
-      'head_probe': tuned | {'taus': (0, 2)},
+      'head_probe': tuned | {'epochs': (2,), 'taus': (0, 2)},
     }
     | dict.fromkeys(
+      ('scratch', 'finetune', 'head2toe_ft'), tuned | {'steps': (6,)}
+    )
+    | dict.fromkeys(
       ('lp_ft', 'surgical', 'auto_rgn', 'auto_snr'),
-      tuned | {'learning_rates': (1e-2,)},
+      tuned | {'learning_rates': (1e-2,), 'epochs': (2,)},
     )
     | dict.fromkeys(('relevance', 'offset', 'scores', 'transfer'), study)
     | {

@@ -1,8 +1,8 @@
 """Which devices compute, and how much memory each has for it.
 
-Those of the `tf.distribute` strategy in whose scope the work is done; without
-one, all GPUs, or the CPU. Work is dealt to them in pieces that do not depend on
-one another: batches of images, stacks of heads.
+Those of the `tf.distribute` strategy in whose scope the work is done, which is
+the only way to TPUs; without one, all GPUs, or the CPU. Work is dealt to them
+in pieces that do not depend on one another: batches of images, stacks of heads.
 """
 
 import collections
@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
 _Piece = TypeVar('_Piece')
 _Result = TypeVar('_Result')
+
+# Of a TPU, whose memory TensorFlow does not tell: the 8 GiB of a core of the
+# oldest, v2 (docs/scaling.md lists the others), less a quarter for programs and
+# networks.
+_TPU_BYTES = 6 * 2**30
 
 
 def strategy() -> 'tf.distribute.Strategy':
@@ -42,12 +47,24 @@ def names() -> tuple[str, ...]:
   return tuple(d.name for d in found)
 
 
+def needs_xla(device: str) -> bool:
+  """Whether a device runs only what XLA compiles.
+
+  Each shape is then compiled anew, which takes seconds for a small network, so
+  that what runs there should come in one shape.
+  """
+  import tensorflow as tf
+
+  return tf.DeviceSpec.from_string(device).device_type == 'TPU'
+
+
 def memory(allowed: int) -> int:
   """Bytes that a piece of work may take on its device.
 
   Args:
     allowed: bytes of working memory. CPU devices share it; another device has
-      as much, but no more than is free on it.
+      as much, but no more than is free on it; of a TPU, no more than is free
+      on the smallest.
   """
   import tensorflow as tf
 
@@ -63,23 +80,30 @@ def _free(device: 'tf.DeviceSpec') -> int:
   from tensorflow.python.client import device_lib
 
   name = f'{device.device_type}:{device.device_index}'
+  info = tf.config.experimental.get_memory_info
+  if device.device_type == 'TPU':
+    try:
+      return _TPU_BYTES - info(name)['current']
+    except ValueError:  # It is another machine's.
+      return _TPU_BYTES
   limit = next(
     d.memory_limit
     for d in device_lib.list_local_devices()
     if d.name.endswith(name)
   )
-  return limit - tf.config.experimental.get_memory_info(name)['current']
+  return limit - info(name)['current']
 
 
 def spread(
-  work: Callable[[_Piece, int], _Result],
+  work: Callable[[_Piece, str], _Result],
   pieces: Iterable[_Piece],
   ahead: bool = False,
 ) -> Iterator[_Result]:
   """Does pieces of work, one at a time on each device.
 
   Args:
-    work: is given a piece and the number of its device, in whose scope it runs.
+    work: is given a piece and the name of its device, in whose scope it runs.
+      It is outside of the strategy's, where a variable would be on all devices.
     pieces: taken when a device is free for them.
     ahead: whether a device goes on while the result of its last piece is used,
       so that both take memory.
@@ -91,9 +115,9 @@ def spread(
 
   devices = names()
 
-  def run(piece: _Piece, number: int) -> _Result:
-    with tf.device(devices[number]):
-      return work(piece, number)
+  def run(piece: _Piece, device: str) -> _Result:
+    with tf.device(device):
+      return work(piece, device)
 
   running: collections.deque[futures.Future] = collections.deque()
   with futures.ThreadPoolExecutor(len(devices)) as pool:
@@ -104,7 +128,7 @@ def spread(
         done.append(running.popleft().result())
       if not ahead:
         yield from done
-      running.append(pool.submit(run, piece, i % len(devices)))
+      running.append(pool.submit(run, piece, devices[i % len(devices)]))
       if ahead:
         yield from done
     while running:

@@ -1,5 +1,6 @@
 import dataclasses
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -39,6 +40,22 @@ def test_legacy_resize_has_no_half_pixel_centres():
     assert out.shape == (16, 16, 3)
     np.testing.assert_allclose(out[5, :, 0], 100 * np.clip(at, 0, 1), atol=1e-3)
     np.testing.assert_allclose(one.preprocess(image[None])[0], out)
+
+
+def test_without_variables_it_cannot_be_trained():
+  trainable = testing.tiny_backbone()
+  assert trainable.is_trainable
+  trainable.check_trainable()
+  inputs = keras.Input((16, 16, 3))
+  model = keras.Model(inputs, {'x': keras.layers.Flatten()(inputs)})
+  fixed = backbone_lib.Backbone('fixed', model, ('x',), 'x', 16, 1, 0, '')
+  assert not fixed.is_trainable
+  for misfit, message in (
+    ('', 'which cannot be trained; give weights'),
+    ('F lacks w', r'which cannot be trained \(F lacks w\); give weights'),
+  ):
+    with pytest.raises(errors.InputError, match=f'of fixed are .*{message}'):
+      dataclasses.replace(fixed, misfit=misfit).check_trainable()
 
 
 def test_weights_hash_tells_weights_apart():

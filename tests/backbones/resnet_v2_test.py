@@ -307,6 +307,7 @@ def test_saved_models_with_the_released_endpoints(tmp_path):
   testing.export(backbone, names, tmp_path / 'r50', 'representation')
   imported = resnet_v2.resnet50(str(tmp_path / 'r50'), 64)
   assert imported.tap_shapes() == backbone.tap_shapes()
+  assert imported.is_trainable  # keras.applications' names are known.
   x = _X[:, :64, :64]
   wanted = backbone.model(x, training=False)
   for tap, value in imported.model(x).items():

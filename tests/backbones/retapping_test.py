@@ -1,9 +1,15 @@
+import dataclasses
+
+import keras
 import numpy as np
 import pytest
 
 from tests import testing
+from vtab_h2t import errors
+from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.backbones import registry
 from vtab_h2t.backbones import retapping
+from vtab_h2t.backbones import saved_model
 
 _X = np.random.default_rng(0).normal(size=(3, 32, 32, 3)).astype(np.float32)
 
@@ -74,6 +80,43 @@ def test_taps_of_real_networks_move_where_a_relu_is(variants):
     # Untrained batch norms do very little.
     assert (before != raw).numpy().any()
   assert moved >= 33  # 1 + 16 x 2 and the head; 16 x 3 and the last.
+
+
+@pytest.mark.parametrize('kind', ['pre_activation', 'pre_normalization'])
+def test_where_no_tap_can_be_moved_there_is_no_variant(kind, tmp_path):
+  """A signature, and a network whose activations are no ReLU layers."""
+  usual = testing.normed_backbone()
+  names = {tap: tap for tap in usual.taps}
+  testing.export(usual, names, tmp_path / 'm', 'representation')
+  called = saved_model.backbone(
+    'called', tmp_path / 'm', {}, usual.taps, 'pooled', 16, 1 / 128, -1.0
+  )
+  called = dataclasses.replace(called, misfit='F lacks w')
+  message = (
+    f'called cannot be moved to {kind}, as in Table 6: its taps are endpoints '
+    r"of a SavedModel's signature \(F lacks w\); choose other taps, or weights"
+  )
+  with pytest.raises(errors.InputError, match=message):
+    retapping.retap(called, kind)
+  assert retapping.retap(called, 'with_input').taps == ('input', *usual.taps)
+  with pytest.raises(errors.InputError, match='no tap of it is the output of'):
+    retapping.check(testing.tiny_backbone(), kind)
+  retapping.check(testing.tiny_backbone(), 'with_input')
+
+
+def test_without_a_batch_norm_a_tap_stays():
+  inputs = keras.Input((16, 16, 3))
+  x = keras.layers.BatchNormalization()(inputs)
+  x = a = keras.layers.ReLU()(x)
+  b = keras.layers.ReLU()(keras.layers.Conv2D(4, 3)(x))
+  backbone = backbone_lib.Backbone(
+    'x', keras.Model(inputs, {'a': a, 'b': b}), ('a', 'b'), 'b', 16, 1, 0, ''
+  )
+  moved = retapping.retap(backbone, 'pre_normalization')
+  assert moved.taps == ('a.pre_normalization', 'b')
+  assert retapping.unmoved(backbone, 'pre_normalization') == ('b',)
+  assert retapping.unmoved(backbone, 'pre_activation') == ()
+  assert retapping.unmoved(backbone, 'with_input') == ('a', 'b')
 
 
 def test_an_unknown_kind_is_named():

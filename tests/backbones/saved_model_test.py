@@ -199,30 +199,14 @@ def test_a_download_that_breaks_off_is_one_line(folder, tmp_path):
   assert saved_model.sha256(found) == saved_model.sha256(folder)
 
 
-def test_variables_of_both_versions_of_tensorflow(folder, tmp_path):
-  value = np.arange(6, dtype=np.float32).reshape(2, 3)
-  old = tmp_path / 'old'
-  with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-    with tf.compat.v1.variable_scope('module/net/conv1'):
-      kernel = tf.compat.v1.get_variable(
-        'weights', initializer=value, use_resource=False
-      )
-      tf.compat.v1.get_variable('biases', (3,))
-    x = tf.compat.v1.placeholder(tf.float32, (None, 2))
-    session.run(tf.compat.v1.global_variables_initializer())
-    tf.compat.v1.saved_model.simple_save(
-      session, str(old), {'x': x}, {'y': x @ kernel}
-    )
-  found = saved_model.variables(old, 'net/')
-  assert set(found) == {'module/net/conv1/weights', 'module/net/conv1/biases'}
-  np.testing.assert_array_equal(found['module/net/conv1/weights'], value)
-  assert saved_model.variables(old, 'nothing') == {}
-  module = tf.Module()
-  module.a = tf.Variable(value, name='net/a')
-  tf.saved_model.save(module, str(tmp_path / 'new'))
-  found = saved_model.variables(tmp_path / 'new', 'net/')
-  assert list(found) == ['net/a']
-  np.testing.assert_array_equal(found['net/a'], value)
+def test_endpoints_are_known_without_the_graph(folder, tmp_path):
+  assert saved_model.has_endpoints(folder, ['first', 'pre_logits'])
+  assert not saved_model.has_endpoints(folder, ['first', 'third'])
+  other = _save(tmp_path / 'other', 'nope')
+  assert not saved_model.has_endpoints(other, ['first'])
+  (folder / 'saved_model.pb').write_bytes(b'\xff\xff no model')
+  with pytest.raises(errors.InputError, match='cannot be loaded'):
+    saved_model.has_endpoints(folder, ['first'])
 
 
 def test_locations():

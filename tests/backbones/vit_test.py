@@ -305,6 +305,7 @@ def test_saved_models_with_the_released_endpoints(tmp_path):
   for tap, value in imported.model(x).items():
     np.testing.assert_allclose(value, wanted[tap], atol=1e-5)
   assert imported.tap_shapes() == backbone.tap_shapes()
+  assert 'have names of no known scheme' in imported.misfit
   with pytest.raises(errors.InputError, match='lacks endpoints logits'):
     vit.vit('vit_ti16', str(tmp_path / 'vit'), 32)
 

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests import testing
 from vtab_h2t import errors
@@ -103,10 +104,25 @@ def test_images_of_another_size_are_resized_as_predict_does(models):
   for shape in ((50, 41, 3), (20, 64, 3)):
     image = rng.integers(0, 256, shape, np.uint8)
     x = model.backbone.preprocess(image[None])
-    wanted = model._forward()(x).numpy()
+    wanted = model.forward()(x).numpy()
     np.testing.assert_allclose(
       whole(image[None].astype(np.float32)), wanted, atol=1e-5
     )
+
+
+@pytest.mark.parametrize('name', ['once', 'linear'])
+def test_xla_gives_the_same_probabilities(models, name):
+  """Of the exported model from any size, and of the model itself."""
+  model, _ = models[name]
+  whole = exporting.standalone(model)
+  images = testing.images(3, size=20)
+  x = model.backbone.preprocess(images)
+  for one, batch in (
+    (whole, images.astype(np.float32)),
+    (model.forward(), x),
+  ):
+    compiled = tf.function(one, jit_compile=True)
+    np.testing.assert_allclose(compiled(batch), one(batch), atol=1e-5)
 
 
 def test_what_keras_has_no_layer_for_is_refused(models, tmp_path):

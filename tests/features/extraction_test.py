@@ -5,7 +5,14 @@ import pytest
 import tensorflow as tf
 
 from tests import testing
+from vtab_h2t import devices
 from vtab_h2t import errors
+from vtab_h2t import finite
+from vtab_h2t.backbones import backbone as backbone_lib
+from vtab_h2t.backbones import efficientnet_lite
+from vtab_h2t.backbones import precision
+from vtab_h2t.backbones import resnet_v2
+from vtab_h2t.backbones import vit
 from vtab_h2t.features import extraction
 from vtab_h2t.features import pooling
 from vtab_h2t.tasks import task as task_lib
@@ -140,3 +147,115 @@ def test_class_token_variants_reach_the_features(cls):
     )
   (tokens,) = (b for b in extractor.blocks if b.tap == 'tokens')
   assert tokens.size == {'pooled': 14, 'only': 7, 'both': 21}[cls]
+
+
+def _with_xla(monkeypatch, backbone, target_sizes, batch_size=4):
+  """An extractor as a TPU has it, here on the CPU."""
+  with monkeypatch.context() as patch:
+    patch.setattr(devices, 'needs_xla', lambda device: True)
+    return extraction.Extractor(backbone, target_sizes, batch_size)
+
+
+def _assert_xla_agrees(monkeypatch, backbone, target_sizes):
+  """Within 1e-5 of the largest value of each block."""
+  size = backbone.image_size
+  split = _split(testing.images(6, size=size))
+  usual = extraction.Extractor(backbone, target_sizes, 4)
+  wanted = _all(usual, split)
+  got = _all(_with_xla(monkeypatch, backbone, target_sizes), split)
+  assert got.keys() == wanted.keys()
+  for name, value in wanted.items():
+    assert got[name].shape == value.shape
+    np.testing.assert_allclose(
+      got[name], value, atol=1e-5 * max(np.abs(value).max(), 1e-3), err_msg=name
+    )
+  return usual.blocks
+
+
+@pytest.mark.parametrize('cls', pooling.CLS_POOLINGS)
+def test_xla_gives_the_same_features_of_every_kind_of_tap(cls, monkeypatch):
+  backbone = dataclasses.replace(testing.tiny_backbone(), cls_pooling=cls)
+  blocks = _assert_xla_agrees(monkeypatch, backbone, (6, 14, 30, 400))
+  assert {b.pool for b in blocks if b.tap == 'early'} > {0, 1}
+  assert len({(b.pool, b.cls) for b in blocks if b.tap == 'tokens'}) >= (
+    1 if cls == 'only' else 3
+  )
+
+
+def _backbone(built, embedding, cls=pooling.CLS_POOLED):
+  """Of a model and its taps, with random weights."""
+  model, taps = built
+  backbone_lib.randomise(model, 0)
+  return backbone_lib.Backbone(
+    'x', model, taps, embedding, 32, 1 / 128, -1.0, '', cls_pooling=cls
+  )
+
+
+def test_xla_gives_the_same_features_of_depthwise_convolutions(monkeypatch):
+  monkeypatch.setattr(
+    efficientnet_lite, '_STAGES', ((1, 3, 1, 1, 8), (1, 5, 2, 2, 8))
+  )
+  backbone = _backbone(efficientnet_lite.build(32), 'embedding')
+  assert 'block01_depthwise' in backbone.taps
+  _assert_xla_agrees(monkeypatch, backbone, (16, 100))
+
+
+@pytest.mark.parametrize('cls', pooling.CLS_POOLINGS)
+def test_xla_gives_the_same_features_of_a_vit(cls, monkeypatch):
+  monkeypatch.setattr(vit, '_DEPTH', 1)
+  monkeypatch.setitem(vit._WIDTHS, 'vit', (12, 3))
+  backbone = _backbone(vit.build('vit', 32), 'pre_logits', cls)
+  _assert_xla_agrees(monkeypatch, backbone, (8, 24, 100))
+
+
+def test_xla_gives_the_same_features_of_a_resnet(monkeypatch):
+  monkeypatch.setattr(resnet_v2, '_WIDTHS', (4, 8))
+  monkeypatch.setattr(resnet_v2, '_UNITS', (2, 1))
+  backbone = _backbone(resnet_v2.build(32), 'pre_logits')
+  _assert_xla_agrees(monkeypatch, backbone, (8, 100))
+
+
+def test_xla_compiles_one_shape_whatever_is_left_over(monkeypatch):
+  """Splits of 3 and of 4 + 4 + 1 images, in batches of 4."""
+  traced, sums_are = [], finite.sums_are
+  monkeypatch.setattr(
+    finite, 'sums_are', lambda values: traced.append(1) or sums_are(values)
+  )
+  extractor = _with_xla(monkeypatch, testing.tiny_backbone(), (30,))
+  images = testing.images(9)
+  few = _all(extractor, _split(images[:3]))
+  for name, value in _all(extractor, _split(images)).items():
+    assert len(value) == 9
+    np.testing.assert_allclose(few[name], value[:3], atol=1e-6)
+  assert len(traced) == 1
+
+
+def test_xla_names_the_image_whose_features_are_not_finite(monkeypatch):
+  """In a batch that is filled up with the image before it."""
+  backbone = testing.tiny_backbone()
+  kernel = backbone.model.weights[0]
+  kernel.assign(np.full(kernel.shape, 1e38, np.float32))
+  images = np.full((6, 16, 16, 3), 128, np.uint8)
+  images[5] = 255
+  with pytest.raises(errors.InputError, match=r'early\.pool.* of image x/5 '):
+    _all(_with_xla(monkeypatch, backbone, (30,)), _split(images))
+
+
+def test_features_of_bfloat16_are_pooled_and_kept_in_float32():
+  """They are those of the taps, cast, to the last bit; and near float32's."""
+  backbone = testing.tiny_backbone()
+  mixed = precision.compute_in(backbone, 'mixed_bfloat16')
+  images = testing.images(4)
+  split = _split(images)
+  usual = _all(extraction.Extractor(backbone, (6, 30)), split)
+  extractor = extraction.Extractor(mixed, (6, 30))
+  got = _all(extractor, split)
+  outputs = mixed.model(mixed.preprocess(images), training=False)
+  for block in extractor.blocks:
+    assert outputs[block.tap].dtype == tf.bfloat16
+    value = got[block.name]
+    assert value.dtype == np.float32
+    wanted = block(tf.cast(outputs[block.tap], tf.float32))
+    np.testing.assert_allclose(value, wanted, atol=1e-6)
+    difference = np.linalg.norm(value - usual[block.name])
+    assert 0 < difference < 0.02 * np.linalg.norm(value)

@@ -29,6 +29,20 @@ def test_unit_norm_and_its_gradient_are_finite_at_zero():
   assert np.isfinite(gradient).all() and np.abs(gradient).max() < 10
 
 
+@pytest.mark.parametrize('columns', [None, np.array([1, 2, 5])])
+@pytest.mark.parametrize('rule', normalization.RULES)
+def test_xla_gives_the_same_matrix(rule, columns):
+  blocks = [tf.constant(b) for b in _blocks()]
+
+  def matrix(blocks):
+    return normalization.design_matrix(
+      blocks, _LAYOUT, columns=columns, rule=rule
+    )
+
+  compiled = tf.function(matrix, jit_compile=True)
+  np.testing.assert_allclose(compiled(blocks), matrix(blocks), atol=1e-6)
+
+
 def test_gradient_away_from_zero_is_the_analytic_one():
   x = tf.constant([[3.0, 4.0]])
   with tf.GradientTape() as tape:

@@ -7,6 +7,7 @@ import pytest
 
 from tests import testing
 from vtab_h2t import errors
+from vtab_h2t.backbones import precision
 from vtab_h2t.features import extraction
 from vtab_h2t.features import store
 from vtab_h2t.tasks import task as task_lib
@@ -59,7 +60,9 @@ def test_key_covers_what_changes_values(extractor):
   keys.add(store.key(extraction.Extractor(extractor.backbone, (6,)), split))
   scaled = dataclasses.replace(extractor.backbone, scale=1.0)
   keys.add(store.key(extraction.Extractor(scaled, (30,)), split))
-  assert len(keys) == 5
+  mixed = precision.compute_in(extractor.backbone, 'mixed_bfloat16')
+  keys.add(store.key(extraction.Extractor(mixed, (30,)), split))
+  assert len(keys) == 6
   relabelled = dataclasses.replace(split, labels=split.labels + 1)
   assert store.key(extractor, relabelled) == store.key(extractor, split)
 

@@ -40,17 +40,20 @@ def _by_hand(penalty, groups, x, y, start):
       ):
         m += (1 - adam.BETA_1) * (g - m)
         v += (1 - adam.BETA_2) * (g * g - v)
-        value -= step * correction * m / (np.sqrt(v) + adam.EPSILON)
+        value -= step * correction * m / (np.sqrt(v) + adam.KERAS.value)
     found.append((w, b))
   return found
 
 
+@pytest.mark.parametrize('xla', [False, True])
 @pytest.mark.parametrize('blocks', [1, 2])
 @pytest.mark.parametrize(
   'penalty, groups',
   [(None, None), ('l1', None), ('l2', None), ('l21', None), ('l21', _GROUPS)],
 )
-def test_a_stack_of_heads_is_what_the_equations_say(penalty, groups, blocks):
+def test_a_stack_of_heads_is_what_the_equations_say(
+  penalty, groups, blocks, xla
+):
   import tensorflow as tf
 
   rng = np.random.default_rng(0)
@@ -72,12 +75,8 @@ def test_a_stack_of_heads_is_what_the_equations_say(penalty, groups, blocks):
     ],
     loop.Slots.start(np.zeros((1, 2, _C), np.float32)),
   )
-  loop.compiled(penalty)(
-    [constants],
-    [variables],
-    tf.fill([_K, _B], 1 / _B),
-    tf.constant(_STEPS),
-    tf.constant(_C),
+  loop.compiled(penalty, xla)(
+    [constants], [variables], tf.fill([_K, _B], 1 / _B), tf.constant(_STEPS)
   )
   kernels = np.concatenate(
     [b.value.numpy() for b in variables.blocks], axis=2

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from vtab_h2t import devices
 from vtab_h2t import errors
 from vtab_h2t.heads import counting
 from vtab_h2t.heads import initial
 from vtab_h2t.heads import regularizers
+from vtab_h2t.heads import scores
 from vtab_h2t.heads import sweep
 
 _CLASSES = 5
@@ -272,6 +274,41 @@ def test_blocks_of_columns_change_nothing(penalty, groups, monkeypatch):
     for a, b in zip(one, two, strict=True):
       np.testing.assert_allclose(a.kernel, b.kernel, atol=2e-4)
       np.testing.assert_allclose(a.bias, b.bias, atol=1e-4)
+
+
+@pytest.mark.parametrize('penalty', sweep.PENALTIES)
+def test_xla_trains_the_same_heads(penalty, monkeypatch):
+  """As on a TPU: stacks of several shapes, and groups where there may be some.
+
+  Kernels within 2e-4, as in other company; relevance scores within 1e-3 of the
+  largest.
+  """
+  x, y = _data()
+  twin, twin_y = _data(seed=2)
+  other, other_y = _data(features=77, seed=1)
+  problems = [
+    _problem(x, y, _HEADS),
+    _problem(twin, twin_y, _HEADS),
+    _problem(other, other_y, _HEADS[:2]),
+  ]
+  if penalty == 'l21':
+    problems.append(dataclasses.replace(problems[0], groups=(100, 1, 39, 100)))
+  plain = _train(problems, 20, penalty)
+  used = []
+  monkeypatch.setattr(
+    devices, 'needs_xla', lambda device: bool(used.append(device)) or True
+  )
+  with_xla = _train(problems, 20, penalty)
+  assert used == ['/device:CPU:0']
+  for one, two in zip(plain, with_xla, strict=True):
+    for a, b in zip(one, two, strict=True):
+      np.testing.assert_allclose(a.kernel, b.kernel, atol=2e-4)
+      np.testing.assert_allclose(a.bias, b.bias, atol=1e-4)
+      for name in scores.OF_KERNEL:
+        wanted = scores.of_kernel(name, a.kernel)
+        np.testing.assert_allclose(
+          scores.of_kernel(name, b.kernel), wanted, atol=1e-3 * wanted.max()
+        )
 
 
 def test_wide_heads_are_budgeted_by_what_they_hold():

@@ -13,7 +13,7 @@ from vtab_h2t.training import network
 def space():
   """Few settings of every method, for a few steps."""
   tuned = {'learning_rates': (0.1, 0.01), 'steps': (12,), 'batch': 32}
-  surgical = tuned | {'learning_rates': (1e-2,)}
+  by_epochs = {'learning_rates': (1e-2,), 'epochs': (2,), 'batch': 32}
   return testing.tiny_space(
     folds=(1, 4),
     all_l2={'coefficients': (1e-5,)},
@@ -21,11 +21,11 @@ def space():
     scratch=tuned,
     finetune=tuned,
     head2toe_ft=tuned,
-    lp_ft=tuned | {'learning_rates': (1e-2, 1e-3)},
-    surgical=surgical,
-    auto_rgn=surgical,
-    auto_snr=surgical | {'threshold': 0.5},
-    head_probe=tuned | {'taus': (0, 3)},
+    lp_ft=by_epochs | {'learning_rates': (1e-2, 1e-3)},
+    surgical=by_epochs,
+    auto_rgn=by_epochs,
+    auto_snr=by_epochs | {'threshold': 0.5},
+    head_probe=by_epochs | {'learning_rates': (0.1, 0.01), 'taus': (0, 3)},
   )
 
 

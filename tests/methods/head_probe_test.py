@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
 
+from tests import testing
 from vtab_h2t import errors
 from vtab_h2t.heads import initial
+from vtab_h2t.methods import data as data_lib
 from vtab_h2t.methods import head_probe
+from vtab_h2t.training import network as network_lib
 from vtab_h2t.training import readout as readout_lib
 
 _METHOD = head_probe.HeadProbe()
@@ -51,7 +54,13 @@ def test_adaptation_by_hand():
       'adaptation_norm': 2.5,
     }
   )
-  assert head_probe.adaptation(before, before)['adaptation_cos'] == 0
+
+
+def test_what_does_not_move_has_a_movement_of_exactly_0():
+  """Whatever it rounds to."""
+  features = np.random.default_rng(0).normal(size=(50, 70)).astype(np.float32)
+  found = head_probe.adaptation(features, features.copy())
+  assert found['adaptation_l2'] == found['adaptation_cos'] == 0
 
 
 def test_heads_of_several_taus_are_those_of_one_run():
@@ -71,13 +80,36 @@ def test_heads_of_several_taus_are_those_of_one_run():
     np.testing.assert_array_equal(k, other)
 
 
-def _setting(rate, tau):
-  return head_probe.Setting(learning_rate=rate, steps=12, batch=32, tau=tau)
+def test_an_epoch_of_probing_takes_every_example():
+  """17 in batches of 16 are two steps, of 16 examples and of one."""
+  features = np.ones((17, 3), np.float32)
+  labels = np.zeros(17, np.int64)
+  args = features, labels, (3, 2), [0, 1], 0.0
+  numbers = []
+  good = head_probe.adam.apply
+
+  def count(*args):
+    numbers.append(args[-1])
+    return good(*args)
+
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(head_probe.adam, 'apply', count)
+    one = head_probe.probe_heads(*args, 16, 0)[1]
+  assert len(numbers) == 2  # A kernel and a bias, in one trace.
+  ((_, bias),) = one
+  np.testing.assert_allclose(np.abs(bias), 0.02, rtol=1e-2)  # 0.01 each.
+
+
+def _setting(rate, tau, epoch=2):
+  return head_probe.Setting(
+    learning_rate=rate, epochs=2, epoch=epoch, batch=32, tau=tau
+  )
 
 
 def test_probing_lowers_the_energy(train):
   found = {tau: train(_METHOD, _setting(0.01, tau)).measures for tau in (0, 30)}
   assert set(found[0]) == {
+    'steps',
     'aie',
     'adaptation_l2',
     'adaptation_cos',
@@ -100,6 +132,29 @@ def test_measures_are_of_the_embedding_before_and_after(
   assert found.measures['adaptation_l2'] > 0
 
 
+def test_without_training_nothing_moves_in_any_precision(
+  tunable, examples, space, inputs, tmp_path
+):
+  """Features of the store are in float32, those of the tuned network are not:
+  between the two was an L2 of 0.5."""
+  network = network_lib.Network(
+    testing.normed_backbone(), policy='mixed_bfloat16'
+  )
+  tunable.networks = data_lib.Networks(
+    lambda: inputs, lambda: network, tmp_path / 'bfloat16', {}
+  )
+  (later,) = _METHOD.fit(
+    tunable, examples, _setting(0.1, 1, epoch=0), space, [0]
+  )
+  found = later()
+  assert found.measures['adaptation_l2'] == 0
+  assert found.measures['adaptation_cos'] == 0
+  assert found.measures['steps'] == 0
+  # Which it would not be against the store's.
+  after = found.trainer.embed(inputs[examples])
+  assert (after != tunable.embedding(examples)).any()
+
+
 def test_the_head_may_have_a_hidden_layer(train):
   found = train(_METHOD, _setting(0.1, 1), hidden=5)
   (kernel, _), (out, _) = found.trainer.head
@@ -108,17 +163,25 @@ def test_the_head_may_have_a_hidden_layer(train):
 
 def test_candidates_cross_taus_and_rates(space):
   assert _METHOD.candidates(space) == [
-    _setting(lr, tau) for tau in (0, 3) for lr in (0.1, 0.01)
+    _setting(lr, tau, epoch)
+    for epoch in (0, 1, 2)
+    for tau in (0, 3)
+    for lr in (0.1, 0.01)
   ]
 
 
 def test_the_cheaper_come_first(space):
-  """By steps, then by epochs of probing."""
+  """By epoch, then by the schedule's length, then by epochs of probing."""
   found = _METHOD.candidates(
-    space.changed({'head_probe': {'steps': (5, 50), 'taus': (8, 0)}})
+    space.changed({'head_probe': {'epochs': (2, 1), 'taus': (8, 0)}})
   )
-  assert [(s.steps, s.tau) for s in found] == [
-    (steps, tau) for steps in (5, 50) for tau in (0, 8) for _ in range(2)
+  assert [(s.epoch, s.epochs, s.tau) for s in found] == [
+    (epoch, epochs, tau)
+    for epoch in (0, 1, 2)
+    for epochs in (1, 2)
+    for tau in (0, 8)
+    for _ in range(2)
+    if epoch <= epochs
   ]
 
 

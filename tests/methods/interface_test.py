@@ -7,6 +7,7 @@ import pytest
 from tests import testing
 from vtab_h2t import errors
 from vtab_h2t.methods import interface
+from vtab_h2t.methods import linear
 from vtab_h2t.methods import registry
 from vtab_h2t.methods import space as space_lib
 from vtab_h2t.methods import tuned
@@ -38,7 +39,7 @@ class _Method(interface.Searched):
 
   def candidates(self, space):
     return [
-      space_lib.Setting(learning_rate=rate, steps=5)
+      linear.Setting(learning_rate=rate, steps=5)
       for rate in space.of(self.name).rates
     ]
 
@@ -84,7 +85,7 @@ def _val(rate, fold, total, **more):
 
 
 def _finals(rate, seeds):
-  setting = space_lib.Setting(learning_rate=rate, steps=5)
+  setting = linear.Setting(learning_rate=rate, steps=5)
   return [
     ({'learning_rate': rate, 'steps': 5, 'seed': s}, (setting, s))
     for s in seeds
@@ -216,7 +217,10 @@ def test_each_methods_known_rows_are_recognised(
   name, data, tunable, folds, examples, space, monkeypatch
 ):
   method = registry.MEASURED[name]
-  short = space.changed({name: {'steps': (2,)}})
+  by_epochs = issubclass(method.options_type, tuned.EpochOptions)
+  short = space.changed(
+    {name: {'epochs': (1,)} if by_epochs else {'steps': (2,)}}
+  )
   data = tunable if method.trains_network else data
   plan = interface.Plan(
     folds=folds, examples=examples, space=short, seed=0, seeds=(0,)

@@ -61,12 +61,14 @@ def test_ties_go_to_the_smallest_c(tunable, folds, monkeypatch):
   assert lp_ft.choose_c(tunable, folds) == lp_ft.C_PATH[0]
 
 
-def _setting(rate, steps, c=1.0):
-  return lp_ft.Setting(learning_rate=rate, steps=steps, batch=32, coefficient=c)
+def _setting(rate, epoch, c=1.0):
+  return lp_ft.Setting(
+    learning_rate=rate, epochs=2, epoch=epoch, batch=32, coefficient=c
+  )
 
 
 def test_fine_tuning_starts_at_the_probe(tunable, examples, train):
-  trainer = train(_METHOD, _setting(1e-30, 1)).trainer  # A step of no length.
+  trainer = train(_METHOD, _setting(1e-2, 0)).trainer
   probe = lp_ft.probe(tunable, examples, 1.0)
   ((kernel, bias),) = trainer.head
   np.testing.assert_array_equal(kernel, probe.kernel)
@@ -83,7 +85,7 @@ def test_statistics_stay_and_the_backbone_moves(tunable, train):
   network = tunable.networks.network()
   network.reset()
   before = network.state()
-  train(_METHOD, _setting(1e-2, 12))
+  train(_METHOD, _setting(1e-2, 1))
   model = network.backbone.model
   for weight, old, new in zip(model.weights, before, network.state()):
     assert (old == new).all() == weight.name.startswith('moving'), weight.path
@@ -92,8 +94,21 @@ def test_statistics_stay_and_the_backbone_moves(tunable, train):
 def test_c_is_chosen_once_and_stands_in_the_rows(tunable, space, folds):
   results = _METHOD.validate(tunable, folds, space, 0)
   assert {s.coefficient for s in results} == {lp_ft.choose_c(tunable, folds)}
-  assert [s.learning_rate for s in results] == [1e-2, 1e-3]
+  assert [(s.epoch, s.learning_rate) for s in results] == [
+    (epoch, rate) for epoch in (0, 1, 2) for rate in (1e-2, 1e-3)
+  ]
   assert all('coefficient' in s.as_row() for s in results)
+
+
+def test_epoch_0_is_the_probe(tunable, space, folds):
+  results = _METHOD.validate(tunable, folds, space, 0)
+  start = next(iter(results))
+  for fold, count in zip(folds, results[start], strict=True):
+    probe = lp_ft.probe(tunable, fold.train, start.coefficient)
+    right = (
+      probe.predict(tunable.embedding(fold.val)) == (tunable.labels[fold.val])
+    )
+    assert start.epoch == 0 and right.sum() == count
 
 
 def test_methods_that_start_from_the_probe_share_its_c(

@@ -32,43 +32,95 @@ def test_paper_grid_is_appendix_a():
   assert head2toe.coefficients == (1e-5, 1e-3)
 
 
-def test_quick_grid_differs_in_folds_steps_and_target_sizes_only():
+def _trained():
+  return set(methods.MEASURED) - set(methods.FROZEN)
+
+
+def test_quick_grid_of_frozen_methods_has_fewer_folds_steps_and_target_sizes():
   quick, paper = grids.quick('vit_b16'), grids.paper('vit_b16')
   assert quick.folds == (4,) and quick.name == 'quick'
-  for name, options in paper.options.items():
+  for name in set(paper.options) - _trained():
     changes = {}
     if name in methods.MEASURED:
-      changes['steps'] = options.steps[:1]
+      changes['steps'] = paper.of(name).steps[:1]
     if name in _READ_SIZES:
       changes['target_sizes'] = (768,)
-    assert quick.of(name) == dataclasses.replace(options, **changes), name
+    wanted = dataclasses.replace(paper.of(name), **changes)
+    assert quick.of(name) == wanted, name
   assert quick.of('linear').steps == (500,)
 
 
-def test_light_grid_tunes_the_backbone_little():
-  light, quick = grids.light('vit_b16'), grids.quick('vit_b16')
-  assert light.folds == quick.folds and light.name == 'light'
-  for name in (*methods.FROZEN, *studies.OPTIONS):
-    assert light.of(name) == quick.of(name)
-  trained = set(methods.MEASURED) - set(methods.FROZEN)
-  # Five epochs of 1000 images in batches of 64.
-  assert all(light.of(name).steps == (80,) for name in trained)
-  assert {
-    name: light.of(name).learning_rates
-    for name in trained
-    if light.of(name).learning_rates != quick.of(name).learning_rates
-  } == {
-    'lp_ft': (1e-4, 1e-5),
-    'surgical': (1e-3,),
-    'auto_rgn': (1e-3,),
-    'auto_snr': (1e-3,),
+def _budget(space, name):
+  options = space.of(name)
+  return {
+    field: getattr(options, field)
+    for field in ('learning_rates', 'batch', 'steps', 'epochs', 'taus')
+    if hasattr(options, field)
   }
+
+
+@pytest.mark.parametrize(
+  'names, quick, paper',
+  [
+    (
+      ('scratch', 'finetune', 'head2toe_ft'),
+      {'learning_rates': (0.1, 0.01), 'batch': 64, 'steps': (500,)},
+      {'learning_rates': (0.1, 0.01), 'batch': 128, 'steps': (500, 5000)},
+    ),
+    (
+      ('lp_ft',),
+      {'learning_rates': (1e-4, 1e-5, 1e-6), 'batch': 64, 'epochs': (20,)},
+      {
+        'learning_rates': (3e-7, 1e-6, 3e-6, 1e-5, 3e-5, 1e-4),
+        'batch': 64,
+        'epochs': (20,),
+      },
+    ),
+    (
+      ('surgical', 'auto_rgn', 'auto_snr'),
+      {'learning_rates': (1e-2, 1e-3, 1e-4), 'batch': 64, 'epochs': (15,)},
+      {
+        'learning_rates': (1e-1, 1e-2, 1e-3, 1e-4, 1e-5),
+        'batch': 64,
+        'epochs': (15,),
+      },
+    ),
+    (
+      ('head_probe',),
+      {
+        'learning_rates': (0.1, 0.01),
+        'batch': 64,
+        'epochs': (32,),
+        'taus': (0, 8, 64),
+      },
+      {
+        'learning_rates': (0.1, 0.01),
+        'batch': 128,
+        'epochs': (63,),
+        'taus': (0, 1, 2, 4, 8, 16, 32, 64, 128),
+      },
+    ),
+  ],
+)
+def test_each_method_that_trains_the_backbone_has_a_budget(names, quick, paper):
+  """And nothing else of it differs between the two grids."""
+  one, other = grids.quick('vit_b16'), grids.paper('vit_b16')
+  for name in names:
+    assert _budget(one, name) == quick and _budget(other, name) == paper
+    assert one.of(name) == dataclasses.replace(other.of(name), **quick)
+
+
+def test_every_method_that_trains_the_backbone_is_in_the_quick_grid():
+  space = grids.quick('vit_b16')
+  for name in _trained():
+    methods.check(name, space)
+    options = space.of(name)
+    assert len(options.learning_rates) in (2, 3) and options.batch == 64
 
 
 def test_every_grid_has_options_for_all_that_is_measured():
   for name, hparams in (
     ('quick', ''),
-    ('light', ''),
     ('paper', ''),
     ('published', ''),
     ('fixed', 'lr=1'),
@@ -143,19 +195,21 @@ def test_fixed_grid_is_the_setting():
   }
   (linear,) = methods.MEASURED['linear'].candidates(space)
   assert linear.as_row() == {'learning_rate': 0.01, 'steps': 500}
-  for name in set(methods.MEASURED) - set(methods.FROZEN):
+  for name in _trained():
     options = space.of(name)
-    assert options.learning_rates == options.steps == ()
+    assert options.learning_rates == ()
+    assert getattr(options, 'steps', ()) == getattr(options, 'epochs', ()) == ()
 
 
 def test_fixed_grid_of_what_trains_the_backbone():
   space = grids.get(
-    'fixed', 'x', 'ft_lr=0.1,ft_steps=7,batch=5,tau=0,block=block1'
+    'fixed', 'x', 'ft_lr=0.1,ft_steps=7,epochs=3,batch=5,tau=0,block=block1'
   )
-  for name in set(methods.MEASURED) - set(methods.FROZEN):
+  for name in _trained():
     options = space.of(name)
-    assert options.learning_rates == (0.1,) and options.steps == (7,)
-    assert options.batch == 5
+    assert options.learning_rates == (0.1,) and options.batch == 5
+    assert getattr(options, 'steps', (7,)) == (7,)
+    assert getattr(options, 'epochs', (3,)) == (3,)
   assert space.of('head_probe').taus == (0,)
   assert space.of('surgical').blocks == ('block1',)
   assert methods.available(space) == []
@@ -179,6 +233,8 @@ def test_changes_reach_the_spaces_of_tasks():
     'lr=-1',
     'steps=1.5',
     'steps=0',
+    'epochs=0',
+    'epochs=1.5',
     'lr=inf',
     'lr=nan',
     'fraction=1.5',
@@ -205,7 +261,7 @@ def test_grid_and_hparams_go_together(name, hparams):
   'space',
   [
     grids.quick('vit_b16'),
-    grids.light('resnet50'),
+    grids.paper('resnet50'),
     grids.get('published', 'vit_b16'),
     grids.get('fixed', 'x', 'lr=0.1,block=a,tau=1'),
   ],

@@ -9,6 +9,7 @@ import pytest
 
 from tests import testing
 from vtab_h2t import errors
+from vtab_h2t.backbones import registry
 from vtab_h2t.methods import space as space_lib
 from vtab_h2t.protocol import grids
 from vtab_h2t.protocol import ledger as ledger_lib
@@ -46,6 +47,7 @@ _FIELDS = {
   'resize': ['legacy'],
   'taps': ['released', 'units'],
   'cls_pooling': ['only', 'both'],
+  'precision': ['mixed_bfloat16'],
   'normalization': ['once'],
   'protocol': ['official'],
   'train_fraction': [0.5, 0.1],
@@ -105,7 +107,6 @@ def _spaces():
   yield 'name', dataclasses.replace(quick, name='own')
   yield 'folds', dataclasses.replace(quick, folds=(3,))
   yield 'by_task', dataclasses.replace(quick, by_task={'digits': quick})
-  yield 'grid', grids.light('efficientnet_lite0')
   yield 'grid', grids.paper('efficientnet_lite0')
   yield 'grid', grids.get('fixed', 'efficientnet_lite0', 'lr=0.1')
   yield 'grid', grids.get('fixed', 'efficientnet_lite0', 'lr=0.2')
@@ -213,8 +214,8 @@ def test_pairs_of_changes_share_no_name_either():
   [
     ({}, 'embedded-lite0-96px'),
     (
-      {'image_size': 32, 'space': grids.light('efficientnet_lite0')},
-      'embedded-lite0-32px-light',
+      {'image_size': 32, 'space': grids.paper('efficientnet_lite0')},
+      'embedded-lite0-32px-paper',
     ),
     ({'space': grids.paper('efficientnet_lite0')}, 'embedded-lite0-96px-paper'),
     (
@@ -222,6 +223,10 @@ def test_pairs_of_changes_share_no_name_either():
       'embedded-lite0-96px-random',
     ),
     ({'taps': 'units'}, 'embedded-lite0-96px-units'),
+    (
+      {'precision': 'mixed_bfloat16'},
+      'embedded-lite0-96px-mixed_bfloat16',
+    ),
     (
       {
         'suite': 'vtab',
@@ -397,10 +402,14 @@ def test_title_says_what_is_unusual():
   title = _run(
     cls_pooling='only',
     resize='legacy',
+    precision='mixed_bfloat16',
     train_fraction=0.1,
     normalization='once',
   ).title
-  assert 'class token only, resize legacy, training images 10%' in title
+  assert (
+    'class token only, resize legacy, precision mixed_bfloat16, training '
+    'images 10%'
+  ) in title
   assert 'normalization once' in title
 
 
@@ -433,6 +442,26 @@ def test_a_network_is_loaded_with_its_weights_hash():
     run_lib.network('nope', 'random', 32)
 
 
+def test_weights_need_no_taps_but_those_of_the_run(monkeypatch):
+  """As Head2Toe's ViT, which has no logits."""
+  poor = testing.tiny_backbone()
+
+  def build(weights, size, taps):
+    if taps != 'released':
+      raise errors.InputError('lacks endpoints logits')
+    return poor
+
+  monkeypatch.setitem(
+    registry.BACKBONES,
+    'poor',
+    registry.Entry(build, ('some',), tap_sets=('all', 'released')),
+  )
+  with pytest.raises(errors.InputError, match='lacks endpoints'):
+    run_lib.network('poor', 'some', 16)
+  found = run_lib.network('poor', 'some', 16, 'released')
+  assert found.sha256 == poor.weights_sha256
+
+
 def test_a_pair_has_the_taps_of_the_first_and_the_seconds_embedding():
   one = run_lib.network('efficientnet_lite0', 'random', 32)
   two = run_lib.network('efficientnet_lite2', 'random', 32)
@@ -441,6 +470,21 @@ def test_a_pair_has_the_taps_of_the_first_and_the_seconds_embedding():
   assert len(backbone.taps) == 2
   alone = run_lib.load(_run(network=one, image_size=32), {})
   assert len(alone.taps) > 2
+
+
+def test_networks_compute_in_the_runs_precision():
+  one = run_lib.network('efficientnet_lite0', 'random', 32)
+  two = run_lib.network('efficientnet_lite2', 'random', 32)
+  usual = _run(network=one, image_size=32)
+  mixed = dataclasses.replace(usual, precision='mixed_bfloat16')
+  assert run_lib.differences(usual, mixed) == [
+    'precision: float32 and mixed_bfloat16'
+  ]
+  for run, wanted in ((usual, 'float32'), (mixed, 'bfloat16')):
+    for each in (run, run.derived('control', second=two)):
+      backbone = run_lib.load(each, {})
+      assert backbone.precision == run.precision == each.precision
+      assert {x.dtype for x in backbone.model.output.values()} == {wanted}
 
 
 def test_a_space_without_options_of_a_method_is_one_line():

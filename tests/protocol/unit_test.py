@@ -553,14 +553,24 @@ def test_methods_that_train_the_backbone(normed, tuned):
     'head2toe_ft_plus': count[
       next(r['chosen'] for r in tests if r['method'] == 'head2toe_ft_plus')
     ],
-    'surgical': 2,
-    'head_probe': 2,
-  } | dict.fromkeys(
-    ('scratch', 'finetune', 'head2toe_ft', 'lp_ft', 'auto_rgn', 'auto_snr'), 1
-  )
+    'scratch': 1,
+    'finetune': 1,
+    'head2toe_ft': 1,
+    # The start and two epochs; of surgical's four blocks, of two taus.
+    'lp_ft': 3,
+    'surgical': 4 * 3,
+    'auto_rgn': 3,
+    'auto_snr': 3,
+    'head_probe': 2 * 3,
+  }
   by_method = {r['method']: r for r in tests}
   assert 0 < by_method['head_probe']['aie'] < 1.5
-  assert by_method['surgical']['block'] in ('first', 'second')
+  assert by_method['surgical']['block'] in ('last', 'first', 'second', 'all')
+  # 300 images in batches of 64; the others' budget is their setting.
+  for method in ('lp_ft', 'surgical', 'auto_rgn', 'auto_snr', 'head_probe'):
+    row = by_method[method]
+    assert row['epochs'] == 2 and row['steps'] == 5 * row['epoch']
+  assert by_method['finetune']['steps'] == 6
   assert by_method['head2toe_ft']['selection_steps'] == 20
   assert not list((_folder(tuned).path / 'unfinished').iterdir())
   stages, before = [], testing.results(tuned)

@@ -1,6 +1,9 @@
 import pytest
 
+from tests import testing
 from tests.report import made
+from vtab_h2t import errors
+from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.methods import head2toe
 from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.report import catalogue
@@ -39,6 +42,33 @@ def test_a_unit_for_each_group_of_tasks():
   assert {u.methods for u in found} == {('linear',)}
   assert {u.studies for u in found} == {(studies.STUDIES['offset'],)}
   assert {u.seeds for u in found} == {(0, 1)}
+
+
+def _signature():
+  """A network without weights of its own, as a signature is."""
+  import keras
+
+  inputs = keras.Input((16, 16, 3))
+  model = keras.Model(inputs, {'x': keras.layers.ReLU()(inputs)})
+  return backbone_lib.Backbone('called', model, ('x',), 'x', 16, 1, 0, '')
+
+
+@pytest.mark.parametrize(
+  'names, methods, message',
+  [
+    (['pre_normalization'], [], 'cannot be moved to pre_normalization'),
+    (['accuracy'], ['linear', 'lp_ft'], 'cannot be trained'),
+    ([], ['head2toe_ft_plus'], 'cannot be trained'),
+  ],
+)
+def test_what_a_network_does_not_allow_is_one_line(names, methods, message):
+  with pytest.raises(errors.InputError, match=f'of called .*{message}'):
+    jobs.check(names, methods, _signature())
+  jobs.check(names, methods, testing.normed_backbone())
+
+
+def test_a_second_networks_methods_are_not_the_firsts():
+  jobs.check(['second', 'with_input', 'accuracy'], ['linear'], _signature())
 
 
 def test_reduced_runs_have_parts_of_the_images():

@@ -40,7 +40,7 @@ def run(backbone='made', **changes):
       'data_source': None,
       'network': network(backbone),
       'image_size': 32,
-      'space': grids.light('efficientnet_lite0'),
+      'space': grids.quick('efficientnet_lite0'),
     }
     | changes
   )

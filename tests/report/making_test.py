@@ -105,10 +105,14 @@ def test_published_numbers_stand_beside_where_it_is_fair():
     two['resnet50'][['affinity']], two['resnet50_published'][['affinity']]
   )
   variants = {job: rows for job in making.TABLE6.values() if job != 'accuracy'}
-  table = making.table6(made.results(rows, of, **variants))['table6']
+  frames = making.table6(made.results(rows, of, **variants))
+  table = frames['table6']
   assert table.natural[0] - table.natural_published[0] == pytest.approx(
     1, abs=0.06
   )
+  text = catalogue.OUTPUTS['table6'].text(frames, 'here')
+  assert 'natural_published' in text
+  assert 'pre_activation moves 49 of 52 taps; ' in text
 
 
 @pytest.mark.parametrize(

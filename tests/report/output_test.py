@@ -1,7 +1,9 @@
 import pandas as pd
 import pytest
 
+from tests import testing
 from tests.report import made
+from vtab_h2t import errors
 from vtab_h2t.report import output as output_lib
 from vtab_h2t.report import plotting
 
@@ -61,6 +63,15 @@ def test_possible_is_what_one_task_has_all_of():
   assert not possible([rows[0], failed], offset)
   validation = rows[1] | {'split': 'val'}
   assert not possible([rows[0], validation], offset)
+
+
+def test_what_a_network_does_not_allow_names_the_output():
+  flat = testing.tiny_backbone()  # It has no batch norm.
+  output = output_lib.Output(name='x', title='X', jobs=('pre_normalization',))
+  with pytest.raises(errors.InputError, match='x: the taps of tiny cannot be'):
+    output.check(flat)
+  output.check(testing.normed_backbone())
+  output_lib.Output(name='x', title='X', jobs=('accuracy',)).check(flat)
 
 
 @pytest.mark.parametrize('vit', [True, False])

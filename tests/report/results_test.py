@@ -85,7 +85,7 @@ def test_rows_are_in_the_order_of_tasks_and_methods(workdir, tmp_path):
     [
       {},
       {
-        'space': grids.light('efficientnet_lite0').changed(
+        'space': grids.quick('efficientnet_lite0').changed(
           {'auto_snr': {'snr': 'paper'}}
         )
       },

@@ -4,6 +4,7 @@ import functools
 
 from tests import synthetic_tfds
 from tests import testing
+from tests.runners import tiny
 
 _run = functools.partial(testing.run_runner, 'doctor')
 
@@ -29,6 +30,49 @@ def test_archive(tmp_path):
   lines = done.stdout.splitlines()
   assert done.returncode == 1 and len(lines) == 19
   assert [l.split()[0] for l in lines if 'prepared' in l] == ['cifar100']
+
+
+def _lines(*arguments):
+  """Exit status, and the lines in their three columns."""
+  done = _run(*arguments)
+  assert not done.stderr
+  return done.returncode, [
+    line.split(maxsplit=2) for line in done.stdout.splitlines()
+  ]
+
+
+def test_weights():
+  status, ((name, found, advice),) = _lines('--backbone=efficientnet_lite0')
+  assert (status, name, found) == (0, 'efficientnet_lite0', 'trainable')
+  assert advice.startswith('imagenet: features can be read, and all methods')
+  status, (line,) = _lines(
+    f'--plugins={tiny.PLUGIN}', '--backbone=tiny', '--weights=signature'
+  )
+  assert status == 0 and line[:2] == ['tiny', 'frozen']
+  assert line[2].startswith('only') and 'Table 6' in line[2]
+  status, (line,) = _lines('--backbone=resnet50', '--weights=none.h5')
+  assert status == 1 and line[:2] == ['resnet50', 'broken']
+  assert "there are no weights 'none.h5'" in line[2]
+  done = _run('--backbone=nope')
+  assert done.returncode == 1
+  assert done.stderr.startswith("error: unknown backbone 'nope'; choose from ")
+
+
+def test_weights_beside_tasks(tmp_path):
+  testing.write_archive(tmp_path / 'cifar')
+  status, lines = _lines(
+    '--data_source=archive',
+    f'--data_dir={tmp_path}',
+    '--tasks=cifar100,dtd',
+    '--backbone=efficientnet_lite0',
+    '--weights=random',
+  )
+  assert status == 1
+  assert [line[:2] for line in lines] == [
+    ['cifar100', 'prepared'],
+    ['dtd', 'manual'],
+    ['efficientnet_lite0', 'trainable'],
+  ]
 
 
 def test_bad_flags_are_one_line(tmp_path):

@@ -218,6 +218,43 @@ def test_what_cannot_be_made_is_one_line(runner, arguments, message, tmp_path):
   assert message in ' '.join(done.stderr.split())
 
 
+_SIGNATURE = (*tiny.FLAGS, '--weights=signature', '--tasks=one', '--seeds=0')
+
+
+@pytest.mark.parametrize(
+  'runner, argument, message',
+  [
+    ('reproduce', '--only=table6', 'error: table6: the taps of tiny cannot be'),
+    ('table1', '--taps=pre_activation', 'error: the taps of tiny cannot be'),
+    ('table1', '--methods=linear,finetune', 'error: the weights of tiny are a'),
+    ('affinity', '--grid=fixed', 'error: figure2: the weights of tiny are a'),
+  ],
+)
+def test_what_a_signature_does_not_allow_is_refused_at_once(
+  runner, argument, message, tmp_path
+):
+  done = testing.run_runner(
+    runner, *_SIGNATURE, argument, f'--workdir={tmp_path}'
+  )
+  assert done.returncode == 1 and done.stderr.startswith(message)
+  assert len(done.stderr.splitlines()) == 1
+  assert not list(tmp_path.rglob('*'))  # Nothing was measured.
+
+
+def test_what_a_signature_allows_is_made(tmp_path):
+  done = testing.run_runner('reproduce', *_SIGNATURE, f'--workdir={tmp_path}')
+  assert done.returncode == 0, done.stderr
+  (folder,) = tiny.folders(tmp_path)
+  made = {p.stem for p in folder.rglob('*.md')} | {
+    p.stem for p in folder.rglob('*.png')
+  }
+  assert {'table1', 'figure10', 'figure13'} <= made
+  assert not {'table6', 'figure2', 'figure4', 'figure8'} & made
+  assert {r['method'] for r in testing.read_rows(tmp_path)}.isdisjoint(
+    {'scratch', 'finetune'}
+  )
+
+
 def test_a_failed_task_is_named_and_the_others_are_made(tmp_path):
   testing.write_archive(tmp_path / 'data' / 'mine')
   broken = testing.write_archive(tmp_path / 'data' / 'broken')

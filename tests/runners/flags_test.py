@@ -33,11 +33,15 @@ def test_without_flags_the_run_has_the_short_name():
 @pytest.mark.parametrize(
   'changes, name',
   [
-    ({'image_size': 32, 'grid': 'light'}, 'embedded-lite0-32px-light'),
+    ({'image_size': 32, 'grid': 'paper'}, 'embedded-lite0-32px-paper'),
     ({'image_size': 32, 'weights': 'random'}, 'embedded-lite0-32px-random'),
     (
       {'image_size': 32, 'taps': 'pre_activation'},
       'embedded-lite0-32px-pre_activation',
+    ),
+    (
+      {'image_size': 32, 'precision': 'mixed_bfloat16'},
+      'embedded-lite0-32px-mixed_bfloat16',
     ),
     ({'image_size': 32, 'run_name': 'mine'}, 'mine'),
   ],

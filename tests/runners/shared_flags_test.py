@@ -64,7 +64,7 @@ def test_the_documented_example_runs(plugin, tmp_path):
     f'--workdir={tmp_path}',
     '--grid=fixed',
     '--hparams=lr=0.01,steps=200,target_size=256,fraction=0.2,l21=1e-5,'
-    'ft_lr=0.01,ft_steps=2',
+    'ft_lr=0.01,ft_steps=2,epochs=1,block=whole',
     '--methods=linear,head2toe,finetune,surgical',
   )
   assert done.returncode == 0, done.stderr

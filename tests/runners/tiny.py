@@ -7,7 +7,7 @@ from tests import testing
 PLUGIN = pathlib.Path(__file__).parent / 'tiny_plugin.py'
 HPARAMS = (
   'lr=0.1,steps=5,target_size=30,fraction=0.5,l1=1e-4,l2=1e-4,'
-  'l21=1e-4,ft_lr=0.01,ft_steps=2,batch=16,tau=1'
+  'l21=1e-4,ft_lr=0.01,ft_steps=2,epochs=1,batch=16,tau=1'
 )
 NETWORK = [
   '--suite=own',

@@ -1,9 +1,13 @@
 """A plugin for runners' tests: two tiny networks and two tiny tasks.
 
-`tiny` has all that a network can offer; `tiny2` is what a user registers.
+`tiny` has all that a network can offer, and with the weights `signature` is a
+SavedModel that can only be called; `tiny2` is what a user registers.
 """
 
 import dataclasses
+import functools
+import pathlib
+import tempfile
 
 from tests import testing
 import vtab_h2t
@@ -17,9 +21,25 @@ def _build(seed: int) -> vtab_h2t.Backbone:
   return dataclasses.replace(testing.normed_backbone(seed), name='tiny')
 
 
+@functools.cache
+def _called() -> vtab_h2t.Backbone:
+  """The same network, called through a signature."""
+  from vtab_h2t.backbones import saved_model
+
+  usual = _build(0)
+  with tempfile.TemporaryDirectory() as folder:
+    names = {tap: tap for tap in usual.taps}
+    testing.export(usual, names, folder, 'representation')
+    return saved_model.backbone(
+      'tiny', pathlib.Path(folder), {}, usual.taps, 'pooled', 16, 1 / 128, -1.0
+    )
+
+
 registry.BACKBONES['tiny'] = registry.Entry(
-  lambda weights, size, taps: _build(int(weights == 'other')),
-  ('noise', 'other'),
+  lambda weights, size, taps: (
+    _called() if weights == 'signature' else _build(int(weights == 'other'))
+  ),
+  ('noise', 'other', 'signature'),
   image_size=16,
   tap_sets=(backbone_lib.ALL_TAPS, *retapping.KINDS),
 )

@@ -21,8 +21,8 @@ def test_state_is_written_and_read(tmp_path):
   path = tmp_path / 'runs' / 'x.npz'
   written, read = _Trainer(), _Trainer()
   written.values[0] += 7
-  checkpoint.Checkpoint(path, 0).save(written, 12)
-  assert checkpoint.Checkpoint(path).load(read) == 12
+  checkpoint.Checkpoint(path, 0).save(written, 12, [5, 0, 7])
+  assert checkpoint.Checkpoint(path).load(read) == (12, [5, 0, 7])
   for value, other in zip(read.values, written.values, strict=True):
     np.testing.assert_array_equal(value, other)
   checkpoint.Checkpoint(path).remove()
@@ -30,7 +30,7 @@ def test_state_is_written_and_read(tmp_path):
 
 
 def test_nothing_is_written_too_soon(tmp_path):
-  checkpoint.Checkpoint(tmp_path / 'x.npz', 60).save(_Trainer(), 1)
+  checkpoint.Checkpoint(tmp_path / 'x.npz', 60).save(_Trainer(), 1, [])
   assert not list(tmp_path.iterdir())
 
 
@@ -40,5 +40,5 @@ def test_none_or_a_damaged_one_starts_at_the_beginning(tmp_path, content):
   if content is not None:
     path.write_bytes(content)
   trainer = _Trainer()
-  assert checkpoint.Checkpoint(path).load(trainer) == 0
+  assert checkpoint.Checkpoint(path).load(trainer) == (0, [])
   assert (trainer.values[0] == np.arange(3)).all()

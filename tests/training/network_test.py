@@ -5,11 +5,18 @@ import sys
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from tests import testing
 from vtab_h2t import errors
 from vtab_h2t.backbones import backbone as backbone_lib
+from vtab_h2t.backbones import precision
 from vtab_h2t.backbones import registry
+from vtab_h2t.backbones import vit
+from vtab_h2t.heads import initial
 from vtab_h2t.training import network as network_lib
+from vtab_h2t.training import readout as readout_lib
+from vtab_h2t.training import trainer as trainer_lib
 
 _ROOT = pathlib.Path(__file__).parents[2]
 
@@ -27,14 +34,14 @@ from vtab_h2t.training import network
 from vtab_h2t.training import readout as readout_lib
 from vtab_h2t.training import trainer as trainer_lib
 rng = np.random.default_rng(0)
-x = rng.normal(size=(60, 16, 16, 3)).astype(np.float32)
-y, rows = np.arange(60) % 3, np.arange(60)
+x = rng.normal(size=(61, 16, 16, 3)).astype(np.float32)
+y, rows = np.arange(61) % 3, np.arange(61)  # The last batch is of one image.
 def run(strategy, recipe):
   net = network.Network(testing.normed_backbone(), strategy)
   trainer = net.trainer(readout_lib.Embedding("pooled", 8, False), (8, 3),
                         range(len(net.variables)), recipe)
   trainer.start(initial.layers((8, 3), (1,)))
-  trainer.run(x, y, rows, 0.02, 9, (7,))
+  trainer.run(x, y, rows, 0.02, 10, (7,))
   return [*trainer.values, *net.state()], trainer.predict(x)
 for name in ("sgd", "adam"):
   for frozen in (True, False):
@@ -69,6 +76,22 @@ def test_random_weights_leave_nothing_of_the_pretrained(net):
   net.reset()
   for value, wanted in zip(net.state(), pretrained):
     np.testing.assert_array_equal(value, wanted)
+
+
+@pytest.mark.parametrize('name', backbone_lib.PRECISIONS)
+def test_it_computes_in_the_backbones_precision(name):
+  """An embedding of bfloat16 has no more than its digits."""
+  backbone = precision.compute_in(testing.normed_backbone(), name)
+  trainer = network_lib.Network(backbone).trainer(
+    readout_lib.Embedding('pooled', 8, False),
+    (8, 3),
+    range(4),
+    trainer_lib.Recipe(optimizer='sgd', batch=4),
+  )
+  trainer.start(initial.layers((8, 3), (1,)))
+  embedded = trainer.embed(backbone.preprocess(testing.images(4)).numpy())
+  rounded = embedded.astype(tf.bfloat16.as_numpy_dtype).astype(np.float32)
+  assert (embedded == rounded).all() == (name == 'mixed_bfloat16')
 
 
 def test_a_signature_cannot_be_trained():
@@ -119,3 +142,43 @@ def test_random_kernels_have_hes_deviation():
       strict=True,
     ):
       assert value.std() == pytest.approx(np.sqrt(2 / fan_in), rel=0.02)
+
+
+def test_output_axes_are_the_first_of_torchs_layout():
+  """`[out, in, ...]`; depthwise `[C * multiplier, 1, kh, kw]`."""
+  layers = keras.layers
+  inputs = keras.Input((8, 8, 3))
+  x = layers.Conv2D(4, 3, name='conv')(inputs)
+  x = layers.DepthwiseConv2D(3, depth_multiplier=2, name='depthwise')(x)
+  x = layers.BatchNormalization(name='norm')(x)
+  x = layers.Reshape((-1, 8))(x)
+  x = vit.ClassToken(name='cls')(x)
+  x = vit.PositionEmbedding(name='position')(x)
+  x = layers.MultiHeadAttention(2, 3, name='attention')(x, x)
+  x = layers.Dense(5, name='dense')(layers.GlobalAveragePooling1D()(x))
+  net = network_lib.Network(
+    backbone_lib.Backbone.of_model(
+      keras.Model(inputs, x), ['dense'], scale=1, offset=0
+    )
+  )
+  found = [
+    (name, v.shape.rank, axes)
+    for name, v, axes in zip(
+      net.layers, net.variables, net.output_axes, strict=True
+    )
+  ]
+  assert found == [
+    ('conv', 4, (3,)),
+    ('conv', 1, (0,)),
+    ('depthwise', 4, (2, 3)),
+    ('depthwise', 1, (0,)),
+    ('norm', 1, (0,)),
+    ('norm', 1, (0,)),
+    ('cls', 3, (0,)),
+    ('position', 3, (0,)),
+    *[('attention', 3, (1, 2)), ('attention', 2, (0, 1))] * 3,
+    ('attention', 3, (2,)),
+    ('attention', 1, (0,)),
+    ('dense', 2, (1,)),
+    ('dense', 1, (0,)),
+  ]

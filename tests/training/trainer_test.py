@@ -5,8 +5,10 @@ import tensorflow as tf
 
 from tests import testing
 from vtab_h2t.features import pooling
+from vtab_h2t.heads import adam
 from vtab_h2t.heads import initial
 from vtab_h2t.training import checkpoint
+from vtab_h2t.training import judge as judge_lib
 from vtab_h2t.training import network as network_lib
 from vtab_h2t.training import readout as readout_lib
 from vtab_h2t.training import trainer as trainer_lib
@@ -48,9 +50,7 @@ def _keras(optimizer, steps, training, decay=0.0):
   losses = []
   for number in range(steps):
     epoch, within = divmod(number, 4)
-    chosen = trainer_lib.order_of(_ROWS, (7,), epoch)[
-      within * 16 : within * 16 + 16
-    ]
+    chosen = trainer_lib.batches(_ROWS, 16, (7,), epoch)[within]
     with tf.GradientTape() as tape:
       z = backbone.model(_X[chosen], training=training)['pooled']
       loss = tf.reduce_mean(
@@ -233,6 +233,141 @@ def test_hidden_layers(net):
   np.testing.assert_array_equal(trainer.predict(_X), logits.argmax(1))
 
 
+@pytest.mark.parametrize('count', [40, 48, 10])
+def test_the_last_batch_of_an_epoch_has_what_is_left(net, count, monkeypatch):
+  """Each example once an epoch: 40 in batches of 16 are 16, 16 and 8."""
+  trainer = _trainer(net, trainer_lib.Recipe(batch=16, schedule='constant'))
+  labels, batches = np.arange(64), []
+  monkeypatch.setattr(
+    trainer, '_step', lambda x, y, *unused: batches.append(y) or np.float32(0)
+  )
+  in_epoch = trainer_lib.epoch_steps(count, 16)
+  assert in_epoch == {40: 3, 48: 3, 10: 1}[count]
+  trainer.run(_X, labels, np.arange(count), 0.1, 2 * in_epoch, (0,))
+  sizes = [len(b) for b in batches]
+  assert sizes == 2 * {40: [16, 16, 8], 48: [16] * 3, 10: [10]}[count]
+  for epoch in (batches[:in_epoch], batches[in_epoch:]):
+    assert sorted(np.concatenate(epoch)) == list(range(count))
+
+
+def test_a_smaller_batch_has_the_mean_of_its_own_loss(net):
+  """The step on it is that of a trainer with batches of its size."""
+  values = []
+  for batch in (16, 5):
+    trainer = _trainer(
+      net, trainer_lib.Recipe(batch=batch, schedule='constant')
+    )
+    trainer.run(_X, _Y, _ROWS[:5], 0.1, 1, (0,))
+    values.append(trainer.values)
+  for one, other in zip(*values, strict=True):
+    np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_a_smaller_batch_costs_no_trace(net):
+  trainer = _trainer(net, trainer_lib.Recipe(batch=24))
+  trainer.run(_X, _Y, _ROWS, 0.01, 6, (0,))
+  for size in (1, 7, 64):
+    trainer.gradients(_X[:size], _Y[:size])
+    trainer.predict(_X[:size])
+    trainer.embed(_X[:size])
+    trainer.correct(_X[:size], _Y[:size])
+  for function in (
+    trainer._compiled,
+    trainer._gradients,
+    trainer._classes,
+    trainer._forward,
+    trainer._right,
+  ):
+    assert function.experimental_get_tracing_count() == 1
+
+
+def test_adams_epsilon_is_the_recipes(net):
+  """It is seen where it is as large as the gradients."""
+  moved = {}
+  for corrected in (False, True):
+    trainer = _trainer(
+      net,
+      trainer_lib.Recipe(
+        optimizer='adam',
+        batch=16,
+        schedule='constant',
+        epsilon=adam.Epsilon(value=0.1, corrected=corrected),
+      ),
+    )
+    start = trainer.values
+    trainer.run(_X, _Y, _ROWS, 0.01, 1, (0,))
+    moved[corrected] = max(
+      np.abs(a - b).max() for a, b in zip(start, trainer.values)
+    )
+  # At the first step 0.1 / sqrt(1 - 0.999), against 0.1.
+  assert moved[False] < moved[True] / 5
+  assert trainer_lib.Recipe().epsilon == adam.KERAS
+
+
+def _judge():
+  return judge_lib.Judge(_X, _Y, np.arange(10, 60))
+
+
+def test_correct_answers_are_counted_before_and_after_each_epoch(net):
+  trainer, judge = _trainer(net), _judge()
+  before = (trainer.predict(_X) == _Y)[10:60].sum()
+  trainer.run(_X, _Y, _ROWS, 0.1, 12, (0,), judge=judge)
+  assert len(judge.counts) == 4 and judge.counts[0] == before
+  assert judge.counts[-1] == (trainer.predict(_X) == _Y)[10:60].sum()
+  assert len(set(judge.counts)) > 1
+
+
+def test_judging_changes_nothing(net):
+  values = []
+  for judge in (None, _judge()):
+    trainer = _trainer(net)
+    trainer.run(_X, _Y, _ROWS, 0.1, 8, (0,), judge=judge)
+    values.append([*trainer.values, *net.state()])
+  for one, other in zip(*values, strict=True):
+    np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize('schedule', ['cosine', 'cosine_by_epoch'])
+def test_stopping_early_is_on_the_same_schedule(net, schedule):
+  """What is judged at an epoch is what a run that stops there ends with."""
+  recipe = trainer_lib.Recipe(batch=16, schedule=schedule)
+  whole = _judge()
+  _trainer(net, recipe).run(_X, _Y, _ROWS, 0.1, 16, (0,), judge=whole)
+  start = _trainer(net, recipe).values
+  for stop in (0, 1, 3):
+    trainer, judge = _trainer(net, recipe), _judge()
+    trainer.run(_X, _Y, _ROWS, 0.1, 16, (0,), stop=stop, judge=judge)
+    assert judge.counts == whole.counts[: stop + 1]
+    moved = [(a != b).any() for a, b in zip(start, trainer.values)]
+    assert all(moved) if stop else not any(moved)
+
+
+def test_what_was_counted_before_a_divergence_is_kept(net):
+  trainer, judge = (
+    _trainer(
+      net,
+      trainer_lib.Recipe(batch=16, schedule='constant', frozen_statistics=True),
+    ),
+    _judge(),
+  )
+  with pytest.raises(trainer_lib.DivergedError, match='not finite by step'):
+    trainer.run(_X, _Y, _ROWS, 1e30, 20, (0,), judge=judge)
+  assert len(judge.counts) == 1
+
+
+def test_a_weight_that_is_not_finite_is_told(net, monkeypatch):
+  """A loss tells of the weights before its step only, and a ReLU hides NaN."""
+  trainer = _trainer(net)
+
+  def step(*unused):
+    net.variables[1].assign([np.nan] * 6)
+    return np.float32(1)
+
+  monkeypatch.setattr(trainer, '_step', step)
+  with pytest.raises(trainer_lib.DivergedError, match='a weight was not finit'):
+    trainer.run(_X, _Y, _ROWS, 0.1, 1, (0,))
+
+
 def test_divergence_is_told(net):
   trainer = _trainer(
     net,
@@ -244,6 +379,15 @@ def test_divergence_is_told(net):
     trainer.run(_X, _Y, _ROWS, 1e30, 20, (0,))
 
 
+class _Cut(checkpoint.Checkpoint):
+  """Is killed when it has saved the eighth step."""
+
+  def save(self, trainer, steps, counts):
+    super().save(trainer, steps, counts)
+    if steps == 8:
+      raise KeyboardInterrupt
+
+
 @pytest.mark.parametrize('recipe', [_ADAM, trainer_lib.Recipe(batch=16)])
 def test_a_run_that_is_cut_off_goes_on(net, tmp_path, recipe):
   wanted = _trainer(net, recipe)
@@ -252,14 +396,8 @@ def test_a_run_that_is_cut_off_goes_on(net, tmp_path, recipe):
   trainer = _trainer(net, recipe)
   path = tmp_path / 'run.npz'
 
-  class Cut(checkpoint.Checkpoint):
-    def save(self, trainer, steps):
-      super().save(trainer, steps)
-      if steps == 8:
-        raise KeyboardInterrupt
-
   with pytest.raises(KeyboardInterrupt):
-    trainer.run(_X, _Y, _ROWS, 0.01, 14, (5,), checkpoint=Cut(path, 0))
+    trainer.run(_X, _Y, _ROWS, 0.01, 14, (5,), checkpoint=_Cut(path, 0))
   assert path.exists()
   trainer = _trainer(net, recipe)
   trainer.run(
@@ -268,3 +406,65 @@ def test_a_run_that_is_cut_off_goes_on(net, tmp_path, recipe):
   for value, other in zip([*trainer.values, *net.state()], [*values, *state]):
     np.testing.assert_array_equal(value, other)
   assert not path.exists()
+
+
+def test_a_judged_run_that_is_cut_off_ends_with_all_counts(
+  net, tmp_path, monkeypatch
+):
+  """Of the epochs before the cut, too, which are not counted again."""
+  run = lambda trainer, judge, kept: trainer.run(
+    _X,
+    _Y,
+    _ROWS,
+    0.05,
+    20,
+    (5,),
+    lambda epoch, t: np.linspace(0.5, 1, t.num_scales, dtype=np.float32),
+    kept,
+    4,
+    judge,
+  )
+  wanted, trainer = _judge(), _trainer(net, _ADAM)
+  run(trainer, wanted, None)
+  values = trainer.values
+  path = tmp_path / 'run.npz'
+  with pytest.raises(KeyboardInterrupt):
+    run(_trainer(net, _ADAM), _judge(), _Cut(path, 0))
+  trainer, judge = _trainer(net, _ADAM), _judge()
+  calls, good = [], trainer.correct
+  monkeypatch.setattr(
+    trainer, 'correct', lambda x, y: calls.append(len(y)) or good(x, y)
+  )
+  run(trainer, judge, checkpoint.Checkpoint(path, 0))
+  assert judge.counts == wanted.counts and len(judge.counts) == 5
+  assert len(calls) == 2  # Epochs 3 and 4, in one batch each.
+  for value, other in zip(trainer.values, values, strict=True):
+    np.testing.assert_array_equal(value, other)
+  assert not path.exists()
+
+
+@pytest.mark.parametrize('frozen', [True, False])
+@pytest.mark.parametrize('optimizer', ['sgd', 'adam'])
+def test_a_step_compiled_by_xla_gives_the_same(net, optimizer, frozen):
+  recipe = trainer_lib.Recipe(
+    optimizer=optimizer, batch=16, frozen_statistics=frozen
+  )
+
+  def after(jit):
+    trainer = _trainer(net, recipe)
+    step = tf.function(trainer._step_in_graph, jit_compile=jit)
+    scales = np.ones(trainer.num_scales, np.float32)
+    losses = [
+      step(
+        tf.constant(_X[:16]),
+        tf.constant(_Y[:16], tf.int64),
+        np.float32(0.01),
+        tf.constant(scales),
+        np.float32(number),
+      ).numpy()
+      for number in (1, 2)
+    ]
+    return [*losses, *trainer.values, *net.state()]
+
+  for found, wanted in zip(after(True), after(False)):
+    np.testing.assert_allclose(found, wanted, atol=2e-5)

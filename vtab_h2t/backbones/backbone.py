@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 ALL_TAPS = 'all'  # The default set of taps.
 BILINEAR, LEGACY = 'bilinear', 'legacy'
 RESIZES = (BILINEAR, LEGACY)
+# What a network computes in, as Keras' dtype policies.
+FLOAT32, MIXED_BFLOAT16 = 'float32', 'mixed_bfloat16'
+PRECISIONS = (FLOAT32, MIXED_BFLOAT16)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,8 +41,12 @@ class Backbone:
       'bilinear' has half-pixel centres (TF2), 'legacy' has not (TF1, and so the
       released code).
     cls_pooling: how a class token is treated; see `features.pooling`.
+    precision: of `PRECISIONS`; what the model computes in, and a trained copy
+      of it. Its weights are float32.
     blocks: contiguous parts of the network, first to last, that surgical
       fine-tuning may tune alone: name to a pattern of layer names.
+    misfit: why the variables of a SavedModel are not the model's, so that its
+      signature is called; '' where they are, or there is no SavedModel.
   """
 
   name: str
@@ -54,7 +61,9 @@ class Backbone:
   tap_set: str = ALL_TAPS
   resize: str = BILINEAR
   cls_pooling: str = 'pooled'
+  precision: str = FLOAT32
   blocks: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  misfit: str = ''
 
   def __post_init__(self) -> None:
     if self.embedding not in self.taps:
@@ -143,6 +152,22 @@ class Backbone:
       hash_weights(tapped),
       blocks={'whole': '.*'} if blocks is None else blocks,
     )
+
+  @property
+  def is_trainable(self) -> bool:
+    """Whether its weights are variables of the model, which may be trained."""
+    return bool(self.model.weights)
+
+  def check_trainable(self) -> None:
+    """Raises InputError unless its weights may be trained."""
+    if not self.is_trainable:
+      raise errors.InputError(
+        f"the weights of {self.name} are a SavedModel's signature, which "
+        'cannot be trained'
+        + (f' ({self.misfit})' if self.misfit else '')
+        + '; give weights that are read into variables, as docs/backbones.md '
+        'lists them'
+      )
 
   def tap_shapes(self) -> dict[str, tuple[int, ...]]:
     """Shape of each tap without the batch axis, in depth order."""

@@ -17,15 +17,18 @@ def pair(
 
   Args:
     first: whose input protocol images go through.
-    second: of the same image size; its input is the first's, rescaled.
+    second: of the same image size and precision; its input is the first's,
+      rescaled.
 
   Raises:
-    ValueError: the sizes or the ways to resize differ.
+    ValueError: the sizes, the ways to resize or the precisions differ.
   """
   import keras
 
   if (first.image_size, first.resize) != (second.image_size, second.resize):
     raise ValueError(f'{first.name} and {second.name} want other images')
+  if first.precision != second.precision:
+    raise ValueError(f'{first.name} and {second.name} differ in precision')
   inputs = keras.Input((first.image_size, first.image_size, 3), name='image')
   # From pixel * a + b to pixel * c + d.
   factor = second.scale / first.scale
@@ -49,6 +52,7 @@ def pair(
     scale=first.scale,
     offset=first.offset,
     resize=first.resize,
+    precision=first.precision,
     weights_sha256=files.fingerprint(
       [first.weights_sha256, second.weights_sha256]
     ),

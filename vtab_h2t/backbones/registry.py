@@ -172,6 +172,14 @@ def register(
   )
 
 
+def check_name(name: str) -> None:
+  """Raises InputError unless there is a backbone of this name."""
+  if name not in BACKBONES:
+    raise errors.InputError(
+      f'unknown backbone {name!r}; choose from {", ".join(BACKBONES)}'
+    )
+
+
 def load(
   name: str,
   weights: str,
@@ -194,10 +202,7 @@ def load(
     errors.InputError: unknown name, weights, taps or class token, or the
       weights cannot be read.
   """
-  if name not in BACKBONES:
-    raise errors.InputError(
-      f'unknown backbone {name!r}; choose from {", ".join(BACKBONES)}'
-    )
+  check_name(name)
   entry = BACKBONES[name]
   entry.check_weights(weights)
   entry.check_tap_set(tap_set)

@@ -1,10 +1,11 @@
 """ResNet-50 v2 (He et al., 2016b) as a functional Keras model.
 
 The graph and its layers' names are those of `keras.applications.ResNet50V2`;
-inputs are `pixel / 127.5 - 1`. Two details vary between published weights: a
+inputs are `pixel / 127.5 - 1`. Some details vary between published weights: a
 stage's stride is in its last unit (keras.applications, TF-Slim) or in its first
-(Head2Toe's own network), and the root's pooling is padded by one on all sides
-(keras.applications) or as TensorFlow's SAME (TF-Slim).
+(Head2Toe's own network), the root's pooling is padded by one on all sides
+(keras.applications) or as TensorFlow's SAME (TF-Slim), and convolutions that no
+batch norm follows have biases (both of these) or not (google-research/s4l).
 
 Taps (Head2Toe, Appendix C), 52 in all: after root pooling; in each of 16 units
 the activation before its first convolution and those after its first and second
@@ -12,8 +13,9 @@ batch norm; before and after the final pooling; the logits. Figure 6's 20 are
 the root, each unit's first, and the last three.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import dataclasses
+import functools
 import os
 
 import keras
@@ -24,12 +26,14 @@ from vtab_h2t import errors
 from vtab_h2t import files
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.backbones import importing
+from vtab_h2t.backbones import reading
+from vtab_h2t.backbones import resnet_v2_names
 from vtab_h2t.backbones import saved_model
+from vtab_h2t.backbones import saved_variables
 
 _SCALE, _OFFSET = 1 / 127.5, -1.0
 _WIDTHS = (64, 128, 256, 512)
-_UNITS = (3, 4, 6, 3)
-_CLASSES = 1000
+_UNITS = resnet_v2_names.UNITS
 FIGURE6 = 'figure6'
 TAP_SETS = (backbone_lib.ALL_TAPS, FIGURE6)
 # Lee et al.'s grouping of a ResNet-50.
@@ -50,16 +54,22 @@ class Variant:
       last one of the stage before.
     same_root_pooling: whether the root's pooling is padded as SAME.
     epsilon: of batch norm.
+    biases: whether convolutions that no batch norm follows have biases.
+    classes: of the logits.
   """
 
   stride_in_first: bool = False
   same_root_pooling: bool = False
   epsilon: float = 1.001e-5
+  biases: bool = True
+  classes: int = 1000
 
 
 KERAS = Variant()
 SLIM = Variant(same_root_pooling=True, epsilon=1e-5)
-PAPER = Variant(stride_in_first=True)
+# Of google-research/s4l: the signature and the endpoints of Head2Toe's own
+# network are called as its are.
+PAPER = Variant(stride_in_first=True, epsilon=1e-3, biases=False)
 
 
 def _stride(stage: int, unit: int, variant: Variant) -> int:
@@ -77,7 +87,7 @@ def build(
 
   Args:
     image_size: side of the square input in pixels, at least 32.
-    variant: where strides and padding are.
+    variant: which of the published networks.
     tap_set: of `TAP_SETS`.
 
   Returns:
@@ -98,7 +108,8 @@ def build(
   taps = {}
   inputs = keras.Input((image_size, image_size, 3), name='image')
   x = layers.ZeroPadding2D(3, name='conv1_pad')(inputs)
-  x = layers.Conv2D(64, 7, 2, name='conv1_conv')(x)
+  biases = variant.biases
+  x = layers.Conv2D(64, 7, 2, use_bias=biases, name='conv1_conv')(x)
   if variant.same_root_pooling:
     x = layers.MaxPooling2D(3, 2, 'same', name='pool1_pool')(x)
   else:
@@ -112,7 +123,9 @@ def build(
       stride = _stride(stage, unit, variant)
       y = taps[f'{tap}0'] = norm_relu(x, f'{name}_preact')
       if unit == 0:
-        x = layers.Conv2D(4 * width, 1, stride, name=f'{name}_0_conv')(y)
+        x = layers.Conv2D(
+          4 * width, 1, stride, use_bias=biases, name=f'{name}_0_conv'
+        )(y)
       elif stride > 1:
         x = layers.MaxPooling2D(1, stride, name=f'{name}_0_pool')(x)
       y = layers.Conv2D(width, 1, use_bias=False, name=f'{name}_1_conv')(y)
@@ -122,11 +135,11 @@ def build(
         width, 3, stride, use_bias=False, name=f'{name}_2_conv'
       )(y)
       y = taps[f'{tap}2'] = norm_relu(y, f'{name}_2')
-      y = layers.Conv2D(4 * width, 1, name=f'{name}_3_conv')(y)
+      y = layers.Conv2D(4 * width, 1, use_bias=biases, name=f'{name}_3_conv')(y)
       x = layers.Add(name=f'{name}_out')([x, y])
   x = taps['pre_pool'] = norm_relu(x, 'post')
   x = taps['pre_logits'] = layers.GlobalAveragePooling2D(name='avg_pool')(x)
-  taps['logits'] = layers.Dense(_CLASSES, name='predictions')(x)
+  taps['logits'] = layers.Dense(variant.classes, name='predictions')(x)
   taps = {t: taps[t] for t in tap_names(tap_set)}
   model = keras.Model(inputs, taps, name='resnet50')
   model.trainable = False
@@ -153,8 +166,7 @@ def load(
   Raises:
     errors.InputError: a tensor is missing, left over, or of another shape.
   """
-  plan = {w.path: importing.Tensor(w.path) for w in model.weights}
-  importing.load(model, plan, tensors, name)
+  importing.load(model, resnet_v2_names.same(model), tensors, name)
 
 
 def read_h5(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
@@ -189,28 +201,62 @@ def read_h5(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
   return tensors
 
 
-# The scopes in a unit of TF-Slim's, by the suffixes of the layers here.
-_SLIM_UNIT = {
-  '_preact_bn': 'preact',
-  '_0_conv': 'shortcut',
-  '_1_conv': 'conv1',
-  '_1_bn': 'conv1/BatchNorm',
-  '_2_conv': 'conv2',
-  '_2_bn': 'conv2/BatchNorm',
-  '_3_conv': 'conv3',
-}
-_SLIM_TOP = {
-  'conv1_conv': 'conv1',
-  'post_bn': 'postnorm',
-  'predictions': 'logits',
-}
-_SLIM_WEIGHTS = {'kernel': 'weights', 'bias': 'biases'}
-_SLIM_SCOPE = 'resnet_v2_50/'
+# Taps that Head2Toe's SavedModel has under another name.
+_ENDPOINTS = {'root': 'after_root', 'pre_pool': 'pre_logits_pre_pooling'}
+# tensorflow/models' pads the root's pooling as TF-Slim's, but has no biases.
+_OFFICIAL = dataclasses.replace(SLIM, biases=False)
+# Where batch norm has another epsilon than its code's default.
+_TUNED = dataclasses.replace(PAPER, epsilon=1e-5)
 
 
-def _without_background(value: np.ndarray) -> np.ndarray:
-  """Slim's logits begin with a background class."""
-  return value.reshape(-1, value.shape[-1])[:, 1:]
+def _schemes(image_size: int, tap_set: str) -> list[reading.Scheme]:
+  """Whose variables can be read, with the details of the network of each."""
+
+  def builds(
+    variants: Sequence[Variant],
+    arrays: reading.Arrays,
+    shapes: Mapping[str, tuple[int, ...]],
+  ) -> list[reading.Build]:
+    del arrays
+    # A stage's input is as large as the one's before, or half.
+    stride_in_first = shapes['block2_unit1_layer0'][0] == shapes['root'][0]
+    return [
+      functools.partial(
+        _model,
+        image_size,
+        dataclasses.replace(
+          variant, stride_in_first=stride_in_first, classes=shapes['logits'][0]
+        ),
+        tap_set,
+      )
+      for variant in variants
+    ]
+
+  names = resnet_v2_names
+  return [
+    reading.Scheme(
+      anchor=anchor, plan=plan, variants=functools.partial(builds, variants)
+    )
+    for anchor, plan, variants in (
+      (names.S4L_ANCHOR, names.s4l, (PAPER, _TUNED)),
+      (
+        names.NUMBERED_ANCHOR,
+        functools.partial(names.numbered, head='conv2d_53'),
+        (PAPER, _TUNED),
+      ),
+      (
+        names.NUMBERED_ANCHOR,
+        functools.partial(names.numbered, head='dense'),
+        (_OFFICIAL,),
+      ),
+      (names.SLIM_ANCHOR, names.slim, (SLIM,)),
+      (names.KERAS_ANCHOR, names.same, (KERAS,)),
+    )
+  ]
+
+
+def _model(image_size: int, variant: Variant, tap_set: str) -> keras.Model:
+  return build(image_size, variant, tap_set)[0]
 
 
 def load_slim(
@@ -221,72 +267,51 @@ def load_slim(
   Raises:
     errors.InputError: a variable is missing, left over, or of another shape.
   """
-  plan = {}
-  for weight in model.weights:
-    layer, kind = weight.path.split('/')
-    scope, convert = _SLIM_TOP.get(layer), lambda value: value
-    if scope is None:
-      stage, block, suffix = layer.split('_', maxsplit=2)
-      stage, unit = int(stage.removeprefix('conv')) - 1, block[len('block') :]
-      scope = (
-        f'block{stage}/unit_{unit}/bottleneck_v2/{_SLIM_UNIT["_" + suffix]}'
-      )
-    if layer == 'predictions':
-      convert = (
-        _without_background
-        if kind == 'kernel'
-        else lambda value: _without_background(value)[0]
-      )
-    plan[weight.path] = importing.Tensor(
-      f'{_SLIM_SCOPE}{scope}/{_SLIM_WEIGHTS.get(kind, kind)}', convert
-    )
-  importing.load(model, plan, tensors, name)
+  importing.load(model, resnet_v2_names.slim(model), tensors, name)
 
 
-def resnet50(
-  weights: str, image_size: int, tap_set: str = backbone_lib.ALL_TAPS
+def _from_saved_model(
+  weights: str, image_size: int, tap_set: str
 ) -> backbone_lib.Backbone:
-  """A ResNet-50 v2.
-
-  Args:
-    weights: 'random' (keras.applications' graph); a file of keras.applications;
-      or a SavedModel, see `saved_model.fetch`: of TF-Slim's variables
-      (google/imagenet/resnet_v2_50, the classification version), which are
-      copied, or with the endpoints of Head2Toe's own, which is used as it is.
-    image_size: side of the input in pixels.
-    tap_set: of `TAP_SETS`.
-
-  Raises:
-    errors.InputError: the weights cannot be read or do not fit.
-  """
-  if saved_model.is_location(weights):
-    path = saved_model.fetch(weights)
-    slim = {
-      name[name.index(_SLIM_SCOPE) :]: value
-      for name, value in saved_model.variables(path, _SLIM_SCOPE).items()
-    }
-    if not slim:
-      return saved_model.backbone(
+  """Of `resnet50`'s SavedModels."""
+  folder = saved_model.fetch(weights)
+  taps = tap_names(tap_set)
+  variables = saved_variables.read(folder)
+  slim = variables.under(resnet_v2_names.SLIM_ANCHOR)
+  if slim is None or saved_model.has_endpoints(
+    folder, (_ENDPOINTS.get(tap, tap) for tap in taps)
+  ):
+    return reading.read(
+      functools.partial(
+        saved_model.backbone,
         'resnet50',
-        path,
+        folder,
         _ENDPOINTS,
-        tap_names(tap_set),
+        taps,
         'pre_logits',
         image_size,
         _SCALE,
         _OFFSET,
         tap_set,
-      )
-    model, taps = build(image_size, SLIM, tap_set)
-    load_slim(model, slim, weights)
-    sha256 = saved_model.sha256(path)
-  elif weights == 'random':
-    model, taps = build(image_size, KERAS, tap_set)
-    sha256 = backbone_lib.randomise(model, 0)
-  else:
-    model, taps = build(image_size, KERAS, tap_set)
-    load(model, read_h5(weights), weights)
-    sha256 = files.sha256_file(weights)
+      ),
+      variables,
+      weights,
+      _schemes(image_size, tap_set),
+      BLOCKS,
+    )
+  # TF-Hub's has no endpoints to compare with.
+  model, taps = build(image_size, SLIM, tap_set)
+  load_slim(model, slim, weights)
+  return _backbone(model, taps, image_size, saved_model.sha256(folder), tap_set)
+
+
+def _backbone(
+  model: keras.Model,
+  taps: tuple[str, ...],
+  image_size: int,
+  sha256: str,
+  tap_set: str,
+) -> backbone_lib.Backbone:
   return backbone_lib.Backbone(
     name='resnet50',
     model=model,
@@ -301,5 +326,28 @@ def resnet50(
   )
 
 
-# Taps that Head2Toe's SavedModel has under another name.
-_ENDPOINTS = {'root': 'after_root', 'pre_pool': 'pre_logits_pre_pooling'}
+def resnet50(
+  weights: str, image_size: int, tap_set: str = backbone_lib.ALL_TAPS
+) -> backbone_lib.Backbone:
+  """A ResNet-50 v2.
+
+  Args:
+    weights: 'random' (keras.applications' graph); a file of keras.applications;
+      or a SavedModel, see `saved_model.fetch`: of TF-Slim's variables
+      (google/imagenet/resnet_v2_50, the classification version), which are
+      copied, or with the endpoints of Head2Toe's own, see `reading.read`.
+    image_size: side of the input in pixels.
+    tap_set: of `TAP_SETS`.
+
+  Raises:
+    errors.InputError: the weights cannot be read or do not fit.
+  """
+  if saved_model.is_location(weights):
+    return _from_saved_model(weights, image_size, tap_set)
+  model, taps = build(image_size, KERAS, tap_set)
+  if weights == 'random':
+    sha256 = backbone_lib.randomise(model, 0)
+  else:
+    load(model, read_h5(weights), weights)
+    sha256 = files.sha256_file(weights)
+  return _backbone(model, taps, image_size, sha256, tap_set)

@@ -1,13 +1,21 @@
 """Other places to tap a network at (Head2Toe, Table 6).
 
-Head2Toe taps after batch norm and activation. These variants go back along the
-graph from each tap that is a ReLU's output, and name the tap `<tap>.<kind>`;
-taps that are not stay as they are, the embedding among them.
+Head2Toe taps after batch norm and activation. Two of these variants go back
+along the graph from each tap that is a ReLU's output: before the ReLU, or
+before the batch norm that it follows. A tap that has moved is called
+`<tap>.<kind>`.
+
+Taps that no ReLU gives stay as they are: the embedding and the logits, of
+ResNet-50 the root's pooling, and of EfficientNet-Lites the blocks' outputs. So
+49 of ResNet-50's 52 taps move, and of EfficientNet-Lite0's 51 and Lite2's 66
+taps 33 and 43. Where no tap moves (a SavedModel's signature, whose layers are
+out of reach, or a ViT, which has no ReLU), there is no variant.
 """
 
 import dataclasses
 from typing import TYPE_CHECKING
 
+from vtab_h2t import errors
 from vtab_h2t.backbones import backbone as backbone_lib
 
 if TYPE_CHECKING:
@@ -28,6 +36,7 @@ def retap(backbone: backbone_lib.Backbone, kind: str) -> backbone_lib.Backbone:
 
   Raises:
     ValueError: an unknown kind.
+    errors.InputError: none of its taps can be moved.
   """
   import keras
 
@@ -38,10 +47,13 @@ def retap(backbone: backbone_lib.Backbone, kind: str) -> backbone_lib.Backbone:
       backbone.model.inputs[0]
     )
     outputs = {'input': image} | outputs
-  elif kind in KINDS:
-    outputs = dict(_before(tap, x, kind) for tap, x in outputs.items())
   else:
-    raise ValueError(f'unknown kind of taps {kind!r}; choose from {KINDS}')
+    check(backbone, kind)
+    before = _before(backbone, kind)
+    outputs = {
+      f'{tap}.{kind}' if tap in before else tap: before.get(tap, x)
+      for tap, x in outputs.items()
+    }
   model = keras.Model(backbone.model.inputs, outputs, name=backbone.model.name)
   model.trainable = False
   return dataclasses.replace(
@@ -49,20 +61,60 @@ def retap(backbone: backbone_lib.Backbone, kind: str) -> backbone_lib.Backbone:
   )
 
 
+def check(backbone: backbone_lib.Backbone, kind: str) -> None:
+  """Raises InputError if a kind of taps would be the usual ones.
+
+  Args:
+    backbone: with its usual taps.
+    kind: of `KINDS`.
+  """
+  if kind != WITH_INPUT and not _before(backbone, kind):
+    if backbone.is_trainable:
+      fault = 'no tap of it is the output of a ReLU' + (
+        ' after a batch norm' if kind == PRE_NORMALIZATION else ''
+      )
+      remedy = 'choose other taps'
+    else:
+      fault = "its taps are endpoints of a SavedModel's signature" + (
+        f' ({backbone.misfit})' if backbone.misfit else ''
+      )
+      remedy = 'choose other taps, or weights that are read into variables'
+    raise errors.InputError(
+      f'the taps of {backbone.name} cannot be moved to {kind}, as in Table 6: '
+      f'{fault}; {remedy}'
+    )
+
+
+def unmoved(backbone: backbone_lib.Backbone, kind: str) -> tuple[str, ...]:
+  """The taps that stay where they are.
+
+  Args:
+    backbone: with its usual taps.
+    kind: of `KINDS`.
+  """
+  moved = () if kind == WITH_INPUT else _before(backbone, kind)
+  return tuple(tap for tap in backbone.taps if tap not in moved)
+
+
 def _before(
-  tap: str, x: 'keras.KerasTensor', kind: str
-) -> tuple[str, 'keras.KerasTensor']:
+  backbone: backbone_lib.Backbone, kind: str
+) -> dict[str, 'keras.KerasTensor']:
+  """What stands before the taps that move, by their names."""
   import keras
 
-  layer = _layer(x)
-  if not isinstance(layer, keras.layers.ReLU):
-    return tap, x
-  x = layer.input
-  if kind == PRE_NORMALIZATION and isinstance(
-    _layer(x), keras.layers.BatchNormalization
-  ):
-    x = _layer(x).input
-  return f'{tap}.{kind}', x
+  if kind not in (PRE_ACTIVATION, PRE_NORMALIZATION):
+    raise ValueError(f'unknown kind of taps {kind!r}; choose from {KINDS}')
+  found = {}
+  for tap in backbone.taps:
+    relu = _layer(backbone.model.output[tap])
+    if not isinstance(relu, keras.layers.ReLU):
+      continue
+    norm = _layer(relu.input)
+    if kind == PRE_ACTIVATION:
+      found[tap] = relu.input
+    elif isinstance(norm, keras.layers.BatchNormalization):
+      found[tap] = norm.input
+  return found
 
 
 def _layer(x: 'keras.KerasTensor') -> 'keras.Operation':

@@ -1,6 +1,6 @@
 """SavedModels as backbones: fetched, loaded, and their endpoints as taps."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 import contextlib
 import errno
 import os
@@ -113,44 +113,30 @@ def sha256(folder: pathlib.Path) -> str:
   return files.fingerprint([[p.name, files.sha256_file(p)] for p in parts])
 
 
-def variables(folder: pathlib.Path, scope: str) -> dict[str, np.ndarray]:
-  """Variables of a SavedModel of TensorFlow 1 or 2, without its graph.
-
-  Args:
-    folder: the SavedModel.
-    scope: only those whose names contain it.
-
-  Returns:
-    Arrays by name, without ':0'.
+def has_endpoints(folder: pathlib.Path, endpoints: Iterable[str]) -> bool:
+  """Whether the signature that `Endpoints` would call returns all of these.
 
   Raises:
-    errors.InputError: they are damaged.
+    errors.InputError: the model is damaged.
   """
-  import tensorflow as tf
-  from tensorflow.core.protobuf import trackable_object_graph_pb2
+  from google.protobuf import message
+  from tensorflow.core.protobuf import saved_model_pb2
 
-  graph_key = '_CHECKPOINTABLE_OBJECT_GRAPH'
   try:
-    reader = tf.train.load_checkpoint(str(folder / 'variables' / 'variables'))
-    keys = {key: key for key in reader.get_variable_to_shape_map()}
-    if graph_key in keys:  # TensorFlow 2 keeps the names in a graph.
-      graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(
-        reader.get_tensor(graph_key)
-      )
-      keys = {
-        attribute.full_name: attribute.checkpoint_key
-        for node in graph.nodes
-        for attribute in node.attributes
-      }
-    return {
-      name: reader.get_tensor(key)
-      for name, key in keys.items()
-      if scope in name
-    }
-  except (ValueError, RuntimeError, tf.errors.OpError) as e:
+    parsed = saved_model_pb2.SavedModel.FromString(
+      (folder / _MARKER).read_bytes()
+    )
+  except message.DecodeError as e:
     raise errors.InputError(
-      f'SavedModel {folder} has unreadable variables ({e}); fetch it again'
+      f'SavedModel {folder} cannot be loaded ({e}); fetch it again'
     ) from e
+  signatures = {
+    name: set(signature.outputs)
+    for graph in parsed.meta_graphs
+    for name, signature in graph.signature_def.items()
+  }
+  first = next((s for s in SIGNATURES if s in signatures), None)
+  return first is not None and set(endpoints) <= signatures[first]
 
 
 def load(folder: pathlib.Path) -> Any:

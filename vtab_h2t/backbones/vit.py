@@ -11,8 +11,9 @@ position embeddings, and the class token beside the pre-logits, which are the
 same where a network has no layer between it and the logits.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 import dataclasses
+import functools
 
 import keras
 from keras import layers
@@ -22,11 +23,14 @@ from vtab_h2t import errors
 from vtab_h2t import files
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.backbones import importing
+from vtab_h2t.backbones import reading
 from vtab_h2t.backbones import saved_model
+from vtab_h2t.backbones import saved_variables
+from vtab_h2t.backbones import vit_names
 
 _EPSILON = 1e-6
 _SCALE, _OFFSET = 1 / 127.5, -1.0
-_PATCH, _DEPTH = 16, 12
+_PATCH, _DEPTH = 16, vit_names.DEPTH
 # Of each set of taps, those of the model that it leaves out.
 _LEFT_OUT = {
   backbone_lib.ALL_TAPS: ('unembedded', 'cls_embedded'),
@@ -193,92 +197,6 @@ def _endpoints() -> dict[str, str]:
   return names
 
 
-def _timm_plan(heads: int) -> dict[str, importing.Tensor]:
-  """timm's names: fused qkv, torch's order of axes."""
-  tensor = importing.Tensor
-  plan = {
-    'cls/token': tensor('cls_token'),
-    'position/embedding': tensor('pos_embed'),
-  }
-
-  def add(
-    layer: str,
-    name: str,
-    kernel: str = 'kernel',
-    bias: str = 'bias',
-    convert: Callable[[np.ndarray], np.ndarray] = np.transpose,
-  ) -> None:
-    plan[f'{layer}/{kernel}'] = tensor(f'{name}.weight', convert)
-    plan[f'{layer}/{bias}'] = tensor(f'{name}.bias')
-
-  add(
-    'patches',
-    'patch_embed.proj',
-    convert=lambda value: value.transpose(2, 3, 1, 0),
-  )
-  for i in range(_DEPTH):
-    ours, theirs = f'block{i:02d}', f'blocks.{i}'
-    add(f'{ours}_norm', f'{theirs}.norm1', 'gamma', 'beta')
-    add(f'{ours}_norm2', f'{theirs}.norm2', 'gamma', 'beta')
-    add(f'{ours}_mlp1', f'{theirs}.mlp.fc1')
-    add(f'{ours}_mlp2', f'{theirs}.mlp.fc2')
-    for part, name in enumerate(('query', 'key', 'value')):
-
-      def kernel(value: np.ndarray, part: int = part) -> np.ndarray:
-        value = np.split(value, 3)[part].T
-        return value.reshape(len(value), heads, -1)
-
-      def bias(value: np.ndarray, part: int = part) -> np.ndarray:
-        return np.split(value, 3)[part].reshape(heads, -1)
-
-      layer = f'{ours}_attention/{name}'
-      plan[f'{layer}/kernel'] = tensor(f'{theirs}.attn.qkv.weight', kernel)
-      plan[f'{layer}/bias'] = tensor(f'{theirs}.attn.qkv.bias', bias)
-    add(
-      f'{ours}_attention/attention_output',
-      f'{theirs}.attn.proj',
-      convert=lambda value: value.T.reshape(heads, -1, len(value)),
-    )
-  add('norm', 'norm', 'gamma', 'beta')
-  add('logits', 'head')
-  return plan
-
-
-def _jax_plan() -> dict[str, importing.Tensor]:
-  """Names of google-research/vision_transformer (AugReg): axes as in Keras."""
-  tensor = importing.Tensor
-  plan = {
-    'cls/token': tensor('cls'),
-    'position/embedding': tensor('Transformer/posembed_input/pos_embedding'),
-  }
-
-  def add(
-    layer: str,
-    name: str,
-    kernel: str = 'kernel',
-    weight: str = 'kernel',
-    bias: str = 'bias',
-  ) -> None:
-    plan[f'{layer}/{kernel}'] = tensor(f'{name}/{weight}')
-    plan[f'{layer}/{bias}'] = tensor(f'{name}/bias')
-
-  add('patches', 'embedding')
-  for i in range(_DEPTH):
-    ours, theirs = f'block{i:02d}', f'Transformer/encoderblock_{i}'
-    attention = f'{theirs}/MultiHeadDotProductAttention_1'
-    add(f'{ours}_norm', f'{theirs}/LayerNorm_0', 'gamma', 'scale', 'beta')
-    add(f'{ours}_norm2', f'{theirs}/LayerNorm_2', 'gamma', 'scale', 'beta')
-    add(f'{ours}_mlp1', f'{theirs}/MlpBlock_3/Dense_0')
-    add(f'{ours}_mlp2', f'{theirs}/MlpBlock_3/Dense_1')
-    for part in ('query', 'key', 'value'):
-      add(f'{ours}_attention/{part}', f'{attention}/{part}')
-    add(f'{ours}_attention/attention_output', f'{attention}/out')
-  add('norm', 'Transformer/encoder_norm', 'gamma', 'scale', 'beta')
-  add('pre_logits', 'pre_logits')
-  add('logits', 'head')
-  return plan
-
-
 def _load(
   model: keras.Model,
   plan: Mapping[str, importing.Tensor],
@@ -304,7 +222,7 @@ def load_timm(
     errors.InputError: a tensor is missing, left over, or of another shape.
   """
   heads = model.get_layer('block00_attention').num_heads
-  _load(model, _timm_plan(heads), tensors, file)
+  _load(model, vit_names.timm(heads), tensors, file)
 
 
 def load_jax(
@@ -315,7 +233,20 @@ def load_jax(
   Raises:
     errors.InputError: a tensor is missing, left over, or of another shape.
   """
-  _load(model, _jax_plan(), tensors, file)
+  _load(model, vit_names.jax(), tensors, file)
+
+
+def _variant(
+  tensors: Mapping[str, np.ndarray],
+  head: np.ndarray | None,
+  approximate_gelu: bool,
+) -> Variant:
+  """What tensors tell of their network; `head` is the logits' bias, if any."""
+  return Variant(
+    classes=1000 if head is None else len(np.atleast_1d(head)),
+    representation='pre_logits/kernel' in tensors,
+    approximate_gelu=approximate_gelu,
+  )
 
 
 def _from_npz(
@@ -325,14 +256,58 @@ def _from_npz(
   tensors = importing.read_npz(weights)
   from_jax = any(n.startswith(('Transformer/', 'embedding/')) for n in tensors)
   head = tensors.get('head/bias' if from_jax else 'head.bias')
-  variant = Variant(
-    classes=1000 if head is None else len(np.atleast_1d(head)),
-    representation='pre_logits/kernel' in tensors,
-    approximate_gelu=from_jax,
-  )
+  variant = _variant(tensors, head, approximate_gelu=from_jax)
   model, taps = build(name, image_size, tap_set, variant)
   (load_jax if from_jax else load_timm)(model, tensors, weights)
   return model, taps
+
+
+def _from_saved_model(
+  name: str, weights: str, image_size: int, tap_set: str
+) -> backbone_lib.Backbone:
+  """Of `vit`'s SavedModels."""
+
+  def build_one(variant: Variant) -> keras.Model:
+    return build(name, image_size, tap_set, variant)[0]
+
+  def variants(
+    arrays: reading.Arrays, shapes: Mapping[str, tuple[int, ...]]
+  ) -> list[reading.Build]:
+    del shapes
+    return [
+      functools.partial(
+        build_one,
+        _variant(arrays, arrays.get('head/bias'), approximate_gelu=approximate),
+      )
+      for approximate in (True, False)
+    ]
+
+  folder = saved_model.fetch(weights)
+  return reading.read(
+    functools.partial(
+      saved_model.backbone,
+      name,
+      folder,
+      _endpoints(),
+      tap_names(tap_set),
+      'pre_logits',
+      image_size,
+      _SCALE,
+      _OFFSET,
+      tap_set,
+    ),
+    saved_variables.read(folder),
+    weights,
+    [
+      reading.Scheme(
+        anchor=vit_names.JAX_ANCHOR,
+        variants=variants,
+        plan=lambda _: vit_names.jax(),
+        orders=vit_names.jax_orders,
+      )
+    ],
+    BLOCKS,
+  )
 
 
 def vit(
@@ -344,7 +319,8 @@ def vit(
     name: 'vit_ti16', 'vit_s16' or 'vit_b16'.
     weights: 'random'; an npz file with the names of timm or of
       google-research/vision_transformer (AugReg); or a SavedModel with the
-      endpoints that the released code reads, see `saved_model.fetch`.
+      endpoints that the released code reads, see `saved_model.fetch` and
+      `reading.read`.
     image_size: side of the input in pixels.
     tap_set: of `TAP_SETS`.
 
@@ -352,17 +328,7 @@ def vit(
     errors.InputError: the weights cannot be read or do not fit.
   """
   if saved_model.is_location(weights):
-    return saved_model.backbone(
-      name,
-      saved_model.fetch(weights),
-      _endpoints(),
-      tap_names(tap_set),
-      'pre_logits',
-      image_size,
-      _SCALE,
-      _OFFSET,
-      tap_set,
-    )
+    return _from_saved_model(name, weights, image_size, tap_set)
   if weights == 'random':
     model, taps = build(name, image_size, tap_set)
     rng = np.random.default_rng(0)

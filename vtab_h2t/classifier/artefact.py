@@ -85,11 +85,14 @@ class Model:
     Raises:
       errors.InputError: an image cannot be decoded.
     """
-    forward = self._forward()
+    import tensorflow as tf
+
+    forward = tf.function(self.forward(), reduce_retracing=True)
     for done, images in extraction.read(self.backbone, split, _BATCH):
       yield done, forward(images).numpy()
 
-  def _forward(self) -> Callable[['tf.Tensor'], 'tf.Tensor']:
+  def forward(self) -> Callable[['tf.Tensor'], 'tf.Tensor']:
+    """What is compiled: the network's input to probabilities, `[B, C]`."""
     import keras
     import tensorflow as tf
 
@@ -98,7 +101,6 @@ class Model:
       model.inputs, {t: model.output[t] for t in self.readout.taps}
     )
 
-    @tf.function(reduce_retracing=True)
     def forward(images: 'tf.Tensor') -> 'tf.Tensor':
       x = self.readout(part(images, training=False))
       return tf.nn.softmax(

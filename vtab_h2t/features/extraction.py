@@ -1,7 +1,6 @@
 """One forward pass gives all taps at all target sizes, pooled in the graph."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-import functools
 from typing import TYPE_CHECKING
 
 from vtab_h2t import devices
@@ -77,7 +76,9 @@ class Extractor:
   """Images in, pooled blocks out.
 
   Batches are dealt to the devices that `devices` names, each with a copy of the
-  network; while a batch's features are used, the next are computed.
+  network; while a batch's features are used, the next are computed. Features
+  are float32, and pooled in it, whatever the network's precision is. It is
+  called in the scope of the strategy in which it was made.
 
   Attributes:
     backbone: the network.
@@ -99,32 +100,58 @@ class Extractor:
     }
     self.blocks = pooling.unique_blocks(self.layouts.values())
     self._batch_size = batch_size
-    self._forwards: list[_Forward] = []
-    for device in devices.names():
-      with tf.device(device):
-        self._forwards.append(self._forward_on(bool(self._forwards)))
+    names = devices.names()
+    # A network that was made in a strategy's scope is on all of its devices.
+    copied = [tf.distribute.has_strategy() or i > 0 for i in range(len(names))]
+    self._forwards: dict[str, _Forward] = dict(
+      zip(names, devices.spread(self._forward_on, copied))
+    )
 
-  def _forward_on(self, copy: bool) -> _Forward:
-    """The compiled pass, of the network itself or of a copy here."""
+  def _forward_on(self, copied: bool, device: str) -> _Forward:
+    """The compiled pass, of the network itself or of a copy on the device."""
     import keras
     import tensorflow as tf
 
     network = self.backbone.model
-    if copy:
+    if copied:
       network = keras.models.clone_model(network)
       network.set_weights(self.backbone.model.get_weights())
-    pooled = {b.name: b(network.output[b.tap]) for b in self.blocks}
-    model = keras.Model(network.inputs, pooled)
 
-    # XLA is left off: it makes depthwise convolutions ten times slower on CPU.
-    @functools.partial(tf.function, reduce_retracing=True)
     def forward(
       images: 'tf.Tensor',
     ) -> tuple[dict[str, 'tf.Tensor'], 'tf.Tensor']:
-      batch = model(images, training=False)
+      taps = {
+        tap: tf.cast(x, tf.float32)
+        for tap, x in network(images, training=False).items()
+      }
+      batch = {b.name: b(taps[b.tap]) for b in self.blocks}
       return batch, finite.sums_are(batch.values())
 
-    return forward
+    if devices.needs_xla(device):
+      return self._in_one_shape(tf.function(forward, jit_compile=True))
+    # XLA is left off: it makes depthwise convolutions ten times slower on CPU.
+    return tf.function(forward, reduce_retracing=True)
+
+  def _in_one_shape(self, forward: _Forward) -> _Forward:
+    """A pass that fills up a partial batch and returns its own features."""
+    import tensorflow as tf
+
+    def filled(
+      images: 'tf.Tensor',
+    ) -> tuple[dict[str, 'tf.Tensor'], 'tf.Tensor']:
+      count = len(images)
+      if count == self._batch_size:
+        return forward(images)
+      # Filled and cut on the host, as the device would compile either for each
+      # count. A copy's features are finite where its image's are.
+      with tf.device('CPU:0'):
+        copies = tf.repeat(images[:1], self._batch_size - count, axis=0)
+        whole = tf.concat([images, copies], axis=0)
+      batch, fine = forward(whole)
+      with tf.device('CPU:0'):
+        return {name: value[:count] for name, value in batch.items()}, fine
+
+    return filled
 
   def __call__(
     self, split: task_lib.Split
@@ -141,10 +168,10 @@ class Extractor:
     """
 
     def embed(
-      piece: tuple[int, 'tf.Tensor'], number: int
+      piece: tuple[int, 'tf.Tensor'], device: str
     ) -> tuple[int, dict[str, 'tf.Tensor']]:
       done, images = piece
-      batch, fine = self._forwards[number](images)
+      batch, fine = self._forwards[device](images)
       if not fine:
         self._name_fault(split, done, batch)
       return done, batch

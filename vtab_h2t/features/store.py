@@ -36,6 +36,7 @@ def key(extractor: extraction.Extractor, split: task_lib.Split) -> str:
       'blocks': [(b.tap, b.pool, b.size, b.cls) for b in extractor.blocks],
       'pooling': pooling.VERSION,
       'input': extractor.backbone.input_protocol(),
+      'precision': extractor.backbone.precision,
       'examples': split.sha256,
       'dtype': 'float32',
     }

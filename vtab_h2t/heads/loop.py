@@ -72,22 +72,20 @@ class Variables(NamedTuple):
 
 
 # Stacks' constants and variables, weights of the rows of batches `[K, B]`, and
-# numbers of steps and of classes.
+# the number of steps.
 _Loop = Callable[
-  [
-    Sequence[Constants],
-    Sequence[Variables],
-    'tf.Tensor',
-    'tf.Tensor',
-    'tf.Tensor',
-  ],
-  None,
+  [Sequence[Constants], Sequence[Variables], 'tf.Tensor', 'tf.Tensor'], None
 ]
 
 
 @functools.cache
-def compiled(penalty: str | None) -> _Loop:
-  """The training loop for one of `sweep.PENALTIES`."""
+def compiled(penalty: str | None, xla: bool = False) -> _Loop:
+  """The training loop for one of `sweep.PENALTIES`.
+
+  Args:
+    penalty: which.
+    xla: whether XLA compiles it, for devices that need it.
+  """
   import tensorflow as tf
 
   def loop(
@@ -95,7 +93,6 @@ def compiled(penalty: str | None) -> _Loop:
     variables: Sequence[Variables],
     weights: 'tf.Tensor',
     steps: 'tf.Tensor',
-    classes: 'tf.Tensor',
   ) -> None:
     num_batches = tf.shape(weights)[0]
     for t in tf.range(steps):
@@ -110,10 +107,10 @@ def compiled(penalty: str | None) -> _Loop:
           t % num_batches,
           rate,
           done + 1,
-          classes,
+          xla,
         )
 
-  return tf.function(loop, reduce_retracing=True)
+  return tf.function(loop, reduce_retracing=True, jit_compile=xla or None)
 
 
 def _step(
@@ -124,7 +121,7 @@ def _step(
   batch: 'tf.Tensor',
   rate: 'tf.Tensor',
   number: 'tf.Tensor',
-  classes: 'tf.Tensor',
+  xla: bool,
 ) -> None:
   """One step of one stack.
 
@@ -135,7 +132,7 @@ def _step(
     batch: number of the batch.
     rate: of U, which is the learning rate's share of the initial one.
     number: of the step, from 1, as a float.
-    classes: `C`.
+    xla: as in `compiled`.
   """
   import tensorflow as tf
 
@@ -144,16 +141,16 @@ def _step(
   flat = [tf.identity(block.value) for block in variables.blocks]
   bias = tf.identity(variables.bias.value)
   error = _error(
-    xs, constants.labels[batch], weight, flat, bias, constants.rates, classes
+    xs, constants.labels[batch], weight, flat, bias, constants.rates
   )
-  stack, heads = tf.shape(bias)[0], tf.shape(constants.rates)[1]
+  stack, heads, classes = tf.unstack(tf.shape(bias))
   flat_error = tf.reshape(error, [stack, tf.shape(weight)[0], heads * classes])
   kernels = [
     tf.reshape(k, [stack, heads, classes, tf.shape(k)[2]]) for k in flat
   ]
   squared = [None] * len(kernels)
   if penalty == 'l21':
-    squared = _squared_norms(kernels, constants.groups)
+    squared = _squared_norms(kernels, constants.groups, xla)
   for block, x, kernel, norms in zip(variables.blocks, xs, kernels, squared):
     gradient = tf.matmul(flat_error, x, transpose_a=True)
     if penalty is not None:
@@ -176,7 +173,6 @@ def _error(
   kernels: Sequence['tf.Tensor'],
   bias: 'tf.Tensor',
   rates: 'tf.Tensor',
-  classes: 'tf.Tensor',
 ) -> 'tf.Tensor':
   """The loss's gradient for the logits.
 
@@ -187,7 +183,6 @@ def _error(
     kernels: U, `[S, G * C, D_j]`.
     bias: `[S, G, C]`.
     rates: `[S, G]`.
-    classes: `C`.
 
   Returns:
     `[S, B, G, C]`.
@@ -197,22 +192,23 @@ def _error(
   products = [
     tf.matmul(x, kernel, transpose_b=True) for x, kernel in zip(xs, kernels)
   ]
+  stack, heads, classes = tf.unstack(tf.shape(bias))
   logits = tf.reshape(
-    tf.add_n(products),
-    [tf.shape(bias)[0], tf.shape(weight)[0], tf.shape(rates)[1], classes],
+    tf.add_n(products), [stack, tf.shape(weight)[0], heads, classes]
   )
   logits = (logits + bias[:, None]) * rates[:, None, :, None]
   return (tf.nn.softmax(logits) - y[:, :, None]) * weight[:, None, None]
 
 
 def _squared_norms(
-  kernels: Sequence['tf.Tensor'], groups: 'tf.Tensor | None'
+  kernels: Sequence['tf.Tensor'], groups: 'tf.Tensor | None', xla: bool
 ) -> list['tf.Tensor']:
   """Squared norms of the kernel's columns, or of groups of them.
 
   Args:
     kernels: blocks of columns, `[S, G, C, D_j]`.
     groups: number of each feature's group, `[D]`, or None.
+    xla: as in `compiled`.
 
   Returns:
     `[S, G, 1, D_j]` for each block: of the column's group.
@@ -223,7 +219,12 @@ def _squared_norms(
   if groups is None:
     return squared
   by_feature = tf.transpose(tf.concat(squared, axis=3), [3, 0, 1, 2])
-  summed = tf.math.segment_sum(by_feature, groups)
+  if xla:  # Which has no sum of sorted segments, and wants a fixed number.
+    summed = tf.math.unsorted_segment_sum(
+      by_feature, groups, tf.shape(groups)[0]
+    )
+  else:
+    summed = tf.math.segment_sum(by_feature, groups)
   whole = tf.transpose(tf.gather(summed, groups), [1, 2, 3, 0])
   return tf.split(
     whole, [tf.shape(x)[3] for x in squared], axis=3, num=len(squared)

@@ -178,7 +178,10 @@ def train(
   index = 0
   chunks = _chunks(problems, classes, devices.memory(memory_bytes))
   for parts in devices.spread(
-    lambda chunk, _: _train_together(chunk, classes, steps, penalty), chunks
+    lambda chunk, device: _train_together(
+      chunk, classes, steps, penalty, devices.needs_xla(device)
+    ),
+    chunks,
   ):
     for part in parts:
       waiting.extend(part)
@@ -225,7 +228,11 @@ def _chunks(
 
 
 def _train_together(
-  problems: Sequence[Problem], classes: int, steps: int, penalty: str | None
+  problems: Sequence[Problem],
+  classes: int,
+  steps: int,
+  penalty: str | None,
+  xla: bool,
 ) -> list[list[Head]]:
   """Trains problems with equally many examples in one loop."""
   import tensorflow as tf
@@ -242,12 +249,11 @@ def _train_together(
     _State.start([problems[i] for i in stack], classes)
     for stack in stacks.values()
   ]
-  loop.compiled(penalty)(
+  loop.compiled(penalty, xla)(
     [s.constants for s in states],
     [s.variables for s in states],
     tf.constant(weights),
     tf.constant(steps),
-    tf.constant(classes),
   )
   trained: dict[int, list[Head]] = {}
   for stack, state in zip(stacks.values(), states):

@@ -5,7 +5,6 @@ reads the embedding at unit norm, as the released code has it, or as it is.
 """
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from vtab_h2t.training import trainer as trainer_lib
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Options(tuned.Options):
+class Options(tuned.StepOptions):
   """Of `scratch` and `finetune`.
 
   Attributes:
@@ -30,7 +29,7 @@ class Options(tuned.Options):
   unit_norm: bool = True
 
 
-class Finetune(tuned.Tuned):
+class Finetune(tuned.BySteps):
   """`finetune`, and `scratch` if nothing pretrained is left."""
 
   options_type = Options
@@ -45,15 +44,14 @@ class Finetune(tuned.Tuned):
     self.name = name
     self._scratch = scratch
 
-  def train(
+  def start(
     self,
     data: data_lib.TrainingData,
     examples: np.ndarray,
-    setting: tuned.Setting,
+    setting: tuned.StepSetting,
     options: Options,
     seed: int,
-    key: Any,
-  ) -> data_lib.TrainedNetwork:
+  ) -> tuned.Start:
     network = tuned.networks_of(data).network()
     if self._scratch:
       network.randomise(seed)
@@ -71,5 +69,4 @@ class Finetune(tuned.Tuned):
       trainer_lib.Recipe(optimizer=options.optimizer, batch=setting.batch),
     )
     trainer.start(initial.layers(sizes, (seed, interface.HEAD)))
-    self.run(trainer, data, examples, setting, seed, key)
-    return data_lib.TrainedNetwork(trainer, {})
+    return tuned.Start(trainer=trainer)

@@ -8,7 +8,6 @@ Head2Toe-FT has the better validation accuracy.
 
 from collections.abc import Mapping, Sequence
 import dataclasses
-from typing import Any
 
 import numpy as np
 
@@ -28,7 +27,7 @@ FRESH, HEAD2TOE = 'fresh', 'head2toe'
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Options(tuned.Options):
+class Options(tuned.StepOptions):
   """Of `head2toe_ft`; features are selected with the options of `head2toe`.
 
   Attributes:
@@ -41,7 +40,7 @@ class Options(tuned.Options):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Setting(tuned.Setting):
+class Setting(tuned.StepSetting):
   """Of `head2toe_ft`.
 
   Attributes:
@@ -56,7 +55,7 @@ class Setting(tuned.Setting):
     return own | {f'selection_{k}': v for k, v in selection.items()}
 
 
-class Head2ToeFt(tuned.Tuned):
+class Head2ToeFt(tuned.BySteps):
   """Selection, then fine-tuning."""
 
   name = 'head2toe_ft'
@@ -94,15 +93,14 @@ class Head2ToeFt(tuned.Tuned):
       for c in self.candidates(space)
     ]
 
-  def train(
+  def start(
     self,
     data: data_lib.TrainingData,
     examples: np.ndarray,
     setting: Setting,
     options: Options,
     seed: int,
-    key: Any,
-  ) -> data_lib.TrainedNetwork:
+  ) -> tuned.Start:
     network = tuned.networks_of(data).network()
     network.reset()
     selection = setting.selection
@@ -124,8 +122,7 @@ class Head2ToeFt(tuned.Tuned):
       trainer_lib.Recipe(optimizer=options.optimizer, batch=setting.batch),
     )
     trainer.start(head)
-    self.run(trainer, data, examples, setting, seed, key)
-    return data_lib.TrainedNetwork(trainer, {})
+    return tuned.Start(trainer=trainer)
 
 
 class Head2ToeFtPlus(interface.Derived):
@@ -138,7 +135,7 @@ class Head2ToeFtPlus(interface.Derived):
     if not space.folds:
       raise errors.InputError(
         f'{self.name} chooses by validation, and the grid has no folds; '
-        'choose --grid=light, quick or paper'
+        'choose --grid=quick or paper'
       )
 
   def derive(

@@ -2,10 +2,12 @@
 
 The head is trained for tau epochs on the frozen embedding, then everything is
 fine-tuned from it; tau 0 is fine-tuning, a large one LP-FT. The paper holds
-that neither is best; tau is chosen by validation. Grids, rates, smoothing and
-widths are this project's: the paper's are not known to it.
+that neither is best; tau, learning rate and the epoch of fine-tuning are chosen
+by validation accuracy. Grids, rates, smoothing and widths are this project's:
+the paper's are not known to it.
 
-What is measured beside accuracy, on the training images in inference mode:
+What is measured beside accuracy, on the training images, by the network that is
+tuned, in inference mode:
 
   aie             mean |onehot(y) - softmax(logits)| just before fine-tuning,
                   0 to sqrt(2): the average initial energy
@@ -19,7 +21,7 @@ What is measured beside accuracy, on the training images in inference mode:
 from collections.abc import Sequence
 import dataclasses
 import itertools
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -47,15 +49,22 @@ def average_initial_energy(logits: np.ndarray, labels: np.ndarray) -> float:
 
 
 def adaptation(before: np.ndarray, after: np.ndarray) -> dict[str, float]:
-  """How features `[n, E]` moved; see above. Zero features have cosine 0."""
-  dot = (before * after).sum(axis=1)
-  norms = np.linalg.norm(before, axis=1), np.linalg.norm(after, axis=1)
-  cosine = dot / np.maximum(norms[0] * norms[1], 1e-12)
+  """How features `[n, E]` moved; see above.
+
+  1 - cos is half the squared distance of unit vectors: in this form it is
+  exactly 0 where nothing moved. Zero features stay zero at unit norm.
+  """
+
+  def unit(features: np.ndarray) -> np.ndarray:
+    norms = np.linalg.norm(features, axis=1, keepdims=True)
+    return features / np.maximum(norms, 1e-12)
+
+  apart = unit(after) - unit(before)
   return {
     'adaptation_l2': float(np.linalg.norm(after - before, axis=1).mean()),
-    'adaptation_cos': float((1 - cosine).mean()),
-    'adaptation_dot': float(dot.mean()),
-    'adaptation_norm': float(norms[1].mean()),
+    'adaptation_cos': float((apart**2).sum(axis=1).mean() / 2),
+    'adaptation_dot': float((before * after).sum(axis=1).mean()),
+    'adaptation_norm': float(np.linalg.norm(after, axis=1).mean()),
   }
 
 
@@ -94,7 +103,13 @@ def probe_heads(
   targets = np.eye(sizes[-1], dtype=np.float32)[labels]
   targets = targets * (1 - smoothing) + smoothing / sizes[-1]
 
-  @tf.function(reduce_retracing=True)
+  @tf.function(
+    input_signature=[
+      tf.TensorSpec([None, sizes[0]], tf.float32),
+      tf.TensorSpec([None, sizes[-1]], tf.float32),
+      tf.TensorSpec([], tf.float32),
+    ]
+  )
   def step(x: 'tf.Tensor', y: 'tf.Tensor', number: 'tf.Tensor') -> None:
     with tf.GradientTape() as tape:
       loss = tf.reduce_mean(
@@ -107,22 +122,23 @@ def probe_heads(
 
   kept, number = {}, 0
   examples = np.arange(len(labels))
-  batch = min(batch, len(examples))
   for epoch in range(max(taus) + 1):
     if epoch in taus:
       kept[epoch] = [(k.numpy(), b.numpy()) for k, b in layers]
     if epoch < max(taus):
-      order = trainer_lib.order_of(examples, (seed, interface.HEAD), epoch)
-      for i in range(len(examples) // batch):
+      for chosen in trainer_lib.batches(
+        examples, batch, (seed, interface.HEAD), epoch
+      ):
         number += 1
-        chosen = order[i * batch : (i + 1) * batch]
         step(features[chosen], targets[chosen], np.float32(number))
   return kept
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Options(tuned.Options):
+class Options(tuned.EpochOptions):
   """Of `head_probe`.
+
+  Of 1000 images in batches of 128, 63 epochs are the 500 steps of fine-tuning.
 
   Attributes:
     optimizer: of the fine-tuning: 'sgd' (momentum 0.9) or 'adam'.
@@ -131,6 +147,7 @@ class Options(tuned.Options):
     hidden: units of the head's hidden layer; 0 for a linear head.
   """
 
+  epochs: tuple[int, ...] = (63,)
   optimizer: str = trainer_lib.SGD
   taus: tuple[int, ...] = (0, 1, 2, 4, 8, 16, 32, 64, 128)
   smoothing: float = 0.1
@@ -138,7 +155,7 @@ class Options(tuned.Options):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Setting(tuned.Setting):
+class Setting(tuned.EpochSetting):
   """Of `head_probe`.
 
   Attributes:
@@ -148,7 +165,7 @@ class Setting(tuned.Setting):
   tau: int
 
 
-class HeadProbe(tuned.Tuned):
+class HeadProbe(tuned.ByEpochs):
   """tau epochs of probing, then everything."""
 
   name = 'head_probe'
@@ -160,24 +177,34 @@ class HeadProbe(tuned.Tuned):
       Setting(**dataclasses.asdict(setting), tau=tau)
       for setting, tau in itertools.product(super().candidates(space), taus)
     ]
-    return sorted(found, key=lambda s: (s.steps, s.tau))
+    return tuned.by_cost(sorted(found, key=lambda s: (s.epochs, s.tau)))
 
-  def train(
+  def start(
     self,
     data: data_lib.TrainingData,
     examples: np.ndarray,
     setting: Setting,
     options: Options,
     seed: int,
-    key: Any,
-  ) -> data_lib.TrainedNetwork:
+  ) -> tuned.Start:
     networks = tuned.networks_of(data)
-    network = networks.network()
+    network, inputs = networks.network(), networks.inputs()
     network.reset()
     size = data.num_features(None)
     hidden = (options.hidden,) if options.hidden else ()
     sizes = (size, *hidden, data.classes)
-    before, labels = data.embedding(examples), data.labels[examples]
+    trainer = network.trainer(
+      readout_lib.Embedding(network.backbone.embedding, size, False),
+      sizes,
+      range(len(network.variables)),
+      trainer_lib.Recipe(optimizer=options.optimizer, batch=setting.batch),
+    )
+    # Not the features of the store, which may be of another precision.
+    before = networks.once(
+      ('embedding', examples.tobytes()),
+      lambda: trainer.embed(inputs[examples]),
+    )
+    labels = data.labels[examples]
     head = probe_heads(
       before,
       labels,
@@ -187,18 +214,13 @@ class HeadProbe(tuned.Tuned):
       setting.batch,
       seed,
     )[setting.tau]
-    trainer = network.trainer(
-      readout_lib.Embedding(network.backbone.embedding, size, False),
-      sizes,
-      range(len(network.variables)),
-      trainer_lib.Recipe(optimizer=options.optimizer, batch=setting.batch),
-    )
     trainer.start(head)
-    logits = readout_lib.apply_head(before, head).numpy()
-    self.run(trainer, data, examples, setting, seed, key)
-    measures = adaptation(before, trainer.embed(networks.inputs()[examples]))
-    measures |= {
-      'aie': average_initial_energy(logits, labels),
-      'head_norm': float(np.sqrt(sum((k**2).sum() for k, _ in head))),
-    }
-    return data_lib.TrainedNetwork(trainer, measures)
+
+    def measure() -> dict[str, float]:
+      logits = readout_lib.apply_head(before, head).numpy()
+      return adaptation(before, trainer.embed(inputs[examples])) | {
+        'aie': average_initial_energy(logits, labels),
+        'head_norm': float(np.sqrt(sum((k**2).sum() for k, _ in head))),
+      }
+
+    return tuned.Start(trainer=trainer, measure=measure)

@@ -48,10 +48,12 @@ class Setting(space_lib.Setting):
   """Of a linear head.
 
   Attributes:
+    steps: optimisation steps.
     target_size: of pooling; None for the embedding.
     coefficient: of the penalty.
   """
 
+  steps: int
   target_size: int | None = None
   coefficient: float | None = None
 

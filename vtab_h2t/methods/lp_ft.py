@@ -5,7 +5,8 @@ by one mean and one standard deviation that are folded back into the head; its
 inverse regularisation C is chosen by validation among 50 values, ties to the
 smallest. Fine-tuning starts from that head, without its penalty, by SGD with
 momentum, a cosine by epoch, batches of 64, and batch norms that use their
-running statistics and leave them alone.
+running statistics and leave them alone. Learning rate and epoch are chosen by
+validation accuracy; epoch 0, the probe itself, is one of them.
 """
 
 from collections.abc import Sequence
@@ -116,7 +117,7 @@ def probe(
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Setting(tuned.Setting):
+class Setting(tuned.EpochSetting):
   """Of what starts from the probe.
 
   Attributes:
@@ -126,14 +127,11 @@ class Setting(tuned.Setting):
   coefficient: float | None = None
 
 
-class FromProbe(tuned.Tuned):
+class FromProbe(tuned.ByEpochs):
   """What starts from the probe's head; a setting's coefficient is its C."""
 
   def candidates(self, space: space_lib.Space) -> Sequence[Any]:
-    return [
-      Setting(learning_rate=c.learning_rate, steps=c.steps, batch=c.batch)
-      for c in super().candidates(space)
-    ]
+    return [Setting(**dataclasses.asdict(c)) for c in super().candidates(space)]
 
   def complete(
     self,
@@ -152,7 +150,7 @@ class FromProbe(tuned.Tuned):
       dataclasses.replace(s, coefficient=c) for s in self.candidates(space)
     ]
 
-  def start(
+  def at_probe(
     self,
     data: data_lib.TrainingData,
     examples: np.ndarray,
@@ -180,10 +178,11 @@ class FromProbe(tuned.Tuned):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Options(tuned.Options):
+class Options(tuned.EpochOptions):
   """Of `lp_ft` (Kumar et al., 2022)."""
 
   learning_rates: tuple[float, ...] = (3e-7, 1e-6, 3e-6, 1e-5, 3e-5, 1e-4)
+  epochs: tuple[int, ...] = (20,)
   batch: int = 64
 
 
@@ -193,18 +192,17 @@ class LpFt(FromProbe):
   name = 'lp_ft'
   options_type = Options
 
-  def train(
+  def start(
     self,
     data: data_lib.TrainingData,
     examples: np.ndarray,
     setting: Setting,
     options: Options,
     seed: int,
-    key: Any,
-  ) -> data_lib.TrainedNetwork:
-    del options
+  ) -> tuned.Start:
+    del options, seed
     everything = range(len(tuned.networks_of(data).network().variables))
-    trainer = self.start(
+    trainer = self.at_probe(
       data,
       examples,
       setting,
@@ -215,5 +213,4 @@ class LpFt(FromProbe):
         frozen_statistics=True,
       ),
     )
-    self.run(trainer, data, examples, setting, seed, key)
-    return data_lib.TrainedNetwork(trainer, {})
+    return tuned.Start(trainer=trainer)

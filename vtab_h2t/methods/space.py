@@ -79,11 +79,9 @@ class Setting:
 
   Attributes:
     learning_rate: the initial one.
-    steps: optimisation steps.
   """
 
   learning_rate: float
-  steps: int
 
   def as_row(self) -> dict[str, float | int | str]:
     """The fields that are given, for a result row."""

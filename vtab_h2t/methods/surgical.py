@@ -1,24 +1,27 @@
 """Surgical fine-tuning (Lee et al., 2023): one block, or a rate a tensor.
 
-`surgical` tunes one block of the backbone and the head; which one is chosen by
-validation. `auto_rgn` gives each tensor a learning rate in proportion to its
-relative gradient norm, anew each epoch; `auto_snr` freezes tensors whose
-gradients have a low signal-to-noise ratio. Adam, batches of 64, a constant
-rate, weight decay in the gradient, batch norms in inference mode; the automatic
-ones leave batch norms alone altogether.
+`surgical` tunes one block of the backbone and the head, or the head alone, or
+everything; which of these is chosen by validation. `auto_rgn` gives each tensor
+a learning rate in proportion to its relative gradient norm, anew each epoch;
+`auto_snr` freezes tensors whose gradients have a low signal-to-noise ratio.
+Adam with torch's epsilon, batches of 64, a constant rate, weight decay in the
+gradient, batch norms in inference mode; the automatic ones leave batch norms
+alone altogether. Learning rate and epoch are chosen by validation accuracy.
 
 The paper's tasks keep the labels of pretraining, so that a trained head exists.
 Here it does not, and a fresh head's gradients would outweigh all others: all
 three start from the l2 probe's head (see `lp_ft`), which is always tuned.
 """
 
+import abc
 from collections.abc import Sequence
 import dataclasses
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from vtab_h2t import errors
+from vtab_h2t.heads import adam
 from vtab_h2t.methods import data as data_lib
 from vtab_h2t.methods import interface
 from vtab_h2t.methods import lp_ft
@@ -30,6 +33,7 @@ from vtab_h2t.training import trainer as trainer_lib
 _WEIGHT_DECAY = 1e-4
 _BATCHES = 5  # Whose gradients are looked at when an epoch starts.
 _TINY = 1e-12  # Tensors of a smaller norm have no relative gradient.
+LAST, ALL = 'last', 'all'  # The head alone, and everything.
 CODE, PAPER = 'code', 'paper'
 # The released code's; for the paper's ratio, 0 to 1, this project's.
 _THRESHOLDS = {CODE: 0.95, PAPER: 0.2}
@@ -56,35 +60,33 @@ def relative_gradient_norms(
 
 
 def signal_to_noise(
-  gradients: Sequence[Sequence[np.ndarray]], definition: str
+  gradients: Sequence[Sequence[np.ndarray]],
+  definition: str,
+  output_axes: Sequence[tuple[int, ...]],
 ) -> np.ndarray:
   """Auto-SNR's ratio of each tensor.
 
   Args:
     gradients: for each batch, of each tensor.
-    definition: 'code': for each batch the mean of g^2 / (variance over output
-      channels + 1e-8), averaged over batches, as the released code has it (its
-      first axis is the output; here the last is, or the first of a head's
-      kernel, see `initial.layers`). 'paper': mean of the squared mean gradient
-      over batches, by the mean variance over batches + 1e-8, divided by the
-      largest.
+    definition: 'code': for each batch the mean of g^2 / (variance + 1e-8),
+      averaged over batches, as the released code has it, where the variance is
+      the unbiased one over the first axis of torch's layout. A tensor whose
+      first axis there has length 1 has none, and its ratio is NaN. 'paper':
+      mean of the squared mean gradient over batches, by the mean variance over
+      batches + 1e-8, divided by the largest. One batch has no variance: all
+      ratios are 1.
+    output_axes: of each tensor, the axes that are torch's first.
   """
   if definition == CODE:
-
-    def ratio(g: np.ndarray, axis: int) -> float:
-      variance = g.var(
-        axis=axis, ddof=1 if g.shape[axis] > 1 else 0, keepdims=True
-      )
-      return float((g**2 / (variance + 1e-8)).mean())
-
-    last = len(gradients[0]) - 2  # The head's kernel is `[out, in]`.
     return np.mean(
       [
-        [ratio(g, 0 if i == last else -1) for i, g in enumerate(batch)]
+        [_ratio(g, axes) for g, axes in zip(batch, output_axes, strict=True)]
         for batch in gradients
       ],
       axis=0,
     )
+  if len(gradients) == 1:
+    return np.ones(len(gradients[0]))
   found = []
   for tensor in zip(*gradients):
     stack = np.stack(tensor)
@@ -97,12 +99,20 @@ def signal_to_noise(
   return np.array(found) / (max(found) or 1.0)
 
 
+def _ratio(gradient: np.ndarray, axes: tuple[int, ...]) -> float:
+  """The released code's ratio of a tensor and batch."""
+  if np.prod([gradient.shape[a] for a in axes]) == 1:
+    return float('nan')
+  variance = gradient.var(axis=axes, ddof=1, keepdims=True)
+  return float((gradient**2 / (variance + 1e-8)).mean())
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Options(tuned.Options):
-  """Of the methods of this file: 15 epochs of 1000 images in batches of 64."""
+class Options(tuned.EpochOptions):
+  """Of the methods of this file."""
 
   learning_rates: tuple[float, ...] = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
-  steps: tuple[int, ...] = (225,)
+  epochs: tuple[int, ...] = (15,)
   batch: int = 64
 
 
@@ -111,8 +121,9 @@ class BlockOptions(Options):
   """Of `surgical`.
 
   Attributes:
-    blocks: names of blocks to choose from; empty for all that the backbone has,
-      one after the other.
+    blocks: what to choose from: names of the backbone's blocks, 'last' for the
+      head alone, 'all' for everything; empty for all of these, one after the
+      other.
   """
 
   blocks: tuple[str, ...] = ()
@@ -136,7 +147,7 @@ class Setting(lp_ft.Setting):
   """Of `surgical`.
 
   Attributes:
-    block: the part of the network that is tuned.
+    block: what is tuned beside the head.
   """
 
   block: str
@@ -145,72 +156,35 @@ class Setting(lp_ft.Setting):
 class _Surgical(lp_ft.FromProbe):
   """What the three have in common."""
 
-  rates_by_tensor: ClassVar[bool] = True
-
-  def train(
+  def start(
     self,
     data: data_lib.TrainingData,
     examples: np.ndarray,
     setting: Any,
     options: Any,
     seed: int,
-    key: Any,
-  ) -> data_lib.TrainedNetwork:
-    networks = tuned.networks_of(data)
-    trainer = self.start(
+  ) -> tuned.Start:
+    trainer = self.at_probe(
       data,
       examples,
       setting,
-      self._trained(networks.network(), setting),
+      self._trained(tuned.networks_of(data).network(), setting),
       trainer_lib.Recipe(
         optimizer=trainer_lib.ADAM,
         batch=setting.batch,
         schedule=trainer_lib.CONSTANT,
         frozen_statistics=True,
         weight_decay=_WEIGHT_DECAY,
+        epsilon=adam.TORCH,
       ),
     )
-    inputs, order = networks.inputs(), (seed, interface.ORDER)
-    batch = min(setting.batch, len(examples))
+    return tuned.Start(trainer=trainer)
 
-    def scales(epoch: int, trainer: trainer_lib.Trainer) -> np.ndarray:
-      first = trainer_lib.order_of(examples, order, epoch)
-      batches = [
-        first[i * batch : (i + 1) * batch]
-        for i in range(min(_BATCHES, len(examples) // batch))
-      ]
-      return self._scales(
-        options,
-        [trainer.gradients(inputs[b], data.labels[b]) for b in batches],
-        trainer.values,
-      )
-
-    self.run(
-      trainer,
-      data,
-      examples,
-      setting,
-      seed,
-      key,
-      scales if self.rates_by_tensor else None,
-    )
-    return data_lib.TrainedNetwork(trainer, {})
-
-  def _scales(
-    self,
-    options: Any,
-    gradients: Sequence[Sequence[np.ndarray]],
-    values: Sequence[np.ndarray],
-  ) -> np.ndarray:
-    """The factor of each tensor's learning rate in an epoch."""
-    raise ValueError(f'{self.name} has one learning rate')
-
+  @abc.abstractmethod
   def _trained(
     self, network: network_lib.Network, setting: Any
   ) -> Sequence[int]:
     """Numbers of the variables that are trained beside the head."""
-    del setting
-    return [i for i, norm in enumerate(network.is_norm) if not norm]
 
 
 class Surgical(_Surgical):
@@ -218,7 +192,6 @@ class Surgical(_Surgical):
 
   name = 'surgical'
   options_type = BlockOptions
-  rates_by_tensor = False
 
   def complete(
     self,
@@ -227,28 +200,90 @@ class Surgical(_Surgical):
     space: space_lib.Space,
     seed: int,
   ) -> Sequence[Setting]:
-    backbone = tuned.networks_of(data).network().backbone
-    wanted = space.of(self.name).blocks or tuple(backbone.blocks)
-    unknown = [b for b in wanted if b not in backbone.blocks]
-    if unknown or not wanted:
+    network = tuned.networks_of(data).network()
+    blocks = network.backbone.blocks
+    wanted = space.of(self.name).blocks or (
+      LAST,
+      # A block of everything would be 'all' again.
+      *(b for b in blocks if len(network.block(b)) < len(network.variables)),
+      ALL,
+    )
+    unknown = [b for b in wanted if b not in (*blocks, LAST, ALL)]
+    if unknown:
       raise errors.InputError(
-        f'backbone {backbone.name} has no block {", ".join(unknown)}; it has '
-        f'{", ".join(backbone.blocks) or "none"}'
+        f'backbone {network.backbone.name} has no block {", ".join(unknown)}; '
+        f'choose from {", ".join((LAST, *blocks, ALL))}'
       )
     found = super().complete(data, folds, space, seed)
-    return [
-      Setting(**dataclasses.asdict(setting), block=block)
-      for block in wanted
-      for setting in found
-    ]
+    return tuned.by_cost(
+      [
+        Setting(**dataclasses.asdict(setting), block=block)
+        for block in wanted
+        for setting in found
+      ]
+    )
 
   def _trained(
     self, network: network_lib.Network, setting: Setting
   ) -> Sequence[int]:
+    if setting.block == LAST:
+      return ()
+    if setting.block == ALL:
+      return range(len(network.variables))
     return network.block(setting.block)
 
 
-class AutoRgn(_Surgical):
+class _Auto(_Surgical):
+  """Each tensor's learning rate is set anew each epoch, from some batches."""
+
+  def start(
+    self,
+    data: data_lib.TrainingData,
+    examples: np.ndarray,
+    setting: Any,
+    options: Any,
+    seed: int,
+  ) -> tuned.Start:
+    found = super().start(data, examples, setting, options, seed)
+    networks = tuned.networks_of(data)
+    inputs, network = networks.inputs(), networks.network()
+    axes = [network.output_axes[i] for i in found.trainer.trained]
+    axes += [(0,), (0,)]  # The head's kernel is `[out, in]`, as torch's.
+
+    def scales(epoch: int, trainer: trainer_lib.Trainer) -> np.ndarray:
+      batches = trainer_lib.batches(
+        examples, setting.batch, (seed, interface.ORDER), epoch
+      )
+      return self._scales(
+        options,
+        [
+          trainer.gradients(inputs[b], data.labels[b])
+          for b in batches[:_BATCHES]
+        ],
+        trainer.values,
+        axes,
+      )
+
+    return dataclasses.replace(found, scales=scales)
+
+  @abc.abstractmethod
+  def _scales(
+    self,
+    options: Any,
+    gradients: Sequence[Sequence[np.ndarray]],
+    values: Sequence[np.ndarray],
+    output_axes: Sequence[tuple[int, ...]],
+  ) -> np.ndarray:
+    """The factor of each tensor's learning rate in an epoch."""
+
+  def _trained(
+    self, network: network_lib.Network, setting: Any
+  ) -> Sequence[int]:
+    del setting
+    return [i for i, norm in enumerate(network.is_norm) if not norm]
+
+
+class AutoRgn(_Auto):
   """A learning rate a tensor, by relative gradient norm."""
 
   name = 'auto_rgn'
@@ -259,12 +294,13 @@ class AutoRgn(_Surgical):
     options: Options,
     gradients: Sequence[Sequence[np.ndarray]],
     values: Sequence[np.ndarray],
+    output_axes: Sequence[tuple[int, ...]],
   ) -> np.ndarray:
-    del options
+    del options, output_axes
     return relative_gradient_norms(gradients, values)
 
 
-class AutoSnr(_Surgical):
+class AutoSnr(_Auto):
   """Tensors with a low signal-to-noise ratio are frozen."""
 
   name = 'auto_snr'
@@ -275,10 +311,12 @@ class AutoSnr(_Surgical):
     options: SnrOptions,
     gradients: Sequence[Sequence[np.ndarray]],
     values: Sequence[np.ndarray],
+    output_axes: Sequence[tuple[int, ...]],
   ) -> np.ndarray:
     del values
-    ratio = signal_to_noise(gradients, options.snr)
+    ratio = signal_to_noise(gradients, options.snr, output_axes)
     threshold = options.threshold
     if threshold is None:
       threshold = _THRESHOLDS[options.snr]
-    return (ratio >= threshold).astype(np.float32)
+    # As released: a ratio that is NaN is not below, so its tensor is tuned.
+    return (~(ratio < threshold)).astype(np.float32)

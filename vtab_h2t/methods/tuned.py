@@ -1,4 +1,10 @@
-"""What all methods that train the backbone share."""
+"""What all methods that train the backbone share.
+
+There are two kinds. One takes a number of optimisation steps and the network as
+it is after the last (`BySteps`). The other is trained for a number of epochs,
+is judged before the first step and after each epoch, and the epoch to stop at
+is chosen like the rest of the setting (`ByEpochs`).
+"""
 
 import abc
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,14 +15,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from vtab_h2t.heads import counting
 from vtab_h2t.methods import data as data_lib
 from vtab_h2t.methods import interface
 from vtab_h2t.methods import space as space_lib
 from vtab_h2t.training import checkpoint
+from vtab_h2t.training import judge as judge_lib
 from vtab_h2t.training import trainer as trainer_lib
-
-_BATCH = 64  # Of what is predicted.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,13 +29,33 @@ class Options(space_lib.Options):
 
   Attributes:
     learning_rates: initial ones.
-    steps: numbers of optimisation steps.
     batch: images in a step.
   """
 
   learning_rates: tuple[float, ...] = (0.1, 0.01)
-  steps: tuple[int, ...] = (500, 5000)
   batch: int = 128
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StepOptions(Options):
+  """Of a method that takes a number of steps.
+
+  Attributes:
+    steps: numbers of optimisation steps.
+  """
+
+  steps: tuple[int, ...] = (500, 5000)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EpochOptions(Options):
+  """Of a method whose epoch is chosen.
+
+  Attributes:
+    epochs: lengths of the schedule, in passes over what is trained on.
+  """
+
+  epochs: tuple[int, ...]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,71 +69,85 @@ class Setting(space_lib.Setting):
   batch: int
 
 
-class Tuned(interface.Searched):
-  """A method that trains the backbone; subclasses say how."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StepSetting(Setting):
+  """Of a method that takes a number of steps.
 
-  options_type: ClassVar[type[Options]] = Options
+  Attributes:
+    steps: optimisation steps.
+  """
+
+  steps: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EpochSetting(Setting):
+  """Of a method whose epoch is chosen.
+
+  Attributes:
+    epochs: length of the schedule, in passes over what is trained on.
+    epoch: after which of them training stops, 0 to `epochs`.
+  """
+
+  epochs: int
+  epoch: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Start:
+  """A network that is ready to be trained.
+
+  Attributes:
+    trainer: has its weights and its head.
+    scales: gives the factors of learning rates; see `trainer.Trainer.run`.
+    measure: is called when it is trained, and gives what else its row has.
+  """
+
+  trainer: trainer_lib.Trainer
+  scales: Callable[[int, trainer_lib.Trainer], np.ndarray] | None = None
+  measure: Callable[[], dict[str, float]] = dict
+
+
+class Tuned(interface.Searched):
+  """A method that trains the backbone; subclasses say from what start."""
+
+  options_type: ClassVar[type[Options]]
   trains_network = True
 
   def target_sizes(self, space: space_lib.Space) -> Sequence[int]:
     return ()
 
-  def candidates(self, space: space_lib.Space) -> Sequence[Any]:
-    options = space.of(self.name)
-    return [
-      Setting(learning_rate=rate, steps=steps, batch=options.batch)
-      for steps, rate in itertools.product(
-        space_lib.require(self.name, 'ft_steps', options.steps),
-        space_lib.require(self.name, 'ft_lr', options.learning_rates),
-      )
-    ]
-
   @abc.abstractmethod
-  def train(
+  def start(
     self,
     data: data_lib.TrainingData,
     examples: np.ndarray,
     setting: Any,
     options: Any,
     seed: int,
-    key: Any,
-  ) -> data_lib.TrainedNetwork:
-    """Trains one network on examples.
+  ) -> Start:
+    """A network that is ready to be trained on examples.
 
     Args:
       data: features, images and labels.
       examples: which to train on.
       setting: one of the candidates.
       options: of the method.
-      seed: of head and order.
-      key: identifies the training, for its checkpoint.
-
-    Raises:
-      trainer.DivergedError: the loss is not finite.
+      seed: of the head, and of the order of the examples.
     """
 
-  def run(
-    self,
-    trainer: trainer_lib.Trainer,
-    data: data_lib.TrainingData,
-    examples: np.ndarray,
-    setting: Any,
-    seed: int,
-    key: Any,
-    scales: Callable[[int, trainer_lib.Trainer], np.ndarray] | None = None,
-  ) -> None:
-    """Runs a trainer that has been started, with a checkpoint of its own."""
-    networks = networks_of(data)
-    trainer.run(
-      networks.inputs(),
-      data.labels,
-      examples,
-      setting.learning_rate,
-      setting.steps,
-      (seed, interface.ORDER),
-      scales,
-      checkpoint.Checkpoint(networks.path(key, 'npz')),
-    )
+  @abc.abstractmethod
+  def _schedule(self, setting: Any, in_epoch: int) -> tuple[int, int | None]:
+    """Steps of the schedule, and the epoch to stop at; None for its end.
+
+    Args:
+      setting: one of the candidates.
+      in_epoch: steps of an epoch.
+    """
+
+  def _trainings(self, settings: Sequence[Any]) -> Mapping[Any, Sequence[Any]]:
+    """The trainings that validate settings, each with those it validates."""
+    return {s: [s] for s in settings}
 
   def validate(
     self,
@@ -119,23 +157,24 @@ class Tuned(interface.Searched):
     seed: int,
   ) -> Mapping[Any, space_lib.Counts]:
     options = space.of(self.name)
-    found: dict[Any, list[int | space_lib.Failure]] = {}
-    for setting in self.complete(data, folds, space, seed):
-      found[setting] = []
+    settings = self.complete(data, folds, space, seed)
+    found: dict[Any, list[int | space_lib.Failure]] = {s: [] for s in settings}
+    for training, validated in self._trainings(settings).items():
       for fold in folds:
-        key = self._key(setting, options, ['fold', fold.number, seed])
-        result = networks_of(data).remember(
+        key = self._key(training, options, ['fold', fold.number, seed])
+        counts, why = networks_of(data).remember(
           key,
           functools.partial(
-            self._correct, data, fold, setting, options, seed, key
+            self._counts, data, fold, training, options, seed, key
           ),
         )
-        found[setting].append(
-          space_lib.Failure(result) if isinstance(result, str) else result
-        )
+        for i, setting in enumerate(validated):
+          found[setting].append(
+            counts[i] if i < len(counts) else space_lib.Failure(why)
+          )
     return found
 
-  def _correct(
+  def _counts(
     self,
     data: data_lib.TrainingData,
     fold: interface.Fold,
@@ -143,17 +182,63 @@ class Tuned(interface.Searched):
     options: Any,
     seed: int,
     key: Any,
-  ) -> int | str:
-    """Correct answers on a fold, or why there are none."""
+  ) -> tuple[list[int], str | None]:
+    """Correct answers on a fold, and why there are no more if it diverged."""
+    judge = judge_lib.Judge(networks_of(data).inputs(), data.labels, fold.val)
+    started = self.start(data, fold.train, setting, options, seed)
     try:
-      found = self.train(data, fold.train, setting, options, seed, key)
+      self._run(started, data, fold.train, setting, seed, key, judge)
     except trainer_lib.DivergedError as e:
-      return str(e)
-    inputs = networks_of(data).inputs()
-    return sum(
-      counting.correct(found.trainer.predict(inputs[part]), data.labels[part])
-      for part in np.split(fold.val, range(_BATCH, len(fold.val), _BATCH))
+      return judge.counts, str(e)
+    return judge.counts, None
+
+  def _run(
+    self,
+    started: Start,
+    data: data_lib.TrainingData,
+    examples: np.ndarray,
+    setting: Any,
+    seed: int,
+    key: Any,
+    judge: judge_lib.Judge | None = None,
+  ) -> int:
+    """Trains, with a checkpoint that is the training's own.
+
+    Args:
+      started: what to train.
+      data: images and labels.
+      examples: which to train on.
+      setting: one of the candidates.
+      seed: of the order of the examples.
+      key: identifies the training.
+      judge: counts what each setting that this training validates has right.
+
+    Returns:
+      How many steps were taken.
+
+    Raises:
+      trainer.DivergedError: the loss is not finite.
+    """
+    networks, trainer = networks_of(data), started.trainer
+    in_epoch = trainer_lib.epoch_steps(len(examples), setting.batch)
+    steps, stop = self._schedule(setting, in_epoch)
+    trainer.run(
+      networks.inputs(),
+      data.labels,
+      examples,
+      setting.learning_rate,
+      steps,
+      (seed, interface.ORDER),
+      started.scales,
+      checkpoint.Checkpoint(networks.path(key, 'npz')),
+      stop,
+      None if stop is None else judge,
     )
+    if stop is None:
+      if judge is not None:
+        judge(trainer)
+      return steps
+    return stop * in_epoch
 
   def fit(
     self,
@@ -167,11 +252,85 @@ class Tuned(interface.Searched):
     for seed in seeds:
       key = self._key(setting, options, ['final', seed])
       yield functools.partial(
-        self.train, data, examples, setting, options, seed, key
+        self._train, data, examples, setting, options, seed, key
       )
+
+  def _train(
+    self,
+    data: data_lib.TrainingData,
+    examples: np.ndarray,
+    setting: Any,
+    options: Any,
+    seed: int,
+    key: Any,
+  ) -> data_lib.TrainedNetwork:
+    started = self.start(data, examples, setting, options, seed)
+    steps = self._run(started, data, examples, setting, seed, key)
+    return data_lib.TrainedNetwork(
+      started.trainer, {'steps': steps} | started.measure()
+    )
 
   def _key(self, setting: Any, options: Any, what: Any) -> Any:
     return [self.name, setting.as_row(), dataclasses.asdict(options), what]
+
+
+class BySteps(Tuned):
+  """A method that takes a number of steps, and is judged after the last."""
+
+  options_type: ClassVar[type[StepOptions]] = StepOptions
+
+  def candidates(self, space: space_lib.Space) -> Sequence[Any]:
+    options = space.of(self.name)
+    return [
+      StepSetting(learning_rate=rate, steps=steps, batch=options.batch)
+      for steps, rate in itertools.product(
+        space_lib.require(self.name, 'ft_steps', options.steps),
+        space_lib.require(self.name, 'ft_lr', options.learning_rates),
+      )
+    ]
+
+  def _schedule(self, setting: Any, in_epoch: int) -> tuple[int, int | None]:
+    return setting.steps, None
+
+
+class ByEpochs(Tuned):
+  """A method whose epoch is chosen, after a judgement of each.
+
+  One training validates all epochs of a schedule. The chosen epoch is reached
+  on the same schedule; epoch 0 is the start, and takes no step.
+  """
+
+  options_type: ClassVar[type[EpochOptions]]
+
+  def candidates(self, space: space_lib.Space) -> Sequence[Any]:
+    """The settings; without folds, those of the last epoch only."""
+    options = space.of(self.name)
+    found = [
+      EpochSetting(
+        learning_rate=rate, epochs=epochs, epoch=epoch, batch=options.batch
+      )
+      for epochs, rate in itertools.product(
+        space_lib.require(self.name, 'epochs', options.epochs),
+        space_lib.require(self.name, 'ft_lr', options.learning_rates),
+      )
+      for epoch in (range(epochs + 1) if space.folds else (epochs,))
+    ]
+    return by_cost(found)
+
+  def _trainings(self, settings: Sequence[Any]) -> Mapping[Any, Sequence[Any]]:
+    found: dict[Any, list[Any]] = {}
+    for setting in settings:  # Of each training by epoch, as `by_cost` sorts.
+      whole = dataclasses.replace(setting, epoch=setting.epochs)
+      found.setdefault(whole, []).append(setting)
+    return found
+
+  def _schedule(self, setting: Any, in_epoch: int) -> tuple[int, int | None]:
+    return setting.epochs * in_epoch, setting.epoch
+
+
+def by_cost(settings: Sequence[Any]) -> list[Any]:
+  """Settings of chosen epochs, the earlier first; else in the order given."""
+  return sorted(settings, key=lambda setting: setting.epoch)
 
 
 def networks_of(data: data_lib.TrainingData) -> data_lib.Networks:

@@ -21,18 +21,19 @@ TARGET_SIZES = {
   'efficientnet_lite0': (256, 1024, 4096),
   'efficientnet_lite2': (256, 1024, 4096),
 }
-# Five epochs of 1000 images in batches of 64; fewer rates and taus than papers.
-_LIGHT: dict[str, dict[str, Any]] = {
+# What the quick grid changes of methods that train the backbone: each is left
+# about 500 steps of 64 images, or its paper's epochs, with three rates at most.
+_QUICK: dict[str, dict[str, Any]] = {
   **{
-    name: {'steps': (80,), 'batch': 64}
+    name: {'steps': (500,), 'batch': 64}
     for name in ('scratch', 'finetune', 'head2toe_ft')
   },
-  'lp_ft': {'steps': (80,), 'learning_rates': (1e-4, 1e-5)},
+  'lp_ft': {'learning_rates': (1e-4, 1e-5, 1e-6)},
   **{
-    name: {'steps': (80,), 'learning_rates': (1e-3,)}
+    name: {'learning_rates': (1e-2, 1e-3, 1e-4)}
     for name in ('surgical', 'auto_rgn', 'auto_snr')
   },
-  'head_probe': {'steps': (80,), 'batch': 64, 'taus': (1, 8, 64)},
+  'head_probe': {'epochs': (32,), 'batch': 64, 'taus': (0, 8, 64)},
 }
 # Of the studies: the setting of the quick grid that did best on the validation
 # parts of the embedded suite's tasks, on average.
@@ -81,7 +82,10 @@ def paper(backbone: str) -> space_lib.Space:
 
 
 def quick(backbone: str) -> space_lib.Space:
-  """One fold, 500 steps and the smallest target size; else the paper's."""
+  """One fold, 500 steps and the smallest target size; else the paper's.
+
+  Methods that train the backbone have budgets of their own.
+  """
   whole = paper(backbone)
   changes: dict[str, dict[str, Any]] = {
     name: {
@@ -89,16 +93,13 @@ def quick(backbone: str) -> space_lib.Space:
       for field in ('steps', 'target_sizes')
       if field in _fields(method.options_type)
     }
-    for name, method in methods.MEASURED.items()
+    for name, method in methods.FROZEN.items()
   }
   return dataclasses.replace(
-    whole.changed(changes), name='quick', folds=(task_lib.NUM_FOLDS - 1,)
+    whole.changed(changes | _QUICK),
+    name='quick',
+    folds=(task_lib.NUM_FOLDS - 1,),
   )
-
-
-def light(backbone: str) -> space_lib.Space:
-  """The quick grid, and little tuning: what two cores do in two hours."""
-  return dataclasses.replace(quick(backbone).changed(_LIGHT), name='light')
 
 
 def single(
@@ -110,8 +111,8 @@ def single(
     name: of the grid.
     backbone: id.
     values: 'lr', 'steps', 'target_size', 'fraction', 'l1', 'l2', 'l21', and for
-      the methods that train the backbone 'ft_lr', 'ft_steps', 'batch', 'block',
-      'tau'; those not given stay empty.
+      the methods that train the backbone 'ft_lr', 'ft_steps' or 'epochs',
+      'batch', 'block', 'tau'; those not given stay empty.
   """
 
   def one(key: str) -> tuple[Any, ...]:
@@ -131,6 +132,7 @@ def single(
       given = {
         'learning_rates': one('ft_lr'),
         'steps': one('ft_steps'),
+        'epochs': one('epochs'),
         'blocks': one('block'),
         'taus': one('tau'),
       } | ({'batch': values['batch']} if 'batch' in values else {})
@@ -176,6 +178,7 @@ _POSITIVE = {
   'fraction': float,
   'ft_lr': float,
   'ft_steps': int,
+  'epochs': int,
   'batch': int,
 }
 _NOT_NEGATIVE = {'l1': float, 'l2': float, 'l21': float, 'tau': int}
@@ -215,7 +218,7 @@ def parse_hparams(text: str) -> dict[str, float | str]:
   return values
 
 
-GRIDS = ('quick', 'light', 'paper', 'published', 'fixed')
+GRIDS = ('quick', 'paper', 'published', 'fixed')
 
 
 def get(name: str, backbone: str, hparams: str = '') -> space_lib.Space:
@@ -242,7 +245,7 @@ def get(name: str, backbone: str, hparams: str = '') -> space_lib.Space:
     return single(name, backbone, parse_hparams(hparams))
   if name == 'published':
     return from_table_2(backbone)
-  return {'paper': paper, 'quick': quick, 'light': light}[name](backbone)
+  return {'paper': paper, 'quick': quick}[name](backbone)
 
 
 def from_json(value: Mapping[str, Any]) -> space_lib.Space:

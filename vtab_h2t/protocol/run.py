@@ -16,6 +16,7 @@ from vtab_h2t import errors
 from vtab_h2t import files
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.backbones import pair
+from vtab_h2t.backbones import precision as precision_lib
 from vtab_h2t.backbones import registry as backbones
 from vtab_h2t.features import normalization as normalization_lib
 from vtab_h2t.features import pooling
@@ -59,6 +60,8 @@ class Run:
     resize: of `backbone.RESIZES`.
     taps: which of the network's sets of taps.
     cls_pooling: what becomes of a class token; of `pooling.CLS_POOLINGS`.
+    precision: of `backbone.PRECISIONS`; what networks compute in, frozen or
+      trained. Features are kept, and heads on them trained, in float32.
     normalization: of `normalization.RULES`.
     protocol: of accuracy; of `accuracy.PROTOCOLS`.
     space: what every method and study tries.
@@ -77,6 +80,7 @@ class Run:
   resize: str = backbone_lib.BILINEAR
   taps: str = backbone_lib.ALL_TAPS
   cls_pooling: str = pooling.CLS_POOLED
+  precision: str = backbone_lib.FLOAT32
   normalization: str = normalization_lib.SELECTED
   protocol: str = accuracy.EXACT
   space: space_lib.Space
@@ -117,6 +121,7 @@ class Run:
       for part, usual in (
         (weights, 'imagenet'),
         (self.taps, backbone_lib.ALL_TAPS),
+        (self.precision, backbone_lib.FLOAT32),
         (self.space.name, 'quick'),
       )
       if part != usual
@@ -124,12 +129,12 @@ class Run:
     return '-'.join(parts) + ('' if self._is_usual() else f'-{self.id[:8]}')
 
   def _is_usual(self) -> bool:
-    """Whether suite, network, size, taps and grid say all."""
+    """Whether suite, network, size, taps, precision and grid say all."""
     entry = backbones.BACKBONES.get(self.network.backbone)
     if (
       entry is None
       or self.network.weights not in entry.weights
-      or (self.space.name not in ('quick', 'light', 'paper'))
+      or self.space.name not in ('quick', 'paper')
     ):
       return False
     return self == Run(
@@ -138,6 +143,7 @@ class Run:
       data_source=tasks.TFDS if self.suite == tasks.VTAB else None,
       image_size=self.image_size,
       taps=self.taps,
+      precision=self.precision,
       space=grids.get(self.space.name, self.network.backbone),
     )
 
@@ -194,6 +200,7 @@ class Run:
       for what, value, usual in (
         ('class token', self.cls_pooling, pooling.CLS_POOLED),
         ('resize', self.resize, backbone_lib.BILINEAR),
+        ('precision', self.precision, backbone_lib.FLOAT32),
         ('training images', f'{self.train_fraction:.0%}', '100%'),
         ('accuracy', self.protocol, accuracy.EXACT),
       )
@@ -244,19 +251,32 @@ def differences(one: Run, other: Run) -> list[str]:
   return found
 
 
-def network(backbone: str, weights: str, image_size: int) -> Network:
+def network(
+  backbone: str,
+  weights: str,
+  image_size: int,
+  taps: str = backbone_lib.ALL_TAPS,
+) -> Network:
   """A network by its id and its weights' name or file.
 
+  Args:
+    backbone: its id.
+    weights: their name or path.
+    image_size: side in pixels of what it sees.
+    taps: a set that the weights have; a SavedModel need not have all others.
+
   Raises:
-    errors.InputError: they are unknown or cannot be read.
+    errors.InputError: they are unknown or cannot be read, or the weights lack
+      the taps.
   """
   found = _load(
     backbone,
     weights,
     image_size,
-    backbone_lib.ALL_TAPS,
+    taps,
     backbone_lib.BILINEAR,
     pooling.CLS_POOLED,
+    backbone_lib.FLOAT32,
   )
   return Network(
     backbone=backbone,
@@ -268,7 +288,20 @@ def network(backbone: str, weights: str, image_size: int) -> Network:
 
 
 # A network takes seconds to build, and several runs have the same.
-_load = functools.lru_cache(maxsize=4)(backbones.load)
+@functools.lru_cache(maxsize=4)
+def _load(
+  name: str,
+  weights: str,
+  image_size: int,
+  taps: str,
+  resize: str,
+  cls_pooling: str,
+  precision: str,
+) -> backbone_lib.Backbone:
+  return precision_lib.compute_in(
+    backbones.load(name, weights, image_size, taps, resize, cls_pooling),
+    precision,
+  )
 
 
 def load(run: Run, weights: Mapping[str, str]) -> backbone_lib.Backbone:
@@ -279,7 +312,8 @@ def load(run: Run, weights: Mapping[str, str]) -> backbone_lib.Backbone:
     weights: path or address of weights that are not packaged, by their name.
 
   Raises:
-    errors.InputError: weights cannot be read, or are not those of the run.
+    errors.InputError: weights cannot be read, are not those of the run, or do
+      not compute in its precision.
   """
 
   def one(
@@ -292,6 +326,7 @@ def load(run: Run, weights: Mapping[str, str]) -> backbone_lib.Backbone:
       taps,
       run.resize,
       cls_pooling,
+      run.precision,
     )
     if found.weights_sha256 != network.sha256:
       raise errors.InputError(

@@ -12,6 +12,7 @@ from vtab_h2t.report import cost
 from vtab_h2t.report import figures
 from vtab_h2t.report import jobs
 from vtab_h2t.report import making
+from vtab_h2t.report import moved_taps
 from vtab_h2t.report import output as output_lib
 from vtab_h2t.report import study_figures
 from vtab_h2t.report import tables
@@ -64,6 +65,14 @@ def _table3_markdown(frames: output_lib.Frames, source: str) -> str:
 def _settings_markdown(frames: output_lib.Frames, source: str) -> str:
   del source
   return tables.plain(frames['table2'], 'g') + '\n'
+
+
+def _table6_markdown(frames: output_lib.Frames, source: str) -> str:
+  del source
+  text = tables.plain(frames['table6'], '.1f') + '\n'
+  if 'moved_taps' in frames:
+    text += '\n' + moved_taps.note(frames['moved_taps'])
+  return text
 
 
 def _deviations_markdown(frames: output_lib.Frames, source: str) -> str:
@@ -143,6 +152,7 @@ _ALL = (
     methods=('head2toe',),
     measured=making.table6,
     published=lambda: {'table6': published.table('table6_ablation_resnet50')},
+    markdown=_table6_markdown,
     compares_taps=True,
     vit=False,
   ),

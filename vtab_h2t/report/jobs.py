@@ -15,6 +15,7 @@ from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.backbones import retapping
 from vtab_h2t.features import pooling
 from vtab_h2t.methods import interface
+from vtab_h2t.methods import registry as methods_registry
 from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.protocol import run as run_lib
 from vtab_h2t.protocol import unit as unit_lib
@@ -135,6 +136,27 @@ JOBS: dict[str, Job] = (
     for kind in (pooling.CLS_ONLY, pooling.CLS_BOTH)
   }
 )
+
+
+def check(
+  names: Sequence[str], methods: Sequence[str], backbone: backbone_lib.Backbone
+) -> None:
+  """Raises InputError if a network does not allow what is to be measured.
+
+  Args:
+    names: of jobs; a second network's are not checked.
+    methods: ids of methods of the run itself.
+    backbone: the run's, with its usual taps.
+  """
+  for name in names:
+    if name in retapping.KINDS:
+      retapping.check(backbone, name)
+  if any(
+    name in methods_registry.MEASURED
+    and methods_registry.MEASURED[name].trains_network
+    for name in methods_registry.with_required(methods)
+  ):
+    backbone.check_trainable()
 
 
 def batches(names: Sequence[str]) -> list[list[str]]:

@@ -14,6 +14,7 @@ from vtab_h2t.report import cost
 from vtab_h2t.report import frames as frames_lib
 from vtab_h2t.report import jobs
 from vtab_h2t.report import measured_cost
+from vtab_h2t.report import moved_taps
 from vtab_h2t.report import output as output_lib
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import statistics
@@ -174,12 +175,14 @@ def variants(
 
 
 def table6(results: Results) -> Frames:
-  """Head2Toe on other taps."""
+  """Head2Toe on other taps, and which those are, if that is known."""
+  run = results.run
+  moved = moved_taps.table(run.network.backbone, run.image_size)
   return {
     'table6': variants(
       results, TABLE6, published.table('table6_ablation_resnet50')
     )
-  }
+  } | ({} if moved.empty else {'moved_taps': moved})
 
 
 def table7(results: Results) -> Frames:

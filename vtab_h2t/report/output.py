@@ -7,7 +7,9 @@ from typing import Any, TYPE_CHECKING
 
 import pandas as pd
 
+from vtab_h2t import errors
 from vtab_h2t import files
+from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.report import jobs as jobs_lib
 from vtab_h2t.report import plotting
@@ -78,6 +80,17 @@ class Output:
       for method in self.methods
     ]
     return not wanted or bool(set.intersection(*wanted))
+
+  def check(self, backbone: backbone_lib.Backbone) -> None:
+    """Raises InputError if a run's network does not allow it.
+
+    Args:
+      backbone: the run's, with its usual taps.
+    """
+    try:
+      jobs_lib.check(self.jobs, self.methods, backbone)
+    except errors.InputError as e:
+      raise errors.InputError(f'{self.name}: {e}') from e
 
   def of_results(self, results: results_lib.Results) -> Frames:
     """Its measured frames."""

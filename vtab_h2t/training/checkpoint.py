@@ -1,4 +1,8 @@
-"""Where a training run that is cut off goes on."""
+"""Where a training run that is cut off goes on.
+
+Beside the state, a checkpoint keeps the correct answers that were counted so
+far (`judge.Judge`), so that a run that goes on ends with all of them.
+"""
 
 from collections.abc import Sequence
 import contextlib
@@ -36,19 +40,23 @@ class Checkpoint:
     self._seconds = seconds
     self._last = time.monotonic()
 
-  def load(self, trainer: Stateful) -> int:
-    """Sets the trainer to the last state; returns the steps done, 0 if none."""
+  def load(self, trainer: Stateful) -> tuple[int, list[int]]:
+    """Sets the trainer to the last state.
+
+    Returns:
+      The steps done, 0 if there is no state, and the counts.
+    """
     try:
       with np.load(self._path, allow_pickle=False) as file:
         arrays = [file[f'{i:05d}'] for i in range(len(file.files))]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-      return 0  # None, or a damaged one: the run starts at its beginning.
-    step, *state = arrays
+      return 0, []  # None, or a damaged one: the run starts at its beginning.
+    steps, counts, *state = arrays
     trainer.restore(state)
-    return int(step)
+    return int(steps), counts.tolist()
 
-  def save(self, trainer: Stateful, steps: int) -> None:
-    """Keeps the state after so many steps, if the last is old enough."""
+  def save(self, trainer: Stateful, steps: int, counts: Sequence[int]) -> None:
+    """Keeps all after so many steps, if what was kept last is old enough."""
     if time.monotonic() - self._last < self._seconds:
       return
     # Another process may have finished the unit and removed the folder.
@@ -58,7 +66,9 @@ class Checkpoint:
     ):
       arrays: dict[str, Any] = {
         f'{i:05d}': value
-        for i, value in enumerate([np.int64(steps), *trainer.state()])
+        for i, value in enumerate(
+          [np.int64(steps), np.array(counts, np.int64), *trainer.state()]
+        )
       }
       np.savez(f, **arrays)
     self._last = time.monotonic()

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vtab_h2t import devices
-from vtab_h2t import errors
 from vtab_h2t.backbones import backbone as backbone_lib
+from vtab_h2t.training import layers
 from vtab_h2t.training import readout as readout_lib
 from vtab_h2t.training import trainer as trainer_lib
 
 if TYPE_CHECKING:
+  import keras
   import tensorflow as tf
 
 # Of batch norms' running statistics. Keras' 0.99 would still hold half of the
@@ -33,6 +34,7 @@ class Network:
     backbone: what it is a copy of.
     variables: its trainable variables, in the order of its layers.
     is_norm: for each, whether it belongs to a batch norm.
+    output_axes: for each, the axes that are the first one in torch's layout.
     layers: for each, the name of its layer.
     strategy: over which devices batches are split.
   """
@@ -49,33 +51,21 @@ class Network:
       backbone: what to copy.
       strategy: over which devices batches are split; by default that of
         `devices`.
-      policy: Keras' dtype policy; by default mixed_bfloat16 where there is a
-        GPU, else float32.
+      policy: Keras' dtype policy; by default the backbone's precision.
 
     Raises:
       errors.InputError: its weights cannot be trained.
     """
     import keras
-    import tensorflow as tf
 
-    gpus = tf.config.list_logical_devices('GPU')
-    policy = policy or ('mixed_bfloat16' if gpus else 'float32')
-
-    def copy(layer: keras.Layer) -> keras.Layer:
-      return type(layer).from_config(
-        layer.get_config()
-        | (
-          {}
-          if isinstance(layer, keras.layers.InputLayer)
-          else {'dtype': policy}
-        )
-      )
-
+    backbone.check_trainable()
     self.backbone = backbone
     self.strategy = strategy or devices.strategy()
     with self.strategy.scope():
-      self._model = keras.models.clone_model(
-        backbone.model, clone_function=copy
+      self._model = layers.copy_of(
+        backbone.model,
+        policy or backbone.precision,
+        all('CPU' in name for name in devices.names()),
       )
     for layer in self._model.layers:  # The model's own flag is on already.
       layer.trainable = True
@@ -84,16 +74,13 @@ class Network:
     self._pretrained = backbone.model.get_weights()
     self._model.set_weights(self._pretrained)
     self.variables, self.is_norm, self.layers = [], [], []
+    self.output_axes: list[tuple[int, ...]] = []
     for layer in self._model.layers:
       for variable in layer.trainable_variables:
         self.variables.append(variable.value)
         self.is_norm.append(isinstance(layer, keras.layers.BatchNormalization))
+        self.output_axes.append(_output_axes(layer, variable))
         self.layers.append(layer.name)
-    if not self.variables:
-      raise errors.InputError(
-        f"the weights of {backbone.name} are a SavedModel's signature, "
-        'which cannot be trained; give weights that are read into variables'
-      )
     self._trainers: dict[Hashable, trainer_lib.Trainer] = {}
 
   def reset(self) -> None:
@@ -157,3 +144,26 @@ class Network:
         self._model, self.variables, self.strategy, *key
       )
     return self._trainers[key]
+
+
+def _output_axes(
+  layer: 'keras.Layer', variable: 'keras.Variable'
+) -> tuple[int, ...]:
+  """The axes of a variable that are the first one in torch's layout.
+
+  Of a kernel these are its outputs: torch has `[out, in, ...]`, for a depthwise
+  convolution `[C * multiplier, 1, kh, kw]`, and for attention's projections
+  `[heads * size, in]`. All else has the same axes in both.
+  """
+  import keras
+
+  rank, is_kernel = len(variable.shape), variable.name.endswith('kernel')
+  is_depthwise = is_kernel and isinstance(
+    layer, (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
+  )
+  is_projection = isinstance(layer, keras.layers.MultiHeadAttention) and (
+    'attention_output' not in variable.path
+  )
+  if is_depthwise or is_projection:
+    return rank - 2, rank - 1
+  return (rank - 1 if is_kernel else 0,)

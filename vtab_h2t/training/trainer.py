@@ -14,6 +14,7 @@ from vtab_h2t import finite
 from vtab_h2t.heads import adam
 from vtab_h2t.heads import initial
 from vtab_h2t.training import checkpoint as checkpoint_lib
+from vtab_h2t.training import judge as judge_lib
 from vtab_h2t.training import readout as readout_lib
 
 if TYPE_CHECKING:
@@ -23,11 +24,11 @@ if TYPE_CHECKING:
 
 SGD, ADAM = 'sgd', 'adam'
 COSINE, COSINE_BY_EPOCH, CONSTANT = 'cosine', 'cosine_by_epoch', 'constant'
-_CHECK_EVERY = 25  # Steps between two looks at the loss.
+_CHECK_EVERY = 25  # Steps between two looks at losses and weights.
 
 
 class DivergedError(Exception):
-  """The loss became NaN or infinite; the message says when."""
+  """The loss or a weight became NaN or infinite; the message says when."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,7 @@ class Recipe:
       those of the batch.
     weight_decay: times half the squared weights, added to the loss (not
       decoupled).
+    epsilon: Adam's; that of the library that the source used.
   """
 
   optimizer: str = SGD
@@ -51,10 +53,31 @@ class Recipe:
   schedule: str = COSINE
   frozen_statistics: bool = False
   weight_decay: float = 0.0
+  epsilon: adam.Epsilon = adam.KERAS
+
+  def factor(self, number: int, steps: int, in_epoch: int) -> float:
+    """What a step's learning rate is to the initial one.
+
+    Args:
+      number: of the step, from 0.
+      steps: of the whole schedule.
+      in_epoch: steps of an epoch.
+    """
+    progress = {
+      COSINE: number / steps,
+      COSINE_BY_EPOCH: number // in_epoch / -(-steps // in_epoch),
+      CONSTANT: 0.0,
+    }[self.schedule]
+    return float(1 + np.cos(np.pi * progress)) / 2
 
 
 class Trainer:
-  """A network, what its head reads, the head, and their compiled steps."""
+  """A network, what its head reads, the head, and their compiled steps.
+
+  Attributes:
+    recipe: how it is trained.
+    trained: numbers of the network's variables that change.
+  """
 
   def __init__(
     self,
@@ -81,7 +104,7 @@ class Trainer:
     import tensorflow as tf
 
     self._model = model
-    self._recipe = recipe
+    self.recipe = recipe
     self._readout = readout
     self._part = keras.Model(
       model.inputs, {tap: model.output[tap] for tap in readout.taps}
@@ -101,15 +124,40 @@ class Trainer:
         for v in self._variables
       ]
     self.trained = tuple(trained)
-    self._compiled = tf.function(
-      self._step_in_graph if self._replicas == 1 else self._step_on_replicas,
-      reduce_retracing=True,
-    )
+    # Of any number of images: the last batch of an epoch needs no trace of its
+    # own.
+    images = tf.TensorSpec(self._part.inputs[0].shape, tf.float32)
+    labels = tf.TensorSpec([None], tf.int64)
+    scalar = tf.TensorSpec([], tf.float32)
+    scales = tf.TensorSpec([len(self._variables)], tf.float32)
+    if self._replicas == 1:
+      self._compiled = tf.function(
+        self._step_in_graph,
+        input_signature=[images, labels, scalar, scales, scalar],
+      )
+    else:
+      self._compiled = tf.function(
+        self._step_on_replicas, reduce_retracing=True
+      )
     self._gradients = tf.function(
-      self._gradients_in_graph, reduce_retracing=True
+      self._gradients_in_graph, input_signature=[images, labels]
     )
     self._forward = tf.function(
-      lambda x: readout(self._part(x, training=False)), reduce_retracing=True
+      lambda x: readout(self._part(x, training=False)), input_signature=[images]
+    )
+    self._classes = tf.function(
+      lambda x: tf.argmax(
+        readout_lib.apply_head(self._forward(x), self._layers), axis=1
+      ),
+      input_signature=[images],
+    )
+    self._right = tf.function(
+      lambda x, y: tf.math.count_nonzero(tf.equal(self._classes(x), y)),
+      input_signature=[images, labels],
+    )
+    self._is_finite = tf.function(
+      lambda: finite.sums_are([*(w.value for w in self._model.weights), *head]),
+      input_signature=[],
     )
 
   @property
@@ -152,7 +200,7 @@ class Trainer:
 
     with tf.GradientTape(watch_accessed_variables=False) as tape:
       tape.watch(self._variables)
-      taps = self._part(x, training=not self._recipe.frozen_statistics)
+      taps = self._part(x, training=not self.recipe.frozen_statistics)
       logits = readout_lib.apply_head(self._readout(taps), self._layers)
       loss = tf.reduce_mean(
         tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=logits)
@@ -189,6 +237,10 @@ class Trainer:
     parts = [
       np.arange(len(x))[i :: self._replicas] for i in range(self._replicas)
     ]
+    shares = [np.float32(len(part) / len(x)) for part in parts]
+    # A batch of fewer images than replicas: a mean over none would be NaN, and
+    # what has no share does not count.
+    parts = [part if len(part) else parts[0] for part in parts]
 
     def each(
       values: Sequence[np.ndarray | np.float32],
@@ -203,7 +255,7 @@ class Trainer:
       lr,
       scales,
       number,
-      each([np.float32(len(part) / len(x)) for part in parts]),
+      each(shares),
     )
 
   def _step_on_replicas(
@@ -240,20 +292,20 @@ class Trainer:
       gradients = tf.distribute.get_replica_context().all_reduce(
         tf.distribute.ReduceOp.SUM, [g * share for g in gradients]
       )
-    scales = tf.unstack(scales, len(self._variables))
-    for variable, slots, gradient, scale in zip(
-      self._variables, self._slots, gradients, scales
+    rates = tf.unstack(lr * scales, len(self._variables))
+    for variable, slots, gradient, rate in zip(
+      self._variables, self._slots, gradients, rates
     ):
-      if self._recipe.weight_decay:
-        gradient += self._recipe.weight_decay * variable
-      if self._recipe.optimizer == ADAM:
+      if self.recipe.weight_decay:
+        gradient += self.recipe.weight_decay * variable
+      if self.recipe.optimizer == ADAM:
         m, v = slots
-        adam.apply(variable, m, v, gradient, lr * scale, number)
+        adam.apply(variable, m, v, gradient, rate, number, self.recipe.epsilon)
       else:
         tf.raw_ops.ResourceApplyKerasMomentum(
           var=variable.handle,
           accum=slots[0].handle,
-          lr=lr * scale,
+          lr=rate,
           grad=gradient,
           momentum=0.9,
         )
@@ -262,6 +314,15 @@ class Trainer:
   def gradients(self, x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
     """Gradients of the loss on a batch, for each variable and the head's."""
     return [g.numpy() for g in self._gradients(x, y)]
+
+  def correct(self, x: 'tf.Tensor', y: 'tf.Tensor') -> int:
+    """Correct answers on a batch, in inference mode.
+
+    Args:
+      x: inputs, float32 `[n, H, W, 3]`.
+      y: labels, int64 `[n]`.
+    """
+    return int(self._right(x, y))
 
   def run(
     self,
@@ -273,66 +334,74 @@ class Trainer:
     seed: Sequence[int],
     scales: Callable[[int, 'Trainer'], np.ndarray] | None = None,
     checkpoint: checkpoint_lib.Checkpoint | None = None,
+    stop: int | None = None,
+    judge: judge_lib.Judge | None = None,
   ) -> None:
     """Trains.
+
+    An epoch goes once over the examples; its last batch has what is left.
 
     Args:
       inputs: the network's inputs, float32 `[n, H, W, 3]`.
       labels: int64 `[n]`.
       examples: which of them to train on.
       learning_rate: the initial one.
-      steps: number of steps.
+      steps: number of steps, at whose end the schedule ends.
       seed: of the order of the images.
       scales: called at the start of each epoch with its number and this; gives
         the factor of each variable's learning rate. Adam then starts anew.
       checkpoint: where a run that is cut off goes on.
+      stop: the number of epochs after which to stop, on the same schedule; by
+        default all steps are taken.
+      judge: called before the first step and after each epoch.
 
     Raises:
-      DivergedError: the loss is not finite.
+      DivergedError: the loss or a weight is not finite.
     """
-    batch = min(self._recipe.batch, len(examples))
-    epoch_steps = max(1, len(examples) // batch)
-    epochs = -(-steps // epoch_steps)
-    factors = np.ones(self.num_scales, np.float32)
-    first = checkpoint.load(self) if checkpoint else 0
-    since_reset, losses = first, []
-    for number in range(first, steps):
-      epoch, within = divmod(number, epoch_steps)
-      if within == 0:
-        order = order_of(examples, seed, epoch)
-        if scales is not None:
-          factors = scales(epoch, self)
-          self.forget()
-          since_reset = 0
-      elif number == first:
-        order = order_of(examples, seed, epoch)
-      progress = {
-        COSINE: number / steps,
-        COSINE_BY_EPOCH: epoch / epochs,
-        CONSTANT: 0.0,
-      }[self._recipe.schedule]
-      chosen = order[within * batch : (within + 1) * batch]
-      since_reset += 1
-      losses.append(
-        self._step(
-          inputs[chosen],
-          labels[chosen],
-          np.float32(learning_rate * (1 + np.cos(np.pi * progress)) / 2),
-          factors,
-          np.float32(since_reset),
-        )
-      )
-      epoch_ends = within == epoch_steps - 1
-      if len(losses) == _CHECK_EVERY or epoch_ends or number == steps - 1:
-        if finite.first_fault({'loss': losses}):
-          raise DivergedError(
-            f'the loss was not finite by step {number + 1} of {steps}'
+    in_epoch = epoch_steps(len(examples), self.recipe.batch)
+    end = steps if stop is None else min(steps, stop * in_epoch)
+    done, counts = checkpoint.load(self) if checkpoint else (0, [])
+    if judge is not None:
+      judge.counts[:] = counts
+      if not done:
+        judge(self)
+    factors, zero = np.ones(self.num_scales, np.float32), 0
+    for epoch in range(done // in_epoch, -(-end // in_epoch)):
+      numbers = range(epoch * in_epoch, min((epoch + 1) * in_epoch, end))
+      if scales is not None:
+        factors, zero = scales(epoch, self), numbers.start
+        self.forget()
+      losses = []
+      for number, chosen in zip(
+        numbers,
+        batches(examples, self.recipe.batch, seed, epoch),
+        strict=False,
+      ):
+        factor = self.recipe.factor(number, steps, in_epoch)
+        losses.append(
+          self._step(
+            inputs[chosen],
+            labels[chosen],
+            np.float32(learning_rate * factor),
+            factors,
+            np.float32(number + 1 - zero),
           )
-        losses = []
-      if checkpoint and epoch_ends and number < steps - 1:
-        checkpoint.save(self, number + 1)
+        )
+        if len(losses) == _CHECK_EVERY or number == numbers[-1]:
+          self._check(losses, f'by step {number + 1} of {steps}')
+          losses = []
+      if judge is not None:
+        judge(self)
+      if checkpoint and numbers.stop < end:
+        checkpoint.save(self, numbers.stop, judge.counts if judge else [])
     if checkpoint:
       checkpoint.remove()
+
+  def _check(self, losses: Sequence['tf.Tensor'], when: str) -> None:
+    """Raises DivergedError if a loss, or a weight by now, is not finite."""
+    # The loss alone does not tell: a fused ReLU makes 0 of NaN.
+    if finite.first_fault({'loss': losses}) or not self._is_finite():
+      raise DivergedError(f'the loss or a weight was not finite {when}')
 
   def state(self) -> list[np.ndarray]:
     """All that a run changes: weights, head, the optimizer's moments."""
@@ -361,14 +430,17 @@ class Trainer:
 
   def predict(self, inputs: 'np.ndarray | tf.Tensor') -> np.ndarray:
     """Predicted classes of a batch, in inference mode."""
-    import tensorflow as tf
-
-    logits = readout_lib.apply_head(self._forward(inputs), self._layers)
-    return tf.argmax(logits, axis=1).numpy()
+    return self._classes(inputs).numpy()
 
 
-def order_of(
-  examples: np.ndarray, seed: Sequence[int], epoch: int
-) -> np.ndarray:
-  """Examples in the order of an epoch."""
-  return np.random.default_rng([*seed, epoch]).permutation(examples)
+def epoch_steps(examples: int, batch: int) -> int:
+  """Steps of an epoch; the last may have a smaller batch."""
+  return -(-examples // batch)
+
+
+def batches(
+  examples: np.ndarray, batch: int, seed: Sequence[int], epoch: int
+) -> list[np.ndarray]:
+  """Examples in an epoch's order, in batches; the last has what is left."""
+  order = np.random.default_rng([*seed, epoch]).permutation(examples)
+  return np.split(order, range(batch, len(order), batch))

@@ -1,0 +1,89 @@
+"""SavedModels of small ViTs with the variables of converted ones."""
+
+import numpy as np
+import pytest
+
+from tests.backbones import released
+from vtab_h2t.backbones import vit
+from vtab_h2t.backbones import vit_names
+
+_SIZE = 32
+
+
+@pytest.fixture
+def small(monkeypatch):
+  """ViTs here have three blocks of 12 channels."""
+  monkeypatch.setattr(vit, '_WIDTHS', {'vit_ti16': (12, 3)})
+  for module, name in ((vit, '_DEPTH'), (vit_names, 'DEPTH')):
+    monkeypatch.setattr(module, name, 3)
+
+
+@pytest.mark.parametrize('count', [202, 200, 198])
+def test_orders_are_those_of_a_flattened_tree(count):
+  """Keys sorted at each level, with and without the last layers."""
+  orders = vit_names.jax_orders(count)
+  assert len(orders) == {202: 1, 200: 2, 198: 1}[count]
+  for order in orders:
+    assert len(order) == len(set(order)) == count
+    tree = {}
+    for name in order:
+      *parents, leaf = name.split('/')
+      inner = tree
+      for parent in parents:
+        inner = inner.setdefault(parent, {})
+      inner[leaf] = name
+    assert _flat(tree) == order
+  assert not vit_names.jax_orders(count + 1)
+
+
+def _flat(tree):
+  """The leaves of a tree in the order of its sorted keys."""
+  if isinstance(tree, str):
+    return [tree]
+  return [leaf for key in sorted(tree) for leaf in _flat(tree[key])]
+
+
+def _save(folder, tap_set, variant, named):
+  """Writes a ViT of noise with the variables of a converted one."""
+  model, taps = vit.build('vit_ti16', _SIZE, tap_set, variant)
+  rng = np.random.default_rng(0)
+  for weight in model.weights:
+    weight.assign(weight + rng.normal(0, 0.3, tuple(weight.shape)))
+  plan = {path: tensor.name for path, tensor in vit_names.jax().items()}
+  variables, forward = released.renamed(model, plan)
+  variables = {
+    name: variables[name]
+    for name in sorted(variables, key=lambda name: name.split('/'))
+  }
+
+  def endpoints(v, images):
+    outputs = forward(v, images)
+    return {vit._endpoints().get(t, t): outputs[t] for t in taps}
+
+  released.save(folder, variables, endpoints, _SIZE, 'serving_default', named)
+  return model
+
+
+@pytest.mark.parametrize(
+  'tap_set, variant, named',
+  [
+    (
+      'released',
+      vit.Variant(representation=True, approximate_gelu=True),
+      False,
+    ),
+    ('all', vit.Variant(classes=7), True),
+  ],
+)
+def test_converted_from_jax(small, tmp_path, tap_set, variant, named):
+  """ImageNet-21k's representation layer and tanh GELU, or neither."""
+  model = _save(tmp_path / 'm', tap_set, variant, named)
+  backbone = vit.vit('vit_ti16', str(tmp_path / 'm'), _SIZE, tap_set)
+  assert not backbone.misfit
+  assert dict(backbone.blocks) == vit.BLOCKS
+  for ours, theirs in zip(
+    backbone.model.get_weights(), model.get_weights(), strict=True
+  ):
+    np.testing.assert_array_equal(ours, theirs)
+  layer = backbone.model.get_layer('block02_mlp1')
+  assert (layer.activation is vit._gelu_tanh) == variant.approximate_gelu
