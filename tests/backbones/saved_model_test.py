@@ -239,6 +239,8 @@ def test_what_a_model_lacks_is_named(tmp_path, folder):
     saved_model.backbone(
       'x', folder, {}, ('first', 'three', 'four'), 'first', 16, 1, 0
     )
+  with pytest.raises(errors.InputError, match='endpoints a, b, c and 2 more'):
+    saved_model.backbone('x', folder, {}, tuple('abcde'), 'a', 16, 1, 0)
   other = _save(tmp_path / 'other', 'nope')
   with pytest.raises(
     errors.InputError,

@@ -196,7 +196,9 @@ class Endpoints(keras.layers.Layer):
     if missing:
       raise errors.InputError(
         f'signature {signature} of SavedModel {folder} lacks endpoints '
-        f'{", ".join(missing)} (it has {len(outputs)}: '
+        f'{", ".join(missing[:3])}'
+        + (f' and {len(missing) - 3} more' if missing[3:] else '')
+        + f' (it has {len(outputs)}: '
         f'{", ".join(sorted(outputs)[:5])}, ...); choose other --taps, or '
         'the model that --backbone names'
       )
