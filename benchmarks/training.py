@@ -7,9 +7,8 @@ Both sides have the same trainer and see the same images, in turn. The bound of
 a step is three times the operations of a forward pass (a pass back needs twice
 as many) at the rate of large matrix products. Also what validating after each
 epoch costs, what settings of glibc's allocator give, each in a process of its
-own (`--one_step` is for
-them), and how time grows with steps, batch and
-pixels; draws training.png and training.pdf.
+own (`--one_step` and `--keep_memory` are for them), and how time grows with
+steps, batch and pixels; draws training.png and training.pdf.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,21 +33,19 @@ from vtab_h2t.training import network as network_lib
 from vtab_h2t.training import readout as readout_lib
 from vtab_h2t.training import trainer as trainer_lib
 
-# The runners' settings, as environment variables of glibc.
-_KEPT = {
-  'MALLOC_MMAP_MAX_': '0',
-  'MALLOC_TRIM_THRESHOLD_': str(2**31 - 1),
-  'MALLOC_TOP_PAD_': str(2**28),
-}
 _HUGE = {'GLIBC_TUNABLES': 'glibc.malloc.hugetlb=1'}
-_ALLOCATORS: dict[str, dict[str, str]] = {
-  "glibc's own": {},
-  'memory is kept, as the runners do': _KEPT,
-  'transparent huge pages': _HUGE,
-  'both': _KEPT | _HUGE,
+# Whether memory is kept, and environment variables.
+_ALLOCATORS: dict[str, tuple[bool, dict[str, str]]] = {
+  'as glibc has it': (False, {}),
+  'memory is kept': (True, {}),
+  'transparent huge pages': (False, _HUGE),
+  'memory is kept, in huge pages': (True, _HUGE),
 }
 _ONE_STEP = flags.DEFINE_bool(
   'one_step', False, 'Only prints the time of a step of this process.'
+)
+_KEEP = flags.DEFINE_bool(
+  'keep_memory', True, 'As the runners do; see devices.keep_freed_memory.'
 )
 _CLASSES, _BATCH, _REPEATS = 10, 64, 9
 _BASE = {'steps': 32, 'batch': 64, 'pixels': 64}
@@ -71,7 +68,6 @@ class _Side:
     sizes = (width, _CLASSES)
     if is_stock:
       model = keras.models.clone_model(self.backbone.model)
-      model.trainable = True
       for layer in model.layers:
         layer.trainable = True
       model.set_weights(self.backbone.model.get_weights())
@@ -181,11 +177,13 @@ def _validating(size: int) -> dict[str, Any]:
 
 
 def _with_allocator(name: str, size: int) -> dict[str, Any]:
+  keeps, environment = _ALLOCATORS[name]
   found = harness.elsewhere(
     'benchmarks.training',
     '--one_step',
+    f'--keep_memory={keeps}',
     f'--setting={harness.SETTING.value}',
-    environment=_ALLOCATORS[name],
+    environment=environment,
   )
   return {
     'backbone': 'efficientnet_lite0',
@@ -250,9 +248,15 @@ def _draw(rows: Sequence[Mapping[str, Any]]) -> Any:
 
 
 def main(argv: Sequence[str]) -> None:
+  import tensorflow as tf
+
   del argv
   small = harness.SETTING.value == harness.SMALL
   size, steps = (32, 2) if small else (64, 8)
+  # As the runners do.
+  tf.config.experimental.enable_op_determinism()
+  if _KEEP.value:
+    devices.keep_freed_memory()
   if _ONE_STEP.value:
     _print_step(size, steps)
     return

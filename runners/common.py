@@ -1,7 +1,6 @@
 """What every runner shares: list flags, errors as one line, a progress bar."""
 
 from collections.abc import Callable, Sequence
-import ctypes
 import errno
 import os
 import sys
@@ -12,12 +11,10 @@ from absl import app
 from absl import flags
 from absl import logging
 
+from vtab_h2t import devices
 from vtab_h2t import errors
 
 PUBLISHED_FOLDER = 'published'  # The paper's numbers, in a work directory.
-
-# Of glibc's malloc.h.
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 
 
 def run(main: Callable[[], None], first: Sequence[str] = ()) -> None:
@@ -137,29 +134,11 @@ def prepare_tensorflow() -> None:
   finally:
     os.dup2(kept, 2)
     os.close(kept)
-  _keep_freed_memory()
+  devices.keep_freed_memory()
   logging.set_verbosity(logging.WARNING)  # TFDS tells of each file it reads.
   # Else it warns of the few retracings by which loops learn to fit all shapes.
   tf.get_logger().setLevel('ERROR')
   tf.config.experimental.enable_op_determinism()
-
-
-def _keep_freed_memory() -> None:
-  """Has glibc keep what is freed: steps take and free the same megabytes.
-
-  Giving them back to the kernel and faulting them in again was measured to take
-  a tenth of the time of training a small network.
-  """
-  try:
-    mallopt = ctypes.CDLL(None).mallopt
-  except (AttributeError, OSError):
-    return  # Another C library.
-  for option, value in (
-    (_M_MMAP_MAX, 0),
-    (_M_TRIM_THRESHOLD, 2**31 - 1),
-    (_M_TOP_PAD, 2**28),
-  ):
-    mallopt(option, value)
 
 
 class Progress:

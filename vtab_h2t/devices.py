@@ -8,10 +8,14 @@ in pieces that do not depend on one another: batches of images, stacks of heads.
 import collections
 from collections.abc import Callable, Iterable, Iterator
 from concurrent import futures
+import ctypes
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
   import tensorflow as tf
+
+# Of glibc's malloc.h.
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 
 _Piece = TypeVar('_Piece')
 _Result = TypeVar('_Result')
@@ -133,3 +137,21 @@ def spread(
         yield from done
     while running:
       yield running.popleft().result()
+
+
+def keep_freed_memory() -> None:
+  """Has glibc keep what is freed: steps take and free the same megabytes.
+
+  Giving them back to the kernel and faulting them in again was measured to take
+  a tenth of the time of training a small network.
+  """
+  try:
+    mallopt = ctypes.CDLL(None).mallopt
+  except (AttributeError, OSError):
+    return  # Another C library.
+  for option, value in (
+    (_M_MMAP_MAX, 0),
+    (_M_TRIM_THRESHOLD, 2**31 - 1),
+    (_M_TOP_PAD, 2**28),
+  ):
+    mallopt(option, value)

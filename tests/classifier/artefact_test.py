@@ -6,6 +6,7 @@ import pytest
 
 from tests import testing
 from vtab_h2t import errors
+from vtab_h2t.backbones import precision
 from vtab_h2t.backbones import registry
 from vtab_h2t.classifier import adapting
 from vtab_h2t.classifier import artefact
@@ -162,6 +163,16 @@ def test_a_folder_that_is_there_is_kept(saved, backbone, split, tmp_path):
   with pytest.raises(errors.InputError, match='there already'):
     artefact.save(adapted, 'random', saved)
   assert (saved / 'model.json').read_bytes() == before
+
+
+def test_another_precision_is_not_saved(adapted, tmp_path):
+  other = dataclasses.replace(
+    adapted,
+    backbone=precision.compute_in(adapted.backbone, 'mixed_bfloat16'),
+  )
+  with pytest.raises(errors.InputError, match='adapt it in float32'):
+    artefact.save(other, 'random', tmp_path / 'm')
+  assert not (tmp_path / 'm').exists()
 
 
 def test_other_weights_can_be_given_but_must_be_the_same(saved):

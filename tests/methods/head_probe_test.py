@@ -3,6 +3,7 @@ import pytest
 
 from tests import testing
 from vtab_h2t import errors
+from vtab_h2t.backbones import precision
 from vtab_h2t.heads import initial
 from vtab_h2t.methods import data as data_lib
 from vtab_h2t.methods import head_probe
@@ -81,9 +82,9 @@ def test_heads_of_several_taus_are_those_of_one_run():
 
 
 def test_an_epoch_of_probing_takes_every_example():
-  """17 in batches of 16 are two steps, of 16 examples and of one."""
-  features = np.ones((17, 3), np.float32)
-  labels = np.zeros(17, np.int64)
+  """18 in batches of 16 are two steps, of 16 examples and of two."""
+  features = np.ones((18, 3), np.float32)
+  labels = np.zeros(18, np.int64)
   args = features, labels, (3, 2), [0, 1], 0.0
   numbers = []
   good = head_probe.adam.apply
@@ -138,7 +139,7 @@ def test_without_training_nothing_moves_in_any_precision(
   """Features of the store are in float32, those of the tuned network are not:
   between the two was an L2 of 0.5."""
   network = network_lib.Network(
-    testing.normed_backbone(), policy='mixed_bfloat16'
+    precision.compute_in(testing.normed_backbone(), 'mixed_bfloat16')
   )
   tunable.networks = data_lib.Networks(
     lambda: inputs, lambda: network, tmp_path / 'bfloat16', {}

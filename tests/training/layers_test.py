@@ -71,6 +71,7 @@ _CASES = {
   'reduction_normed': (_normed(_conv(4, 1)), 8),
   'wide_normed': (_normed(_conv(9, 3, 2)), 8),
   'bias_normed': (_normed(_conv(24, 1, use_bias=True)), 8),
+  'relu_normed': (_normed(_conv(9, 3, activation='relu')), 8),
   'depthwise_normed': (_normed(_depthwise(5, 2)), 6),
   'depthwise_twice_normed': (_normed(_depthwise(3, depth_multiplier=2)), 6),
 }
@@ -148,17 +149,37 @@ def test_equals_keras(case, policy, training):
   )
 
 
+@pytest.mark.parametrize('on_cpu', [True, False])
 @pytest.mark.parametrize('training', [True, False])
 @pytest.mark.parametrize(
   'case', ['norm', 'pointwise', 'depthwise_small_map', 'expansion_normed']
 )
-def test_xla_gives_the_same(case, training):
+def test_xla_gives_the_same(case, training, on_cpu):
   model, x = _model(case), _images(_CASES[case][1])
   _assert_close(
-    _found(_fast(model, 'float32'), x, training, jit=True),
-    _found(_fast(model, 'float32'), x, training),
+    _found(_fast(model, 'float32', on_cpu), x, training, jit=True),
+    _found(_fast(model, 'float32', on_cpu), x, training),
     1e-4,
   )
+
+
+@pytest.mark.parametrize('training', [True, False])
+def test_a_whole_network_in_bfloat16_loses_no_more_than_keras(training):
+  """Distance of the embedding from that in float32."""
+  model, _ = efficientnet_lite.build(32)
+  efficientnet_lite.load_imagenet(model)
+  model = keras.Model(model.inputs, model.output['embedding'])
+  x = _images(32, 3)
+  exact, stock, fast = (
+    np.asarray(make(model, policy)(x, training=training), np.float32)
+    for make, policy in (
+      (_stock, 'float32'),
+      (_stock, 'mixed_bfloat16'),
+      (_fast, 'mixed_bfloat16'),
+    )
+  )
+  lost = [np.linalg.norm(found - exact) for found in (fast, stock)]
+  assert 0 < lost[0] < 1.3 * lost[1]
 
 
 @pytest.mark.parametrize('training', [True, False])
@@ -218,6 +239,29 @@ def test_what_accelerators_have_equals_keras(case, training):
     _found(_stock(model, 'float32'), x, training),
     _TOLERANCE['float32'],
   )
+
+
+@pytest.mark.parametrize('training', [True, False])
+def test_layers_that_are_called_twice_equal_keras(training):
+  x = inputs = keras.Input((8, 8, 6))
+  keras.utils.set_random_seed(0)
+  norm, conv = keras.layers.BatchNormalization(), keras.layers.Conv2D(6, 1)
+  first = _conv(6, 1)(x)
+  outputs = keras.layers.Add()([norm(first), norm(x), conv(x)])
+  outputs = keras.layers.Add()([outputs, _norm(conv(first))])
+  model = keras.Model(inputs, outputs)
+  found, wanted = (
+    make(model, 'float32')(_images(8), training=training)
+    for make in (_fast, _stock)
+  )
+  np.testing.assert_allclose(found, wanted, atol=1e-4)
+
+
+def test_operations_are_copied_as_they_are():
+  inputs = keras.Input((8, 8, 6))
+  model = keras.Model(inputs, keras.ops.relu(_conv(6, 1)(inputs)))
+  copy = _fast(model, 'mixed_bfloat16')
+  assert copy(_images(8)).shape == (5, 8, 8, 6)
 
 
 def test_accelerators_keep_their_convolutions():

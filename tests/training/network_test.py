@@ -35,7 +35,7 @@ from vtab_h2t.training import readout as readout_lib
 from vtab_h2t.training import trainer as trainer_lib
 rng = np.random.default_rng(0)
 x = rng.normal(size=(61, 16, 16, 3)).astype(np.float32)
-y, rows = np.arange(61) % 3, np.arange(61)  # The last batch is of one image.
+y, rows = np.arange(61) % 3, np.arange(61)  # The last batch has 16 images.
 def run(strategy, recipe):
   net = network.Network(testing.normed_backbone(), strategy)
   trainer = net.trainer(readout_lib.Embedding("pooled", 8, False), (8, 3),
@@ -61,6 +61,12 @@ for name in ("sgd", "adam"):
   assert found['sgd', 'True'] < 1e-4 and found['adam', 'True'] < 1e-3
   # Statistics of a batch are each replica's own, so these only stay near.
   assert found['sgd', 'False'] < 1 and found['adam', 'False'] < 1
+
+
+def test_training_where_only_xla_runs_is_refused(monkeypatch):
+  monkeypatch.setattr(network_lib.devices, 'needs_xla', lambda device: True)
+  with pytest.raises(errors.InputError, match='not trained on TPUs'):
+    network_lib.Network(testing.normed_backbone())
 
 
 def test_random_weights_leave_nothing_of_the_pretrained(net):
@@ -151,6 +157,7 @@ def test_output_axes_are_the_first_of_torchs_layout():
   x = layers.Conv2D(4, 3, name='conv')(inputs)
   x = layers.DepthwiseConv2D(3, depth_multiplier=2, name='depthwise')(x)
   x = layers.BatchNormalization(name='norm')(x)
+  x = layers.SeparableConv2D(8, 1, use_bias=False, name='separable')(x)
   x = layers.Reshape((-1, 8))(x)
   x = vit.ClassToken(name='cls')(x)
   x = vit.PositionEmbedding(name='position')(x)
@@ -174,6 +181,8 @@ def test_output_axes_are_the_first_of_torchs_layout():
     ('depthwise', 1, (0,)),
     ('norm', 1, (0,)),
     ('norm', 1, (0,)),
+    ('separable', 4, (2, 3)),
+    ('separable', 4, (3,)),
     ('cls', 3, (0,)),
     ('position', 3, (0,)),
     *[('attention', 3, (1, 2)), ('attention', 2, (0, 1))] * 3,

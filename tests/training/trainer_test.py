@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 
 from tests import testing
+from vtab_h2t.backbones import precision
 from vtab_h2t.features import pooling
 from vtab_h2t.heads import adam
 from vtab_h2t.heads import initial
@@ -97,7 +98,9 @@ def test_equals_keras(net, name, training, decay):
 def test_mixed_precision_keeps_variables_and_learns_alike():
   losses = {}
   for policy in ('float32', 'mixed_bfloat16'):
-    net = network_lib.Network(testing.normed_backbone(), policy=policy)
+    net = network_lib.Network(
+      precision.compute_in(testing.normed_backbone(), policy)
+    )
     assert all(v.dtype == tf.float32 for v in net.variables)
     trainer = _trainer(net)
     trainer.run(_X, _Y, _ROWS, 0.02, 8, (7,))
@@ -233,19 +236,26 @@ def test_hidden_layers(net):
   np.testing.assert_array_equal(trainer.predict(_X), logits.argmax(1))
 
 
-@pytest.mark.parametrize('count', [40, 48, 10])
+@pytest.mark.parametrize('count', [40, 48, 10, 33, 1])
 def test_the_last_batch_of_an_epoch_has_what_is_left(net, count, monkeypatch):
-  """Each example once an epoch: 40 in batches of 16 are 16, 16 and 8."""
+  """Each example once an epoch: 40 in batches of 16 are 16, 16 and 8.
+
+  One image alone joins the batch before it, 33 being 16 and 17.
+  """
   trainer = _trainer(net, trainer_lib.Recipe(batch=16, schedule='constant'))
   labels, batches = np.arange(64), []
   monkeypatch.setattr(
     trainer, '_step', lambda x, y, *unused: batches.append(y) or np.float32(0)
   )
   in_epoch = trainer_lib.epoch_steps(count, 16)
-  assert in_epoch == {40: 3, 48: 3, 10: 1}[count]
+  assert in_epoch == {40: 3, 48: 3, 10: 1, 33: 2, 1: 1}[count]
   trainer.run(_X, labels, np.arange(count), 0.1, 2 * in_epoch, (0,))
   sizes = [len(b) for b in batches]
-  assert sizes == 2 * {40: [16, 16, 8], 48: [16] * 3, 10: [10]}[count]
+  assert (
+    sizes
+    == 2
+    * {40: [16, 16, 8], 48: [16] * 3, 10: [10], 33: [16, 17], 1: [1]}[count]
+  )
   for epoch in (batches[:in_epoch], batches[in_epoch:]):
     assert sorted(np.concatenate(epoch)) == list(range(count))
 

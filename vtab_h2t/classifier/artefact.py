@@ -139,7 +139,8 @@ def save(
     Bytes of each file.
 
   Raises:
-    errors.InputError: the folder is there already.
+    errors.InputError: the folder is there already, or the network does not
+      compute in float32, in which a folder is always read.
   """
   from safetensors import numpy as safetensors
 
@@ -147,6 +148,11 @@ def save(
   if folder.exists():
     raise errors.InputError(f'{folder} is there already; choose another --out')
   model, head, backbone = model_of(adapted), adapted.head, adapted.backbone
+  if backbone.precision != backbone_lib.FLOAT32:
+    raise errors.InputError(
+      f'a model that was adapted in {backbone.precision} cannot be saved; '
+      'adapt it in float32'
+    )
   layout = model.readout.layout
   tensors = {'kernel': model.kernel, 'bias': model.bias}
   if head.columns is not None:

@@ -177,7 +177,9 @@ class HeadProbe(tuned.ByEpochs):
       Setting(**dataclasses.asdict(setting), tau=tau)
       for setting, tau in itertools.product(super().candidates(space), taus)
     ]
-    return tuned.by_cost(sorted(found, key=lambda s: (s.epochs, s.tau)))
+    return tuned.earlier_epochs_first(
+      sorted(found, key=lambda s: (s.epochs, s.tau))
+    )
 
   def start(
     self,
@@ -199,20 +201,27 @@ class HeadProbe(tuned.ByEpochs):
       range(len(network.variables)),
       trainer_lib.Recipe(optimizer=options.optimizer, batch=setting.batch),
     )
-    # Not the features of the store, which may be of another precision.
+    # By the layers that also compute what it becomes; the store's features may
+    # differ by rounding.
     before = networks.once(
       ('embedding', examples.tobytes()),
       lambda: trainer.embed(inputs[examples]),
     )
     labels = data.labels[examples]
-    head = probe_heads(
-      before,
-      labels,
-      sizes,
-      [setting.tau],
-      options.smoothing,
-      setting.batch,
-      seed,
+    # Of all that are tried, as one probing passes through each.
+    taus = tuple(sorted({*options.taus, setting.tau}))
+    head = networks.once(
+      ('heads', examples.tobytes(), sizes, taus, options.smoothing)
+      + (setting.batch, seed),
+      lambda: probe_heads(
+        before,
+        labels,
+        sizes,
+        taus,
+        options.smoothing,
+        setting.batch,
+        seed,
+      ),
     )[setting.tau]
     trainer.start(head)
 

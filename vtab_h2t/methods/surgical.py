@@ -202,6 +202,13 @@ class Surgical(_Surgical):
   ) -> Sequence[Setting]:
     network = tuned.networks_of(data).network()
     blocks = network.backbone.blocks
+    taken = [name for name in (LAST, ALL) if name in blocks]
+    if taken:
+      raise errors.InputError(
+        f'backbone {network.backbone.name} calls a block {taken[0]!r}, '
+        'which is what surgical calls the head alone or everything; give the '
+        'block another name'
+      )
     wanted = space.of(self.name).blocks or (
       LAST,
       # A block of everything would be 'all' again.
@@ -215,10 +222,10 @@ class Surgical(_Surgical):
         f'choose from {", ".join((LAST, *blocks, ALL))}'
       )
     found = super().complete(data, folds, space, seed)
-    return tuned.by_cost(
+    return tuned.earlier_epochs_first(
       [
         Setting(**dataclasses.asdict(setting), block=block)
-        for block in wanted
+        for block in dict.fromkeys(wanted)
         for setting in found
       ]
     )

@@ -145,9 +145,9 @@ class Tuned(interface.Searched):
       in_epoch: steps of an epoch.
     """
 
-  def _trainings(self, settings: Sequence[Any]) -> Mapping[Any, Sequence[Any]]:
-    """The trainings that validate settings, each with those it validates."""
-    return {s: [s] for s in settings}
+  def _judged(self, setting: Any) -> tuple[Any, int]:
+    """The training that validates a setting, and which of its judgements."""
+    return setting, 0
 
   def validate(
     self,
@@ -158,21 +158,27 @@ class Tuned(interface.Searched):
   ) -> Mapping[Any, space_lib.Counts]:
     options = space.of(self.name)
     settings = self.complete(data, folds, space, seed)
-    found: dict[Any, list[int | space_lib.Failure]] = {s: [] for s in settings}
-    for training, validated in self._trainings(settings).items():
+    found: dict[Any, list[tuple[list[int], str]]] = {}
+    for training in dict.fromkeys(self._judged(s)[0] for s in settings):
+      found[training] = []
       for fold in folds:
         key = self._key(training, options, ['fold', fold.number, seed])
-        counts, why = networks_of(data).remember(
-          key,
-          functools.partial(
-            self._counts, data, fold, training, options, seed, key
-          ),
-        )
-        for i, setting in enumerate(validated):
-          found[setting].append(
-            counts[i] if i < len(counts) else space_lib.Failure(why)
+        found[training].append(
+          networks_of(data).remember(
+            key,
+            functools.partial(
+              self._counts, data, fold, training, options, seed, key
+            ),
           )
-    return found
+        )
+    results = {}
+    for setting in settings:
+      training, number = self._judged(setting)
+      results[setting] = [
+        counts[number] if number < len(counts) else space_lib.Failure(why)
+        for counts, why in found[training]
+      ]
+    return results
 
   def _counts(
     self,
@@ -182,15 +188,15 @@ class Tuned(interface.Searched):
     options: Any,
     seed: int,
     key: Any,
-  ) -> tuple[list[int], str | None]:
-    """Correct answers on a fold, and why there are no more if it diverged."""
+  ) -> tuple[list[int], str]:
+    """Correct answers on a fold, and why there are no more."""
     judge = judge_lib.Judge(networks_of(data).inputs(), data.labels, fold.val)
     started = self.start(data, fold.train, setting, options, seed)
     try:
       self._run(started, data, fold.train, setting, seed, key, judge)
     except trainer_lib.DivergedError as e:
       return judge.counts, str(e)
-    return judge.counts, None
+    return judge.counts, 'the training has ended'
 
   def _run(
     self,
@@ -303,7 +309,11 @@ class ByEpochs(Tuned):
   options_type: ClassVar[type[EpochOptions]]
 
   def candidates(self, space: space_lib.Space) -> Sequence[Any]:
-    """The settings; without folds, those of the last epoch only."""
+    """The settings; without folds, those of the last epoch only.
+
+    Earlier epochs come first, then the options' order but for the learning
+    rates, of which the larger come first.
+    """
     options = space.of(self.name)
     found = [
       EpochSetting(
@@ -311,25 +321,24 @@ class ByEpochs(Tuned):
       )
       for epochs, rate in itertools.product(
         space_lib.require(self.name, 'epochs', options.epochs),
-        space_lib.require(self.name, 'ft_lr', options.learning_rates),
+        sorted(
+          space_lib.require(self.name, 'ft_lr', options.learning_rates),
+          reverse=True,
+        ),
       )
       for epoch in (range(epochs + 1) if space.folds else (epochs,))
     ]
-    return by_cost(found)
+    return earlier_epochs_first(found)
 
-  def _trainings(self, settings: Sequence[Any]) -> Mapping[Any, Sequence[Any]]:
-    found: dict[Any, list[Any]] = {}
-    for setting in settings:  # Of each training by epoch, as `by_cost` sorts.
-      whole = dataclasses.replace(setting, epoch=setting.epochs)
-      found.setdefault(whole, []).append(setting)
-    return found
+  def _judged(self, setting: Any) -> tuple[Any, int]:
+    return dataclasses.replace(setting, epoch=setting.epochs), setting.epoch
 
   def _schedule(self, setting: Any, in_epoch: int) -> tuple[int, int | None]:
     return setting.epochs * in_epoch, setting.epoch
 
 
-def by_cost(settings: Sequence[Any]) -> list[Any]:
-  """Settings of chosen epochs, the earlier first; else in the order given."""
+def earlier_epochs_first(settings: Sequence[Any]) -> list[Any]:
+  """Settings by epoch, and those of one epoch in the order given."""
   return sorted(settings, key=lambda setting: setting.epoch)
 
 

@@ -2,8 +2,9 @@
 
 They have the names, the variables and the results of what they replace, up to
 rounding, and need less time for a step. Keras writes batch norm out as some
-twenty operations that each read and write a whole activation; the fused one is
-faster on every device. The rest is for CPUs:
+twenty operations that each read and write a whole activation; with the
+statistics of a batch, the fused operation takes their place on every device (on
+CPUs with running ones, too). The rest is for CPUs:
 
   * A convolution that only a batch norm reads is left to it. With running
     statistics, scale and offset then go into the kernel. With those of the
@@ -51,10 +52,13 @@ def copy_of(model: keras.Model, policy: str, on_cpu: bool) -> keras.Model:
   )
   waiting: dict[str, keras.Layer] = {}
 
-  def copied(layer: keras.Layer) -> keras.Layer:
+  def copied(layer: keras.Operation) -> keras.Operation:
     config = layer.get_config()
-    if not isinstance(layer, keras.layers.InputLayer):
-      config |= {'dtype': policy}
+    # Inputs stay as they are, and operations have no precision of their own.
+    if isinstance(layer, keras.Layer) and not isinstance(
+      layer, keras.layers.InputLayer
+    ):
+      config['dtype'] = policy
     kind = _type_of(layer)
     if kind in (Conv2D, DepthwiseConv2D) and not on_cpu:
       kind = type(layer)
@@ -71,7 +75,7 @@ def copy_of(model: keras.Model, policy: str, on_cpu: bool) -> keras.Model:
   return keras.models.clone_model(model, clone_function=copied)
 
 
-def _type_of(layer: keras.Layer) -> type[keras.Layer]:
+def _type_of(layer: keras.Operation) -> type[keras.Operation]:
   """The type here that computes what a layer does, or the layer's own."""
   kind = type(layer)
   if kind is keras.layers.BatchNormalization:
@@ -105,6 +109,8 @@ def _convolution_before(
   layer = norm.input._keras_history.operation
   fits = (
     _type_of(layer) in (Conv2D, DepthwiseConv2D)
+    # A layer that is called twice has other inputs or outputs as well.
+    and len(norm._inbound_nodes) == len(layer._inbound_nodes) == 1
     and not layer.use_bias
     and layer.activation is keras.activations.linear
     and id(layer.output) not in outputs
@@ -224,14 +230,12 @@ class BatchNormalization(keras.layers.BatchNormalization):
       return super().call(inputs, training, mask)
     if self.convolution is None:
       return self._fused(inputs, of_batch)
+    if inputs.dtype != 'float32':  # Rounding a scaled kernel loses too much.
+      return self._fused(self.convolution(inputs), of_batch)
     if not of_batch:
       return self._in_kernel(inputs, self.convolution)
     width, filters = inputs.shape[-1], self.gamma.shape[0]
-    if (
-      self.convolution.is_pointwise
-      and filters >= _EXPANSION * width
-      and inputs.dtype == 'float32'  # A covariance of less would not do.
-    ):
+    if self.convolution.is_pointwise and filters >= _EXPANSION * width:
       return self._by_covariance(inputs, self.convolution)
     return self._fused(self.convolution(inputs), of_batch)
 
@@ -308,8 +312,8 @@ def _normalised_product(
     epsilon: added to variances.
 
   Returns:
-    The batch norm `[n, m]`; mean and variance of `x W`, `[m]`, which have no
-    gradients.
+    The batch norm `[n, m]`; mean and variance of `x W`, `[m]`, which are not
+    differentiated.
   """
   import tensorflow as tf
 

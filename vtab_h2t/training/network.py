@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vtab_h2t import devices
+from vtab_h2t import errors
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.training import layers
 from vtab_h2t.training import readout as readout_lib
@@ -43,7 +44,6 @@ class Network:
     self,
     backbone: backbone_lib.Backbone,
     strategy: 'tf.distribute.Strategy | None' = None,
-    policy: str | None = None,
   ) -> None:
     """Copies a backbone.
 
@@ -51,20 +51,25 @@ class Network:
       backbone: what to copy.
       strategy: over which devices batches are split; by default that of
         `devices`.
-      policy: Keras' dtype policy; by default the backbone's precision.
 
     Raises:
-      errors.InputError: its weights cannot be trained.
+      errors.InputError: its weights cannot be trained, or a device runs only
+        what XLA compiles.
     """
     import keras
 
     backbone.check_trainable()
+    if any(devices.needs_xla(name) for name in devices.names()):
+      raise errors.InputError(
+        'networks are not trained on TPUs, only frozen ones are read there; '
+        'leave out the methods that train the network, or use a GPU or CPU'
+      )
     self.backbone = backbone
     self.strategy = strategy or devices.strategy()
     with self.strategy.scope():
       self._model = layers.copy_of(
         backbone.model,
-        policy or backbone.precision,
+        backbone.precision,
         all('CPU' in name for name in devices.names()),
       )
     for layer in self._model.layers:  # The model's own flag is on already.
@@ -158,8 +163,11 @@ def _output_axes(
   import keras
 
   rank, is_kernel = len(variable.shape), variable.name.endswith('kernel')
-  is_depthwise = is_kernel and isinstance(
-    layer, (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
+  is_depthwise = is_kernel and (
+    variable.name == 'depthwise_kernel'
+    or isinstance(
+      layer, (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
+    )
   )
   is_projection = isinstance(layer, keras.layers.MultiHeadAttention) and (
     'attention_output' not in variable.path

@@ -77,7 +77,7 @@ class Selected:
 
     # Blocks without a selected column are not read: any tensor will do.
     blocks = [
-      tf.cast(b(outputs[b.tap]), tf.float32) if b.tap in self.taps else None
+      b(tf.cast(outputs[b.tap], tf.float32)) if b.tap in self.taps else None
       for b in self.layout.blocks
     ]
     return normalization.design_matrix(

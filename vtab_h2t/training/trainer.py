@@ -302,7 +302,8 @@ class Trainer:
         m, v = slots
         adam.apply(variable, m, v, gradient, rate, number, self.recipe.epsilon)
       else:
-        tf.raw_ops.ResourceApplyKerasMomentum(
+        # The rate scales the velocity, as in torch and in VTAB's own script.
+        tf.raw_ops.ResourceApplyMomentum(
           var=variable.handle,
           accum=slots[0].handle,
           lr=rate,
@@ -434,13 +435,22 @@ class Trainer:
 
 
 def epoch_steps(examples: int, batch: int) -> int:
-  """Steps of an epoch; the last may have a smaller batch."""
-  return -(-examples // batch)
+  """Steps of an epoch, as `batches` cuts it."""
+  return len(_cuts(examples, batch)) + 1
 
 
 def batches(
   examples: np.ndarray, batch: int, seed: Sequence[int], epoch: int
 ) -> list[np.ndarray]:
-  """Examples in an epoch's order, in batches; the last has what is left."""
+  """Examples in an epoch's order, in batches; the last has what is left.
+
+  Where that would be one image, whose batch norms have no variance, the last
+  batch has one more.
+  """
   order = np.random.default_rng([*seed, epoch]).permutation(examples)
-  return np.split(order, range(batch, len(order), batch))
+  return np.split(order, _cuts(len(order), batch))
+
+
+def _cuts(examples: int, batch: int) -> range:
+  """Where an epoch's examples are cut into batches."""
+  return range(batch, max(examples - 1, 1) if batch > 1 else examples, batch)
