@@ -98,6 +98,16 @@ _BACKBONES = (
   ('vit_ti16', 224),
 )
 
+# Network, pixels, statistics of batch norms, goal.
+_TRAINED = (
+  ('efficientnet_lite0', 32, 'batch', None),
+  ('efficientnet_lite0', 64, 'batch', 2.2),
+  ('efficientnet_lite0', 96, 'batch', 1.6),
+  ('efficientnet_lite0', 64, 'running', None),
+  ('vit_ti16', 224, 'batch', None),
+  ('resnet50', 240, 'batch', None),
+)
+
 GOALS = (
   Goal(
     f'work unit, quick grid: {_BASELINE}',
@@ -191,6 +201,40 @@ GOALS = (
       unit=' GiB',
     )
     for count in (9_216, 73_728)
+  ),
+  *(
+    Goal(
+      f'training step, {name} at {size}, {statistics} statistics: cpu time of '
+      "Keras' layers over ours",
+      'training',
+      'keras_over_ours_cpu',
+      _sized(backbone=name, image_size=size, statistics=statistics),
+      goal,
+      unit='x',
+    )
+    for name, size, statistics, goal in _TRAINED
+  ),
+  *(
+    Goal(
+      f'the same, {name} at {size}, {statistics} statistics: ours over the '
+      'arithmetic bound',
+      'training',
+      'ours_over_bound',
+      _sized(backbone=name, image_size=size, statistics=statistics),
+      {64: 3, 224: 2.5}.get(size) if statistics == 'batch' else None,
+      False,
+      'x',
+    )
+    for name, size, statistics, _ in _TRAINED
+  ),
+  Goal(
+    'validating 200 images after each epoch of 800: share of training',
+    'training',
+    'validating_percent',
+    _sized(image_size=64),
+    10,
+    False,
+    '%',
   ),
 )
 
@@ -310,6 +354,67 @@ def extracting(rows: Sequence[Row]) -> str:
   )
 
 
+def training(rows: Sequence[Row]) -> str:
+  """Milliseconds of a training step, and seconds until the first has run."""
+  some = [r for r in rows if 'keras_over_ours_cpu' in r]
+  return _lines(
+    [
+      'processor',
+      'backbone',
+      'pixels',
+      'statistics',
+      'ours, cpu',
+      'Keras, cpu',
+      'ours, wall',
+      'Keras, wall',
+      'bound, wall',
+      'ours, seconds to compile',
+      'Keras, seconds to compile',
+    ],
+    [
+      [
+        r['processor'],
+        r['backbone'],
+        r['image_size'],
+        r['statistics'],
+        *(
+          r[k]
+          for k in (
+            'ours_cpu_ms',
+            'keras_cpu_ms',
+            'ours_wall_ms',
+            'keras_wall_ms',
+            'bound_wall_ms',
+            'compile_seconds',
+            'keras_compile_seconds',
+          )
+        ),
+      ]
+      for r in _latest(
+        some, 'training', 'processor', 'backbone', 'image_size', 'statistics'
+      )
+    ],
+  )
+
+
+def allocating(rows: Sequence[Row]) -> str:
+  """Milliseconds of a training step with settings of the allocator."""
+  some = [r for r in rows if 'allocator' in r]
+  return _lines(
+    ['processor', 'allocator', 'cpu', 'wall', 'page faults'],
+    [
+      [
+        r['processor'],
+        r['allocator'],
+        r['step_cpu_ms'],
+        r['step_wall_ms'],
+        r['page_faults_a_step'],
+      ]
+      for r in _latest(some, 'training', 'processor', 'allocator')
+    ],
+  )
+
+
 def solved(rows: Sequence[Row]) -> str:
   """The convex solver beside Adam and adelie."""
   return _lines(
@@ -414,7 +519,17 @@ def read(path: str | pathlib.Path) -> list[Row]:
   ]
 
 
-TABLES = (goals, spending, stepping, extracting, solved, solving, accuracies)
+TABLES = (
+  goals,
+  spending,
+  stepping,
+  extracting,
+  training,
+  allocating,
+  solved,
+  solving,
+  accuracies,
+)
 
 
 def main(argv: Sequence[str]) -> None:

@@ -137,7 +137,7 @@ def _compare(
     'backbone': name,
     'image_size': size,
     'batch': _BATCH,
-    'statistics': 'running' if is_frozen else 'of the batch',
+    'statistics': 'running' if is_frozen else 'batch',
     'ours_cpu_ms': 1e3 * float(np.median(cpu[:, 0])),
     'keras_cpu_ms': 1e3 * float(np.median(cpu[:, 1])),
     'ours_wall_ms': 1e3 * float(np.median(wall[:, 0])),
