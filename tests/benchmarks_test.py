@@ -7,13 +7,14 @@ import sys
 
 import pytest
 
+from benchmarks import goals
 from benchmarks import summary
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _NAMES = sorted(
   p.stem
   for p in (_ROOT / 'benchmarks').glob('*.py')
-  if p.stem not in ('__init__', 'baseline', 'harness', 'summary')
+  if p.stem not in ('__init__', 'baseline', 'goals', 'harness', 'summary')
 )
 
 
@@ -42,7 +43,7 @@ def test_small_settings_run(name, tmp_path):
 
 
 def test_summary_is_of_the_medians_of_full_settings():
-  goal = summary.Goal('what', 'b', 'x', lambda row: row.get('n') == 1, 2.0)
+  goal = goals.Goal('what', 'b', 'x', lambda row: row.get('n') == 1, 2.0)
   row = lambda x, **changes: (
     {'benchmark': 'b', 'setting': 'full', 'processor': 'p', 'n': 1, 'x': x}
     | changes
@@ -60,7 +61,7 @@ def test_summary_is_of_the_medians_of_full_settings():
   assert goal.line(rows, ['p', 'q', 'r']) == (
     '| what | at least 2 | 3 (3 runs), reached | 1.5, missed | not measured |'
   )
-  assert summary.goals(rows).startswith('| what | goal | p | q |\n')
+  assert goals.table(rows).startswith('| what | goal | p | q |\n')
 
 
 def test_accuracies_of_several_tasks_have_a_mean_and_their_seconds_a_sum():
@@ -101,5 +102,5 @@ def test_readme_shows_the_tables_of_the_committed_results():
 
 
 def test_every_goal_has_a_benchmark_of_its_name():
-  assert {g.benchmark for g in summary.GOALS} <= set(_NAMES)
-  assert len({g.text for g in summary.GOALS}) == len(summary.GOALS)
+  assert {g.benchmark for g in goals.GOALS} <= set(_NAMES)
+  assert len({g.text for g in goals.GOALS}) == len(goals.GOALS)
