@@ -223,14 +223,27 @@ GOALS = (
 )
 
 
-def table(rows: Sequence[Row]) -> str:
-  """All goals beside the medians on each processor."""
-  processors = list(dict.fromkeys(r['processor'] for r in rows))
+def frozen(rows: Sequence[Row]) -> str:
+  """The goals of all but training, beside the medians on each processor."""
+  return _table(rows, [g for g in GOALS if g.benchmark != 'training'])
+
+
+def trained(rows: Sequence[Row]) -> str:
+  """The goals of training a network."""
+  return _table(rows, [g for g in GOALS if g.benchmark == 'training'])
+
+
+def _table(rows: Sequence[Row], some: Sequence[Goal]) -> str:
+  """Goals beside the medians on each processor that has rows for them."""
+  benchmarks = {g.benchmark for g in some}
+  processors = list(
+    dict.fromkeys(r['processor'] for r in rows if r['benchmark'] in benchmarks)
+  )
   header = ['what', 'goal', *processors]
   return '\n'.join(
     [
       f'| {" | ".join(header)} |',
       '|---' * len(header) + '|',
-      *(g.line(rows, processors) for g in GOALS),
+      *(g.line(rows, processors) for g in some),
     ]
   )

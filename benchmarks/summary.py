@@ -293,7 +293,8 @@ def read(path: str | pathlib.Path) -> list[Row]:
 
 
 TABLES = (
-  goals.table,
+  goals.frozen,
+  goals.trained,
   spending,
   stepping,
   extracting,

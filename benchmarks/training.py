@@ -237,13 +237,14 @@ def _draw(rows: Sequence[Mapping[str, Any]]) -> Any:
       [r[name] for r in some],
       [last['cpu_seconds'] * (r[name] / last[name]) ** power for r in some],
       'k:',
-      label='in proportion to images, or their area',
+      label='in proportion',
     )
     ax.set_xlabel(name)
     ax.set_xticks(_SIZES[name], [f'{size:,}' for size in _SIZES[name]])
     ax.minorticks_off()
+    ax.set_ylim(1, 100)
   axes[0].set_ylabel('cpu seconds')
-  axes[0].legend(fontsize=7)
+  axes[1].legend(fontsize=7, loc='lower right')
   return drawn
 
 

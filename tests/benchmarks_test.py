@@ -61,7 +61,13 @@ def test_summary_is_of_the_medians_of_full_settings():
   assert goal.line(rows, ['p', 'q', 'r']) == (
     '| what | at least 2 | 3 (3 runs), reached | 1.5, missed | not measured |'
   )
-  assert goals.table(rows).startswith('| what | goal | p | q |\n')
+  assert goals.frozen(
+    [r | {'benchmark': 'growth'} for r in rows[:1]]
+    + [r | {'benchmark': 'training', 'processor': 'q'} for r in rows[:1]]
+  ).startswith('| what | goal |\n')
+  assert goals.trained(
+    [r | {'benchmark': 'training'} for r in rows]
+  ).startswith('| what | goal | p | q |\n')
 
 
 def test_accuracies_of_several_tasks_have_a_mean_and_their_seconds_a_sum():
