@@ -118,7 +118,7 @@ _PRECISION = flags.DEFINE_enum(
   'precision',
   backbone_lib.FLOAT32,
   backbone_lib.PRECISIONS,
-  'What networks compute in, frozen or trained. mixed_bfloat16: faster on '
+  'What networks compute in, frozen or trained. mixed_bfloat16: for '
   'accelerators, with other numbers; docs/scaling.md has the difference.',
 )
 _PROTOCOL = flags.DEFINE_enum(
