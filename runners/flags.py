@@ -51,9 +51,8 @@ _GRID = flags.DEFINE_enum(
 _HPARAMS = flags.DEFINE_string(
   'hparams',
   '',
-  'The setting of --grid=fixed: lr, steps, target_size, fraction, l1, l2, l21 '
-  'as key=value, comma-separated; of methods that train the network ft_lr, '
-  'ft_steps or epochs, batch, block, tau.',
+  'Setting of --grid=fixed, as lr=0.1,...: lr, steps, target_size, fraction, '
+  'l1, l2, l21; for networks ft_lr, ft_steps, epochs, batch, block, tau.',
 )
 WORKDIR = shared_flags.workdir()
 _RUN_NAME = flags.DEFINE_string(
@@ -118,8 +117,8 @@ _PRECISION = flags.DEFINE_enum(
   'precision',
   backbone_lib.FLOAT32,
   backbone_lib.PRECISIONS,
-  'What networks compute in, frozen or trained. mixed_bfloat16: for '
-  'accelerators, with other numbers; docs/scaling.md has the difference.',
+  'What networks compute in. mixed_bfloat16 is for accelerators; how numbers '
+  'then differ is in docs/scaling.md.',
 )
 _PROTOCOL = flags.DEFINE_enum(
   'protocol',

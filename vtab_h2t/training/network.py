@@ -14,7 +14,6 @@ import numpy as np
 from vtab_h2t import devices
 from vtab_h2t import errors
 from vtab_h2t.backbones import backbone as backbone_lib
-from vtab_h2t.training import layers
 from vtab_h2t.training import readout as readout_lib
 from vtab_h2t.training import trainer as trainer_lib
 
@@ -57,6 +56,9 @@ class Network:
         what XLA compiles.
     """
     import keras
+
+    # Imports Keras, for which a program's --help should not wait.
+    from vtab_h2t.training import layers
 
     backbone.check_trainable()
     if any(devices.needs_xla(name) for name in devices.names()):
