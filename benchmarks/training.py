@@ -277,7 +277,8 @@ def main(argv: Sequence[str]) -> None:
   )
   rows = [_compare(*each, rate) for each in compared]
   rows.append(_validating(size))
-  rows += [_with_allocator(name, size) for name in _ALLOCATORS]
+  settings = list(_ALLOCATORS)[:1] if small else _ALLOCATORS
+  rows += [_with_allocator(name, size) for name in settings]
   grown = []
   for name, sizes in _SIZES.items():
     for value in sizes[:2] if small else sizes:
