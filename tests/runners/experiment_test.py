@@ -241,6 +241,7 @@ def test_what_a_signature_does_not_allow_is_refused_at_once(
   assert not list(tmp_path.rglob('*'))  # Nothing was measured.
 
 
+@pytest.mark.soak
 def test_what_a_signature_allows_is_made(tmp_path):
   done = testing.run_runner('reproduce', *_SIGNATURE, f'--workdir={tmp_path}')
   assert done.returncode == 0, done.stderr

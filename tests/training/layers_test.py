@@ -138,8 +138,23 @@ def _assert_close(found, wanted, tolerance):
 
 
 @pytest.mark.parametrize('training', [True, False])
-@pytest.mark.parametrize('policy', sorted(_TOLERANCE))
-@pytest.mark.parametrize('case', sorted(_CASES))
+@pytest.mark.parametrize(
+  'case, policy',
+  [
+    *((case, 'float32') for case in sorted(_CASES)),
+    *(
+      (case, 'mixed_bfloat16')
+      for case in (
+        'norm',
+        'pointwise_bias_relu',
+        'depthwise_small_map',
+        'expansion_normed',
+        'reduction_normed',
+        'depthwise_twice_normed',
+      )
+    ),
+  ],
+)
 def test_equals_keras(case, policy, training):
   model, x = _model(case), _images(_CASES[case][1])
   _assert_close(
