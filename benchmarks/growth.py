@@ -7,7 +7,7 @@ Times 56 steps of group-lasso heads, starting included, around 1000 examples,
 16,384 features, 10 classes, 4 heads, 1 task; draws growth.png and growth.pdf.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import pathlib
 from typing import Any
 
@@ -61,45 +61,23 @@ def _run(
   )
 
 
-def _draw(rows: Sequence[Mapping[str, Any]]) -> Any:
-  drawn, axes = plotting.figure(1, len(_SIZES), 2.4, 2.4)
-  for ax, name in zip(axes, _SIZES):
-    some = [r for r in rows if r['of'] == name]
-    ax.loglog(
-      [r[name] for r in some],
-      [r['cpu_seconds'] for r in some],
-      'ko-',
-      label='measured',
-    )
-    first = some[0]
-    ax.loglog(
-      [r[name] for r in some],
-      [first['cpu_seconds'] * r[name] / first[name] for r in some],
-      'k:',
-      label='in proportion',
-    )
-    ax.set_xlabel(name)
-    ax.set_xticks(
-      _SIZES[name],
-      [f'{size:,}' for size in _SIZES[name]],
-      rotation=30,
-      fontsize=7,
-    )
-    ax.minorticks_off()
-    ax.set_ylim(0.05, 50)  # The same for all, as they share a middle.
-  axes[0].set_ylabel('cpu seconds')
-  axes[0].legend(fontsize=7)
-  return drawn
+def measured(
+  run: Callable[..., harness.Time],
+  base: Mapping[str, int],
+  sizes: Mapping[str, Sequence[int]],
+) -> list[dict[str, Any]]:
+  """Rows of a run's times, each size growing while the others are as in base.
 
-
-def main(argv: Sequence[str]) -> None:
-  del argv
-  small = harness.SETTING.value == harness.SMALL
+  Args:
+    run: is given all sizes by name.
+    base: where the curves meet.
+    sizes: what each grows through.
+  """
   rows = []
-  for name, sizes in _SIZES.items():
-    for size in sizes[:2] if small else sizes:
-      setting = _BASE | {name: size}
-      spent = _run(**setting)
+  for name, values in sizes.items():
+    for value in values[:2] if harness.is_small() else values:
+      setting = {**base, name: value}
+      spent = run(**setting)
       rows.append(
         {
           'of': name,
@@ -108,9 +86,55 @@ def main(argv: Sequence[str]) -> None:
           'wall_seconds': spent.wall,
         }
       )
+  return rows
+
+
+def drawn(
+  rows: Sequence[Mapping[str, Any]],
+  sizes: Mapping[str, Sequence[int]],
+  limits: tuple[float, float],
+  squares: Sequence[str] = (),
+) -> Any:
+  """A panel a size, with a line in proportion through its largest value.
+
+  Args:
+    rows: as `measured` gives them.
+    sizes: what each grows through.
+    limits: of seconds, the same for all panels.
+    squares: sizes to whose square the line is in proportion.
+  """
+  figure, axes = plotting.figure(1, len(sizes), 2.5, 2.5)
+  for ax, name in zip(axes, sizes):
+    some = [r for r in rows if r['of'] == name]
+    values = [r[name] for r in some]
+    ax.loglog(values, [r['cpu_seconds'] for r in some], 'ko-', label='measured')
+    power = 2 if name in squares else 1
+    last = some[-1]['cpu_seconds']
+    ax.loglog(
+      values,
+      [last * (v / values[-1]) ** power for v in values],
+      'k:',
+      label='in proportion',
+    )
+    ax.set_xlabel(name)
+    ax.set_xticks(
+      sizes[name], [f'{v:,}' for v in sizes[name]], rotation=30, fontsize=7
+    )
+    ax.minorticks_off()
+    ax.set_ylim(*limits)
+  axes[0].set_ylabel('cpu seconds')
+  axes[1].legend(fontsize=7, loc='lower right')
+  return figure
+
+
+def main(argv: Sequence[str]) -> None:
+  del argv
+  rows = measured(_run, _BASE, _SIZES)
   harness.write('growth', rows)
-  if not small:
-    plotting.save(_draw(rows), pathlib.Path(__file__).parent, 'growth')
+  if not harness.is_small():
+    plotting.save(
+      drawn(rows, _SIZES, (0.05, 50)), pathlib.Path(__file__).parent, 'growth'
+    )
 
 
 if __name__ == '__main__':

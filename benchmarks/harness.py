@@ -42,6 +42,11 @@ _OUT = flags.DEFINE_string(
 )
 
 
+def is_small() -> bool:
+  """Whether only the small setting was asked for."""
+  return SETTING.value == SMALL
+
+
 @dataclasses.dataclass(frozen=True)
 class Time:
   """Seconds: medians over repetitions."""

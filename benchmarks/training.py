@@ -11,7 +11,7 @@ own (`--one_step` and `--keep_memory` are for them), and how time grows with
 steps, batch and pixels; draws training.png and training.pdf.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 import json
 import pathlib
 import time
@@ -22,6 +22,7 @@ from absl import flags
 import keras
 import numpy as np
 
+from benchmarks import growth
 from benchmarks import harness
 from vtab_h2t import devices
 from vtab_h2t.backbones import registry as backbones
@@ -222,38 +223,11 @@ def _grow(steps: int, batch: int, pixels: int) -> harness.Time:
   return harness.timed(lambda: side.run(steps))
 
 
-def _draw(rows: Sequence[Mapping[str, Any]]) -> Any:
-  drawn, axes = plotting.figure(1, len(_SIZES), 2.6, 2.6)
-  for ax, name in zip(axes, _SIZES):
-    some = [r for r in rows if r['of'] == name]
-    ax.loglog(
-      [r[name] for r in some],
-      [r['cpu_seconds'] for r in some],
-      'ko-',
-      label='measured',
-    )
-    last = some[-1]
-    power = 2 if name == 'pixels' else 1
-    ax.loglog(
-      [r[name] for r in some],
-      [last['cpu_seconds'] * (r[name] / last[name]) ** power for r in some],
-      'k:',
-      label='in proportion',
-    )
-    ax.set_xlabel(name)
-    ax.set_xticks(_SIZES[name], [f'{size:,}' for size in _SIZES[name]])
-    ax.minorticks_off()
-    ax.set_ylim(1, 100)
-  axes[0].set_ylabel('cpu seconds')
-  axes[1].legend(fontsize=7, loc='lower right')
-  return drawn
-
-
 def main(argv: Sequence[str]) -> None:
   import tensorflow as tf
 
   del argv
-  small = harness.SETTING.value == harness.SMALL
+  small = harness.is_small()
   size, steps = (32, 2) if small else (64, 8)
   # As the runners do.
   tf.config.experimental.enable_op_determinism()
@@ -279,23 +253,12 @@ def main(argv: Sequence[str]) -> None:
   rows.append(_validating(size))
   settings = list(_ALLOCATORS)[:1] if small else _ALLOCATORS
   rows += [_with_allocator(name, size) for name in settings]
-  grown = []
-  for name, sizes in _SIZES.items():
-    for value in sizes[:2] if small else sizes:
-      setting = (_SMALL_BASE if small else _BASE) | {name: value}
-      spent = _grow(**setting)
-      grown.append(
-        {
-          'of': name,
-          **setting,
-          'cpu_seconds': spent.cpu,
-          'wall_seconds': spent.wall,
-        }
-      )
+  grown = growth.measured(_grow, _SMALL_BASE if small else _BASE, _SIZES)
   harness.write('training', rows)
   harness.write('training', grown)
   if not small:
-    plotting.save(_draw(grown), pathlib.Path(__file__).parent, 'training')
+    figure = growth.drawn(grown, _SIZES, (1, 100), squares=['pixels'])
+    plotting.save(figure, pathlib.Path(__file__).parent, 'training')
 
 
 if __name__ == '__main__':
