@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 import dataclasses
 import hashlib
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,7 @@ RESIZES = (BILINEAR, LEGACY)
 # What a network computes in, as Keras' dtype policies.
 FLOAT32, MIXED_BFLOAT16 = 'float32', 'mixed_bfloat16'
 PRECISIONS = (FLOAT32, MIXED_BFLOAT16)
+_UNIT = re.compile(r'(.*block\d+(?:_unit\d+)?)_')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -194,6 +196,16 @@ class Backbone:
     )
     image = resize(tf.cast(image, tf.float32), size)
     return image * self.scale + self.offset
+
+
+def unit_of(tap: str) -> str:
+  """The unit of a network that a tap is in: a residual or an encoder block.
+
+  By its name: what begins like 'block03_' or 'block1_unit2_' belongs to
+  'block03' or 'block1_unit2'. Any other tap is a unit of its own.
+  """
+  found = _UNIT.match(tap)
+  return found[1] if found else tap
 
 
 def hash_weights(model: 'keras.Model') -> str:

@@ -4,7 +4,7 @@ Test examples are not here: nothing that a method sees while it chooses reaches
 them.
 """
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 import contextlib
 import dataclasses
 import functools
@@ -38,12 +38,14 @@ class FeatureHead:
     columns: ascending indices of the features it reads, or None for all.
     head: the linear head.
     rule: normalisation rule (`features.normalization`).
+    measures: what else its result row says.
   """
 
   target_size: int | None
   columns: np.ndarray | None
   head: sweep.Head
   rule: str
+  measures: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -116,6 +118,23 @@ class TrainingData:
     """The frozen embedding as it is, not normalised, `[len(examples), E]`."""
     (block,) = self.features.blocks(None)
     return np.asarray(block[examples], np.float32)
+
+  def predictor(
+    self,
+    target_size: int | None,
+    columns: np.ndarray | None,
+    head: sweep.Head,
+    **measures: Any,
+  ) -> FeatureHead:
+    """A head that was trained on `matrix`, for images that are not in it.
+
+    Args:
+      target_size: which layout it reads; None for the embedding.
+      columns: ascending indices of the features it reads, or None for all.
+      head: the linear head.
+      **measures: what else its result row says.
+    """
+    return FeatureHead(target_size, columns, head, self.rule, measures)
 
   def num_features(self, target_size: int | None) -> int:
     """How many features a layout has."""

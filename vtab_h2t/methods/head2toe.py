@@ -149,7 +149,7 @@ def fit(
     for c, seed in zip(columns, seeds)
   ]
   for i, (head,) in data.heads.train(problems, setting.steps):
-    yield data_lib.FeatureHead(setting.target_size, columns[i], head, data.rule)
+    yield data.predictor(setting.target_size, columns[i], head)
 
 
 def _second(

@@ -102,7 +102,7 @@ class Linear(interface.Searched):
     seeds: Sequence[int],
   ) -> Iterator[data_lib.FeatureHead]:
     for head in fit_first(data, examples, setting, seeds, None):
-      yield data_lib.FeatureHead(None, None, head, data.rule)
+      yield data.predictor(None, None, head)
 
 
 class All(interface.Searched):
@@ -189,7 +189,7 @@ class All(interface.Searched):
     seeds: Sequence[int],
   ) -> Iterator[data_lib.FeatureHead]:
     for head in fit_first(data, examples, setting, seeds, self._penalty):
-      yield data_lib.FeatureHead(setting.target_size, None, head, data.rule)
+      yield data.predictor(setting.target_size, None, head)
 
 
 def stack_of(

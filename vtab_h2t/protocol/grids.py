@@ -21,12 +21,13 @@ TARGET_SIZES = {
   'efficientnet_lite0': (256, 1024, 4096),
   'efficientnet_lite2': (256, 1024, 4096),
 }
-# What the quick grid changes of methods that train the backbone: each is left
-# about 500 steps of 64 images, or its paper's epochs, with three rates at most.
+# What the quick grid changes of methods that train the backbone. Those that the
+# paper compares with Head2Toe have the budget of frozen heads, 500 steps of 128
+# images; the others their papers' epochs, with three rates at most.
 _QUICK: dict[str, dict[str, Any]] = {
   **{
-    name: {'steps': (500,), 'batch': 64}
-    for name in ('scratch', 'finetune', 'head2toe_ft')
+    name: {'steps': (500,)}
+    for name in ('scratch', 'finetune', 'linearized', 'head2toe_ft')
   },
   'lp_ft': {'learning_rates': (1e-4, 1e-5, 1e-6)},
   **{

@@ -224,6 +224,7 @@ def _measure(
             ),
           )
         else:
+          fields |= predictor.measures
           waiting.append(fields)
           heads.append((predictor, part.task.test.labels))
   if heads:

@@ -125,7 +125,7 @@ def train(
         'learning_rate': rates[i],
         'steps': options.steps,
       },
-      data_lib.FeatureHead(one.target_size, one.columns, head, data.rule),
+      data.predictor(one.target_size, one.columns, head),
     )
 
 
