@@ -40,8 +40,7 @@ _GRID = flags.DEFINE_enum(
   'grid',
   'quick',
   ['quick', 'paper'],
-  'quick: of the embedded suite. paper: '
-  'Appendix A at the smallest target size.',
+  'quick: of the embedded suite. paper: that grid at the smallest target size.',
 )
 _TASK, _SEEDS = 'digits', (0, 1, 2)
 # What each method's (first) head is penalised with.

@@ -47,7 +47,7 @@ def run(names: Sequence[str] | None) -> None:
       else (
         o.measured
         and o.vit in (None, flags.is_vit())
-        and flags.has_taps(o.jobs)
+        and flags.has_taps(o.all_jobs)
         and (flags.has_usual_taps() or not o.compares_taps)
       )
     )
@@ -124,18 +124,19 @@ def _list(name: str, paths: Sequence[pathlib.Path]) -> None:
 
 def _allowed(
   outputs: Sequence['output_lib.Output'],
+  run_: run_lib.Run,
   backbone: 'backbone_lib.Backbone',
   are_named: bool,
 ) -> list['output_lib.Output']:
-  """Those that the network allows.
+  """Those that the run and its network allow.
 
   Raises:
-    errors.InputError: the user named one that it does not.
+    errors.InputError: the user named one that they do not.
   """
   allowed = []
   for output in outputs:
     try:
-      output.check(backbone)
+      output.check(run_, backbone)
     except errors.InputError:
       if are_named:
         raise
@@ -153,7 +154,7 @@ def _has_second(outputs: Sequence['output_lib.Output']) -> bool:
   """Whether outputs need a second network."""
   from vtab_h2t.report import jobs
 
-  return any(jobs.JOBS[job].has_second for o in outputs for job in o.jobs)
+  return any(jobs.JOBS[job].has_second for o in outputs for job in o.all_jobs)
 
 
 def _measure(
@@ -171,8 +172,8 @@ def _measure(
     are_named: whether the user named them, so that none is left out.
 
   Returns:
-    The outputs that the network allows, what was asked for, all that the run
-    has, and what went wrong.
+    The outputs that the run and its network allow, what was asked for, all
+    that the run has, and what went wrong.
 
   Raises:
     errors.InputError: bad settings, or the network does not allow an output
@@ -201,8 +202,8 @@ def _measure(
   ledger = ledger_lib.Ledger(flags.WORKDIR.value)
   run_ = flags.run()
   backbone = run_lib.load(run_, places.weights)
-  outputs = _allowed(outputs, backbone, are_named)
-  names = [job for o in outputs for job in o.jobs]
+  outputs = _allowed(outputs, run_, backbone, are_named)
+  names = [job for o in outputs for job in o.all_jobs]
   methods = flags.methods(tried, _required(outputs))
   jobs.check((), methods, backbone)
   there = ledger.find(run_)

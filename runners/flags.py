@@ -45,8 +45,8 @@ _GRID = flags.DEFINE_enum(
   'grid',
   'quick',
   grids.GRIDS,
-  'quick: one fold, 500 steps, smallest target size. paper: Appendix A and the '
-  "companion papers' budgets. published: Table 2. fixed: --hparams.",
+  "quick: 1 fold, 500 steps. paper: Appendix A with Table 2's T, F. "
+  'appendix_a: as printed. published: Table 2. fixed: --hparams.',
 )
 _HPARAMS = flags.DEFINE_string(
   'hparams',
@@ -93,7 +93,7 @@ _IMAGE_SIZE = flags.DEFINE_integer(
 _TAPS = flags.DEFINE_enum(
   'taps',
   'all',
-  ['all', 'released', 'figure6', *retapping.KINDS],
+  [*backbones.PAPER_TAPS, 'figure6', *retapping.KINDS],
   "all: Appendix C's. released: the released code's (ViTs). figure6: one a "
   "unit. Others: Table 6's.",
 )
@@ -113,6 +113,13 @@ _CLS_POOLING = flags.DEFINE_enum(
   'token. pooled: as the other tokens. only: no other token is used. both: '
   'beside the pooled others (Table 7).',
 )
+_INPUT_SCALING = flags.DEFINE_enum(
+  'input_scaling',
+  backbones.USUAL_INPUT,
+  backbones.INPUT_SCALINGS,
+  "The network's input. usual: what its weights want, for the paper's -1 to 1. "
+  "vtab: 0 to 1, as VTAB's own script.",
+)
 _PRECISION = flags.DEFINE_enum(
   'precision',
   backbone_lib.FLOAT32,
@@ -131,21 +138,21 @@ _NORMALIZATION = flags.DEFINE_enum(
   'normalization',
   normalization.SELECTED,
   normalization.RULES,
-  'selected: unit norm of each tap after selection, as released. once: '
-  'before it, as the paper describes.',
+  'selected: unit norm of each tap after selection, as released. once: before '
+  'it. feature: each standardised. none: as pooled.',
 )
 _OPTIMIZER = flags.DEFINE_enum(
   'finetune_optimizer',
   'sgd',
   ['sgd', 'adam'],
-  'Of scratch, finetune, '
-  'head2toe_ft and head_probe. adam: as the released code.',
+  'Of scratch, finetune, linearized, '
+  'head2toe_ft and head_probe. adam: as released.',
 )
 _UNIT_NORM = flags.DEFINE_bool(
   'finetune_unit_norm',
   True,
-  'Whether scratch and finetune scale the '
-  'embedding to unit norm before the head, as the released code does.',
+  'Whether scratch, finetune and linearized '
+  'scale the embedding to unit norm before the head, as released.',
 )
 _HEAD_INIT = flags.DEFINE_enum(
   'head_init',
@@ -171,6 +178,12 @@ _HIDDEN = flags.DEFINE_integer(
   0,
   "Units of a hidden layer in head_probe's head; 0: linear.",
   lower_bound=0,
+)
+_AS_RELEASED = flags.DEFINE_bool(
+  'as_released',
+  False,
+  "Makes the released code's choices: its resize, input, taps, normalization, "
+  'fine-tuning and evaluator; docs/protocol.md lists them.',
 )
 _CONTROL = flags.DEFINE_string(
   'control',
@@ -213,6 +226,35 @@ _NUM_SHARDS = flags.DEFINE_integer(
 
 common.check_choices('methods', [*methods_registry.METHODS, 'all'])
 
+# What --as_released sets: flag to value. Of backbones that do not offer the
+# released taps, those are all, as of the ResNet-50, or there are none.
+_RELEASED: dict[str, Any] = {
+  'resize': backbone_lib.LEGACY,
+  'input_scaling': backbones.USUAL_INPUT,
+  'taps': backbones.RELEASED_TAPS,
+  'cls_pooling': pooling.CLS_POOLED,
+  'precision': backbone_lib.FLOAT32,
+  'normalization': normalization.SELECTED,
+  'finetune_optimizer': 'adam',
+  'finetune_unit_norm': True,
+  'head_init': 'fresh',
+  'protocol': accuracy.OFFICIAL,
+}
+
+
+def _released(name: str) -> Any:
+  """What --as_released sets a flag to, for the backbone."""
+  offered = backbones.BACKBONES[_BACKBONE.value].tap_sets
+  if name == _TAPS.name and backbones.RELEASED_TAPS not in offered:
+    return backbone_lib.ALL_TAPS
+  return _RELEASED[name]
+
+
+def _value(flag: flags.FlagHolder[Any]) -> Any:
+  """The value of one of the flags that --as_released sets."""
+  return _released(flag.name) if _AS_RELEASED.value else flag.value
+
+
 # What most people need; --help shows these first.
 FIRST = (
   'tasks',
@@ -246,6 +288,32 @@ def _valid_backbone(values: dict[str, Any]) -> bool:
   except errors.InputError as e:
     raise flags.ValidationError(str(e)) from e
   return True
+
+
+def _spelled(name: str, value: Any) -> str:
+  """A flag as it is given."""
+  if isinstance(value, bool):
+    return f'--{"" if value else "no"}{name}'
+  return f'--{name}={value}'
+
+
+def _valid_as_released(values: dict[str, Any]) -> bool:
+  """Checks --as_released and one of the flags that it sets."""
+  (name,) = set(values) - {'as_released', 'backbone'}
+  flag, wanted = flags.FLAGS[name], _released(name)
+  is_given = not flag.using_default_value or values[name] != flag.default
+  if values['as_released'] and is_given and values[name] != wanted:
+    raise flags.ValidationError(
+      f'--as_released sets {_spelled(name, wanted)}, and '
+      f'{_spelled(name, values[name])} is given beside it; leave out one'
+    )
+  return True
+
+
+for _name in _RELEASED:
+  flags.register_multi_flags_validator(
+    ['as_released', 'backbone', _name], _valid_as_released
+  )
 
 
 @flags.validator('control')
@@ -302,13 +370,14 @@ def space() -> space_lib.Space:
     errors.InputError: --grid and --hparams do not go together, or the paper has
       no settings for the backbone.
   """
-  optimizer = {'optimizer': _OPTIMIZER.value}
-  unit_norm = {'unit_norm': _UNIT_NORM.value}
+  optimizer = {'optimizer': _value(_OPTIMIZER)}
+  unit_norm = {'unit_norm': _value(_UNIT_NORM)}
   return grids.get(_GRID.value, _BACKBONE.value, _HPARAMS.value).changed(
     {
       'scratch': optimizer | unit_norm,
       'finetune': optimizer | unit_norm,
-      'head2toe_ft': optimizer | {'head_init': _HEAD_INIT.value},
+      'linearized': optimizer | unit_norm,
+      'head2toe_ft': optimizer | {'head_init': _value(_HEAD_INIT)},
       'auto_snr': {'snr': _SNR.value},
       'head_probe': optimizer
       | {'smoothing': _SMOOTHING.value, 'hidden': _HIDDEN.value},
@@ -335,14 +404,20 @@ def run() -> run_lib.Run:
     data_source=(
       _DATA_SOURCE.value if _SUITE.value == tasks_registry.VTAB else None
     ),
-    network=run_lib.network(_BACKBONE.value, _WEIGHTS.value, size, _TAPS.value),
+    network=run_lib.network(
+      _BACKBONE.value,
+      _WEIGHTS.value,
+      size,
+      _value(_TAPS),
+      _value(_INPUT_SCALING),
+    ),
     image_size=size,
-    resize=_RESIZE.value,
-    taps=_TAPS.value,
-    cls_pooling=_CLS_POOLING.value,
-    precision=_PRECISION.value,
-    normalization=_NORMALIZATION.value,
-    protocol=_PROTOCOL.value,
+    resize=_value(_RESIZE),
+    taps=_value(_TAPS),
+    cls_pooling=_value(_CLS_POOLING),
+    precision=_value(_PRECISION),
+    normalization=_value(_NORMALIZATION),
+    protocol=_value(_PROTOCOL),
     space=tried,
     chosen_name=_RUN_NAME.value,
   )
@@ -406,7 +481,10 @@ def has_taps(jobs: Sequence[str]) -> bool:
 
 def has_usual_taps() -> bool:
   """Whether taps and class token are those of the paper's main results."""
-  return (_TAPS.value, _CLS_POOLING.value) == ('all', pooling.CLS_POOLED)
+  return (
+    _value(_TAPS) in backbones.PAPER_TAPS
+    and _value(_CLS_POOLING) == pooling.CLS_POOLED
+  )
 
 
 def suite_and_source() -> tuple[str, str]:

@@ -26,7 +26,7 @@ needs_photos = pytest.mark.skipif(
 SHAPES = {'early': (8, 8, 6), 'tokens': (5, 7), 'pooled': (9,)}
 
 
-def training_data(folder, task, target_sizes):
+def training_data(folder, task, target_sizes, backbone=None):
   """A task's features of the tiny backbone, as methods are given them."""
   from vtab_h2t.features import extraction
   from vtab_h2t.features import store
@@ -34,7 +34,7 @@ def training_data(folder, task, target_sizes):
 
   features = store.open_or_compute(
     folder,
-    extraction.Extractor(tiny_backbone(), target_sizes),
+    extraction.Extractor(backbone or tiny_backbone(), target_sizes),
     task.train,
     no_progress,
   )
@@ -486,16 +486,19 @@ def tiny_space(folds=(0, 4), **changes):
       'head_probe': tuned | {'epochs': (2,), 'taus': (0, 2)},
     }
     | dict.fromkeys(
-      ('scratch', 'finetune', 'head2toe_ft'), tuned | {'steps': (6,)}
+      ('scratch', 'finetune', 'linearized', 'head2toe_ft'),
+      tuned | {'steps': (6,)},
     )
     | dict.fromkeys(
       ('lp_ft', 'surgical', 'auto_rgn', 'auto_snr'),
       tuned | {'learning_rates': (1e-2,), 'epochs': (2,)},
     )
-    | dict.fromkeys(('relevance', 'offset', 'scores', 'transfer'), study)
+    | dict.fromkeys(('relevance', 'offset', 'transfer'), study | {'kept': 20})
     | {
       'one_tap': study | {'learning_rates': (0.1, 0.01)},
-      'granularity': study | {'fractions': (0.1, 0.5)},
+      'granularity': study | {'kept': 20, 'fractions': (0.1, 0.5)},
+      'coefficient': study | {'kept': 20, 'coefficients': (0.0, 1e-3)},
+      'scores': study,
       'scaling': study | {'target_sizes': (6, 30), 'fractions': (0.1, 0.5)},
     }
   )

@@ -20,6 +20,24 @@ def test_taps_must_be_the_outputs():
     backbone_lib.Backbone('x', good.model, good.taps, 'none', 16, 1, 0, '')
 
 
+@pytest.mark.parametrize(
+  'tap, unit',
+  [
+    ('block1_unit2_layer0', 'block1_unit2'),
+    ('block4_unit3_layer2.pre_activation', 'block4_unit3'),
+    ('conv2_block1_out', 'conv2_block1'),
+    ('block03_expand', 'block03'),
+    ('block03_attention', 'block03'),
+    ('block03', 'block03'),
+    ('root', 'root'),
+    ('pre_logits', 'pre_logits'),
+    ('input', 'input'),
+  ],
+)
+def test_taps_are_in_units(tap, unit):
+  assert backbone_lib.unit_of(tap) == unit
+
+
 def test_preprocess_resizes_and_scales():
   backbone = testing.tiny_backbone()
   image = np.full((7, 30, 3), 255, np.uint8)

@@ -125,6 +125,10 @@ def saved(backbone, split, tmp_path_factory):
     ({'taps': 'x'}, 'there are no taps'),
     ({'tensors_sha256': 'x'}, 'another checksum'),
     ({'normalization': None}, 'normalization is missing or not'),
+    (
+      {'normalization': 'feature'},
+      "unknown normalization 'feature'; choose from selected, once, none",
+    ),
   ],
 )
 def test_an_edited_model_is_one_line(saved, tmp_path, change, message):

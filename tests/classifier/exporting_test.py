@@ -36,6 +36,7 @@ assert not [m for m in sys.modules if m.startswith(("vtab_h2t", "runners"))]
 _MODELS = {
   'lite0': ('head2toe', 'selected'),
   'once': ('head2toe', 'once'),
+  'none': ('head2toe', 'none'),
   'linear': ('linear', 'selected'),
 }
 
@@ -110,13 +111,16 @@ def test_images_of_another_size_are_resized_as_predict_does(models):
     )
 
 
-@pytest.mark.parametrize('name', ['once', 'linear'])
+@pytest.mark.parametrize('name', ['once', 'none', 'linear'])
 def test_xla_gives_the_same_probabilities(models, name):
   """Of the exported model from any size, and of the model itself."""
   model, _ = models[name]
   whole = exporting.standalone(model)
   images = testing.images(3, size=20)
   x = model.backbone.preprocess(images)
+  np.testing.assert_allclose(
+    whole(images.astype(np.float32)), model.forward()(x), atol=1e-5
+  )
   for one, batch in (
     (whole, images.astype(np.float32)),
     (model.forward(), x),

@@ -15,6 +15,12 @@ def _blocks(seed=0, rows=6):
   ]
 
 
+def _moments(rule, blocks):
+  """What a rule needs besides the blocks."""
+  feature = rule == normalization.FEATURE
+  return normalization.Moments.of(blocks) if feature else None
+
+
 def _unit(x):
   return x / np.linalg.norm(x, axis=1, keepdims=True)
 
@@ -32,11 +38,12 @@ def test_unit_norm_and_its_gradient_are_finite_at_zero():
 @pytest.mark.parametrize('columns', [None, np.array([1, 2, 5])])
 @pytest.mark.parametrize('rule', normalization.RULES)
 def test_xla_gives_the_same_matrix(rule, columns):
+  moments = _moments(rule, _blocks())
   blocks = [tf.constant(b) for b in _blocks()]
 
   def matrix(blocks):
     return normalization.design_matrix(
-      blocks, _LAYOUT, columns=columns, rule=rule
+      blocks, _LAYOUT, columns=columns, rule=rule, moments=moments
     )
 
   compiled = tf.function(matrix, jit_compile=True)
@@ -96,16 +103,88 @@ def test_rows_columns_maps_and_tensors_agree(rule, tmp_path):
   for i, block in enumerate(blocks):
     np.save(tmp_path / f'{i}.npy', block)
     maps.append(np.load(tmp_path / f'{i}.npy', mmap_mode='r'))
-  columns = np.array([1, 2, 3, 6])
-  whole = normalization.design_matrix(blocks, _LAYOUT, None, columns, rule)
-  some = normalization.design_matrix(maps, _LAYOUT, rows, columns, rule)
-  tensors = normalization.design_matrix(
-    [tf.constant(b) for b in blocks], _LAYOUT, None, columns, rule
+  columns, moments = np.array([1, 2, 3, 6]), _moments(rule, maps)
+  whole, some, tensors = (
+    normalization.design_matrix(
+      given, _LAYOUT, examples, columns, rule, moments
+    )
+    for given, examples in (
+      (blocks, None),
+      (maps, rows),
+      ([tf.constant(b) for b in blocks], None),
+    )
   )
   np.testing.assert_allclose(some, whole.numpy()[rows], atol=1e-6)
   np.testing.assert_allclose(tensors, whole, atol=1e-6)
 
 
+def test_no_rule_leaves_features_as_they_are():
+  blocks, columns = _blocks(), np.array([1, 2, 5])
+  raw = np.concatenate(blocks, axis=1)
+  for wanted in (None, columns):
+    np.testing.assert_array_equal(
+      normalization.design_matrix(
+        blocks, _LAYOUT, columns=wanted, rule=normalization.NONE
+      ),
+      raw if wanted is None else raw[:, wanted],
+    )
+
+
+def _awkward_blocks():
+  """Far from zero, of very different sizes, and constant."""
+  a, b = _blocks(rows=200)
+  a = a * [1e-6, 1, 1e3] + np.float32([0.5, -70, 5e3])
+  b[:, 1], b[:, 2] = 0, 1
+  return [a.astype(np.float32), b]
+
+
+def test_each_feature_is_standardised_by_its_moments():
+  blocks = _awkward_blocks()
+  raw = np.concatenate(blocks, axis=1).astype(np.float64)
+  examples = np.r_[3:150, 170]
+  for chosen in (None, examples):
+    moments = normalization.Moments.of(blocks, chosen)
+    counted = raw if chosen is None else raw[chosen]
+    np.testing.assert_allclose(moments.mean, counted.mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(
+      moments.deviation, np.sqrt(counted.var(axis=0) + 1e-5), rtol=1e-6
+    )
+  moments = normalization.Moments.of(blocks)
+  matrix = normalization.design_matrix(
+    blocks, _LAYOUT, rule=normalization.FEATURE, moments=moments
+  ).numpy()
+  # Up to the rounding of features that are far from zero.
+  np.testing.assert_allclose(matrix.mean(axis=0), 0, atol=1e-3)
+  varied = [1, 2, 3, 6]
+  np.testing.assert_allclose(matrix[:, varied].std(axis=0), 1, atol=1e-3)
+  assert (matrix[:, [4, 5]] == 0).all()  # The constant ones.
+
+
+@pytest.mark.parametrize('columns', [None, np.array([0, 1, 2, 4, 5, 6])])
+def test_a_folded_head_reads_features_as_they_are(columns):
+  blocks, rng = _awkward_blocks(), np.random.default_rng(1)
+  moments = normalization.Moments.of(blocks)
+  size = _LAYOUT.size if columns is None else len(columns)
+  kernel = rng.normal(size=(3, size)).astype(np.float32)
+  bias = rng.normal(size=3).astype(np.float32)
+  raw, standardised = (
+    normalization.design_matrix(
+      blocks, _LAYOUT, None, columns, rule, moments
+    ).numpy()
+    for rule in (normalization.NONE, normalization.FEATURE)
+  )
+  folded, own = moments.folded(kernel, bias, columns)
+  assert folded.dtype == own.dtype == np.float32
+  wanted = standardised.astype(np.float64) @ kernel.T + bias
+  found = raw.astype(np.float64) @ folded.T.astype(np.float64) + own
+  np.testing.assert_allclose(found, wanted, atol=1e-4)
+  again, bias_again = moments.unfolded(folded, own, columns)
+  np.testing.assert_allclose(again, kernel, rtol=1e-6)
+  np.testing.assert_allclose(bias_again, bias, atol=1e-4)
+
+
 def test_refuses_an_unknown_rule():
   with pytest.raises(ValueError, match='unknown normalization rule'):
     normalization.design_matrix(_blocks(), _LAYOUT, rule='twice')
+  with pytest.raises(ValueError, match="'feature' needs moments"):
+    normalization.design_matrix(_blocks(), _LAYOUT, rule=normalization.FEATURE)

@@ -34,6 +34,12 @@ def test_an_informative_feature_stands_out(name):
   )
 
 
+def test_variance_is_the_standard_deviation():
+  features = np.array([[0.0, 1, 3], [4, 1, 3], [8, 1, 9]], np.float32)
+  found = scores.of_data('variance', features, np.arange(3), 0, coefficient=1)
+  np.testing.assert_allclose(found, np.sqrt([32 / 3, 0, 8]), rtol=1e-6)
+
+
 def test_random_scores_differ_by_seed():
   features = np.zeros((2, 50), np.float32)
   one, two = (

@@ -20,6 +20,7 @@ def space():
     all_l21={'coefficients': (1e-5, 1e-4, 1e-3)},
     scratch=tuned,
     finetune=tuned,
+    linearized=tuned,
     head2toe_ft=tuned,
     lp_ft=by_epochs | {'learning_rates': (1e-2, 1e-3)},
     surgical=by_epochs,

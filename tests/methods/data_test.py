@@ -5,6 +5,7 @@ from unittest import mock
 import numpy as np
 import pytest
 
+from vtab_h2t.features import normalization
 from vtab_h2t.heads import sweep
 from vtab_h2t.methods import data as data_lib
 from vtab_h2t.methods import head2toe
@@ -49,6 +50,76 @@ def test_features_are_normalised_and_the_embedding_is_as_it_is(data):
     embedding,
     atol=1e-5,
   )
+
+
+def _with_rule(data, rule, **changes):
+  return data_lib.TrainingData(
+    data.features,
+    data.labels,
+    data.classes,
+    rule,
+    data.memory_bytes,
+    **changes,
+  )
+
+
+def _raw(data, examples, target_size=30):
+  return np.concatenate(
+    [block[examples] for block in data.features.blocks(target_size)], axis=1
+  )
+
+
+def test_without_normalisation_features_are_as_they_are(data):
+  raw = _with_rule(data, 'none')
+  examples, columns = np.array([5, 0, 299]), np.array([0, 3, 50])
+  np.testing.assert_array_equal(raw.matrix(30, examples), _raw(data, examples))
+  np.testing.assert_array_equal(
+    raw.matrix(30, examples, columns), _raw(data, examples)[:, columns]
+  )
+  head = sweep.Head(np.ones((3, 3)), np.ones(3))
+  predictor = raw.predictor(30, columns, head)
+  assert predictor.rule == 'none' and predictor.head is head
+  assert raw.trained(predictor) is head and raw.moments(30) is None
+
+
+def test_each_feature_is_standardised_over_all_that_may_be_learned_from(data):
+  usable = np.arange(0, 300, 2)
+  for own in (
+    _with_rule(data, 'feature'),
+    _with_rule(data, 'feature', usable=usable),
+  ):
+    counted = _raw(data, slice(None) if own.usable is None else usable)
+    # The same of every fold: the examples at hand do not count.
+    for examples in (np.arange(7), np.arange(150, 300)):
+      wanted = (_raw(data, examples) - counted.mean(axis=0)) / np.sqrt(
+        counted.var(axis=0) + 1e-5
+      )
+      np.testing.assert_allclose(
+        own.matrix(30, examples), wanted, atol=1e-3, rtol=1e-3
+      )
+    assert own.moments(30) is own.moments(30)
+
+
+@pytest.mark.parametrize('columns', [None, np.array([0, 3, 40, 41])])
+def test_moments_are_folded_into_the_head_that_judges(data, folds, columns):
+  """It reads features as they are, and answers as it does in training."""
+  own = _with_rule(data, 'feature')
+  problem = own.heads.problem(30, folds[0].train, _HEADS[:1], columns)
+  ((_, (head,)),) = own.heads.train([problem], 20)
+  predictor = own.predictor(30, columns, head, num_features=4)
+  assert predictor.rule == 'none' and predictor.measures['num_features'] == 4
+  every = np.arange(300)
+  wanted = head.logits(own.matrix(30, every, columns))
+  raw = normalization.design_matrix(
+    data.features.blocks(30),
+    data.features.layouts[30],
+    columns=columns,
+    rule=predictor.rule,
+  )
+  np.testing.assert_allclose(predictor.head.logits(raw), wanted, atol=1e-4)
+  again = own.trained(predictor)
+  np.testing.assert_allclose(again.kernel, head.kernel, rtol=1e-5)
+  np.testing.assert_allclose(again.bias, head.bias, atol=1e-4)
 
 
 def test_validate_counts_and_scores(data, folds):

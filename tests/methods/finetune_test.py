@@ -34,7 +34,23 @@ def test_it_learns(tunable, space, folds, train):
   found = train(_FINETUNE, _setting(0.1, 150))
   predicted = found.trainer.predict(tunable.networks.inputs())
   assert (predicted == tunable.labels).mean() > 0.9  # Chance is a third.
-  assert found.measures == {'steps': 150}
+  assert set(found.measures) == {'steps', 'displacement'}
+  assert found.measures['steps'] == 150
+  assert found.measures['displacement'] > 0
+
+
+def test_displacement_is_a_share_of_the_start(tunable, train):
+  """Of the network, without the head; not where nothing is pretrained."""
+  network = tunable.networks.network()
+  network.reset()
+  start = [v.numpy().ravel() for v in network.variables]
+  found = train(_FINETUNE, _setting(0.1, 3))
+  end = [v.numpy().ravel() for v in network.variables]
+  change = np.concatenate(end) - np.concatenate(start)
+  assert found.measures['displacement'] == pytest.approx(
+    np.linalg.norm(change) / np.linalg.norm(np.concatenate(start)), rel=1e-5
+  )
+  assert train(_SCRATCH, _setting(0.1, 3)).measures == {'steps': 3}
 
 
 def test_scratch_does_not_depend_on_the_pretrained_weights(

@@ -68,6 +68,24 @@ def test_selected_head_is_fresh_and_reads_the_best_columns(
     np.testing.assert_allclose(head.head.kernel, alone.kernel, atol=1e-3)
 
 
+def test_rows_say_how_many_features_of_each_tap(data, space, examples):
+  (head,) = _METHOD.fit(data, examples, _setting(fraction=0.25), space, (0,))
+  layout = data.features.layouts[30]
+  assert head.measures['num_features'] == len(head.columns)
+  selected = head.measures['selected_by_tap']
+  assert list(selected) == [b.tap for b in layout.blocks]
+  for (kept, size), block, start in zip(
+    selected.values(), layout.blocks, layout.starts, strict=False
+  ):
+    assert size == block.size
+    assert kept == sum(start <= c < start + size for c in head.columns)
+  assert head2toe.selected_by_tap(layout, np.array([0, 1, 24, 67])) == {
+    'early': [2, 24],
+    'tokens': [1, 35],
+    'pooled': [1, 9],
+  }
+
+
 @pytest.mark.parametrize(
   'setting',
   [_setting(), _setting(learning_rate=0.1, coefficient=1e-5, fraction=0.1)],

@@ -206,6 +206,7 @@ def test_where_a_known_row_is_missing_all_is_validated(lacks):
     'all_l21',
     'head2toe',
     'finetune',
+    'linearized',
     'head2toe_ft',
     'lp_ft',
     'surgical',

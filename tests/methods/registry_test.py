@@ -29,6 +29,7 @@ def test_table_1_and_the_companions_are_there():
     'head2toe',
     'scratch',
     'finetune',
+    'linearized',
     'head2toe_ft',
     'head2toe_ft_plus',
     'lp_ft',

@@ -201,7 +201,7 @@ def test_a_row_has_the_steps_that_were_taken(tunable, examples):
     ),
     [0],
   )
-  assert later().measures == {'steps': 7}
+  assert later().measures['steps'] == 7
 
 
 def test_epoch_0_trains_nothing(tunable, examples):

@@ -90,6 +90,25 @@ def test_local_runs_units_one_after_the_other(registered, tmp_path):
   assert len(testing.rows_files(tmp_path)) == 4
 
 
+def test_runs_whose_input_differs_are_not_confused(registered, tmp_path):
+  ledger, told = ledger_lib.Ledger(tmp_path), _Told()
+  as_vtab = run_lib.network('tiny', 'noise', 16, input_scaling='vtab')
+  units = [
+    _unit(registered, ('one',)),
+    _unit(registered, ('one',), network=as_vtab),
+  ]
+  for _ in range(2):  # The second time there is nothing to measure.
+    found = list(executors.local(units, executors.Places(), ledger, told))
+    assert found == [(unit, None) for unit in units]
+  assert told.stages.count('choose and train linear') == 2
+  assert len(list(ledger.features.iterdir())) == 2
+  folders = {f.run.id: f for f in ledger.folders()}
+  assert set(folders) == {u.run.id for u in units} and len(folders) == 2
+  assert folders[units[1].run.id].run.network.scale == 1 / 255
+  assert 'input scaling vtab' in folders[units[1].run.id].run.title
+  assert '-vtab_input-' in units[1].run.name
+
+
 def test_a_unit_that_fails_does_not_stop_the_others(registered, tmp_path):
   told = _Told()
   bad = _unit(

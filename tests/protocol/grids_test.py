@@ -10,13 +10,12 @@ from vtab_h2t import errors
 from vtab_h2t import published
 from vtab_h2t.methods import registry as methods
 from vtab_h2t.protocol import grids
-from vtab_h2t.protocol import ledger
 from vtab_h2t.studies import registry as studies
 
 _READ_SIZES = 'all_l2', 'all_l1', 'all_l21', 'head2toe'
 
 
-def test_paper_grid_is_appendix_a():
+def test_paper_grid_is_appendix_a_with_table_2s_choices():
   space = grids.paper('resnet50')
   assert space.folds == (0, 1, 2, 3, 4) and space.name == 'paper'
   for method in ('linear', *_READ_SIZES):
@@ -30,6 +29,27 @@ def test_paper_grid_is_appendix_a():
   head2toe = space.of('head2toe')
   assert len(head2toe.fractions) == 9 and 0.2 in head2toe.fractions
   assert head2toe.coefficients == (1e-5, 1e-3)
+
+
+@pytest.mark.parametrize(
+  'backbone, sizes',
+  [
+    ('resnet50', (1024, 16384, 40000)),
+    ('keras_cv_resnet50', (1024, 16384, 40000)),
+    ('vit_b16', (768, 15360, 32448)),
+    ('efficientnet_lite0', (256, 1024, 4096)),
+  ],
+)
+def test_appendix_a_as_printed(backbone, sizes):
+  """It is the paper's grid but for two options."""
+  space, paper = grids.get('appendix_a', backbone), grids.paper(backbone)
+  fractions = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
+  assert space.name == 'appendix_a' and space.folds == paper.folds
+  for name, options in paper.options.items():
+    changes = {'target_sizes': sizes} if name in _READ_SIZES else {}
+    if name == 'head2toe':
+      changes['fractions'] = fractions
+    assert space.of(name) == dataclasses.replace(options, **changes), name
 
 
 def _trained():
@@ -63,8 +83,8 @@ def _budget(space, name):
   'names, quick, paper',
   [
     (
-      ('scratch', 'finetune', 'head2toe_ft'),
-      {'learning_rates': (0.1, 0.01), 'batch': 64, 'steps': (500,)},
+      ('scratch', 'finetune', 'linearized', 'head2toe_ft'),
+      {'learning_rates': (0.1, 0.01), 'batch': 128, 'steps': (500,)},
       {'learning_rates': (0.1, 0.01), 'batch': 128, 'steps': (500, 5000)},
     ),
     (
@@ -115,13 +135,18 @@ def test_every_method_that_trains_the_backbone_is_in_the_quick_grid():
   for name in _trained():
     methods.check(name, space)
     options = space.of(name)
-    assert len(options.learning_rates) in (2, 3) and options.batch == 64
+    assert len(options.learning_rates) in (2, 3)
+    # As many images as the frozen heads see, or the epochs of its paper.
+    steps = getattr(options, 'steps', None)
+    assert options.batch == (64 if steps is None else 128)
+    assert steps in (None, space.of('linear').steps)
 
 
 def test_every_grid_has_options_for_all_that_is_measured():
   for name, hparams in (
     ('quick', ''),
     ('paper', ''),
+    ('appendix_a', ''),
     ('published', ''),
     ('fixed', 'lr=1'),
   ):
@@ -250,7 +275,7 @@ def test_bad_hparams_are_one_line(text):
 
 @pytest.mark.parametrize(
   'name, hparams',
-  [('fixed', ''), ('quick', 'lr=0.1'), ('paper', 'lr=0.1'), ('nope', '')],
+  [('fixed', ''), ('quick', 'lr=0.1'), ('appendix_a', 'lr=1'), ('nope', '')],
 )
 def test_grid_and_hparams_go_together(name, hparams):
   with pytest.raises(errors.InputError):
@@ -262,6 +287,7 @@ def test_grid_and_hparams_go_together(name, hparams):
   [
     grids.quick('vit_b16'),
     grids.paper('resnet50'),
+    grids.appendix_a('resnet50'),
     grids.get('published', 'vit_b16'),
     grids.get('fixed', 'x', 'lr=0.1,block=a,tau=1'),
   ],
@@ -271,51 +297,89 @@ def test_json_keeps_spaces(space):
   assert grids.from_json(json.loads(text)) == space
 
 
-def test_studies_have_the_backbones_target_sizes():
+_OF_CANDIDATES = 'granularity', 'relevance', 'transfer', 'offset', 'coefficient'
+
+
+@pytest.mark.parametrize(
+  'backbone, size',
+  [
+    ('resnet50', 2048),
+    ('keras_cv_resnet50', 2048),
+    ('vit_b16', 768),
+    ('vit_s16', 384),
+    ('vit_ti16', 192),
+    ('efficientnet_lite0', 1280),
+    ('efficientnet_lite2', 1280),
+    ('somebodys', 2048),
+  ],
+)
+def test_studies_of_whole_taps_pool_them_to_the_embeddings_size(backbone, size):
+  space = grids.paper(backbone)
+  for name in _OF_CANDIDATES:
+    assert space.of(name).target_size == space.of(name).kept == size
+  assert space.of('one_tap').target_size == size
+
+
+def test_embedding_sizes_are_known_where_target_sizes_are():
+  assert grids.EMBEDDING_SIZES.keys() == grids.TARGET_SIZES.keys()
+
+
+def test_other_studies_have_the_backbones_target_sizes():
   space = grids.quick('efficientnet_lite0')
-  for name in studies.OPTIONS:
+  for name in ('scores', 'scaling'):
     assert space.of(name).target_size == 256
+    assert space.of(name).fraction == 0.1
   assert space.of('scaling').target_sizes == (256, 1024, 4096)
+  assert set(studies.OPTIONS) == {
+    *_OF_CANDIDATES,
+    'one_tap',
+    'scores',
+    'scaling',
+  }
+
+
+def _validation_rows(space):
+  """Of Head2Toe on the embedded suite, as they are committed.
+
+  The run need not be one of the space, but its search for Head2Toe must be.
+  """
+  results = pathlib.Path(__file__).parents[2] / 'results'
+  wanted = json.loads(json.dumps(dataclasses.asdict(space.of('head2toe'))))
+  for path in sorted(results.glob('*/run.json')):
+    run = json.loads(path.read_text())['run']
+    network = run['network']
+    if (
+      run['parent'] is None
+      and run['space']['name'] == space.name
+      and run['space']['options']['head2toe'] == wanted
+      and (run['suite'], network['backbone'], network['weights'])
+      == ('embedded', 'efficientnet_lite0', 'imagenet')
+    ):
+      return [
+        row
+        for file in sorted(path.parent.glob('rows/*/head2toe.jsonl'))
+        for row in map(json.loads, file.read_text().splitlines())
+        if row.get('split') == 'val'
+      ]
+  return []
 
 
 def test_studies_setting_is_the_quick_grids_best_by_validation():
   """Over the embedded suite, from the committed rows."""
-  results = pathlib.Path(__file__).parents[2] / 'results'
   quick = grids.quick('efficientnet_lite0')
-  measured = [
-    f
-    for f in ledger.Ledger(results).folders()
-    if f.run.parent is None
-    and f.run.space == quick
-    and (f.run.suite, f.run.network.backbone, f.run.network.weights)
-    == ('embedded', 'efficientnet_lite0', 'imagenet')
-  ]
-  assert measured, 'its rows have to be committed'
   correct = {}
-  for row in measured[0].rows():
-    if (row['job'], row['method'], row['split']) == (
-      'accuracy',
-      'head2toe',
-      'val',
-    ):
-      key = tuple(
-        row[k]
-        for k in (
-          'learning_rate',
-          'steps',
-          'target_size',
-          'coefficient',
-          'fraction',
-        )
-      )
-      correct.setdefault(key, []).append(row['correct'] / row['total'])
-  best = max(correct, key=lambda k: sum(correct[k]))
+  for row in _validation_rows(quick):
+    key = tuple(
+      row[k] for k in ('learning_rate', 'steps', 'coefficient', 'fraction')
+    )
+    correct.setdefault(key, []).append(row['correct'] / row['total'])
+  assert correct, 'its rows have to be committed'
+  *setting, fraction = max(correct, key=lambda k: sum(correct[k]))
   for study in studies.OPTIONS:
     options = quick.of(study)
-    assert (
+    assert [
       options.learning_rate,
       options.steps,
-      options.target_size,
       options.coefficient,
-      options.fraction,
-    ) == best
+    ] == setting
+    assert getattr(options, 'fraction', fraction) == fraction

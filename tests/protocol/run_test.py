@@ -5,6 +5,7 @@ import dataclasses
 import json
 import pickle
 
+import numpy as np
 import pytest
 
 from tests import testing
@@ -25,6 +26,7 @@ _LITE0 = run_lib.Network(
 _LITE2 = dataclasses.replace(
   _LITE0, backbone='efficientnet_lite2', sha256='b' * 64
 )
+_AS_VTAB = dataclasses.replace(_LITE0, scale=1 / 255, offset=0.0)
 # Another value of each field of a run but its space.
 _FIELDS = {
   'suite': ['vtab', 'own'],
@@ -48,7 +50,7 @@ _FIELDS = {
   'taps': ['released', 'units'],
   'cls_pooling': ['only', 'both'],
   'precision': ['mixed_bfloat16'],
-  'normalization': ['once'],
+  'normalization': ['once', 'feature', 'none'],
   'protocol': ['official'],
   'train_fraction': [0.5, 0.1],
   'seed': [1],
@@ -108,6 +110,7 @@ def _spaces():
   yield 'folds', dataclasses.replace(quick, folds=(3,))
   yield 'by_task', dataclasses.replace(quick, by_task={'digits': quick})
   yield 'grid', grids.paper('efficientnet_lite0')
+  yield 'grid', grids.appendix_a('efficientnet_lite0')
   yield 'grid', grids.get('fixed', 'efficientnet_lite0', 'lr=0.1')
   yield 'grid', grids.get('fixed', 'efficientnet_lite0', 'lr=0.2')
 
@@ -221,6 +224,15 @@ def test_pairs_of_changes_share_no_name_either():
     (
       {'network': dataclasses.replace(_LITE0, weights='random')},
       'embedded-lite0-96px-random',
+    ),
+    (
+      {'space': grids.appendix_a('efficientnet_lite0')},
+      'embedded-lite0-96px-appendix_a',
+    ),
+    ({'network': _AS_VTAB}, 'embedded-lite0-96px-vtab_input'),
+    (
+      {'network': _AS_VTAB, 'taps': 'units'},
+      'embedded-lite0-96px-vtab_input-units',
     ),
     ({'taps': 'units'}, 'embedded-lite0-96px-units'),
     (
@@ -405,10 +417,11 @@ def test_title_says_what_is_unusual():
     precision='mixed_bfloat16',
     train_fraction=0.1,
     normalization='once',
+    network=_AS_VTAB,
   ).title
   assert (
-    'class token only, resize legacy, precision mixed_bfloat16, training '
-    'images 10%'
+    'class token only, resize legacy, input scaling vtab, precision '
+    'mixed_bfloat16, training images 10%'
   ) in title
   assert 'normalization once' in title
 
@@ -440,6 +453,60 @@ def test_a_network_is_loaded_with_its_weights_hash():
     run_lib.load(other, {})
   with pytest.raises(errors.InputError, match='unknown backbone'):
     run_lib.network('nope', 'random', 32)
+
+
+def test_the_input_of_a_network_is_scaled_as_the_run_says():
+  usual, as_vtab = (
+    run_lib.network('efficientnet_lite0', 'random', 32, input_scaling=scaling)
+    for scaling in ('usual', 'vtab')
+  )
+  assert (as_vtab.scale, as_vtab.offset) == (1 / 255, 0)
+  assert [n.input_scaling for n in (usual, as_vtab)] == ['usual', 'vtab']
+  backbones = [
+    run_lib.load(_run(network=n, image_size=32), {}) for n in (usual, as_vtab)
+  ]
+  image = np.full((8, 8, 3), 255, np.uint8)
+  assert [float(b.preprocess(image)[0, 0, 0]) for b in backbones] == [
+    pytest.approx(255 / 128 - 127 / 128),
+    pytest.approx(1),
+  ]
+  assert len({b.input_protocol() for b in backbones}) == 2
+  # A second network has its own, whatever the first is fed with.
+  second = run_lib.network('efficientnet_lite2', 'random', 32)
+  paired = _run(network=as_vtab, image_size=32).derived('c', second=second)
+  pair, alone = (
+    run_lib.load(run, {})
+    for run in (paired, _run(network=second, image_size=32))
+  )
+  np.testing.assert_allclose(
+    pair.model(pair.preprocess(image[None]))['control'],
+    alone.model(alone.preprocess(image[None]))[alone.embedding],
+    rtol=1e-3,
+    atol=1e-5,
+  )
+  with pytest.raises(errors.InputError, match="unknown input scaling 'x'"):
+    run_lib.network('efficientnet_lite0', 'random', 32, input_scaling='x')
+
+
+def test_what_weights_want_is_usual():
+  kcv = dataclasses.replace(_AS_VTAB, backbone='keras_cv_resnet50')
+  assert kcv.input_scaling == 'usual'
+  assert dataclasses.replace(kcv, backbone='mine').input_scaling == 'vtab'
+
+
+@pytest.mark.parametrize(
+  'taps, cls_pooling, usual',
+  [
+    ('all', 'pooled', True),
+    ('released', 'pooled', True),
+    ('released', 'only', False),
+    ('figure6', 'pooled', False),
+  ],
+)
+def test_the_papers_taps_are_appendix_cs_and_the_released_codes(
+  taps, cls_pooling, usual
+):
+  assert _run(taps=taps, cls_pooling=cls_pooling).has_usual_taps == usual
 
 
 def test_weights_need_no_taps_but_those_of_the_run(monkeypatch):

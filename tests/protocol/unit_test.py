@@ -278,7 +278,7 @@ def test_runs_share_a_work_directory_and_its_features(tiny, tmp_path):
     tiny.run(),
     tiny.run(protocol='official'),
     tiny.run(seed=1),
-    tiny.run(normalization='once'),
+    *(tiny.run(normalization=rule) for rule in ('once', 'feature', 'none')),
     tiny.run(space=testing.tiny_space(auto_snr={'snr': 'paper'})),
     tiny.run(space=testing.tiny_space(head_probe={'smoothing': 0.3})),
   ]

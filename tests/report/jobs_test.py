@@ -4,6 +4,7 @@ from tests import testing
 from tests.report import made
 from vtab_h2t import errors
 from vtab_h2t.backbones import backbone as backbone_lib
+from vtab_h2t.features import normalization
 from vtab_h2t.methods import head2toe
 from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.report import catalogue
@@ -58,6 +59,7 @@ def _signature():
   [
     (['pre_normalization'], [], 'cannot be moved to pre_normalization'),
     (['accuracy'], ['linear', 'lp_ft'], 'cannot be trained'),
+    (['reduced'], ['linear'], 'cannot be trained'),
     ([], ['head2toe_ft_plus'], 'cannot be trained'),
   ],
 )
@@ -74,9 +76,10 @@ def test_a_second_networks_methods_are_not_the_firsts():
 def test_reduced_runs_have_parts_of_the_images():
   found = _units(['reduced'])
   assert [(u.run.train_fraction, u.tasks) for u in found] == [
-    (f, t) for f in (0.1, 0.2, 0.5) for t in (('a',), ('b', 'c'))
+    (f, t) for f in (0.1, 0.25, 0.5, 0.75) for t in (('a',), ('b', 'c'))
   ]
-  assert {u.methods for u in found} == {('linear', 'head2toe')}
+  assert {u.methods for u in found} == {('linear', 'head2toe', 'finetune')}
+  assert jobs.count(['reduced']) == 4
 
 
 @pytest.mark.parametrize(
@@ -105,6 +108,20 @@ def test_what_is_derived_differs_in_one_thing():
   assert (taps.taps, taps.cls_pooling) == ('pre_activation', 'both')
   (token,) = jobs.JOBS['cls_only'].derive(of, None)
   assert (token.taps, token.cls_pooling) == ('released', 'only')
+  for rule, name in jobs.NORMALIZATIONS.items():
+    (other,) = jobs.JOBS[name].derive(of, None)
+    assert other.normalization == rule != of.normalization
+    assert (other.taps, other.cls_pooling) == ('released', 'both')
+
+
+def test_every_rule_of_normalization_is_compared():
+  rules = {normalization.SELECTED, *jobs.NORMALIZATIONS}
+  assert rules == set(normalization.RULES)
+  assert list(jobs.NORMALIZATIONS.values()) == [
+    'normalization_once',
+    'normalization_feature',
+    'normalization_none',
+  ]
 
 
 def test_a_job_of_a_second_network_wants_one():

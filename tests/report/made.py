@@ -86,32 +86,52 @@ def _noise(*key):
   return zlib.crc32(repr(key).encode()) % 50 / 10
 
 
-def _steps(study, is_control):
+def by_tap(kept, sizes=(12, 8)):
+  """`selected_by_tap` of two taps."""
+  return {
+    tap: [n, size] for tap, n, size in zip(('early', 'tokens'), kept, sizes)
+  }
+
+
+def _granularity(of):
+  """Two taps of the same size; one number of features is what studies keep."""
+  kept = of.space.of('granularity').kept
+  size, found = 2 * kept, []
+  for kind, percent in (
+    ('features', 60),
+    ('taps_mean', 50),
+    ('taps_group', 50),
+  ):
+    for n in (max(1, kept // 10), kept, 2 * size):
+      late = n // 2 if kind == 'features' else min(n, size)
+      fields = {
+        'kind': kind,
+        'num_features': n,
+        'selected_by_tap': by_tap((n - late, late), (size, size)),
+      }
+      found.append((fields, percent))
+  return found
+
+
+def _steps(of, study):
   """What a study compares: fields, and percent to add."""
   if study == 'one_tap':
-    names = ('control',) if is_control else ('early', 'tokens')
+    names = (
+      'none',
+      *(('early', 'tokens') if of.second is None else ('control',)),
+    )
     return [
-      ({'tap': t, 'learning_rate': 0.1}, 50 + i) for i, t in enumerate(names)
+      ({'tap': t, 'learning_rate': 0.1}, 49 + i) for i, t in enumerate(names)
     ]
   if study == 'granularity':
-    features = [
-      (
-        {
-          'kind': 'features',
-          'fraction': fraction,
-          'num_features': round(500 * fraction),
-        },
-        60,
-      )
-      for fraction in (0.01, 0.1, 1.0)
-    ]
-    return features + [
-      ({'kind': kind, 'num_taps': n, 'num_features': 250 * n}, 50)
-      for kind in ('taps_mean', 'taps_group')
-      for n in (1, 2)
+    return _granularity(of)
+  if study == 'coefficient':
+    return [
+      ({'coefficient': c, 'num_features': 20}, 50 if c == 0 else 60)
+      for c in of.space.of(study).coefficients
     ]
   if study == 'offset':
-    return [({'offset': o}, 60 - o) for o in (0, 10, 20)]
+    return [({'offset': o, 'num_features': 10}, 60 - o) for o in (0, 10, 20)]
   if study == 'scores':
     return [({'score': s}, 50 + i) for i, s in enumerate(('l2', 'chi2'))]
   assert study == 'scaling'
@@ -168,14 +188,14 @@ def _of_study(of, job, study, task, tasks, seeds):
             ),
             20,
           ),
-          selected_by_tap={'early': [3, 12], 'tokens': [1, 8]},
+          selected_by_tap=by_tap((3, 1)),
         )
         | {'correct': None, 'total': None}
         for s in seeds
       ]
     }
   rows = []
-  for fields, percent in _steps(study, of.second is not None):
+  for fields, percent in _steps(of, study):
     if study in ('one_tap', 'scaling'):
       rows.append(row(of, job, study, task, 0, percent, split='val', **fields))
     rows += [
@@ -241,15 +261,30 @@ def write(
 def _of_method(of, job, method, task, seeds):
   """Rows of a method."""
   fields = {'learning_rate': 0.1, 'steps': 5}
-  if method.startswith('head2toe'):
+  if method in ('finetune', 'scratch', 'head2toe_ft', 'linearized'):
+    fields['batch'] = 64
+  if method in ('head2toe', 'head2toe_ft_plus'):
     fields |= {'target_size': 30, 'fraction': 0.1, 'coefficient': 1e-5}
   if of.train_fraction < 1:
     fields['train_fraction'] = of.train_fraction
+  measures = {}
+  if method == 'head2toe':
+    measures = {'num_features': 4, 'selected_by_tap': by_tap((3, 1))}
+  elif method in ('finetune', 'linearized'):
+    measures = {'displacement': 0.1}
   level = LEVELS.get(method, 45) * (0.5 + of.train_fraction / 2)
   return [
     row(of, job, method, task, 0, level, split='val', fold=4, **fields),
     *(
-      row(of, job, method, task, s, level + _noise(method, task, s), **fields)
+      row(
+        of,
+        job,
+        method,
+        task,
+        s,
+        level + _noise(method, task, s),
+        **fields | measures,
+      )
       for s in seeds
     ),
   ]

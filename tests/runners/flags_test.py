@@ -34,6 +34,14 @@ def test_without_flags_the_run_has_the_short_name():
   'changes, name',
   [
     ({'image_size': 32, 'grid': 'paper'}, 'embedded-lite0-32px-paper'),
+    (
+      {'image_size': 32, 'grid': 'appendix_a'},
+      'embedded-lite0-32px-appendix_a',
+    ),
+    (
+      {'image_size': 32, 'input_scaling': 'vtab'},
+      'embedded-lite0-32px-vtab_input',
+    ),
     ({'image_size': 32, 'weights': 'random'}, 'embedded-lite0-32px-random'),
     (
       {'image_size': 32, 'taps': 'pre_activation'},
@@ -62,10 +70,12 @@ def test_what_is_usual_but_for_its_name_needs_no_hash(changes, name):
     {'probe_smoothing': 0.2},
     {'probe_hidden': 8},
     {'normalization': 'once'},
+    {'normalization': 'feature'},
+    {'normalization': 'none'},
     {'resize': 'legacy'},
     {'grid': 'fixed', 'hparams': 'lr=1,steps=1'},
   ],
-  ids=lambda c: next(iter(c)),
+  ids=lambda c: '='.join(map(str, next(iter(c.items())))),
 )
 def test_what_changes_numbers_changes_the_run(changes):
   with flagsaver.flagsaver(image_size=32):
@@ -75,6 +85,92 @@ def test_what_changes_numbers_changes_the_run(changes):
   assert other != usual and other.id != usual.id
   grid = 'fixed-' if 'grid' in changes else ''
   assert other.name == f'embedded-lite0-32px-{grid}{other.id[:8]}'
+
+
+_OPTIMISED = 'scratch', 'finetune', 'linearized', 'head2toe_ft', 'head_probe'
+
+
+def test_as_released_sets_every_choice_of_the_released_code():
+  with flagsaver.flagsaver(image_size=32):
+    with flagsaver.flagsaver(
+      resize='legacy', protocol='official', finetune_optimizer='adam'
+    ):
+      one_by_one = flags.run()
+    with flagsaver.flagsaver(as_released=True):
+      run = flags.run()
+      assert flags.has_usual_taps()
+  # Of this backbone there are no released taps.
+  assert run == one_by_one and run.id == one_by_one.id
+  assert (run.taps, run.normalization, run.cls_pooling, run.precision) == (
+    'all',
+    'selected',
+    'pooled',
+    'float32',
+  )
+  assert run.network.input_scaling == 'usual'
+  for method in _OPTIMISED:
+    assert run.space.of(method).optimizer == 'adam'
+  assert run.space.of('finetune').unit_norm
+  assert run.space.of('head2toe_ft').head_init == 'fresh'
+
+
+def test_as_released_takes_the_released_taps_of_vits():
+  with flagsaver.flagsaver(
+    as_released=True, backbone='vit_ti16', weights='random'
+  ):
+    run = flags.run()
+    assert flags.is_vit() and flags.has_usual_taps()
+  assert (run.taps, run.resize, run.protocol) == (
+    'released',
+    'legacy',
+    'official',
+  )
+  assert run.has_usual_taps and run.network.scale == 1 / 127.5
+  with flagsaver.flagsaver(
+    taps='figure6', backbone='resnet50', weights='random'
+  ):
+    assert not flags.has_usual_taps()
+
+
+@pytest.mark.parametrize(
+  'given, message',
+  [
+    ('--resize=bilinear', '--resize=legacy, and --resize=bilinear'),
+    ('--protocol=exact', '--protocol=official, and --protocol=exact'),
+    ('--normalization=once', '--normalization=selected, and --norm'),
+    ('--finetune_optimizer=sgd', '--finetune_optimizer=adam, and --finet'),
+    (
+      '--nofinetune_unit_norm',
+      '--finetune_unit_norm, and --nofinetune_unit_norm',
+    ),
+    ('--head_init=head2toe', '--head_init=fresh, and --head_init=head2toe'),
+    ('--input_scaling=vtab', '--input_scaling=usual, and --input_scaling'),
+    ('--precision=mixed_bfloat16', '--precision=float32, and --precision='),
+    ('--taps=pre_activation', '--taps=all, and --taps=pre_activation'),
+  ],
+)
+def test_another_value_beside_as_released_is_an_error(given, message):
+  with pytest.raises(
+    absl_flags.IllegalFlagValueError,
+    match=f'--as_released sets {message}.* beside it; leave out one',
+  ):
+    _parsed('--as_released', given)
+
+
+def test_the_same_value_beside_as_released_is_no_error():
+  _parsed('--as_released', '--resize=legacy', '--taps=all')
+  vit = '--backbone=vit_ti16', '--weights=random'
+  _parsed('--as_released', *vit, '--taps=released')
+  with pytest.raises(
+    absl_flags.IllegalFlagValueError, match='--taps=released, and --taps=all'
+  ):
+    _parsed('--as_released', *vit, '--taps=all')
+
+
+def _parsed(*arguments):
+  """Reads a command line, and forgets it."""
+  with flagsaver.flagsaver():
+    absl_flags.FLAGS(['table1', *arguments])
 
 
 def test_required_methods_join_those_of_the_grid():
@@ -96,7 +192,7 @@ def test_required_methods_join_those_of_the_grid():
 
 
 def test_the_reduced_job_has_methods_of_its_own():
-  assert jobs.JOBS['reduced'].methods == ('linear', 'head2toe')
+  assert jobs.JOBS['reduced'].methods == ('linear', 'head2toe', 'finetune')
 
 
 def test_options_reach_the_methods_that_have_them():
@@ -116,6 +212,7 @@ def test_options_reach_the_methods_that_have_them():
     {
       'scratch': {'optimizer': 'adam', 'unit_norm': False},
       'finetune': {'optimizer': 'adam', 'unit_norm': False},
+      'linearized': {'optimizer': 'adam', 'unit_norm': False},
       'head2toe_ft': {'optimizer': 'adam', 'head_init': 'head2toe'},
       'auto_snr': {'snr': 'paper'},
       'head_probe': {'optimizer': 'adam', 'smoothing': 0.2, 'hidden': 512},

@@ -30,6 +30,8 @@ def test_table3_sets_published_and_model_side_by_side(tmp_path):
   assert done.returncode == 0, done.stderr
   assert '47.099634  47.099634' in done.stdout
   assert 'Fitted: 6.948e9 operations' in ' '.join(done.stdout.split())
+  # Appendix B: 18 % for eight fractions; with Table 2's F = 0.2 it is more.
+  assert '0.1885' in done.stdout and '0.3885' in done.stdout
   with open(tmp_path / 'published' / 'table3.csv', encoding='utf-8') as f:
     rows = list(csv.DictReader(f))
   assert len(rows) == 19

@@ -1,13 +1,18 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
 from vtab_h2t import errors
+from vtab_h2t.backbones import resnet_v2
+from vtab_h2t.features import pooling
 from vtab_h2t.heads import fraction
 from vtab_h2t.heads import sweep
 from vtab_h2t.methods import head2toe
 from vtab_h2t.methods import interface
 from vtab_h2t.methods import space as space_lib
 from vtab_h2t.protocol import folds as folds_lib
+from vtab_h2t.protocol import grids
 from vtab_h2t.studies import base as study
 from vtab_h2t.studies import registry
 from vtab_h2t.studies import relevance
@@ -26,13 +31,19 @@ def test_columns_of_taps_are_theirs_in_order(layout):
 def test_training_on_head2toes_selection_is_head2toe(data, options):
   """The same columns, seed and setting give the same head."""
   examples = np.random.default_rng(0).permutation(300)
-  wanted = list(head2toe.fit(data, examples, options.setting, (0, 1)))
+  setting = head2toe.Setting(
+    learning_rate=0.05, steps=20, target_size=30, coefficient=1e-5, fraction=0.1
+  )
+  wanted = list(head2toe.fit(data, examples, setting, (0, 1)))
   sets = [
     study.FeatureSet(
-      {'x': seed}, 30, fraction.select(scores, options.fraction), seed
+      {'x': seed},
+      30,
+      fraction.select(fraction.relevance_scores(head.kernel), 0.1),
+      seed,
     )
-    for seed, scores in enumerate(
-      study.relevance(data, examples, options, (0, 1))
+    for seed, head in enumerate(
+      study.first_stage(data, examples, options, (0, 1))
     )
   ]
   found = list(study.train(data, examples, sets, options))
@@ -72,9 +83,50 @@ def test_validation_trains_on_the_folds_rest(data, task, options):
     assert correct == data.heads.correct(30, fold.val, head.head, one.columns)
 
 
-def test_the_setting_is_head2toes(options):
-  assert options.setting == head2toe.Setting(
-    learning_rate=0.05, steps=20, target_size=30, coefficient=1e-5, fraction=0.1
+@pytest.mark.parametrize('variant', [resnet_v2.KERAS, resnet_v2.PAPER])
+def test_candidates_of_a_resnet_50_are_the_papers_29800(variant):
+  """Figure 6: the first layer of each block, about 2048 features of each."""
+  model, taps = resnet_v2.build(240, variant)
+  shapes = {t: tuple(model.output[t].shape[1:]) for t in taps}
+  assert len(shapes) == 52
+  layout = pooling.layout(shapes, grids.embedding_size('resnet50'))
+  found = study.Candidates.of(layout)
+  assert len(found.columns) == found.layout.size == 29_800
+  assert tuple(b.tap for b in found.layout.blocks) == resnet_v2.tap_names(
+    resnet_v2.FIGURE6
+  )
+  options = grids.paper('resnet50').of('relevance')
+  assert found.num_kept(options) == 2048
+
+
+def test_candidates_are_columns_of_the_whole_layout(layout, candidates):
+  assert [b.tap for b in candidates.layout.blocks] == ['early', 'pooled']
+  np.testing.assert_array_equal(
+    candidates.columns, study.columns_of(layout, ['early', 'pooled'])
+  )
+
+
+@pytest.mark.parametrize(
+  'kept, wanted', [(1, 1), (32, 32), (33, 16), (500, 16)]
+)
+def test_half_of_few_candidates_are_kept(kept, wanted, candidates, options):
+  assert len(candidates.columns) == 33
+  changed = dataclasses.replace(options, kept=kept)
+  assert candidates.num_kept(changed) == wanted
+
+
+def test_candidates_are_ranked_without_the_others(data, options, candidates):
+  examples = np.random.default_rng(1).permutation(300)
+  (scores,) = candidates.ranked(data, examples, options, (1,))
+  problem = data.heads.problem(
+    30,
+    examples,
+    [sweep.HeadSpec(0.05, (1, interface.FIRST), 1e-5)],
+    candidates.columns,
+  )
+  ((_, (head,)),) = data.heads.train([problem], 20, 'l21')
+  np.testing.assert_allclose(
+    scores, fraction.relevance_scores(head.kernel), atol=1e-5
   )
 
 
@@ -90,9 +142,9 @@ def test_a_space_without_options_of_a_study_is_one_line(study, space):
     study.check(space_lib.Space(name='x', folds=(), options={}))
 
 
-def _transfer(layout, seeds):
+def _transfer(seeds):
   return transfer.Transfer(
-    'a', [(s, relevance.pack(np.arange(3 + s), layout.size)) for s in seeds]
+    'a', [(s, relevance.pack(np.arange(3 + s), 33)) for s in seeds]
   )
 
 
@@ -101,9 +153,9 @@ def _of_seed(found, seed):
 
 
 @pytest.mark.parametrize('name', registry.OPTIONS)
-def test_a_seeds_rows_do_not_depend_on_the_other_seeds(name, measured, layout):
+def test_a_seeds_rows_do_not_depend_on_the_other_seeds(name, measured):
   """Their number, order, fields and features; heads but for rounding."""
-  study = registry.STUDIES.get(name) or _transfer(layout, (0, 1, 2))
+  study = registry.STUDIES.get(name) or _transfer((0, 1, 2))
   split = lambda found: [({'split': 'test'} | f, h) for f, h in found]
   both = split(measured(study, (2, 0)))
   alone = {seed: split(measured(study, (seed,))) for seed in (2, 0)}

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from tests import testing
+from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.methods import interface
 from vtab_h2t.protocol import folds as folds_lib
+from vtab_h2t.studies import base as study
 
 
 @pytest.fixture(scope='session')
@@ -16,22 +18,21 @@ def space():
     'steps': 20,
     'target_size': 30,
     'coefficient': 1e-5,
-    'fraction': 0.1,
   }
-  changes = dict.fromkeys(
-    ('relevance', 'offset', 'scores', 'transfer', 'one_tap'), study
-  )
+  kept = study | {'kept': 6}
   return testing.tiny_space(
     folds=(4,),
-    **changes,
-    granularity=study | {'fractions': (0.05, 0.5)},
+    **dict.fromkeys(('scores', 'one_tap'), study),
+    **dict.fromkeys(('relevance', 'offset', 'transfer'), kept),
+    coefficient=kept | {'coefficients': (0.0, 1e-5, 1.0)},
+    granularity=kept | {'fractions': (0.05, 0.5)},
     scaling=study | {'target_sizes': (30, 60), 'fractions': (0.05, 0.5)},
   )
 
 
 @pytest.fixture(scope='session')
 def options(space):
-  """What all studies have alike."""
+  """What studies have alike that select among candidates."""
   return space.of('relevance')
 
 
@@ -50,6 +51,32 @@ def data(tmp_path_factory, task):
 @pytest.fixture
 def layout(data):
   return data.features.layouts[30]
+
+
+@pytest.fixture(scope='module', autouse=True)
+def units():
+  """Of the tiny network, 'early' and 'tokens' are of one unit."""
+  real = backbone_lib.unit_of
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(
+      backbone_lib,
+      'unit_of',
+      lambda tap: 'unit' if tap in ('early', 'tokens') else real(tap),
+    )
+    yield
+
+
+@pytest.fixture
+def candidates(layout):
+  return study.Candidates.of(layout)
+
+
+@pytest.fixture(scope='module')
+def ranked(data, options):
+  """Relevance scores of candidates, seed by seed."""
+  candidates = study.Candidates.of(data.features.layouts[30])
+  scores = candidates.ranked(data, np.arange(300), options, (0, 1))
+  return dict(enumerate(scores))
 
 
 @pytest.fixture(scope='session')

@@ -3,6 +3,8 @@ import json
 import numpy as np
 import pytest
 
+from tests import testing
+from vtab_h2t.backbones import pair
 from vtab_h2t.studies import base as study
 from vtab_h2t.studies import one_tap
 
@@ -12,18 +14,41 @@ def test_a_head_for_each_tap_beside_the_embedding(measured, layout, space):
   sizes = {b.tap: b.size for b in layout.blocks}
   tests = [f for f, head in found if head is not None]
   assert [(f['tap'], f['seed']) for f in tests] == [
-    (tap, seed) for tap in ('early', 'tokens') for seed in (0, 1)
+    (tap, seed) for tap in ('none', 'early', 'tokens') for seed in (0, 1)
   ]
+  sizes[one_tap.NO_TAP] = 0
   for fields in tests:
     assert fields['num_features'] == sizes[fields['tap']] + sizes['pooled']
   choices = {f['tap']: f for f, head in found if head is None}
-  assert list(choices) == ['early', 'tokens']
+  assert list(choices) == ['none', 'early', 'tokens']
   for fields in tests:
     choice = choices[fields['tap']]
     assert fields['learning_rate'] == choice['learning_rate']
     assert choice['learning_rate'] in space.of('one_tap').learning_rates
     assert choice['split'] == 'val' and choice['seed'] == 0
     assert choice['total'] == 60 and 0 <= choice['correct'] <= 60
+
+
+def test_without_a_tap_it_is_linear(measured, data, plan):
+  """The embedding alone, with its learning rate chosen in the same way."""
+  (fields, head), *_ = [
+    (f, h) for f, h in measured(one_tap.OneTap(), (1,)) if h is not None
+  ]
+  assert fields['tap'] == one_tap.NO_TAP and fields['num_features'] == 9
+  examples = plan().examples
+  np.testing.assert_array_equal(
+    data.matrix(30, examples, head.columns), data.matrix(None, examples)
+  )
+
+
+def test_the_control_is_compared_with_the_first_embedding(tmp_path, task, plan):
+  both = pair.pair(testing.tiny_backbone(), testing.tiny_backbone(seed=1))
+  data = testing.training_data(tmp_path, task, (30,), both)
+  found = list(one_tap.OneTap().measure(data, plan((0,))))
+  assert [(f['tap'], f['num_features']) for f, head in found if head] == [
+    (one_tap.NO_TAP, 9),
+    (pair.CONTROL, 18),
+  ]
 
 
 def test_the_better_rate_is_taken(measured):
@@ -34,12 +59,14 @@ def test_the_better_rate_is_taken(measured):
 
 def test_the_rate_is_that_of_all_folds(data, plan, monkeypatch):
   """The counts of a tap's rates are added up over the folds."""
-  counts = iter([[1, 5], [9, 4], [3, 4], [4, 4]])  # Two taps, two folds.
+  # Three heads, two folds.
+  counts = iter([[1, 5], [9, 4], [3, 4], [4, 4], [1, 1], [0, 1]])
   monkeypatch.setattr(study, 'validate', lambda *args: next(counts))
   found = one_tap.OneTap().measure(data, plan((), folds=(1, 4)))
   assert [(f['learning_rate'], f['correct'], f['total']) for f, _ in found] == [
     (0.1, 10, 120),
     (0.01, 8, 120),
+    (0.01, 2, 120),
   ]
 
 
@@ -72,7 +99,7 @@ def test_a_known_choice_is_kept_whatever_would_be_chosen_now(measured):
   assert [f for f, head in found if head is None] == known
 
 
-@pytest.mark.parametrize('lacks, again', [(0, 'early'), (1, 'tokens')])
+@pytest.mark.parametrize('lacks, again', [(0, 'none'), (2, 'tokens')])
 def test_only_the_missing_choice_is_made(lacks, again, measured, monkeypatch):
   known = _as_read(measured(one_tap.OneTap(), (0,)))
   del known[lacks]

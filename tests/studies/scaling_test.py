@@ -39,13 +39,16 @@ def test_candidates_are_every_sixteenth_fourth_and_each_tap(
     )
 
 
-def test_whole_taps_and_one_fraction_are_head2toe(measured, data, options):
+def test_whole_taps_and_one_fraction_are_head2toe(measured, data):
   found = measured(
     scaling.Scaling(), (0,), fractions=(0.1,), target_sizes=(30,)
   )
   fields, head = found[-1]
   assert fields['tap_stride'] == 1
-  (wanted,) = head2toe.fit(data, np.arange(300), options.setting, (0,))
+  setting = head2toe.Setting(
+    learning_rate=0.05, steps=20, target_size=30, coefficient=1e-5, fraction=0.1
+  )
+  (wanted,) = head2toe.fit(data, np.arange(300), setting, (0,))
   np.testing.assert_array_equal(head.columns, wanted.columns)
   np.testing.assert_allclose(head.head.kernel, wanted.head.kernel, atol=1e-4)
 

@@ -11,13 +11,31 @@ def test_each_score_keeps_as_many_features(measured, data, options):
   assert [f['score'] for f, _ in found] == list(scores_lib.SCORES)
   assert len({f['num_features'] for f, _ in found}) == 1
   by_score = {f['score']: h.columns for f, h in found}
-  (relevance,) = study.relevance(data, np.arange(300), options, (0,))
+  (head,) = study.first_stage(data, np.arange(300), options, (0,))
+  relevance = fraction.relevance_scores(head.kernel)
   np.testing.assert_array_equal(by_score['l2'], fraction.select(relevance, 0.1))
-  features = data.matrix(30, np.arange(300)).numpy()
+  raw = data.raw(30, np.arange(300)).numpy()
   np.testing.assert_array_equal(
-    by_score['variance'], fraction.select(features.var(axis=0), 0.1)
+    by_score['variance'], fraction.select(raw.std(axis=0), 0.1)
   )
   assert len({c.tobytes() for c in by_score.values()}) > 5
+
+
+def test_scores_of_data_read_features_as_they_are(measured, data, monkeypatch):
+  """Except for the group lasso, which reads what heads read."""
+  read = {}
+
+  def of_data(name, features, labels, seed, *, coefficient):
+    read[name] = features
+    return np.arange(features.shape[1])
+
+  monkeypatch.setattr(scores_lib, 'of_data', of_data)
+  measured(scores.Scores(), (0,))
+  assert set(read) == set(scores_lib.OF_DATA)
+  examples = np.arange(300)
+  for name, features in read.items():
+    wanted = data.matrix if name == 'group_lasso' else data.raw
+    np.testing.assert_array_equal(features, wanted(30, examples))
 
 
 def test_a_seed_changes_only_the_scores_that_depend_on_it(measured):

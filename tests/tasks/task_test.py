@@ -1,3 +1,5 @@
+import dataclasses
+
 from hypothesis import given
 from hypothesis import strategies as st
 import numpy as np
@@ -48,24 +50,39 @@ def test_refuses_what_is_not_labelled_rgb(images, labels):
   st.integers(1, 6), st.integers(6, 80), st.floats(0.01, 1), st.integers(0, 9)
 )
 def test_balanced_parts(classes, count, fraction, seed):
+  """Appendix I: int(n * fraction / C) of each class, at least one."""
   labels = np.random.default_rng(seed).integers(0, classes, count)
-  rows = task_lib.balanced(labels, fraction, seed)
-  assert len(rows) == max(1, round(fraction * count))
+  rows = task_lib.balanced(labels, classes, fraction, seed)
   assert (np.diff(rows) > 0).all()
+  shots = max(1, int(count * fraction / classes))
   had = np.bincount(labels, minlength=classes)
   kept = np.bincount(labels[rows], minlength=classes)
-  # A class falls short of the fullest by more than one only if it is used up.
-  assert ((kept >= kept.max() - 1) | (kept == had)).all()
-  smaller = task_lib.balanced(labels, fraction / 2, seed)
+  np.testing.assert_array_equal(kept, np.minimum(had, shots))
+  smaller = task_lib.balanced(labels, classes, fraction / 2, seed)
   assert set(smaller) <= set(rows)
+
+
+@pytest.mark.parametrize(
+  'classes, fraction, shots',
+  [(10, 0.1, 10), (10, 0.75, 75), (397, 0.75, 1), (397, 0.1, 1), (6, 0.25, 41)],
+)
+def test_shots_are_the_papers(classes, fraction, shots):
+  """Of 1000 examples; SUN397's fractions below 0.75 are one shot, too."""
+  labels = np.arange(1000) % classes
+  rows = task_lib.balanced(labels, classes, fraction, 0)
+  assert np.bincount(labels[rows]).tolist() == [shots] * classes
 
 
 def test_balanced_parts_follow_the_seed():
   labels = np.arange(100) % 4
-  draws = {tuple(task_lib.balanced(labels, 0.2, seed)) for seed in (0, 0, 1)}
+  draws = {tuple(task_lib.balanced(labels, 4, 0.2, seed)) for seed in (0, 0, 1)}
   assert len(draws) == 2
+
+
+@pytest.mark.parametrize('fraction', [0, -0.1, 1.1, float('nan')])
+def test_refuses_what_is_no_fraction_of_the_examples(fraction):
   with pytest.raises(ValueError, match='a fraction is above 0'):
-    task_lib.balanced(labels, 0, 0)
+    testing.tiny_task().reduced(fraction, 0)
 
 
 def test_reduced_task_uses_fewer_rows_of_the_same_images():
@@ -77,9 +94,20 @@ def test_reduced_task_uses_fewer_rows_of_the_same_images():
     np.bincount(task.train.labels[part.final_examples]).tolist() == [10] * 3
   )
   assert set(part.examples.val200) <= set(task.examples.val200)
-  np.testing.assert_array_equal(
-    task.reduced(1, 0).final_examples, task.final_examples
-  )
+  assert task.reduced(1, 0) is task
+
+
+def test_final_examples_and_folds_are_reduced_each_by_itself():
+  whole = testing.tiny_task(train=300)
+  labels = whole.train.labels
+  less = np.arange(120)  # Cross-validation has fewer examples.
+  examples = dataclasses.replace(whole.examples, cv=less)
+  part = dataclasses.replace(whole, load=lambda: examples).reduced(0.25, 0)
+  assert np.bincount(labels[part.final_examples]).tolist() == [25] * 3
+  cv = np.bincount(labels[part.cv_examples])
+  had = np.bincount(labels[less])
+  assert cv.tolist() == np.minimum(had, 10).tolist()
+  assert set(part.cv_examples) <= set(less)
 
 
 def test_a_task_of_ones_own_arrays():

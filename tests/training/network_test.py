@@ -43,14 +43,16 @@ def run(strategy, recipe):
   trainer.start(initial.layers((8, 3), (1,)))
   trainer.run(x, y, rows, 0.02, 10, (7,))
   return [*trainer.values, *net.state()], trainer.predict(x)
-for name in ("sgd", "adam"):
-  for frozen in (True, False):
-    recipe = trainer_lib.Recipe(
-        optimizer=name, batch=15, frozen_statistics=frozen)
-    one, predicted = run(None, recipe)
-    two, also = run(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]), recipe)
-    print(name, frozen, max(np.abs(a - b).max() for a, b in zip(one, two)),
-          (predicted == also).mean())
+for name, frozen, linearized in (
+    ("sgd", True, False), ("sgd", False, False), ("adam", True, False),
+    ("adam", False, False), ("sgd", True, True)):
+  recipe = trainer_lib.Recipe(
+      optimizer=name, batch=15, frozen_statistics=frozen, linearized=linearized)
+  one, predicted = run(None, recipe)
+  two, also = run(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]), recipe)
+  print("linearized" if linearized else name, frozen,
+        max(np.abs(a - b).max() for a, b in zip(one, two)),
+        (predicted == also).mean())
 """
   done = subprocess.run(
     [sys.executable, '-c', code], cwd=_ROOT, capture_output=True, text=True
@@ -59,6 +61,7 @@ for name in ("sgd", "adam"):
   lines = [line.split() for line in done.stdout.splitlines()]
   found = {(name, frozen): float(differs) for name, frozen, differs, _ in lines}
   assert found['sgd', 'True'] < 1e-4 and found['adam', 'True'] < 1e-3
+  assert found['linearized', 'True'] < 1e-4
   # Statistics of a batch are each replica's own, so these only stay near.
   assert found['sgd', 'False'] < 1 and found['adam', 'False'] < 1
 

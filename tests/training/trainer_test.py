@@ -453,11 +453,24 @@ def test_a_judged_run_that_is_cut_off_ends_with_all_counts(
   assert not path.exists()
 
 
-@pytest.mark.parametrize('frozen', [True, False])
-@pytest.mark.parametrize('optimizer', ['sgd', 'adam'])
-def test_a_step_compiled_by_xla_gives_the_same(net, optimizer, frozen):
+@pytest.mark.parametrize(
+  'optimizer, frozen, linearized',
+  [
+    ('sgd', True, False),
+    ('sgd', False, False),
+    ('adam', True, False),
+    ('adam', False, False),
+    ('sgd', True, True),
+  ],
+)
+def test_a_step_compiled_by_xla_gives_the_same(
+  net, optimizer, frozen, linearized
+):
   recipe = trainer_lib.Recipe(
-    optimizer=optimizer, batch=16, frozen_statistics=frozen
+    optimizer=optimizer,
+    batch=16,
+    frozen_statistics=frozen,
+    linearized=linearized,
   )
 
   def after(jit):

@@ -12,6 +12,16 @@ from vtab_h2t.backbones import efficientnet_lite
 from vtab_h2t.backbones import keras_cv_resnet
 from vtab_h2t.backbones import retapping
 
+# The sets of taps of the paper's main results: Appendix C's and, of ViTs, the
+# released code's.
+RELEASED_TAPS = 'released'
+PAPER_TAPS = backbone_lib.ALL_TAPS, RELEASED_TAPS
+# What a network's input is: as its weights want it, which for the paper's
+# networks is -1 to 1, or 0 to 1, as in VTAB's own script.
+USUAL_INPUT, VTAB_INPUT = 'usual', 'vtab'
+INPUT_SCALINGS = (USUAL_INPUT, VTAB_INPUT)
+_OF_VTAB = 1 / 255, 0.0  # Scale and offset.
+
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
@@ -24,6 +34,7 @@ class Entry:
     image_size: the side in pixels that its weights want; None for any.
     tap_sets: the sets of taps it offers; the first is the default.
     cls_token: whether its tokens begin with a class token.
+    unit_input: whether its weights want pixels scaled to 0 to 1.
   """
 
   build: Callable[[str, int, str], backbone_lib.Backbone]
@@ -33,6 +44,7 @@ class Entry:
   image_size: int | None = None
   tap_sets: tuple[str, ...] = (backbone_lib.ALL_TAPS,)
   cls_token: bool = False
+  unit_input: bool = False
 
   def check_weights(self, weights: str) -> None:
     """Raises InputError unless they are offered, or a file that may do."""
@@ -97,7 +109,7 @@ def _vit(name: str) -> Entry:
     files='an npz file (names of timm or of AugReg) or of a SavedModel '
     '(folder, .tar.gz or URL)',
     image_size=224,
-    tap_sets=(backbone_lib.ALL_TAPS, 'released'),
+    tap_sets=PAPER_TAPS,
     cls_token=True,
   )
 
@@ -129,6 +141,7 @@ BACKBONES: dict[str, Entry] = {
     ('random',),
     files="a file that KerasCV's save_weights wrote",
     image_size=240,
+    unit_input=True,
   ),
   'vit_ti16': _vit('vit_ti16'),
   'vit_s16': _vit('vit_s16'),
@@ -215,3 +228,38 @@ def load(
   else:
     backbone = entry.build(weights, size, tap_set)
   return dataclasses.replace(backbone, resize=resize, cls_pooling=cls_pooling)
+
+
+def scaled_input(
+  backbone: backbone_lib.Backbone, scaling: str
+) -> tuple[float, float]:
+  """Scale and offset of a network's input: its own, or VTAB's.
+
+  Args:
+    backbone: the network, as `load` gave it.
+    scaling: of `INPUT_SCALINGS`.
+
+  Raises:
+    errors.InputError: an unknown scaling.
+  """
+  if scaling not in INPUT_SCALINGS:
+    raise errors.InputError(
+      f'unknown input scaling {scaling!r}; choose from '
+      f'{", ".join(INPUT_SCALINGS)}'
+    )
+  if scaling == VTAB_INPUT:
+    return _OF_VTAB
+  return backbone.scale, backbone.offset
+
+
+def input_scaling(name: str, scale: float, offset: float) -> str:
+  """Which of `INPUT_SCALINGS` a network has that is fed so.
+
+  Args:
+    name: its id.
+    scale, offset: the network is fed `pixel * scale + offset`.
+  """
+  entry = BACKBONES.get(name)
+  if (scale, offset) != _OF_VTAB or (entry is not None and entry.unit_input):
+    return USUAL_INPUT
+  return VTAB_INPUT

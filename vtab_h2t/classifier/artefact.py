@@ -284,7 +284,7 @@ def _read_json(path: pathlib.Path) -> dict[str, Any]:
   for name, allowed in (
     ('backbone', backbones.BACKBONES),
     ('resize', backbone_lib.RESIZES),
-    ('normalization', normalization.RULES),
+    ('normalization', normalization.RULES_OF_AN_IMAGE),
   ):
     if facts[name] not in allowed:
       raise errors.InputError(

@@ -82,7 +82,7 @@ def standalone(model: artefact.Model) -> 'keras.Model':
       y = unit(y)
     if len(columns) < block.size:
       y = ops.take(y, columns.tolist(), axis=1)
-    if readout.rule != normalization.ONCE:
+    if readout.rule == normalization.SELECTED:
       y = unit(y)
     parts.append(y)
   x = layers.Concatenate(name='selected')(parts) if parts[1:] else parts[0]

@@ -1,12 +1,15 @@
-"""Per-tap unit norm and the matrix that heads read.
+"""The four rules of normalisation, and the matrix that heads read.
 
 The released code gathers the selected columns and then scales each tap's part
 of each example to unit norm; the paper describes one normalisation, after
 pooling. `SELECTED` is the former and the default, `ONCE` the latter; they
-agree where nothing is selected.
+agree where nothing is selected. Section 3.3 of the paper compares with two
+others: `FEATURE` standardises each feature by its mean and variance over the
+training images, `NONE` leaves the pooled features as they are.
 """
 
 from collections.abc import Sequence
+import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,10 +19,107 @@ from vtab_h2t.features import pooling
 if TYPE_CHECKING:
   import tensorflow as tf
 
-SELECTED, ONCE = 'selected', 'once'
-RULES = (SELECTED, ONCE)
+SELECTED, ONCE, FEATURE, NONE = 'selected', 'once', 'feature', 'none'
+# Those by which an image's features depend on that image alone.
+RULES_OF_AN_IMAGE = (SELECTED, ONCE, NONE)
+RULES = (SELECTED, ONCE, FEATURE, NONE)
 
 _TINY = 1e-24  # Squared norms up to this count as zero.
+_EPSILON = 1e-5  # Added to variances, as the released code does.
+_EXAMPLES = 64  # Of which moments look at once.
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Moments:
+  """What `FEATURE` takes of each feature of a layout, and divides it by.
+
+  Attributes:
+    mean: over the examples, float32 `[D]`.
+    deviation: root of the variance and 1e-5, float32 `[D]`, above 0.
+  """
+
+  mean: np.ndarray
+  deviation: np.ndarray
+
+  @classmethod
+  def of(
+    cls, blocks: Sequence[np.ndarray], examples: np.ndarray | None = None
+  ) -> 'Moments':
+    """Those of features, summed up in float64.
+
+    Few rows are read at a time, so memory does not grow with the blocks.
+
+    Args:
+      blocks: pooled features, an `[n, size]` array or memory map each.
+      examples: indices of those that count, at least one, or all.
+    """
+    parts = [_moments(block, examples) for block in blocks]
+    mean, variance = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return cls(
+      mean.astype(np.float32), np.sqrt(variance + _EPSILON).astype(np.float32)
+    )
+
+  def standardised(
+    self, features: 'tf.Tensor', columns: slice | np.ndarray
+  ) -> 'tf.Tensor':
+    """Features `[n, k]` that are those columns, less mean, over deviation."""
+    return (features - self.mean[columns]) / self.deviation[columns]
+
+  def folded(
+    self, kernel: np.ndarray, bias: np.ndarray, columns: np.ndarray | None
+  ) -> tuple[np.ndarray, np.ndarray]:
+    """A head for features as they are, from one for standardised features.
+
+    Args:
+      kernel: float32 `[C, k]`.
+      bias: float32 `[C]`.
+      columns: indices `[k]` of the features that it reads, or None for all.
+
+    Returns:
+      float32 kernel and bias that give the same logits.
+    """
+    mean, deviation = self._of(columns)
+    found = (kernel / deviation).astype(np.float32)
+    # With the kernel as it is rounded, so that its rounding is multiplied by a
+    # feature's distance from the mean and not by the feature.
+    return found, (bias - found @ mean).astype(np.float32)
+
+  def unfolded(
+    self, kernel: np.ndarray, bias: np.ndarray, columns: np.ndarray | None
+  ) -> tuple[np.ndarray, np.ndarray]:
+    """The inverse of `folded`."""
+    mean, deviation = self._of(columns)
+    return (
+      (kernel * deviation).astype(np.float32),
+      (bias + kernel @ mean).astype(np.float32),
+    )
+
+  def _of(self, columns: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation of some columns, float64 `[k]`."""
+    wanted = slice(None) if columns is None else columns
+    return (
+      self.mean[wanted].astype(np.float64),
+      self.deviation[wanted].astype(np.float64),
+    )
+
+
+def _moments(
+  block: np.ndarray, examples: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+  """Mean and variance of a block's columns, float64 `[size]`."""
+  chosen = np.arange(len(block)) if examples is None else examples
+  parts = [
+    chosen[first : first + _EXAMPLES]
+    for first in range(0, len(chosen), _EXAMPLES)
+  ]
+  mean = np.zeros(block.shape[1])
+  for part in parts:
+    mean += block[part].sum(axis=0, dtype=np.float64)
+  mean /= len(chosen)
+  variance = np.zeros_like(mean)
+  for part in parts:
+    variance += np.square(block[part] - mean).sum(axis=0)
+  return mean, variance / len(chosen)
 
 
 def unit_norm(x: 'tf.Tensor') -> 'tf.Tensor':
@@ -40,6 +140,7 @@ def design_matrix(
   examples: np.ndarray | None = None,
   columns: np.ndarray | None = None,
   rule: str = SELECTED,
+  moments: Moments | None = None,
 ) -> 'tf.Tensor':
   """The normalised features that a head reads.
 
@@ -49,15 +150,21 @@ def design_matrix(
     layout: names the columns.
     examples: indices of the wanted ones (arrays only), or all.
     columns: ascending indices of the wanted features, or all.
-    rule: `SELECTED` or `ONCE`.
+    rule: one of `RULES`.
+    moments: those of the layout; `FEATURE` needs them.
 
   Returns:
     float32 `[len(examples), len(columns)]`.
+
+  Raises:
+    ValueError: an unknown rule, or `FEATURE` without moments.
   """
   import tensorflow as tf
 
   if rule not in RULES:
     raise ValueError(f'unknown normalization rule {rule!r}')
+  if rule == FEATURE and moments is None:
+    raise ValueError(f'normalization rule {rule!r} needs moments')
   parts = []
   starts = layout.starts
   for i, block in enumerate(blocks):
@@ -69,8 +176,18 @@ def design_matrix(
       local = columns[first:last] - starts[i]
     if rule == ONCE:
       parts.append(_take(unit_norm(_take(block, examples, None)), None, local))
-    else:
-      parts.append(unit_norm(_take(block, examples, local)))
+      continue
+    part = _take(block, examples, local)
+    if rule == SELECTED:
+      part = unit_norm(part)
+    elif moments is not None and rule == FEATURE:
+      part = moments.standardised(
+        part,
+        slice(starts[i], starts[i + 1])
+        if columns is None
+        else columns[first:last],
+      )
+    parts.append(part)
   return tf.concat(parts, axis=1)
 
 

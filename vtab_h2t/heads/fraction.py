@@ -37,10 +37,14 @@ def num_kept(num_features: int, fraction: float) -> int:
 
 
 def select(scores: np.ndarray, fraction: float) -> np.ndarray:
-  """Ascending indices of the features with the highest scores.
+  """Ascending indices of the best fraction of features; see `highest`."""
+  return highest(scores, num_kept(len(scores), fraction))
+
+
+def highest(scores: np.ndarray, count: int) -> np.ndarray:
+  """Ascending indices of the `count` features with the highest scores.
 
   Equal scores are taken in column order, so the result is one function of the
   scores.
   """
-  order = np.argsort(-scores, kind='stable')
-  return np.sort(order[: num_kept(len(scores), fraction)])
+  return np.sort(np.argsort(-scores, kind='stable')[:count])

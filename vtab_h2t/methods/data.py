@@ -37,7 +37,8 @@ class FeatureHead:
     target_size: which layout it reads; None for the embedding.
     columns: ascending indices of the features it reads, or None for all.
     head: the linear head.
-    rule: normalisation rule (`features.normalization`).
+    rule: by which the features are normalised that it reads; of
+      `normalization.RULES_OF_AN_IMAGE`.
     measures: what else its result row says.
   """
 
@@ -73,9 +74,10 @@ class TrainingData:
     features: the store.
     labels: int64 `[n]`.
     classes: number of classes.
-    rule: normalisation rule.
+    rule: of `normalization.RULES`.
     memory_bytes: working memory for training heads.
     networks: what methods that train the backbone need besides, or None.
+    usable: indices of the examples that may be learned from, or None for all.
   """
 
   def __init__(
@@ -86,6 +88,7 @@ class TrainingData:
     rule: str,
     memory_bytes: int,
     networks: 'Networks | None' = None,
+    usable: np.ndarray | None = None,
   ) -> None:
     self.features = features
     self.labels = labels
@@ -93,6 +96,8 @@ class TrainingData:
     self.rule = rule
     self.memory_bytes = memory_bytes
     self.networks = networks
+    self.usable = usable
+    self._moments: dict[int | None, normalization.Moments] = {}
 
   @functools.cached_property
   def heads(self) -> 'Heads':
@@ -112,6 +117,30 @@ class TrainingData:
       examples,
       columns,
       self.rule,
+      self.moments(target_size),
+    )
+
+  def moments(self, target_size: int | None) -> normalization.Moments | None:
+    """Those of a layout over all usable examples; None if the rule has none.
+
+    Labels are not read. The examples are the same for every fold and seed, so
+    that a feature has one scale in a task.
+    """
+    if self.rule != normalization.FEATURE:
+      return None
+    if target_size not in self._moments:
+      self._moments[target_size] = normalization.Moments.of(
+        self.features.blocks(target_size), self.usable
+      )
+    return self._moments[target_size]
+
+  def raw(self, target_size: int | None, examples: np.ndarray) -> 'tf.Tensor':
+    """The features of a layout as they are pooled, not normalised."""
+    return normalization.design_matrix(
+      self.features.blocks(target_size),
+      self.features.layouts[target_size],
+      examples,
+      rule=normalization.NONE,
     )
 
   def embedding(self, examples: np.ndarray) -> np.ndarray:
@@ -128,17 +157,43 @@ class TrainingData:
   ) -> FeatureHead:
     """A head that was trained on `matrix`, for images that are not in it.
 
+    Moments are folded into it: it reads features as they are.
+
     Args:
       target_size: which layout it reads; None for the embedding.
       columns: ascending indices of the features it reads, or None for all.
       head: the linear head.
       **measures: what else its result row says.
     """
-    return FeatureHead(target_size, columns, head, self.rule, measures)
+    moments, rule = self.moments(target_size), self.rule
+    if moments is not None:
+      head, rule = _changed(head, columns, moments.folded), normalization.NONE
+    return FeatureHead(target_size, columns, head, rule, measures)
+
+  def trained(self, predictor: FeatureHead) -> sweep.Head:
+    """The head that `predictor` was given: it reads what `matrix` gives."""
+    moments = self.moments(predictor.target_size)
+    if moments is None:
+      return predictor.head
+    return _changed(predictor.head, predictor.columns, moments.unfolded)
 
   def num_features(self, target_size: int | None) -> int:
     """How many features a layout has."""
     return self.features.layouts[target_size].size
+
+
+def _changed(
+  head: sweep.Head,
+  columns: np.ndarray | None,
+  change: Callable[
+    [np.ndarray, np.ndarray, np.ndarray | None], tuple[np.ndarray, np.ndarray]
+  ],
+) -> sweep.Head:
+  """A head whose kernel and bias moments are folded into, or taken out of."""
+  import tensorflow as tf
+
+  kernel, bias = change(head.kernel.numpy(), head.bias.numpy(), columns)
+  return sweep.Head(tf.constant(kernel), tf.constant(bias))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -260,11 +315,22 @@ class Heads:
     heads: Sequence[sweep.HeadSpec],
     steps: int,
     penalty: str | None,
+    columns: np.ndarray | None = None,
   ) -> list[sweep.Head]:
-    """Trains heads on all features; the same call again costs nothing."""
-    key = (target_size, examples.tobytes(), tuple(heads), steps, penalty)
+    """Trains heads on all features of a layout, or on some of its columns.
+
+    The same call again costs nothing.
+    """
+    key = (
+      target_size,
+      examples.tobytes(),
+      tuple(heads),
+      steps,
+      penalty,
+      None if columns is None else columns.tobytes(),
+    )
     if key not in self._fitted:
-      problem = self.problem(target_size, examples, heads)
+      problem = self.problem(target_size, examples, heads, columns)
       ((_, self._fitted[key]),) = self.train([problem], steps, penalty)
     return self._fitted[key]
 

@@ -2,8 +2,12 @@
 
 SGD with momentum and a cosine schedule over VTAB's lightweight sweep. The head
 reads the embedding at unit norm, as the released code has it, or as it is.
+
+Where the start is pretrained, a row has the `displacement` of the network, as
+section 3.1 of the paper is about how little its weights change.
 """
 
+from collections.abc import Sequence
 import dataclasses
 
 import numpy as np
@@ -18,7 +22,7 @@ from vtab_h2t.training import trainer as trainer_lib
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Options(tuned.StepOptions):
-  """Of `scratch` and `finetune`.
+  """Of `scratch`, `finetune` and `linearized`.
 
   Attributes:
     optimizer: 'sgd' (momentum 0.9) or 'adam', as the released code has it.
@@ -44,6 +48,12 @@ class Finetune(tuned.BySteps):
     self.name = name
     self._scratch = scratch
 
+  def recipe(
+    self, setting: tuned.StepSetting, options: Options
+  ) -> trainer_lib.Recipe:
+    """How the network is trained."""
+    return trainer_lib.Recipe(optimizer=options.optimizer, batch=setting.batch)
+
   def start(
     self,
     data: data_lib.TrainingData,
@@ -66,7 +76,36 @@ class Finetune(tuned.BySteps):
       readout,
       sizes,
       range(len(network.variables)),
-      trainer_lib.Recipe(optimizer=options.optimizer, batch=setting.batch),
+      self.recipe(setting, options),
     )
     trainer.start(initial.layers(sizes, (seed, interface.HEAD)))
-    return tuned.Start(trainer=trainer)
+    if self._scratch:
+      return tuned.Start(trainer=trainer)
+    pretrained = trainer.values[: len(network.variables)]
+    return tuned.Start(
+      trainer=trainer,
+      measure=lambda: {'displacement': displacement(pretrained, trainer)},
+    )
+
+
+def displacement(
+  start: Sequence[np.ndarray], trainer: trainer_lib.Trainer
+) -> float:
+  """How far a network's weights have moved, in units of where they were.
+
+  Args:
+    start: the values of its trained variables at the start, without the head's.
+    trainer: has their values at the end.
+
+  Returns:
+    The l2 norm of the change over that of the start.
+  """
+  squares = [
+    (
+      np.square(now - then, dtype=float).sum(),
+      np.square(then, dtype=float).sum(),
+    )
+    for then, now in zip(start, trainer.values)
+  ]
+  change, size = np.sum(squares, axis=0)
+  return float(np.sqrt(change / size))

@@ -13,6 +13,7 @@ import itertools
 
 import numpy as np
 
+from vtab_h2t.features import pooling
 from vtab_h2t.heads import fraction as fraction_lib
 from vtab_h2t.heads import sweep
 from vtab_h2t.methods import data as data_lib
@@ -148,8 +149,32 @@ def fit(
     _second(data, setting.target_size, examples, c, setting.learning_rate, seed)
     for c, seed in zip(columns, seeds)
   ]
+  layout = data.features.layouts[setting.target_size]
   for i, (head,) in data.heads.train(problems, setting.steps):
-    yield data.predictor(setting.target_size, columns[i], head)
+    yield data.predictor(
+      setting.target_size,
+      columns[i],
+      head,
+      num_features=len(columns[i]),
+      selected_by_tap=selected_by_tap(layout, columns[i]),
+    )
+
+
+def selected_by_tap(
+  layout: pooling.Layout, columns: np.ndarray
+) -> dict[str, list[int]]:
+  """How many features of each tap are selected (Figures 6, 12 and 15).
+
+  Args:
+    layout: whose features are selected.
+    columns: ascending indices of the selected ones.
+
+  Returns:
+    For each tap, by depth, the number of its features that are selected and
+    the number of all its features.
+  """
+  kept = np.diff(np.searchsorted(columns, layout.starts)).tolist()
+  return {b.tap: [n, b.size] for b, n in zip(layout.blocks, kept)}
 
 
 def _second(

@@ -109,11 +109,15 @@ class Head2ToeFt(tuned.BySteps):
     sizes = (len(columns), data.classes)
     if options.head_init == HEAD2TOE:
       (frozen,) = head2toe.fit(data, examples, selection, [seed])
-      head = [(frozen.head.kernel.numpy(), frozen.head.bias.numpy())]
+      own = data.trained(frozen)
+      head = [(own.kernel.numpy(), own.bias.numpy())]
     else:
       head = initial.layers(sizes, (seed, interface.HEAD))
     readout = readout_lib.Selected(
-      data.features.layouts[selection.target_size], columns, data.rule
+      data.features.layouts[selection.target_size],
+      columns,
+      data.rule,
+      data.moments(selection.target_size),
     )
     trainer = network.trainer(
       readout,

@@ -9,6 +9,7 @@ from vtab_h2t.methods import head2toe_ft
 from vtab_h2t.methods import head_probe
 from vtab_h2t.methods import interface
 from vtab_h2t.methods import linear
+from vtab_h2t.methods import linearized
 from vtab_h2t.methods import lp_ft
 from vtab_h2t.methods import space as space_lib
 from vtab_h2t.methods import surgical
@@ -29,6 +30,7 @@ MEASURED: dict[str, interface.Searched] = FROZEN | {
   for m in (
     finetune.Finetune('scratch', scratch=True),
     finetune.Finetune('finetune', scratch=False),
+    linearized.Linearized(),
     head2toe_ft.Head2ToeFt(),
     lp_ft.LpFt(),
     surgical.Surgical(),

@@ -1,4 +1,9 @@
-"""Which settings are tried (Head2Toe, Appendix A and Table 2)."""
+"""Which settings are tried (Head2Toe, Appendix A and Table 2).
+
+The two contradict each other: Appendix A's text has other target sizes for the
+ResNet-50 than those from which Table 2 chooses, and no fraction 0.2, which
+Table 2 chooses four times. `paper` follows Table 2, `appendix_a` the text.
+"""
 
 from collections.abc import Mapping
 import dataclasses
@@ -6,6 +11,7 @@ from typing import Any
 
 from vtab_h2t import errors
 from vtab_h2t import published
+from vtab_h2t.heads import fraction as fraction_lib
 from vtab_h2t.methods import registry as methods
 from vtab_h2t.methods import space as space_lib
 from vtab_h2t.studies import registry as studies
@@ -20,6 +26,17 @@ TARGET_SIZES = {
   'vit_ti16': (768, 15360, 32448),
   'efficientnet_lite0': (256, 1024, 4096),
   'efficientnet_lite2': (256, 1024, 4096),
+}
+# How many features the embedding has. Studies that set whole taps beside it
+# pool them to about as many (sections 3.2 and 4.3), and keep as many.
+EMBEDDING_SIZES = {
+  'resnet50': 2048,
+  'keras_cv_resnet50': 2048,
+  'vit_b16': 768,
+  'vit_s16': 384,
+  'vit_ti16': 192,
+  'efficientnet_lite0': 1280,
+  'efficientnet_lite2': 1280,
 }
 # What the quick grid changes of methods that train the backbone. Those that the
 # paper compares with Head2Toe have the budget of frozen heads, 500 steps of 128
@@ -42,13 +59,18 @@ _STUDY: dict[str, Any] = {
   'learning_rate': 0.01,
   'steps': 500,
   'coefficient': 1e-5,
-  'fraction': 0.1,
 }
+_FRACTION = 0.1  # The same grid's best, of studies that keep a fraction.
 
 
 def target_sizes(backbone: str) -> tuple[int, ...]:
   """Those of a backbone; of a registered one, a ResNet's."""
   return TARGET_SIZES.get(backbone, TARGET_SIZES['resnet50'])
+
+
+def embedding_size(backbone: str) -> int:
+  """That of a backbone; of a registered one, a ResNet's."""
+  return EMBEDDING_SIZES.get(backbone, EMBEDDING_SIZES['resnet50'])
 
 
 def _fields(options_type: type[space_lib.Options]) -> set[str]:
@@ -70,16 +92,61 @@ def _space(
       **{**kept, **options.get(method.name, {})}
     )
   for study, options_type in studies.OPTIONS.items():
-    kept = sizes if 'target_sizes' in _fields(options_type) else {}
-    found[study] = options_type(
-      **_STUDY, target_size=target_sizes(backbone)[0], **kept
-    )
+    found[study] = _study_options(options_type, backbone)
   return space_lib.Space(name=name, folds=folds, options=found)
 
 
+def _study_options(
+  options_type: type[space_lib.Options], backbone: str
+) -> space_lib.Options:
+  """The one setting of a study.
+
+  Studies that keep a fraction have the target size that the setting was found
+  with, the smallest; the others that of the embedding.
+  """
+  fields, sizes = _fields(options_type), target_sizes(backbone)
+  values = _STUDY | {
+    'target_size': sizes[0]
+    if 'fraction' in fields
+    else embedding_size(backbone),
+    'kept': embedding_size(backbone),
+    'fraction': _FRACTION,
+    'target_sizes': sizes,
+  }
+  return options_type(**{k: v for k, v in values.items() if k in fields})
+
+
 def paper(backbone: str) -> space_lib.Space:
-  """Appendix A: five folds and the full grid."""
+  """Five folds and the full grid: Appendix A, with Table 2's choices in it.
+
+  Target sizes are those from which Table 2 chooses, and the fractions have its
+  0.2 besides the eight of Appendix A's text; see `appendix_a`.
+  """
   return _space('paper', tuple(range(task_lib.NUM_FOLDS)), backbone, {})
+
+
+def appendix_a(backbone: str) -> space_lib.Space:
+  """`paper` with the target sizes and fractions that Appendix A's text prints.
+
+  The sizes are for the ResNet-50s; of other networks, the ViT-B/16 among them,
+  those of `paper` stay. Studies are as in `paper`.
+  """
+  printed: dict[str, Any] = {
+    'fractions': tuple(f for f in fraction_lib.FRACTIONS if f <= 0.1)
+  }
+  if backbone in ('resnet50', 'keras_cv_resnet50'):
+    printed['target_sizes'] = 1024, 16384, 40000
+  changes = {
+    method.name: {
+      field: value
+      for field, value in printed.items()
+      if field in _fields(method.options_type)
+    }
+    for method in methods.MEASURED.values()
+  }
+  return dataclasses.replace(
+    paper(backbone).changed(changes), name='appendix_a'
+  )
 
 
 def quick(backbone: str) -> space_lib.Space:
@@ -219,7 +286,9 @@ def parse_hparams(text: str) -> dict[str, float | str]:
   return values
 
 
-GRIDS = ('quick', 'paper', 'published', 'fixed')
+# Those that search, by their names, for any backbone.
+SEARCHES = {'quick': quick, 'paper': paper, 'appendix_a': appendix_a}
+GRIDS = (*SEARCHES, 'published', 'fixed')
 
 
 def get(name: str, backbone: str, hparams: str = '') -> space_lib.Space:
@@ -246,7 +315,7 @@ def get(name: str, backbone: str, hparams: str = '') -> space_lib.Space:
     return single(name, backbone, parse_hparams(hparams))
   if name == 'published':
     return from_table_2(backbone)
-  return {'paper': paper, 'quick': quick}[name](backbone)
+  return SEARCHES[name](backbone)
 
 
 def from_json(value: Mapping[str, Any]) -> space_lib.Space:

@@ -45,6 +45,11 @@ class Network:
   scale: float
   offset: float
 
+  @property
+  def input_scaling(self) -> str:
+    """Of `backbones.registry.INPUT_SCALINGS`: what scale and offset make."""
+    return backbones.input_scaling(self.backbone, self.scale, self.offset)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Run:
@@ -120,6 +125,10 @@ class Run:
       re.sub('[^a-z0-9_.]+', '_', part)
       for part, usual in (
         (weights, 'imagenet'),
+        (
+          f'{self.network.input_scaling}_input',
+          f'{backbones.USUAL_INPUT}_input',
+        ),
         (self.taps, backbone_lib.ALL_TAPS),
         (self.precision, backbone_lib.FLOAT32),
         (self.space.name, 'quick'),
@@ -129,12 +138,12 @@ class Run:
     return '-'.join(parts) + ('' if self._is_usual() else f'-{self.id[:8]}')
 
   def _is_usual(self) -> bool:
-    """Whether suite, network, size, taps, precision and grid say all."""
+    """Whether suite, network, input, size, taps, precision and grid say all."""
     entry = backbones.BACKBONES.get(self.network.backbone)
     if (
       entry is None
       or self.network.weights not in entry.weights
-      or self.space.name not in ('quick', 'paper')
+      or self.space.name not in grids.SEARCHES
     ):
       return False
     return self == Run(
@@ -186,10 +195,13 @@ class Run:
 
   @property
   def has_usual_taps(self) -> bool:
-    """Whether taps and class token are those of the paper's main results."""
-    return (self.taps, self.cls_pooling) == (
-      backbone_lib.ALL_TAPS,
-      pooling.CLS_POOLED,
+    """Whether taps and class token are those of the paper's main results.
+
+    The released code's taps are, as well as those that the paper describes.
+    """
+    return (
+      self.taps in backbones.PAPER_TAPS
+      and self.cls_pooling == pooling.CLS_POOLED
     )
 
   @property
@@ -200,6 +212,11 @@ class Run:
       for what, value, usual in (
         ('class token', self.cls_pooling, pooling.CLS_POOLED),
         ('resize', self.resize, backbone_lib.BILINEAR),
+        (
+          'input scaling',
+          self.network.input_scaling,
+          backbones.USUAL_INPUT,
+        ),
         ('precision', self.precision, backbone_lib.FLOAT32),
         ('training images', f'{self.train_fraction:.0%}', '100%'),
         ('accuracy', self.protocol, accuracy.EXACT),
@@ -256,6 +273,7 @@ def network(
   weights: str,
   image_size: int,
   taps: str = backbone_lib.ALL_TAPS,
+  input_scaling: str = backbones.USUAL_INPUT,
 ) -> Network:
   """A network by its id and its weights' name or file.
 
@@ -264,10 +282,11 @@ def network(
     weights: their name or path.
     image_size: side in pixels of what it sees.
     taps: a set that the weights have; a SavedModel need not have all others.
+    input_scaling: of `backbones.registry.INPUT_SCALINGS`.
 
   Raises:
-    errors.InputError: they are unknown or cannot be read, or the weights lack
-      the taps.
+    errors.InputError: one of them is unknown or cannot be read, or the weights
+      lack the taps.
   """
   found = _load(
     backbone,
@@ -278,12 +297,13 @@ def network(
     pooling.CLS_POOLED,
     backbone_lib.FLOAT32,
   )
+  scale, offset = backbones.scaled_input(found, input_scaling)
   return Network(
     backbone=backbone,
     weights=pathlib.Path(weights).name,
     sha256=found.weights_sha256,
-    scale=found.scale,
-    offset=found.offset,
+    scale=scale,
+    offset=offset,
   )
 
 
@@ -334,7 +354,9 @@ def load(run: Run, weights: Mapping[str, str]) -> backbone_lib.Backbone:
         f'of the run {run.name}: their sha256 is {found.weights_sha256[:16]},'
         f' not {network.sha256[:16]}; give those with --weights or --control'
       )
-    return found
+    return dataclasses.replace(
+      found, scale=network.scale, offset=network.offset
+    )
 
   first = one(run.network, run.taps, run.cls_pooling)
   if run.second is None:

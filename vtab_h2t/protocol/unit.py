@@ -197,6 +197,7 @@ def _measure(
       part.task.num_classes,
       part.run.normalization,
       memory_bytes,
+      usable=np.union1d(part.task.cv_examples, part.task.final_examples),
     )
     for i, method in enumerate(part.missing):
       progress(f'choose and train {method.file}', i, len(part.missing))

@@ -1,9 +1,9 @@
 """The measurements that the paper's tables and figures are made from.
 
 A job is a set of rows: methods or a study, on every task, in the run itself or
-in runs that are derived from it: with another network, other taps, or fewer
-images. Jobs are work units like any other, so they can be cut off and taken up
-again, and what several tables need is measured once.
+in runs that are derived from it: with another network, other taps, another
+normalisation, or fewer images. Jobs are work units like any other, so they can
+be cut off and taken up again, and what several tables need is measured once.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +13,7 @@ from typing import Any
 
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.backbones import retapping
+from vtab_h2t.features import normalization
 from vtab_h2t.features import pooling
 from vtab_h2t.methods import interface
 from vtab_h2t.methods import registry as methods_registry
@@ -25,7 +26,12 @@ from vtab_h2t.studies import transfer
 ACCURACY = run_lib.ACCURACY
 RELEVANCE, TRANSFER, REDUCED = 'relevance', 'transfer', 'reduced'
 CONTROL, SECOND = 'control', 'second'
-_FRACTIONS = 0.1, 0.2, 0.5
+# Of section 3.3's comparison: each rule that is not the usual one, and its job.
+NORMALIZATIONS = {
+  rule: f'normalization_{rule}'
+  for rule in (normalization.ONCE, normalization.FEATURE, normalization.NONE)
+}
+_FRACTIONS = 0.1, 0.25, 0.5, 0.75
 
 # From a run and the second network's to those that a job is measured in.
 _Derive = Callable[[run_lib.Run, run_lib.Network | None], list[run_lib.Run]]
@@ -88,7 +94,11 @@ def _changed(
   *,
   changes: Mapping[str, Any],
 ) -> list[run_lib.Run]:
-  """Other taps or another use of the class token (Tables 6 and 7)."""
+  """A run with other values of some fields.
+
+  Other taps or another use of the class token (Tables 6 and 7), another
+  normalisation (section 3.3).
+  """
   del other
   return [run.derived(job, **changes)]
 
@@ -117,7 +127,7 @@ JOBS: dict[str, Job] = (
     TRANSFER: Job(study=TRANSFER),
     CONTROL: Job(study='one_tap', derive=_control, has_second=True),
     SECOND: Job(methods=('linear', 'scratch'), derive=_second, has_second=True),
-    REDUCED: Job(methods=('linear', 'head2toe'), derive=_reduced),
+    REDUCED: Job(methods=('linear', 'head2toe', 'finetune'), derive=_reduced),
   }
   | {
     kind: Job(
@@ -135,6 +145,13 @@ JOBS: dict[str, Job] = (
     )
     for kind in (pooling.CLS_ONLY, pooling.CLS_BOTH)
   }
+  | {
+    job: Job(
+      methods=('head2toe',),
+      derive=functools.partial(_changed, job, changes={'normalization': rule}),
+    )
+    for rule, job in NORMALIZATIONS.items()
+  }
 )
 
 
@@ -144,17 +161,21 @@ def check(
   """Raises InputError if a network does not allow what is to be measured.
 
   Args:
-    names: of jobs; a second network's are not checked.
+    names: of jobs; their methods are checked too, but not of jobs that are
+      measured with a second network.
     methods: ids of methods of the run itself.
     backbone: the run's, with its usual taps.
   """
+  wanted = list(methods)
   for name in names:
     if name in retapping.KINDS:
       retapping.check(backbone, name)
+    if not JOBS[name].has_second:
+      wanted += JOBS[name].methods
   if any(
     name in methods_registry.MEASURED
     and methods_registry.MEASURED[name].trains_network
-    for name in methods_registry.with_required(methods)
+    for name in methods_registry.with_required(wanted)
   ):
     backbone.check_trainable()
 

@@ -20,6 +20,7 @@ LABELS = {
   'head2toe': 'Head2Toe',
   'scratch': 'Scratch',
   'finetune': 'Fine-tuning',
+  'linearized': 'Linearized',
   'head2toe_ft': 'Head2Toe-FT',
   'head2toe_ft_plus': 'Head2Toe-FT+',
   'lp_ft': 'LP-FT',

@@ -11,12 +11,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.features import pooling
+from vtab_h2t.heads import fraction as fraction_lib
 from vtab_h2t.heads import sweep
 from vtab_h2t.methods import data as data_lib
-from vtab_h2t.methods import head2toe
 from vtab_h2t.methods import interface
-from vtab_h2t.methods import linear
 from vtab_h2t.methods import space as space_lib
 
 Pairs = Iterator[tuple[interface.Fields, data_lib.FeatureHead | None]]
@@ -30,25 +30,74 @@ class Options(space_lib.Options):
     learning_rate, steps: of each head.
     target_size: of pooling.
     coefficient: of the group lasso that selects.
-    fraction: of the features to keep.
   """
 
   learning_rate: float
   steps: int
   target_size: int
   coefficient: float
-  fraction: float
 
-  @property
-  def setting(self) -> head2toe.Setting:
-    """The same for `head2toe`."""
-    return head2toe.Setting(
-      learning_rate=self.learning_rate,
-      steps=self.steps,
-      target_size=self.target_size,
-      coefficient=self.coefficient,
-      fraction=self.fraction,
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SelectingOptions(Options):
+  """Of a study that selects among the candidates of Figure 6.
+
+  Attributes:
+    kept: how many candidates to keep; see `Candidates.num_kept`.
+  """
+
+  kept: int
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Candidates:
+  """The features of Figure 6: of the first tap of each unit of a network.
+
+  The paper takes "the first layer of each of the 18 ResNet blocks", 29,800
+  features. A ResNet-50 has 16 residual units; with the root, the last map, the
+  embedding and the logits, which are units of their own, the number is that.
+
+  Attributes:
+    columns: theirs in the layout of all taps, ascending.
+    layout: theirs alone; its i-th feature is that of `columns[i]`.
+  """
+
+  columns: np.ndarray
+  layout: pooling.Layout
+
+  @classmethod
+  def of(cls, layout: pooling.Layout) -> 'Candidates':
+    """Those of a layout of all taps."""
+    first: dict[str, pooling.Block] = {}
+    for block in layout.blocks:
+      first.setdefault(backbone_lib.unit_of(block.tap), block)
+    return cls(
+      columns_of(layout, [b.tap for b in first.values()]),
+      pooling.Layout(tuple(first.values())),
     )
+
+  def num_kept(self, options: SelectingOptions) -> int:
+    """How many to keep: the options' `kept`.
+
+    Where there are not more candidates than that, half of them, so that there
+    is something to select in a small network too.
+    """
+    if options.kept < len(self.columns):
+      return options.kept
+    return max(1, len(self.columns) // 2)
+
+  def ranked(
+    self,
+    data: data_lib.TrainingData,
+    examples: np.ndarray,
+    options: Options,
+    seeds: Sequence[int],
+  ) -> list[np.ndarray]:
+    """Relevance scores `[len(columns)]` under the group lasso, by seed."""
+    return [
+      fraction_lib.relevance_scores(head.kernel)
+      for head in first_stage(data, examples, options, seeds, self.columns)
+    ]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -137,7 +186,9 @@ def validate(
 ) -> list[int]:
   """Correct answers on a fold of heads that are trained on its rest."""
   return [
-    data.heads.correct(one.target_size, fold.val, head.head, one.columns)
+    data.heads.correct(
+      one.target_size, fold.val, data.trained(head), one.columns
+    )
     for one, (_, head) in zip(sets, train(data, fold.train, sets, options))
   ]
 
@@ -147,19 +198,31 @@ def first_stage(
   examples: np.ndarray,
   options: Options,
   seeds: Sequence[int],
+  columns: np.ndarray | None = None,
 ) -> list[sweep.Head]:
-  """The group-lasso heads of the setting, one for each seed."""
-  return linear.fit_first(data, examples, options.setting, seeds, 'l21')
+  """The group-lasso heads of the setting, one for each seed.
+
+  Args:
+    data: what is learned from.
+    examples: indices of those to train on, in order.
+    options: the setting.
+    seeds: of the heads.
+    columns: ascending indices of the features they read, or None for all.
+  """
+  heads = selecting(options, seeds)
+  return data.heads.fit(
+    options.target_size, examples, heads, options.steps, 'l21', columns
+  )
 
 
-def relevance(
-  data: data_lib.TrainingData,
-  examples: np.ndarray,
-  options: Options,
-  seeds: Sequence[int],
-) -> list[np.ndarray]:
-  """Relevance scores `[D]` of the setting, for each seed."""
-  return head2toe.relevance(data, examples, options.setting, seeds)
+def selecting(options: Options, seeds: Sequence[int]) -> list[sweep.HeadSpec]:
+  """The heads that select features, under the group lasso, one a seed."""
+  return [
+    sweep.HeadSpec(
+      options.learning_rate, (seed, interface.FIRST), options.coefficient
+    )
+    for seed in seeds
+  ]
 
 
 def columns_of(layout: pooling.Layout, taps: Iterable[str]) -> np.ndarray:

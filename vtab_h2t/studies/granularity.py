@@ -1,9 +1,15 @@
 """Selecting features one by one or whole taps (Figures 6 and 10).
 
-features     the features with the highest relevance
-taps_mean    the taps whose features have the highest mean relevance
-taps_group   the taps with the highest norm under a group lasso whose groups
-             are the taps (the released code forgets its coefficient there)
+Among the features of the first tap of each unit, by three kinds of score:
+
+features     each feature's relevance
+taps_mean    the mean relevance of its tap's features
+taps_group   the norm of its tap's weights under a group lasso whose groups are
+             the taps (the released code forgets its coefficient there)
+
+All kinds keep the same numbers of features, those with the highest scores. As
+the features of a tap have one score, the last tap may be kept in part, from its
+first feature on; the released code does the same.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,6 +21,7 @@ import numpy as np
 from vtab_h2t.heads import fraction as fraction_lib
 from vtab_h2t.heads import sweep
 from vtab_h2t.methods import data as data_lib
+from vtab_h2t.methods import head2toe
 from vtab_h2t.methods import interface
 from vtab_h2t.studies import base as study
 
@@ -22,17 +29,12 @@ FEATURES, TAPS_MEAN, TAPS_GROUP = 'features', 'taps_mean', 'taps_group'
 KINDS = (FEATURES, TAPS_MEAN, TAPS_GROUP)
 
 
-def counts_of_taps(taps: int) -> list[int]:
-  """1, 2, 4 and so on, and all."""
-  return [2**i for i in range(taps.bit_length()) if 2**i < taps] + [taps]
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Options(study.Options):
+class Options(study.SelectingOptions):
   """Of the study.
 
   Attributes:
-    fractions: of the features to keep one by one; all of them besides.
+    fractions: of the candidates to keep; `kept` and all of them besides.
   """
 
   fractions: tuple[float, ...] = fraction_lib.FRACTIONS
@@ -47,61 +49,75 @@ class Granularity(study.Study):
   def compare(
     self, data: data_lib.TrainingData, plan: interface.Plan, options: Options
   ) -> study.Pairs:
-    size, seeds, examples = options.target_size, plan.seeds, plan.examples
-    layout = data.features.layouts[size]
-    sizes = tuple(b.size for b in layout.blocks)
-    problem = data.heads.problem(
-      size,
-      examples,
-      [
-        sweep.HeadSpec(
-          options.learning_rate, (seed, interface.FIRST), options.coefficient
-        )
-        for seed in seeds
-      ],
-      groups=sizes,
+    candidates = study.Candidates.of(data.features.layouts[options.target_size])
+    total = len(candidates.columns)
+    counts = sorted(
+      {fraction_lib.num_kept(total, f) for f in options.fractions}
+      | {candidates.num_kept(options), total}
     )
-    ((_, grouped),) = data.heads.train([problem], options.steps, 'l21')
+    sizes = tuple(b.size for b in candidates.layout.blocks)
     sets = []
     for seed, scores, group_head in zip(
-      seeds, study.relevance(data, examples, options, seeds), grouped
+      plan.seeds,
+      candidates.ranked(data, plan.examples, options, plan.seeds),
+      _grouped(data, plan, options, candidates.columns, sizes),
+      strict=True,
     ):
-      for fraction in (*options.fractions, 1.0):
-        sets.append(
-          study.FeatureSet(
-            {'kind': FEATURES, 'fraction': fraction},
-            size,
-            fraction_lib.select(scores, fraction),
-            seed,
-          )
-        )
-      of_taps = {
-        TAPS_MEAN: by_tap(scores, sizes, np.mean),
-        TAPS_GROUP: by_tap(
-          fraction_lib.relevance_scores(group_head.kernel),
-          sizes,
-          np.linalg.norm,
-        ),
-      }
-      for kind, tap_scores in of_taps.items():
-        order = np.argsort(-tap_scores, kind='stable')
-        for count in counts_of_taps(len(order)):
-          taps = [layout.blocks[i].tap for i in order[:count]]
+      of_group_head = fraction_lib.relevance_scores(group_head.kernel)
+      for kind, found in (
+        (FEATURES, scores),
+        (TAPS_MEAN, by_tap(scores, sizes, np.mean)),
+        (TAPS_GROUP, by_tap(of_group_head, sizes, np.linalg.norm)),
+      ):
+        for count in counts:
+          chosen = fraction_lib.highest(found, count)
           sets.append(
             study.FeatureSet(
-              {'kind': kind, 'num_taps': count},
-              size,
-              study.columns_of(layout, taps),
+              {
+                'kind': kind,
+                'selected_by_tap': head2toe.selected_by_tap(
+                  candidates.layout, chosen
+                ),
+              },
+              options.target_size,
+              candidates.columns[chosen],
               seed,
             )
           )
-    yield from study.train(data, examples, sets, options)
+    yield from study.train(data, plan.examples, sets, options)
+
+
+def _grouped(
+  data: data_lib.TrainingData,
+  plan: interface.Plan,
+  options: Options,
+  columns: np.ndarray,
+  sizes: tuple[int, ...],
+) -> list[sweep.Head]:
+  """Heads under the group lasso whose groups are the taps, for each seed."""
+  problem = data.heads.problem(
+    options.target_size,
+    plan.examples,
+    study.selecting(options, plan.seeds),
+    columns,
+    sizes,
+  )
+  ((_, grouped),) = data.heads.train([problem], options.steps, 'l21')
+  return grouped
 
 
 def by_tap(
   scores: np.ndarray, sizes: Sequence[int], reduce: Callable[..., Any]
 ) -> np.ndarray:
-  """One number for each run of `sizes` consecutive scores."""
-  return np.array(
-    [reduce(part) for part in np.split(scores, np.cumsum(sizes)[:-1])]
-  )
+  """Scores of features, each replaced by one number of its tap.
+
+  Args:
+    scores: `[D]`.
+    sizes: of the taps, each of so many consecutive features.
+    reduce: from the scores of a tap to the number.
+
+  Returns:
+    `[D]`.
+  """
+  parts = np.split(scores, np.cumsum(sizes)[:-1])
+  return np.repeat([reduce(part) for part in parts], sizes)

@@ -1,44 +1,44 @@
-"""Accuracy against the place in the ranking (Figure 11).
+"""Accuracy against the place in the ranking (Figure 11, right).
 
-As many consecutive features of the ranking as the setting's fraction keeps,
-starting at 0, 1, 2 and so on times that number.
+The candidates of Figure 6 are ranked by relevance. Of the ranking `kept`
+consecutive features at a time are used: from its beginning, from where those
+end, and so on, as often as there are so many left.
 """
 
 import numpy as np
 
-from vtab_h2t.heads import fraction as fraction_lib
 from vtab_h2t.methods import data as data_lib
 from vtab_h2t.methods import interface
 from vtab_h2t.studies import base as study
 
-_PLACES = 10
-
 
 class Offset(study.Study):
-  """A head for each of the first places of the ranking."""
+  """A head for each part of the ranking."""
 
   name = 'offset'
+  options_type = study.SelectingOptions
 
   def compare(
     self,
     data: data_lib.TrainingData,
     plan: interface.Plan,
-    options: study.Options,
+    options: study.SelectingOptions,
   ) -> study.Pairs:
+    candidates = study.Candidates.of(data.features.layouts[options.target_size])
+    count = candidates.num_kept(options)
     sets = []
     for seed, scores in zip(
-      plan.seeds, study.relevance(data, plan.examples, options, plan.seeds)
+      plan.seeds,
+      candidates.ranked(data, plan.examples, options, plan.seeds),
+      strict=True,
     ):
       order = np.argsort(-scores, kind='stable')
-      count = fraction_lib.num_kept(len(scores), options.fraction)
-      for offset in range(
-        0, min(_PLACES * count, len(scores) - count + 1), count
-      ):
+      for offset in range(0, len(order) - count + 1, count):
         sets.append(
           study.FeatureSet(
             {'offset': offset},
             options.target_size,
-            np.sort(order[offset : offset + count]),
+            candidates.columns[np.sort(order[offset : offset + count])],
             seed,
           )
         )

@@ -1,6 +1,7 @@
 """Studies by id."""
 
 from vtab_h2t.studies import base
+from vtab_h2t.studies import coefficient
 from vtab_h2t.studies import granularity
 from vtab_h2t.studies import offset
 from vtab_h2t.studies import one_tap
@@ -17,6 +18,7 @@ STUDIES: dict[str, base.Study] = {
     granularity.Granularity(),
     relevance.Relevance(),
     offset.Offset(),
+    coefficient.Coefficient(),
     scores.Scores(),
     scaling.Scaling(),
   )

@@ -1,7 +1,8 @@
-"""Which features are selected (Figures 11, 12 and 15).
+"""Which of Figure 6's candidates are selected (Figures 7 and 11).
 
 A row for each seed: how many features of each tap, and all of them as a bitmap,
-so that selections can be compared between tasks and seeds.
+so that selections can be compared between tasks and seeds (Figure 11, centre)
+and used for another task (Figure 7, left).
 """
 
 import base64
@@ -10,6 +11,7 @@ import numpy as np
 
 from vtab_h2t.heads import fraction as fraction_lib
 from vtab_h2t.methods import data as data_lib
+from vtab_h2t.methods import head2toe
 from vtab_h2t.methods import interface
 from vtab_h2t.studies import base as study
 
@@ -31,32 +33,38 @@ class Relevance(study.Study):
   """The selection of the setting, for each seed."""
 
   name = 'relevance'
+  options_type = study.SelectingOptions
 
   def compare(
     self,
     data: data_lib.TrainingData,
     plan: interface.Plan,
-    options: study.Options,
+    options: study.SelectingOptions,
   ) -> study.Pairs:
-    layout = data.features.layouts[options.target_size]
+    candidates = study.Candidates.of(data.features.layouts[options.target_size])
+    total = len(candidates.columns)
     for seed, scores in zip(
-      plan.seeds, study.relevance(data, plan.examples, options, plan.seeds)
+      plan.seeds,
+      candidates.ranked(data, plan.examples, options, plan.seeds),
+      strict=True,
     ):
-      columns = fraction_lib.select(scores, options.fraction)
-      kept = np.diff(np.searchsorted(columns, layout.starts)).tolist()
+      chosen = fraction_lib.highest(scores, candidates.num_kept(options))
       yield (
-        options.setting.as_row()
-        | {
+        {
+          'learning_rate': options.learning_rate,
+          'steps': options.steps,
+          'target_size': options.target_size,
+          'coefficient': options.coefficient,
           'fold': None,
           'seed': seed,
           'split': 'selection',
           'correct': None,
           'total': None,
-          'num_features': layout.size,
-          'selected': pack(columns, layout.size),
-          'selected_by_tap': {
-            b.tap: [n, b.size] for b, n in zip(layout.blocks, kept)
-          },
+          'num_features': total,
+          'selected': pack(chosen, total),
+          'selected_by_tap': head2toe.selected_by_tap(
+            candidates.layout, chosen
+          ),
         },
         None,
       )

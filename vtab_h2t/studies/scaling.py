@@ -11,7 +11,6 @@ import functools
 import numpy as np
 
 from vtab_h2t.heads import fraction as fraction_lib
-from vtab_h2t.heads import sweep
 from vtab_h2t.methods import data as data_lib
 from vtab_h2t.methods import interface
 from vtab_h2t.methods import space as space_lib
@@ -25,10 +24,12 @@ class Options(study.Options):
   """Of the study; its single target size is not read.
 
   Attributes:
+    fraction: of the candidates to keep where there are no folds.
     target_sizes: of pooling.
-    fractions: to choose from; without folds `fraction`.
+    fractions: to choose from.
   """
 
+  fraction: float
   target_sizes: tuple[int, ...]
   fractions: tuple[float, ...] = fraction_lib.FRACTIONS
 
@@ -110,14 +111,7 @@ def _selector(
 ) -> Callable[[float], study.FeatureSet]:
   """Ranks some columns on examples."""
   problem = data.heads.problem(
-    size,
-    examples,
-    [
-      sweep.HeadSpec(
-        options.learning_rate, (seed, interface.FIRST), options.coefficient
-      )
-    ],
-    columns,
+    size, examples, study.selecting(options, [seed]), columns
   )
   ((_, (head,)),) = data.heads.train([problem], options.steps, 'l21')
   scores = fraction_lib.relevance_scores(head.kernel)

@@ -1,5 +1,9 @@
-"""Head2Toe with other relevance scores; see `heads.scores`."""
+"""Head2Toe with other relevance scores; see `heads.scores`.
 
+The paper has no such comparison; its released code offers most of the scores.
+"""
+
+import dataclasses
 import functools
 
 import numpy as np
@@ -11,25 +15,35 @@ from vtab_h2t.methods import interface
 from vtab_h2t.studies import base as study
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(study.Options):
+  """Of the study.
+
+  Attributes:
+    fraction: of the features to keep.
+  """
+
+  fraction: float
+
+
 class Scores(study.Study):
   """A head for each score, on as many features."""
 
   name = 'scores'
+  options_type = Options
 
   def compare(
-    self,
-    data: data_lib.TrainingData,
-    plan: interface.Plan,
-    options: study.Options,
+    self, data: data_lib.TrainingData, plan: interface.Plan, options: Options
   ) -> study.Pairs:
     size, sets = options.target_size, []
-    features = data.matrix(size, plan.examples).numpy()
+    raw = data.raw(size, plan.examples).numpy()
+    normalised = data.matrix(size, plan.examples).numpy()
 
     @functools.cache
     def of_data(name: str, seed: int) -> np.ndarray:
       return scores_lib.of_data(
         name,
-        features,
+        normalised if name in scores_lib.NORMALISED else raw,
         data.labels[plan.examples],
         seed,
         coefficient=options.coefficient,

@@ -12,6 +12,7 @@ class Transfer(study.Study):
   """Heads on the selection that one task made, for each of its seeds."""
 
   name = 'transfer'
+  options_type = study.SelectingOptions
 
   def __init__(
     self, source: str, selections: Sequence[tuple[int, str]]
@@ -34,8 +35,9 @@ class Transfer(study.Study):
     self,
     data: data_lib.TrainingData,
     plan: interface.Plan,
-    options: study.Options,
+    options: study.SelectingOptions,
   ) -> study.Pairs:
+    candidates = study.Candidates.of(data.features.layouts[options.target_size])
     selected = dict(self._selections)
     yield from study.train(
       data,
@@ -44,7 +46,7 @@ class Transfer(study.Study):
         study.FeatureSet(
           {'source': self._source},
           options.target_size,
-          relevance.unpack(selected[seed]),
+          candidates.columns[relevance.unpack(selected[seed])],
           seed,
         )
         for seed in plan.seeds

@@ -221,22 +221,29 @@ class Task:
   def reduced(self, fraction: float, seed: int) -> 'Task':
     """The same task with a class-balanced part of its training examples.
 
-    The images and so their features are the same; only fewer are used,
-    for cross-validation and for the final heads.
+    Of each class as many are kept as the paper keeps (Figure 13, Appendix I;
+    see `balanced`), of the final examples and of those for cross-validation,
+    each by itself. The paper draws them anew from all training images of the
+    data set. Here they are among the task's own (VTAB-1k's 1000), so that the
+    images and their features are the same, and only fewer are used.
 
     Args:
-      fraction: how many examples to keep, above 0, at most 1.
+      fraction: how many examples to keep, above 0; 1 gives the task itself.
       seed: draws them; a smaller fraction's are among a larger one's.
 
     Raises:
       ValueError: a fraction out of range.
     """
+    if not 0 < fraction <= 1:
+      raise ValueError(f'a fraction is above 0 and at most 1, not {fraction}')
+    if fraction == 1:
+      return self
 
     def load() -> Examples:
       whole = self.examples
       labels = whole.train.labels
       kept = {
-        name: part[balanced(labels[part], fraction, seed)]
+        name: part[balanced(labels[part], self.num_classes, fraction, seed)]
         for name, part in (('final', self.final_examples), ('cv', whole.cv))
       }
       return dataclasses.replace(
@@ -251,29 +258,25 @@ class Task:
     )
 
 
-def balanced(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
-  """Indices of a class-balanced part: classes differ by one, or are used up.
+def balanced(
+  labels: np.ndarray, classes: int, fraction: float, seed: int
+) -> np.ndarray:
+  """Indices of a class-balanced part (Head2Toe, Appendix I).
 
   Args:
-    labels: integers `[n]`.
-    fraction: how many of the `n` to keep, above 0, at most 1.
+    labels: integers `[n]`, below `classes`.
+    classes: their number `C`; some may have no example.
+    fraction: above 0, at most 1.
     seed: draws them; a smaller fraction's are among a larger one's.
 
   Returns:
-    Ascending indices, `round(fraction * n)` but at least one.
-
-  Raises:
-    ValueError: a fraction out of range.
+    Ascending indices of `max(1, int(n * fraction / C))` examples of each class,
+    of all where a class has fewer.
   """
-  if not 0 < fraction <= 1:
-    raise ValueError(f'a fraction is above 0 and at most 1, not {fraction}')
   order = np.random.default_rng(seed).permutation(len(labels))
-  turns = np.empty(len(labels), np.int64)  # Which of its class each one is.
-  for label in np.unique(labels):
-    own = order[labels[order] == label]
-    turns[own] = np.arange(len(own))
-  by_turn = order[np.argsort(turns[order], kind='stable')]
-  return np.sort(by_turn[: max(1, round(fraction * len(labels)))])
+  shots = max(1, int(len(labels) * fraction / classes))
+  found = [order[labels[order] == label][:shots] for label in range(classes)]
+  return np.sort(np.concatenate(found))
 
 
 def check_labels(where: str, split: Split, classes: int) -> None:

@@ -54,11 +54,20 @@ class Embedding:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Selected:
-  """Some features of a layout, normalised."""
+  """Some features of a layout, normalised.
+
+  Attributes:
+    layout: names the features.
+    columns: ascending indices of those that are read.
+    rule: of `normalization.RULES`.
+    moments: those of the layout, which do not change while the network is
+      trained; None for rules that have none.
+  """
 
   layout: pooling.Layout
   columns: np.ndarray
   rule: str
+  moments: normalization.Moments | None = None
 
   @property
   def size(self) -> int:
@@ -81,7 +90,11 @@ class Selected:
       for b in self.layout.blocks
     ]
     return normalization.design_matrix(
-      blocks, self.layout, columns=self.columns, rule=self.rule
+      blocks,
+      self.layout,
+      columns=self.columns,
+      rule=self.rule,
+      moments=self.moments,
     )
 
 

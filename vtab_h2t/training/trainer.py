@@ -1,5 +1,9 @@
 """Trains a network and its head in compiled steps.
 
+What is trained is the network, or its first-order Taylor expansion in all the
+weights that change: then the network stays as it is, and the variables that
+steps update are the displacements of its weights.
+
 Updates are fused operations on each variable with a learning rate of its own:
 `lr * scale`. Scaling a gradient instead would do nothing under Adam.
 """
@@ -15,6 +19,7 @@ from vtab_h2t.heads import adam
 from vtab_h2t.heads import initial
 from vtab_h2t.training import checkpoint as checkpoint_lib
 from vtab_h2t.training import judge as judge_lib
+from vtab_h2t.training import linearized
 from vtab_h2t.training import readout as readout_lib
 
 if TYPE_CHECKING:
@@ -46,6 +51,7 @@ class Recipe:
     weight_decay: times half the squared weights, added to the loss (not
       decoupled).
     epsilon: Adam's; that of the library that the source used.
+    linearized: whether the network's Taylor expansion is trained in its place.
   """
 
   optimizer: str = SGD
@@ -54,6 +60,16 @@ class Recipe:
   frozen_statistics: bool = False
   weight_decay: float = 0.0
   epsilon: adam.Epsilon = adam.KERAS
+  linearized: bool = False
+
+  def __post_init__(self) -> None:
+    if self.linearized and not self.frozen_statistics:
+      raise ValueError(
+        'a linearized network needs frozen statistics: with those of a batch, '
+        'its logits are not a function of one image'
+      )
+    if self.linearized and self.weight_decay:
+      raise ValueError('a linearized network is trained without weight decay')
 
   def factor(self, number: int, steps: int, in_epoch: int) -> float:
     """What a step's learning rate is to the initial one.
@@ -115,7 +131,13 @@ class Trainer:
         (tf.Variable(k), tf.Variable(b)) for k, b in initial.layers(sizes, (0,))
       ]
       head = [v for layer in self._layers for v in layer]
-      self._variables = [variables[i] for i in trained] + head
+      self._weights = [variables[i] for i in trained] + head
+      self._displacement = (
+        [tf.Variable(tf.zeros(v.shape)) for v in self._weights]
+        if recipe.linearized
+        else []
+      )
+      self._variables = self._displacement or self._weights
       self._slots = [
         [
           tf.Variable(tf.zeros(v.shape))
@@ -146,9 +168,7 @@ class Trainer:
       lambda x: readout(self._part(x, training=False)), input_signature=[images]
     )
     self._classes = tf.function(
-      lambda x: tf.argmax(
-        readout_lib.apply_head(self._forward(x), self._layers), axis=1
-      ),
+      lambda x: tf.argmax(self._logits_in_graph(x, training=False), axis=1),
       input_signature=[images],
     )
     self._right = tf.function(
@@ -156,7 +176,9 @@ class Trainer:
       input_signature=[images, labels],
     )
     self._is_finite = tf.function(
-      lambda: finite.sums_are([*(w.value for w in self._model.weights), *head]),
+      lambda: finite.sums_are(
+        [*(w.value for w in self._model.weights), *head, *self._displacement]
+      ),
       input_signature=[],
     )
 
@@ -172,18 +194,36 @@ class Trainer:
   @property
   def values(self) -> list[np.ndarray]:
     """Their values, in that order."""
-    return [v.numpy() for v in self._variables]
+    return [self._value(i) for i in range(self.num_scales)]
 
   @property
   def head(self) -> list[tuple[np.ndarray, np.ndarray]]:
     """The head's kernels and biases."""
-    return [(k.numpy(), b.numpy()) for k, b in self._layers]
+    numbers = range(len(self.trained), self.num_scales)
+    return [
+      (self._value(kernel), self._value(bias))
+      for kernel, bias in zip(numbers[::2], numbers[1::2])
+    ]
+
+  def _value(self, number: int) -> np.ndarray:
+    """The value of a variable, its displacement added."""
+    value = self._weights[number].numpy()
+    if self.recipe.linearized:
+      value = value + self._displacement[number].numpy()
+    return value
 
   def start(self, layers: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
-    """Sets the head, and forgets what the optimizer knew."""
+    """Sets the head, and forgets what the optimizer knew.
+
+    A linearized network is expanded here: no weight has moved yet.
+    """
+    import tensorflow as tf
+
     for (kernel, bias), (k, b) in zip(self._layers, layers, strict=True):
       kernel.assign(k)
       bias.assign(b)
+    for moved in self._displacement:
+      moved.assign(tf.zeros(moved.shape))
     self.forget()
 
   def forget(self) -> None:
@@ -193,20 +233,32 @@ class Trainer:
     for slot in (s for slots in self._slots for s in slots):
       slot.assign(tf.zeros(slot.shape))
 
+  def _logits_in_graph(self, x: 'tf.Tensor', training: bool) -> 'tf.Tensor':
+    """Logits `[n, classes]`, of the network or of its Taylor expansion."""
+
+    def of_network() -> 'tf.Tensor':
+      taps = self._part(x, training=training)
+      return readout_lib.apply_head(self._readout(taps), self._layers)
+
+    if self.recipe.linearized:
+      return linearized.expanded(of_network, self._weights, self._displacement)
+    return of_network()
+
   def _loss_and_gradients(
     self, x: 'tf.Tensor', y: 'tf.Tensor'
   ) -> tuple['tf.Tensor', list['tf.Tensor']]:
     import tensorflow as tf
 
     with tf.GradientTape(watch_accessed_variables=False) as tape:
-      tape.watch(self._variables)
-      taps = self._part(x, training=not self.recipe.frozen_statistics)
-      logits = readout_lib.apply_head(self._readout(taps), self._layers)
+      tape.watch(self._weights)
+      logits = self._logits_in_graph(
+        x, training=not self.recipe.frozen_statistics
+      )
       loss = tf.reduce_mean(
         tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=logits)
       )
     gradients = tape.gradient(
-      loss, self._variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
+      loss, self._weights, unconnected_gradients=tf.UnconnectedGradients.ZERO
     )
     return loss, gradients
 
@@ -406,22 +458,28 @@ class Trainer:
 
   def state(self) -> list[np.ndarray]:
     """All that a run changes: weights, head, the optimizer's moments."""
-    own = [v for layer in self._layers for v in layer] + [
-      s for slots in self._slots for s in slots
-    ]
-    return [*self._model.get_weights(), *(v.numpy() for v in own)]
+    return [*self._model.get_weights(), *(v.numpy() for v in self._own())]
 
   def restore(self, state: Sequence[np.ndarray]) -> None:
     """Sets what `state` gave."""
-    own = [v for layer in self._layers for v in layer] + [
-      s for slots in self._slots for s in slots
-    ]
+    own = self._own()
     self._model.set_weights(state[: -len(own)])
     for variable, value in zip(own, state[-len(own) :], strict=True):
       variable.assign(value)
 
+  def _own(self) -> list['tf.Variable']:
+    """The variables of a state that are not the network's."""
+    return [
+      *(v for layer in self._layers for v in layer),
+      *self._displacement,
+      *(s for slots in self._slots for s in slots),
+    ]
+
   def embed(self, inputs: np.ndarray, batch: int = 64) -> np.ndarray:
-    """What the head reads, in inference mode, `[n, size]`."""
+    """What the head reads, in inference mode, `[n, size]`.
+
+    Of a linearized network, as it is where it is expanded.
+    """
     return np.concatenate(
       [
         self._forward(inputs[i : i + batch]).numpy()
