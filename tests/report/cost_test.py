@@ -88,3 +88,11 @@ def test_stored_bytes_are_those_of_a_file(tmp_path):
   # What the model counts is nearly all of it.
   assert 0 < size - 4 * 70 * 5 - 1001 // 8 < 400
   assert cost.head_bytes(5, 70) < size - 120
+
+
+def test_validating_fractions_adds_their_sum():
+  """Appendix B; 18 % in the text, with the 0.2 of Table 2 39 %."""
+  eight = 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1
+  assert cost.selection_overhead(eight) == pytest.approx(0.1885, abs=1e-12)
+  assert cost.selection_overhead((*eight, 0.2)) == pytest.approx(0.3885)
+  assert cost.selection_overhead(()) == 0

@@ -24,56 +24,94 @@ def _points(ax):
   return sorted(tuple(p) for c in ax.collections for p in c.get_offsets())
 
 
-def test_figure2_has_three_lines_for_each_backbone(affinity):
-  drawn = figures.figure2(affinity)
+def test_figure2_has_a_bar_a_task_by_affinity(affinity):
+  tables = {
+    b: frames.gains(t, 'linear', ('head2toe',)) for b, t in affinity.items()
+  }
+  drawn = figures.figure2(tables)
   assert [ax.get_title() for ax in drawn.axes] == list(_BACKBONES)
-  for ax, table in zip(drawn.axes, affinity.values()):
-    linear, scratch, tuned = ax.lines
-    assert linear.get_ydata().tolist() == table.linear.tolist()
-    assert scratch.get_ydata().tolist() == table.scratch.tolist()
-    assert tuned.get_ydata().tolist() == table.finetune.tolist()
+  for ax, table in zip(drawn.axes, tables.values()):
     assert [t.get_text().split()[0] for t in ax.get_xticklabels()] == list(
       table.task
     )
+    bars = sorted(
+      (b.get_x() + b.get_width() / 2, b.get_height(), c.get_label())
+      for c in ax.containers
+      for b in c
+    )
+    assert [b[1] for b in bars] == table.head2toe_gain.tolist()
+    assert [b[2] for b in bars] == table.group.tolist()  # Told apart.
+    assert [b[0] for b in bars] == pytest.approx(range(19))
+  assert len({c[0].get_facecolor() for c in drawn.axes[0].containers}) == 3
 
 
-def test_figure3_has_two_bars_a_task(affinity):
-  tables = {
-    b: frames.gains(t, 'linear', ('head2toe', 'finetune'))
-    for b, t in affinity.items()
-  }
+def test_figure3_has_three_lines_of_tasks_and_of_groups(affinity):
+  methods = 'linear', 'finetune', 'scratch'
+  tables = {b: frames.with_groups(t, methods) for b, t in affinity.items()}
   drawn = figures.figure3(tables)
   for ax, table in zip(drawn.axes, tables.values()):
-    ours, tuned = ax.containers
-    assert [b.get_height() for b in ours] == table.head2toe_gain.tolist()
-    assert [b.get_height() for b in tuned] == table.finetune_gain.tolist()
+    labels = [t.get_text().split()[0] for t in ax.get_xticklabels()]
+    assert labels == list(table.name)
+    for i, method in enumerate(methods):
+      tasks, groups = ax.lines[2 * i : 2 * i + 2]
+      assert tasks.get_ydata().tolist() == table[method][:19].tolist()
+      assert groups.get_ydata().tolist() == table[method][19:].tolist()
+      assert min(groups.get_xdata()) > max(tasks.get_xdata()) + 1
+      # Names stand where points do.
+      places = [*tasks.get_xdata(), *groups.get_xdata()]
+      assert list(ax.get_xticks()) == places
 
 
-def test_figure4_scatters_the_oracles_gain_and_draws_averages(affinity):
+def _taps():
+  return pd.DataFrame(
+    {
+      'task': ['pets'] * 2 + ['svhn'] * 2,
+      'group': 'natural',
+      'tap': ['a', 'b'] * 2,
+      'depth': [0, 1] * 2,
+      'percent': [80.0, 85, 60, 50],
+      'linear': [84.0, 84, 40, 40],
+    }
+  )
+
+
+def test_figure4_has_the_gain_two_tasks_by_layer_and_averages(affinity):
   gains = affinity['resnet50'][['task', 'group', 'affinity']].copy()
   gains['oracle_gain'] = range(19)
+  gains['shown'] = gains.task.isin(['pets', 'svhn'])
   averages = pd.DataFrame(
     [
       {'method': 'linear', 'average': 50.0, 'natural': 60.0},
       {'method': 'oracle', 'average': 55.0, 'natural': 61.0},
     ]
   )
-  left, right = figures.figure4(gains, averages).axes
+  left, right, far, near = figures.figure4(averages, gains, _taps()).axes
   assert _points(left) == sorted(zip(gains.affinity, gains.oracle_gain))
   assert left.get_title() == 'Spearman +1.000'
+  assert far.get_title().startswith('svhn (affinity -1')
+  assert near.get_title().startswith('pets (affinity +7')
+  assert far.lines[0].get_ydata().tolist() == [60, 50]
+  assert set(far.lines[1].get_ydata()) == {40}  # Linear, a level.
+  assert near.lines[0].get_ydata().tolist() == [80, 85]
   assert [[b.get_height() for b in c] for c in right.containers] == [
     [50, 60],
     [55, 61],
   ]
-  (only,) = figures.figure4(None, averages).axes
+  (only,) = figures.figure4(averages).axes
   assert len(only.containers) == 2
 
 
-def test_figure8_compares_two_backbones(affinity):
+def test_figure8_compares_two_backbones_and_has_each_layer(affinity):
   table = frames.affinities(affinity)
-  (ax,) = figures.figure8(table, 0.907).axes
+  (ax,) = figures.figure8(table, printed=0.907).axes
   assert _points(ax) == sorted(zip(table.resnet50, table.vit_b16))
   assert ax.get_title() == 'Spearman +0.868; the paper prints +0.907'
+  layers = pd.DataFrame(
+    {'tap': ['a', 'b'], 'depth': [0, 1], 'tasks': 9, 'spearman': [-0.5, 0.25]}
+  )
+  _, right = figures.figure8(table, layers).axes
+  assert [b.get_height() for b in right.containers[0]] == [-0.5, 0.25]
+  assert [t.get_text() for t in right.get_xticklabels()] == ['a', 'b']
 
 
 def test_figure11_has_a_panel_for_what_is_known(affinity):
@@ -117,10 +155,12 @@ def test_what_is_missing_in_a_matrix_is_blank_without_a_warning():
 
 def test_a_source_that_some_tasks_lack_is_blank():
   table = pd.DataFrame(
-    {'task': ['t', 'u', 'u'], 'source': ['t', 't', 'u'], 'loss': [0.0, 2, 0]}
+    {'task': ['t', 'u', 'u'], 'source': ['t', 't', 'u'], 'change': [0.0, 2, 0]}
   )
   drawn, (ax,) = plotting.figure(1, 1)
-  plotting.heatmap(drawn, ax, table, ('task', 'source', 'loss'), '{:.0f}', 'x')
+  plotting.heatmap(
+    drawn, ax, table, ('source', 'task', 'change'), '{:.0f}', 'x'
+  )
   assert [t.get_text() for t in ax.texts] == ['0', '2', '0']
 
 

@@ -1,4 +1,3 @@
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -6,28 +5,6 @@ from tests import testing
 from vtab_h2t import published
 from vtab_h2t.report import frames
 from vtab_h2t.report import statistics
-from vtab_h2t.studies import relevance
-
-
-def _rows(study, fields, counts, group='natural', total=200):
-  """Test rows: for each of `fields` one for each seed's count."""
-  return [
-    {
-      'protocol': 'exact',
-      'method': study,
-      'split': 'test',
-      'task': task,
-      'group': group,
-      'seed': seed,
-      'correct': correct,
-      'total': total,
-      'num_features': 10,
-    }
-    | one
-    for task, by_seed in counts.items()
-    for one, seeds in zip(fields, by_seed)
-    for seed, correct in enumerate(seeds)
-  ]
 
 
 def test_published_accuracies_re_add_to_the_printed_means():
@@ -99,42 +76,6 @@ def test_affinities_are_of_tasks_that_both_have():
   assert table[['task', 'a', 'b']].to_numpy().tolist() == [['u', 2, 4]]
 
 
-def test_one_tap_and_the_oracle():
-  rows = _rows(
-    'one_tap',
-    [{'tap': 'a'}, {'tap': 'b'}, {'tap': 'c'}],
-    {
-      't': [(10, 20, 60), (80, 90, 30), (90, 10, 70)],
-      'u': [(8, 8, 8), (9, 9, 9), (9, 9, 9)],
-    },
-  )
-  rows += [
-    {
-      'method': 'one_tap',
-      'split': 'val',
-      'task': task,
-      'tap': tap,
-      'correct': correct,
-    }
-    for task, tap, correct in (
-      ('t', 'a', 7),
-      ('t', 'b', 5),
-      ('t', 'c', 7),
-      ('u', 'a', 1),
-      ('u', 'b', 2),
-      ('u', 'c', 3),
-    )
-  ]
-  taps = frames.one_tap(rows)
-  assert taps.percent.tolist() == [10, 40, 35, 4, 4.5, 4.5]
-  assert taps.depth.tolist() == [0, 1, 2, 0, 1, 2]
-  chosen = frames.chosen_taps(rows)
-  assert chosen.chosen_tap.tolist() == ['a', 'c']
-  best = frames.oracle(taps, chosen)
-  assert best.oracle_tap.tolist() == ['b', 'b']
-  assert best.oracle.tolist() == [40, 4.5] and best.chosen.tolist() == [10, 4.5]
-
-
 def test_group_means():
   groups = pd.Series({'t': 'natural', 'u': 'structured', 'v': 'structured'})
   table = frames.group_means(
@@ -148,114 +89,123 @@ def test_group_means():
   }
 
 
-def test_granularity_and_its_mean_over_tasks():
-  rows = _rows(
-    'granularity',
-    [
-      {'kind': 'features', 'fraction': 0.1},
-      {'kind': 'taps_mean', 'num_taps': 4},
-    ],
-    {'t': [(20, 40, 30), (2, 4, 3)], 'u': [(40, 40, 40), (0, 0, 0)]},
+def test_figure2s_gains_are_those_of_the_papers_table():
+  """Linear and Head2Toe of the ResNet-50, read from Table 1 by hand."""
+  table = frames.by_affinity(frames.published_accuracies('resnet50'))
+  gains = frames.gains(table, 'linear', ('head2toe',)).set_index('task')
+  assert len(gains) == 19
+  assert gains.head2toe_gain['svhn'] == pytest.approx(84.1 - 47.5)
+  assert gains.head2toe_gain['dtd'] == pytest.approx(67.6 - 67.8)
+  assert gains.head2toe_gain['clevr_dist'] == pytest.approx(59.5 - 39.9)
+
+
+def test_gains_are_of_tasks_that_have_what_is_compared():
+  table = pd.DataFrame(
+    {
+      'task': ['t', 'u'],
+      'group': 'g',
+      'affinity': [1.0, 2],
+      'linear': [5.0, 6],
+      'head2toe': [8.0, float('nan')],
+    }
   )
-  rows[3]['num_features'] = rows[4]['num_features'] = 30
-  table = frames.granularity(rows)
-  assert table.percent.tolist() == [15, 1.5, 20, 0]
-  assert table.step.tolist() == [0.1, 4, 0.1, 4]
-  assert table.num_features.tolist() == [10, 30, 10, 10]
-  mean = frames.mean_over_tasks(table, ['kind', 'step'])
-  assert mean.percent.tolist() == [17.5, 0.75]
-  assert mean.num_features.tolist() == [10, 20]
+  gains = frames.gains(table, 'linear', ('head2toe',))
+  assert gains.task.tolist() == ['t'] and gains.head2toe_gain.tolist() == [3]
 
 
-def test_transfer_is_compared_with_the_tasks_own():
-  rows = _rows(
-    'transfer',
-    [{'source': 't'}, {'source': 'u'}],
-    {'t': [(100,), (80,)], 'u': [(30,), (40,)]},
+_METHODS = 'linear', 'scratch', 'finetune'
+
+
+def test_figure3_has_tasks_and_groups_in_ascending_affinity():
+  table = frames.with_groups(
+    frames.by_affinity(frames.published_accuracies('resnet50')), _METHODS
   )
-  table = frames.transfer(rows)
-  assert table.loss.tolist() == [0, 10, 5, 0]
+  tasks = table[table.kind == frames.TASK]
+  groups = table[table.kind == frames.GROUP]
+  assert len(tasks) == 19 and table.kind.iloc[:19].eq(frames.TASK).all()
+  assert tasks.affinity.is_monotonic_increasing
+  # Section 2: the nearest three and the farthest three by Table 1.
+  assert groups.name.tolist() == ['structured', 'specialized', 'natural']
+  assert groups.affinity.is_monotonic_increasing
+  natural = tasks[tasks.group == 'natural']
+  assert groups.linear.iloc[-1] == pytest.approx(natural.linear.mean())
+  assert groups.affinity.iloc[-1] == pytest.approx(natural.affinity.mean())
 
 
-def test_overlap_counts_shared_features_between_seeds_and_tasks():
-  columns = {
-    ('t', 0): [0, 1, 2, 3],
-    ('t', 1): [0, 1, 2, 9],
-    ('u', 0): [8, 9, 4, 5],
-    ('u', 1): [0, 1, 8, 9],
+def test_groups_are_means_over_tasks_that_have_all_methods():
+  table = pd.DataFrame(
+    {
+      'task': ['t', 'u'],
+      'group': 'g',
+      'affinity': [2.0, 4],
+      'linear': [5.0, 7],
+      'scratch': [3.0, 3],
+      'finetune': [6.0, float('nan')],
+    }
+  )
+  group = frames.with_groups(table, _METHODS).iloc[-1]
+  assert (group.affinity, group.linear, group.finetune) == (2, 5, 6)
+
+
+def _line(method, task, percent, group='g'):
+  return {
+    'run': 'r',
+    'suite': 's',
+    'backbone': 'b',
+    'protocol': 'exact',
+    'method': method,
+    'task': task,
+    'group': group,
+    'split': 'test',
+    'seed': 0,
+    'correct': percent,
+    'total': 100,
   }
-  rows = [
-    {
-      'method': 'relevance',
-      'split': 'selection',
-      'task': t,
-      'seed': s,
-      'num_features': 10,
-      'selected': relevance.pack(np.array(c), 10),
-    }
-    for (t, s), c in columns.items()
-  ]
-  table = frames.overlap(rows).set_index(['task', 'other'])
-  assert table.shared['t', 't'] == 3 / 4
-  assert table.shared['u', 'u'] == 2 / 4
-  # t0-u0: 0, t0-u1: 2, t1-u0: 1, t1-u1: 3, of 4 each.
-  assert table.shared['t', 'u'] == table.shared['u', 't'] == 6 / 16
-  assert (table.chance == 0.4).all()
 
 
-def test_depth_is_the_mean_over_seeds():
+def test_methods_are_compared_on_the_tasks_that_all_have():
   rows = [
-    {
-      'method': 'relevance',
-      'split': 'selection',
-      'task': 't',
-      'group': 'natural',
-      'seed': seed,
-      'selected_by_tap': {'a': [a, 10], 'b': [4 - a, 40]},
-    }
-    for seed, a in ((0, 1), (1, 3))
+    _line('linear', 't', 10),
+    _line('finetune', 't', 30),
+    _line('linear', 'u', 20),
+    _line('scratch', 't', 1),
   ]
-  table = frames.depth(rows)
-  assert table.tap.tolist() == ['a', 'b'] and table.depth.tolist() == [0, 1]
-  assert table.share_of_selection.tolist() == [0.5, 0.5]
-  assert table.share_of_tap.tolist() == [0.2, 0.05]
+  by_task, means = frames.comparison(rows, ('linear', 'finetune'))
+  assert by_task.to_dict('records') == [
+    {'task': 't', 'group': 'g', 'linear': 10, 'finetune': 30}
+  ]
+  assert means.average.tolist() == [10, 30]
+
+
+def test_means_are_over_tasks_that_have_every_value():
+  table = pd.DataFrame(
+    {
+      'task': ['t', 't', 'u'],
+      'group': 'g',
+      'kind': ['a', 'b', 'a'],
+      'percent': [10.0, 20, 90],
+    }
+  )
+  mean = frames.mean_over_tasks(table, ['kind'])
+  assert mean.percent.tolist() == [10, 20] and mean.tasks.tolist() == [1, 1]
+  assert set(frames.whole_tasks(table, ['kind']).task) == {'t'}
 
 
 def test_reduced_has_the_whole_set_as_one():
-  fields = [{'train_fraction': 0.5}, {}]
-  rows = _rows('linear', fields, {'t': [(20, 30, 40), (60, 60, 60)]})
-  rows += _rows('all_l1', fields, {'t': [(0, 0, 0), (0, 0, 0)]})
-  table = frames.reduced(rows)
-  assert table.method.unique().tolist() == ['linear']
-  assert table.train_fraction.tolist() == [0.5, 1]
-  assert table.percent.tolist() == [15, 30]
-
-
-@pytest.mark.parametrize(
-  'make, study, key, values',
-  [
-    (frames.offset, 'offset', 'offset', (0, 10)),
-    (frames.scores, 'scores', 'score', ('l2', 'chi2')),
-  ],
-)
-def test_medians_over_seeds(make, study, key, values):
-  table = make(
-    _rows(study, [{key: v} for v in values], {'t': [(1, 2, 30), (4, 4, 9)]})
-  )
-  assert table[key].tolist() == list(values)
-  assert table.percent.tolist() == [1, 2]
-
-
-def test_scaling_keeps_candidates_apart():
-  table = frames.scaling(
-    _rows(
-      'scaling',
-      [
-        {'target_size': 30, 'tap_stride': s, 'num_candidates': 100 // s}
-        for s in (4, 1)
-      ],
-      {'t': [(10, 20, 30), (20, 30, 40)]},
+  rows = [
+    _line(method, task, percent) | fields
+    for method, by_fraction in (
+      ('linear', (15, 30)),
+      ('head2toe', (20, 40)),
+      ('finetune', (25, 50)),
+      ('all_l1', (0, 0)),
     )
-  )
-  assert table.num_candidates.tolist() == [25, 100]
-  assert table.percent.tolist() == [10, 15]
+    for task in ('t', 'u')
+    for percent, fields in zip(by_fraction, ({'train_fraction': 0.5}, {}))
+    if (method, task, percent) != ('finetune', 'u', 25)
+  ]
+  table = frames.reduced(rows)
+  assert table.method.unique().tolist() == ['linear', 'head2toe', 'finetune']
+  assert set(table.task) == {'t'}  # One of u's is missing.
+  assert table.train_fraction.tolist() == [0.5] * 3 + [1] * 3
+  assert table.percent.tolist() == [15, 20, 25, 30, 40, 50]

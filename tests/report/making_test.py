@@ -4,10 +4,8 @@ import pytest
 from tests import testing
 from tests.report import made
 from vtab_h2t import published
-from vtab_h2t.protocol import run as run_lib
 from vtab_h2t.report import catalogue
 from vtab_h2t.report import making
-from vtab_h2t.report import statistics
 
 
 def _add(of, job, **fields):
@@ -121,7 +119,6 @@ def test_published_numbers_stand_beside_where_it_is_fair():
 def test_nothing_published_stands_beside_other_tasks_or_networks(of):
   results = made.results(_as_printed(of), of)
   assert list(making.table1(results)) == ['table1']
-  assert len(making.affinity(results)) == 1
 
 
 def test_published_numbers_are_of_the_tasks_that_were_measured():
@@ -131,59 +128,70 @@ def test_published_numbers_are_of_the_tasks_that_were_measured():
   assert set(frames['published'].task) == {'svhn', 'pets'}
 
 
-def test_figure8_names_both_networks(tmp_path):
+def test_normalizations_are_compared_on_the_tasks_that_all_have():
   of = made.run()
-  made.write(tmp_path, of)
-  from vtab_h2t.protocol import ledger as ledger_lib
-  from vtab_h2t.report import results as results_lib
+  by_job = {
+    job: [
+      r | {'correct': r['correct'] - 10 * i}
+      for r in _add(made.run(image_size=32 + i), job)
+      if i != 2 or r['task'] != 'z'
+    ]
+    for i, job in enumerate(making.NORMALIZATION.values())
+  }
+  results = made.results(by_job.pop('accuracy'), of, **by_job)
+  output = catalogue.OUTPUTS['normalization']
+  assert output.possible(results)
+  table = output.of_results(results)['normalization']
+  assert table.normalization.tolist() == ['selected', 'once', 'feature', 'none']
+  structured = table.structured.to_numpy()  # Without z.
+  assert structured == pytest.approx([60, 55, 50, 45])
+  # A run with another rule of its own is no original.
+  once = made.run(normalization='once')
+  assert not output.possible(made.results(results.of('accuracy'), once))
 
-  results = results_lib.read(ledger_lib.Ledger(tmp_path), of)
-  table = making.figure8(results)['figure8']
-  assert list(table) == ['task', 'group', 'made (imagenet)', 'other (imagenet)']
-  summary = statistics.wide(
-    statistics.summarise(results.of('second')), ('natural',)
-  )
-  assert (
-    table.set_index('task')['other (imagenet)'].digits
-    == (statistics.domain_affinity(summary)['natural', 'digits'])
-  )
 
-
-def test_figure13_has_tasks_with_all_and_fewer_images():
+def test_taylor_has_accuracies_and_displacements():
   of = made.run()
-  row = lambda job, task, percent, **fields: made.row(
-    of, job, 'linear', task, 0, percent, **fields
+  row = lambda method, task, percent, **fields: made.row(
+    of, 'accuracy', method, task, 0, percent, **fields
   )
-  rows = [row('accuracy', t, 60) for t in ('t', 'u')]
-  reduced = [
-    row('reduced', 't', p, train_fraction=f) for f, p in ((0.1, 20), (0.5, 40))
-  ] + [row('reduced', 'u', 30, train_fraction=0.1)]
-  frames = making.figure13(made.results(rows, of, reduced=reduced))
-  assert set(frames['tasks'].task) == {'t'}
-  assert frames['figure13'].train_fraction.tolist() == [0.1, 0.5, 1.0]
-  assert frames['figure13'].percent.tolist() == [20, 40, 60]
+  rows = [
+    row('linear', 'digits', 40),
+    row('linearized', 'digits', 50, displacement=0.01),
+    row('finetune', 'digits', 60, displacement=0.04),
+    row('linear', 'shapes_count', 10),
+    row('finetune', 'shapes_count', 20),
+  ]
+  frames = making.taylor(made.results(rows, of))
+  (line,) = frames['taylor'].to_dict('records')
+  assert line == {
+    'task': 'digits',
+    'group': 'natural',
+    'linear': 40,
+    'linearized': 50,
+    'finetune': 60,
+    'linearized_displacement': 0.01,
+    'finetune_displacement': 0.04,
+  }
+  assert frames['means'].average.tolist() == [40, 50, 60]
 
 
-@pytest.mark.parametrize(
-  'changes, fair',
-  [
-    ({}, True),
-    ({'weights': 'random'}, False),
-    ({'suite': 'embedded'}, False),
-    ({'taps': 'pre_activation'}, False),
-    ({'train_fraction': 0.5}, False),
-  ],
-)
-def test_the_papers_numbers_stand_beside_its_networks_only(changes, fair):
-  weights = changes.pop('weights', 'file.h5')
-  run = testing.tiny_run(
-    **{
-      'suite': 'vtab',
-      'data_source': 'tfds',
-      'network': run_lib.Network(
-        backbone='resnet50', weights=weights, sha256='0', scale=1, offset=0
-      ),
-    }
-    | changes
+def test_overhead_of_the_search_for_the_fraction():
+  """Appendix B: the sum of the fractions, 18 % of eight."""
+  table = making.overhead(None).set_index('number')
+  assert table.overhead[8] == pytest.approx(0.1885)
+  assert table.overhead[9] == pytest.approx(0.3885)
+  of = made.run()
+  mine = making.table3(made.results(of=of))['overhead']
+  assert len(mine) == 3 and mine.number.iloc[-1] == len(
+    of.space.of('head2toe').fractions
   )
-  assert making.comparable(run) == fair
+  fixed = made.run(space=made.fixed(lr=0.1, fraction=0.1))
+  assert len(making.table3(made.results(of=fixed))['overhead']) == 2
+
+
+def test_contradictions_are_numbers_where_they_can_be():
+  table = making.contradictions()['contradictions']
+  assert list(table) == ['text', 'tables', 'number']
+  # Introduction and Table 3, in percent; the caption says 0.5.
+  assert (table.number - 0.63).abs().min() < 0.005

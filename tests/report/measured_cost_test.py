@@ -63,6 +63,9 @@ def test_measured_cost_of_a_unit():
   assert row['flops_vs_finetune'] == cost.head2toe_flops(
     network, n, 10, 500
   ) / cost.finetune_flops(network, 10, 80, 64)
+  assert row['flops_at_equal_steps'] == cost.head2toe_flops(
+    network, n, 10, 500
+  ) / cost.finetune_flops(network, 10, 500, 128)
   assert row['head2toe_bytes'] == cost.head_bytes(10, n // 100, n)
   # The fine-tuned network is its parameters and little else.
   assert row['finetune_bytes'] == pytest.approx(
@@ -72,6 +75,22 @@ def test_measured_cost_of_a_unit():
     assert row[f'bytes_{share}'] == pytest.approx(
       row[f'size_{share}'], rel=0.05
     )
+
+
+def test_shares_say_which_budgets_differ():
+  table = measured_cost.measured(_RUN, [_unit()])
+  (found,) = measured_cost.shares(table)
+  (row,) = table.to_dict('records')
+  assert found == {
+    'task': 't',
+    'operations': row['flops_at_equal_steps'],
+    'storage': row['bytes_vs_finetune'],
+    'seconds': 0.24,
+    'storage_vs_linear': row['bytes_vs_linear'],
+    'unequal': '500 steps of 128 images against 80 of 64',
+  }
+  table['finetune_steps'], table['finetune_batch'] = 500, 128
+  assert measured_cost.shares(table)[0]['unequal'] == ''
 
 
 def test_heads_trained_for_another_method_are_counted():

@@ -69,9 +69,59 @@ def test_what_a_network_does_not_allow_names_the_output():
   flat = testing.tiny_backbone()  # It has no batch norm.
   output = output_lib.Output(name='x', title='X', jobs=('pre_normalization',))
   with pytest.raises(errors.InputError, match='x: the taps of tiny cannot be'):
-    output.check(flat)
-  output.check(testing.normed_backbone())
-  output_lib.Output(name='x', title='X', jobs=('accuracy',)).check(flat)
+    output.check(made.run(), flat)
+  output.check(made.run(), testing.normed_backbone())
+  output_lib.Output(name='x', title='X', jobs=('accuracy',)).check(
+    made.run(), flat
+  )
+  # What it shows besides is checked, too.
+  output = output_lib.Output(name='x', title='X', also=('pre_normalization',))
+  assert output.all_jobs == ('pre_normalization',)
+  with pytest.raises(errors.InputError, match='x: the taps of tiny cannot be'):
+    output.check(made.run(), flat)
+
+
+def test_a_run_that_is_no_original_is_not_compared():
+  output = output_lib.Output(
+    name='x',
+    title='X',
+    compares_normalization=True,
+    measured=lambda results: {},
+  )
+  once = made.run(normalization='once')
+  assert output.possible(made.results(of=made.run()))
+  assert not output.possible(made.results(of=once))
+  output.check(made.run(), testing.tiny_backbone())
+  with pytest.raises(errors.InputError, match='out --normalization=once'):
+    output.check(once, testing.tiny_backbone())
+
+
+def test_rows_without_a_field_do_not_suffice():
+  of = made.run()
+  row = made.row(of, 'accuracy', 'head2toe', 'digits', 0, 50)
+  output = output_lib.Output(
+    name='x',
+    title='X',
+    methods=('head2toe',),
+    fields=('selected_by_tap',),
+    measured=lambda results: {},
+  )
+  assert not output.possible(made.results([row], of))
+  row['selected_by_tap'] = made.by_tap((3, 1))
+  assert output.possible(made.results([row], of))
+
+
+def test_what_is_shown_besides_need_not_be_there():
+  of = made.run()
+  row = made.row(of, 'offset', 'offset', 'digits', 0, 50, offset=0)
+  output = output_lib.Output(
+    name='x',
+    title='X',
+    jobs=('offset',),
+    also=('one_tap',),
+    measured=lambda results: {},
+  )
+  assert output.possible(made.results(of=of, offset=[row]))
 
 
 @pytest.mark.parametrize('vit', [True, False])

@@ -81,6 +81,17 @@ def test_the_answer_is_in_words(html, workdir):
   assert f'By group: natural {gain["natural", "mean"]:+.1f}, ' in html
 
 
+def test_claims_stand_with_the_papers_networks_and_what_could_be_seen(html):
+  """Beside a network that is neither of the paper's."""
+  assert (
+    'ResNet-50 on VTAB-1k: 8.8, from Table 1; ViT-B/16 on VTAB-1k: 10, printed '
+    'and 10.5, from Table 1'
+  ) in html
+  for head in ('could be seen', 'rows or reason', 'the paper'):
+    assert f'<button type="button">{head}</button>' in html
+  assert html.count('not testable') > 30 and 'a second network' in html
+
+
 def test_each_cell_says_its_seeds_where_they_differ(html):
   assert (
     'median of as many seeds as stand in brackets, from 2 to 3. Choose' in html
@@ -327,9 +338,20 @@ def test_the_papers_page_has_its_tables_and_figures(papers_page):
     'Head2Toe, measured',
     'Where the numbers come from',
     '<h3>Failures',
-    '<h3>Claims',
   ):
     assert part not in papers_page
+  # What its claims come to on its own numbers, for each backbone.
+  assert papers_page.count('<h3>Claims') == 2
+  for backbone in ('ResNet-50', 'ViT-B/16'):
+    section = _sections(papers_page)[
+      {'ResNet-50': 'VTAB-1k, resnet50', 'ViT-B/16': 'VTAB-1k, vit_b16'}[
+        backbone
+      ]
+    ]
+    assert f'{backbone} on VTAB-1k: ' in section
+    assert section.count('on VTAB-1k: ') == section.count(
+      f'{backbone} on VTAB-1k: '
+    )
   wanted = [o for o in catalogue.OUTPUTS.values() if o.published and o.draw]
   assert papers_page.count('<img ') == len(wanted)
 

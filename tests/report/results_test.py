@@ -213,8 +213,10 @@ def test_measured_rows_have_what_outputs_read(measured):
   assert set(one.rows) == {'accuracy', 'offset', 'reduced'}
   assert {m.facts['task'] for m in one.measurements} == {'one', 'two'}
   assert len(one.measurements) == 3
-  table = catalogue.OUTPUTS['figure13'].of_results(one)['figure13']
-  assert sorted(set(table.train_fraction)) == [0.5, 1.0]
+  table = catalogue.OUTPUTS['figure12'].of_results(one)['figure12']
+  assert table.groupby('task').share.sum().to_dict() == pytest.approx(
+    {'one': 1, 'two': 1}
+  )
   possible = [n for n, o in catalogue.OUTPUTS.items() if o.possible(one)]
   assert possible == [
     'table1',
@@ -222,7 +224,8 @@ def test_measured_rows_have_what_outputs_read(measured):
     'table3',
     'table4',
     'table5',
-    'figure13',
+    'claims',
+    'figure12',
   ]
   # A network that cannot be built has no cost.
   assert measured_cost.measured(one.run, one.measurements).empty

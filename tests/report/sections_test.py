@@ -75,3 +75,52 @@ def test_published_numbers_stand_in_the_cells_where_it_is_fair():
   )
   assert not other['published']
   assert other['lines'][0]['cells'][2]['below'] == '± 0.0'
+
+
+_SETTING = {
+  'learning_rate': 0.1,
+  'steps': 500,
+  'target_size': 30,
+  'coefficient': 1e-5,
+  'fraction': 0.1,
+}
+
+
+def test_the_papers_story_is_told_with_its_networks():
+  """Head2Toe has 10 points more on each task."""
+  rows = [r | {'backbone': 'made'} | _SETTING for r in testing.result_rows()]
+  story = sections.of_run(made.results(rows))['comparison']
+  assert story.startswith(
+    'The paper, on VTAB-1k: ResNet-50 +8.8 on average (natural +5.3, '
+  )
+  assert '; ViT-B/16 +10.4 on average (natural +11.6, ' in story
+  assert story.endswith(
+    'in the paper it is structured with the ResNet-50, structured with the '
+    'ViT-B/16.'
+  )
+  own = made.run('vit_b16', suite='vtab')
+  rows = [r | {'backbone': 'vit_b16'} for r in rows]
+  assert (
+    'ResNet-50' not in sections.of_run(made.results(rows, own))['comparison']
+  )
+
+
+def test_claims_say_what_could_be_seen_and_why_they_have_no_verdict():
+  of = made.run()
+  space = of.space.changed({'finetune': {'steps': (80,), 'batch': 64}})
+  of = made.run(space=space)
+  rows = [
+    made.row(of, 'accuracy', m, t, s, level + s, **_SETTING)
+    for m, level in (('head2toe', 60), ('linear', 40), ('finetune', 50))
+    for t in ('a', 'b', 'c')
+    for s in (0, 1, 2)
+  ]
+  lines = sections.of_run(made.results(rows, of))['claims']
+  found = {line['claim']: line for line in lines}
+  no = found['Head2Toe is better than fine-tuning on average.']
+  assert (no['verdict'], no['mark']) == ('no verdict', 'open')
+  assert no['rows'] == 'trained for 500 steps of 128 images against 80 of 64'
+  yes = found['Head2Toe is better than Linear on average.']
+  assert (yes['verdict'], yes['mark']) == ('holds', 'holds')
+  assert float(yes['detectable']) > 0
+  assert yes['where'] == 'sections 1, 4, 4.2 (ResNet-50, ViT-B/16)'

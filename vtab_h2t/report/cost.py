@@ -20,8 +20,9 @@ Table 3 follows from Table 2 by these formulas and two constants that the paper
 does not give, `f` and the number of the backbone's parameters; both are fitted.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 import dataclasses
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -91,6 +92,21 @@ def linear_size(network: Network, classes: int) -> int:
 def head2toe_size(features: int, fraction: float, classes: int) -> float:
   """Numbers to store for a Head2Toe head and its bitmap."""
   return fraction_lib.num_kept(features, fraction) * classes + features / 32
+
+
+def selection_overhead(fractions: Iterable[float]) -> float:
+  """What validating fractions adds to the operations of the first stage.
+
+  A head on a fraction `f` of the features costs `f` of the head on all of them,
+  at equal steps, and the scores are computed once (Appendix B).
+
+  Args:
+    fractions: those that are validated.
+
+  Returns:
+    Their sum, for example 0.1885 for the eight that Appendix A lists.
+  """
+  return math.fsum(fractions)
 
 
 def to_embedding(backbone: 'backbone_lib.Backbone') -> 'keras.Model':

@@ -1,17 +1,19 @@
-"""Draws the domain-affinity plots from the frames of `report.frames`.
+"""Draws the domain-affinity plots: Figures 2, 3, 4, 8 and 11.
 
 Each function takes frames and returns a matplotlib figure; nothing is computed
 here but positions.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from vtab_h2t.report import frames
 from vtab_h2t.report import plotting
 from vtab_h2t.report import statistics
+from vtab_h2t.report import tap_figures
 from vtab_h2t.tasks import task as task_lib
 
 if TYPE_CHECKING:
@@ -19,89 +21,86 @@ if TYPE_CHECKING:
   from matplotlib import figure as figure_lib
 
 AFFINITY = 'domain affinity: Linear − Scratch (points)'
-
-
-def _name_tasks(ax: 'axes_lib.Axes', tasks: Sequence[str]) -> None:
-  """Task names under an axis."""
-  ax.set_xticks(
-    range(len(tasks)),
-    tasks,
-    rotation=60,
-    ha='right',
-    rotation_mode='anchor',
-    fontsize=8,
-  )
+_ASCENDING = 'tasks by domain affinity (in brackets, points)'
+_HATCHES = '', '///', '...', 'xx'
 
 
 def _panels(
   tables: Mapping[str, pd.DataFrame],
 ) -> tuple['figure_lib.Figure', list['axes_lib.Axes']]:
   """A panel for each backbone, one below the other, titled by its name."""
-  drawn, axes = plotting.figure(len(tables), 1, 6.0, 3.8)
+  drawn, axes = plotting.figure(len(tables), 1, 7.0, 4.3)
   for ax, name in zip(axes, tables):
     ax.set_title(name)
   return drawn, axes
 
 
-def _legend_below(drawn: 'figure_lib.Figure', ax: 'axes_lib.Axes') -> None:
-  drawn.legend(
-    *ax.get_legend_handles_labels(), loc='outside lower center', ncols=4
+def _groups(table: pd.DataFrame) -> list[str]:
+  """The groups of a table's tasks, in their usual order."""
+  found = set(table.group)
+  return [g for g in task_lib.GROUPS if g in found] + sorted(
+    found - set(task_lib.GROUPS)
   )
 
 
 def figure2(tables: Mapping[str, pd.DataFrame]) -> 'figure_lib.Figure':
-  """Linear, Scratch and fine-tuning, tasks in order of affinity.
+  """What Head2Toe gains over Linear, tasks by affinity.
 
   Args:
-    tables: for each backbone what `frames.by_affinity` gives.
+    tables: for each backbone what `frames.gains` gives over Linear.
   """
   drawn, axes = _panels(tables)
   for ax, table in zip(axes, tables.values()):
-    for method, style in zip(
-      ('linear', 'scratch', 'finetune'), plotting.STYLES
-    ):
-      ax.plot(
-        range(len(table)), table[method], label=plotting.LABELS[method], **style
+    for i, group in enumerate(_groups(table)):
+      where = np.flatnonzero(table.group == group)
+      ax.bar(
+        where,
+        table.head2toe_gain.to_numpy()[where],
+        0.8,
+        color=f'C{i}',
+        hatch=_HATCHES[i % len(_HATCHES)],
+        edgecolor='black',
+        linewidth=0.5,
+        label=group,
       )
-    _name_tasks(
+    ax.axhline(0, color='black', linewidth=0.8)
+    plotting.names_below(
       ax, [f'{t} ({a:+.0f})' for t, a in zip(table.task, table.affinity)]
     )
-    ax.set(ylabel=plotting.PERCENT, xlabel='task (domain affinity in points)')
-  _legend_below(drawn, axes[0])
+    ax.set(ylabel='Head2Toe − Linear (points)', xlabel=_ASCENDING)
+  plotting.legend_below(drawn, axes[0])
   return drawn
 
 
 def figure3(tables: Mapping[str, pd.DataFrame]) -> 'figure_lib.Figure':
-  """What Head2Toe and fine-tuning gain over Linear, by affinity.
+  """Linear, fine-tuning and Scratch: tasks and groups by affinity.
 
   Args:
-    tables: for each backbone what `frames.gains` gives.
+    tables: for each backbone what `frames.with_groups` gives.
   """
   drawn, axes = _panels(tables)
   for ax, table in zip(axes, tables.values()):
-    x = np.arange(len(table))
-    for i, (method, hatch) in enumerate(
-      (('head2toe', ''), ('finetune', '///'))
+    is_task = (table.kind == frames.TASK).to_numpy()
+    # A gap between tasks and groups.
+    places = np.arange(len(table)) + ~is_task
+    for method, style in zip(
+      ('linear', 'finetune', 'scratch'), plotting.STYLES
     ):
-      ax.bar(
-        x + 0.4 * i - 0.2,
-        table[f'{method}_gain'],
-        0.4,
-        color=f'C{i}',
-        hatch=hatch,
-        edgecolor='black',
-        linewidth=0.5,
-        label=plotting.LABELS[method],
-      )
-    ax.axhline(0, color='black', linewidth=0.8)
-    _name_tasks(
-      ax, [f'{t} ({a:+.0f})' for t, a in zip(table.task, table.affinity)]
+      for part, label in (
+        (is_task, plotting.LABELS[method]),
+        (~is_task, None),
+      ):
+        ax.plot(places[part], table[method][part], label=label, **style)
+    ax.axvline(is_task.sum(), color='0.6', linewidth=0.8)
+    plotting.names_below(
+      ax,
+      [f'{n} ({a:+.0f})' for n, a in zip(table.name, table.affinity)],
+      places=places.tolist(),
     )
-    ax.set(
-      ylabel='gain over Linear (points)',
-      xlabel='task (domain affinity in points)',
-    )
-  _legend_below(drawn, axes[0])
+    for label in ax.get_xticklabels()[is_task.sum() :]:
+      label.set_fontweight('bold')
+    ax.set(ylabel=plotting.PERCENT, xlabel=f'{_ASCENDING}, then groups')
+  plotting.legend_below(drawn, axes[0])
   return drawn
 
 
@@ -109,8 +108,7 @@ def _scatter(
   ax: 'axes_lib.Axes', table: pd.DataFrame, x: str, y: str, name: str = ''
 ) -> None:
   """Tasks as points, groups by marker, with Spearman's rho; not yet named."""
-  groups = [g for g in task_lib.GROUPS if g in set(table.group)]
-  for i, (group, marker) in enumerate(zip(groups, plotting.MARKERS)):
+  for i, (group, marker) in enumerate(zip(_groups(table), plotting.MARKERS)):
     part = table[table.group == group]
     ax.scatter(part[x], part[y], marker=marker, color=f'C{i}', label=group)
   rho = statistics.spearman(table[x], table[y])
@@ -127,52 +125,81 @@ def _group_bars(ax: 'axes_lib.Axes', table: pd.DataFrame) -> None:
       [row[c] for c in columns],
       width,
       color=f'C{i}',
-      hatch=('', '///', '...', 'xx')[i % 4],
+      hatch=_HATCHES[i % len(_HATCHES)],
       edgecolor='black',
       linewidth=0.5,
       label=plotting.LABELS.get(row['method'], row['method']),
     )
   ax.set_xticks(range(len(columns)), columns)
-  ax.set_ylabel(plotting.PERCENT)
+  ax.set(ylabel=plotting.PERCENT, ylim=(0, 1.2 * ax.get_ylim()[1]))
+  ax.legend(fontsize=8, loc='upper center', ncols=len(table))
 
 
 def figure4(
-  gains: pd.DataFrame | None, averages: pd.DataFrame
+  averages: pd.DataFrame,
+  gains: pd.DataFrame | None = None,
+  taps: pd.DataFrame | None = None,
 ) -> 'figure_lib.Figure':
-  """Oracle: what the best additional tap gains; Control: a second network.
+  """Left: the Oracle's gain; right: two tasks by layer; averages.
 
   Args:
-    gains: task, group, affinity, `oracle_gain`; None where only averages are
-      known (the paper's).
     averages: what `frames.group_means` gives.
+    gains: task, group, affinity, `oracle_gain`, `shown`; None where only
+      averages are known (the paper's).
+    taps: what `study_frames.one_tap` gives, with `gains`.
   """
-  if gains is None:
+  if gains is None or taps is None:
     drawn, (right,) = plotting.figure(1, 1, 5.0, 3.6)
-  else:
-    drawn, (left, right) = plotting.figure(1, 2, 5.0, 3.6)
-    _scatter(left, gains, 'affinity', 'oracle_gain')
-    left.axhline(0, color='black', linewidth=0.8)
-    left.set(
-      xlabel=AFFINITY, ylabel='gain of the best tap over Linear (points)'
+    _group_bars(right, averages)
+    return drawn
+  from matplotlib import figure as figure_lib
+
+  drawn = figure_lib.Figure(figsize=(11.0, 6.0), layout='constrained')
+  grid = drawn.add_gridspec(2, 4)
+  left, right = (
+    drawn.add_subplot(grid[p]) for p in (np.s_[:, :2], np.s_[1, 2:])
+  )
+  _scatter(left, gains, 'affinity', 'oracle_gain')
+  left.axhline(0, color='black', linewidth=0.8)
+  left.set(
+    xlabel=AFFINITY, ylabel='gain of the best layer over Linear (points)'
+  )
+  plotting.legend(left, 8, 'upper right')
+  shown = gains[gains.shown]
+  for place, row in enumerate(shown.itertuples()):
+    ax = drawn.add_subplot(
+      grid[0, 2:] if len(shown) == 1 else grid[0, 2 + place]
     )
-    plotting.legend(left, 8)
+    tap_figures.by_layer(ax, taps[taps.task == row.task])
+    ax.set_title(f'{row.task} (affinity {row.affinity:+.0f})', fontsize=9)
+    ax.set_xlabel('additional layer', fontsize=8)
+    if not place:
+      ax.set_ylabel(plotting.PERCENT)
+      plotting.legend(ax, 7)
   _group_bars(right, averages)
-  plotting.legend(right, 8)
-  if gains is not None:
-    plotting.name_points(left, gains.affinity, gains.oracle_gain, gains.task)
+  plotting.name_points(left, gains.affinity, gains.oracle_gain, gains.task)
   return drawn
 
 
 def figure8(
-  table: pd.DataFrame, printed: float | None = None
+  table: pd.DataFrame,
+  layers: pd.DataFrame | None = None,
+  printed: float | None = None,
 ) -> 'figure_lib.Figure':
-  """Domain affinity under two backbones.
+  """Left: affinity under two backbones; right: whom each layer helps.
 
   Args:
     table: task, group, and the two backbones' columns.
-    printed: Spearman's rho that the paper gives for it.
+    layers: what `study_frames.layer_correlations` gives, or None.
+    printed: Spearman's rho that the paper gives for the left part.
   """
-  drawn, (ax,) = plotting.figure(1, 1, 5.0, 4.4)
+  if layers is None:
+    drawn, (ax,) = plotting.figure(1, 1, 5.0, 4.4)
+  else:
+    drawn, (ax, right) = plotting.side_by_side(
+      (5.0, max(4.0, 1.5 + 0.13 * len(layers))), 4.6
+    )
+    tap_figures.correlations(right, layers)
   one, two = [c for c in table.columns if c not in ('task', 'group')]
   _scatter(ax, table, one, two)
   if printed is not None:
@@ -183,9 +210,12 @@ def figure8(
     xlabel=f'domain affinity, {one} (points)',
     ylabel=f'domain affinity, {two} (points)',
   )
-  plotting.legend(ax, 8)
+  plotting.legend(ax, 8, 'upper left')
   plotting.name_points(ax, table[one], table[two], table.task)
   return drawn
+
+
+_OVERLAP = 'task', 'other', 'shared'
 
 
 def figure11(
@@ -193,30 +223,35 @@ def figure11(
   overlap: pd.DataFrame | None = None,
   offset: pd.DataFrame | None = None,
 ) -> 'figure_lib.Figure':
-  """Left: gain over fine-tuning; middle: overlap; right: ranking.
+  """Left: gain over fine-tuning; centre: overlap; right: ranking.
 
   Args:
     gains: for each backbone task, group, affinity, `head2toe_gain` over
       fine-tuning; a panel each.
-    overlap: what `frames.overlap` gives, or None.
+    overlap: what `study_frames.overlap` gives, or None.
     offset: offset, percent: means over tasks, or None.
   """
-  count = len(gains) + (overlap is not None) + (offset is not None)
-  drawn, axes = plotting.figure(1, count, 5.0, 4.2)
+  widths, height = [5.0] * len(gains), 4.2
+  if overlap is not None:
+    widths.append(plotting.heatmap_size(overlap, _OVERLAP))
+    height = max(height, 0.8 * widths[-1])
+  if offset is not None:
+    widths.append(4.2)
+  drawn, axes = plotting.side_by_side(widths, height)
   for ax, (name, table) in zip(axes, gains.items()):
     _scatter(ax, table, 'affinity', 'head2toe_gain', name)
     ax.axhline(0, color='black', linewidth=0.8)
     ax.set(xlabel=AFFINITY, ylabel='gain of Head2Toe over fine-tuning (points)')
-  plotting.legend(axes[0], 8)
+  plotting.legend(axes[0], 8, 'lower right')
   rest = axes[len(gains) :]
   if overlap is not None:
     plotting.heatmap(
       drawn,
       rest[0],
       overlap,
-      ('task', 'other', 'shared'),
+      _OVERLAP,
       '{:.2f}',
-      'share of selected features in common',
+      'share of the selected features in common',
     )
     rest[0].set(xlabel='task', ylabel='task')
     rest[0].set_title('on the diagonal: of different seeds', fontsize=10)
@@ -224,7 +259,7 @@ def figure11(
   if offset is not None:
     rest[0].plot(offset.offset, offset.percent, **plotting.STYLES[0])
     rest[0].set(
-      xlabel='place of the first feature in the ranking',
+      xlabel='offset: rank of the first selected feature',
       ylabel=f'{plotting.PERCENT}, mean over tasks',
     )
   for ax, table in zip(axes, gains.values()):

@@ -1,26 +1,33 @@
 """What measurements say of the paper's claims.
 
-A claim holds if the whole 95 % interval of a stratified bootstrap over tasks
-and seeds is above 0, does not hold if the whole interval is below, and is
-undecided otherwise.
+A claim holds if the whole 95 % interval of its statistic, over tasks and seeds
+(`bootstrap`), is above 0, does not hold if the whole interval is below, and is
+undecided otherwise. If the sides of the comparison had different training
+budgets it has no verdict.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 import dataclasses
 import functools
-from typing import Any
+import math
 
 import numpy as np
 import pandas as pd
 
+from vtab_h2t.methods import space as space_lib
+from vtab_h2t.report import bootstrap
+from vtab_h2t.report import budgets
+from vtab_h2t.report import claim as claim_lib
 from vtab_h2t.report import claims
+from vtab_h2t.report import cost
+from vtab_h2t.report import evidence as evidence_lib
 from vtab_h2t.report import jobs
 from vtab_h2t.report import measured_cost
+from vtab_h2t.report import papers
 from vtab_h2t.report import results as results_lib
-from vtab_h2t.report import statistics
 
-HOLDS, FAILS = 'holds', 'does not hold'
-UNDECIDED, UNTESTABLE = 'undecided', 'not testable'
+HOLDS, FAILS, UNDECIDED = 'holds', 'does not hold', 'undecided'
+NO_VERDICT, UNTESTABLE = 'no verdict', 'not testable'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,237 +36,223 @@ class Verdict:
 
   Attributes:
     claim: of what.
-    interval: of the statistic; None where it cannot be tested.
-    verdict: of `HOLDS`, `FAILS`, `UNDECIDED`, `UNTESTABLE`.
+    interval: of the statistic; None where it cannot be computed, without ends
+      where only its value can.
+    verdict: of `HOLDS`, `FAILS`, `UNDECIDED`, `NO_VERDICT`, `UNTESTABLE`.
     tasks: on how many tasks.
-    rows: job and method of the rows that it came from; or what lacks.
+    rows: job and method of the rows that it came from; or what lacks, or which
+      budgets differ.
   """
 
-  claim: claims.Claim
-  interval: statistics.Interval | None
+  claim: claim_lib.Claim
+  interval: bootstrap.Interval | None
   verdict: str
   tasks: int
   rows: str
 
 
-def samples(
-  claim: claims.Claim, rows: Mapping[str, Sequence[claims.Row]]
-) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, str]]:
-  """Accuracies of seeds by condition and task, and each task's group.
-
-  Tasks that a condition lacks are left out, and seeds that failed.
+def judge(
+  claim: claim_lib.Claim,
+  rows: evidence_lib.Rows,
+  space: space_lib.Space | None = None,
+) -> Verdict:
+  """Tests a claim.
 
   Args:
     claim: the claim.
     rows: by job.
+    space: what gives the budgets; None where they are known to be equal.
   """
-  found: dict[str, dict[str, list[float]]] = {}
-  groups: dict[str, str] = {}
-  wanted = dict.fromkeys([jobs.ACCURACY, claim.job])
-  for row in (r for job in wanted for r in rows.get(job, ())):
-    if row['split'] != 'test' or row['correct'] is None:
-      continue
-    condition = claim.condition(row)
-    if condition is not None:
-      groups[row['task']] = row['group']
-      found.setdefault(condition, {}).setdefault(row['task'], []).append(
-        statistics.percent(row)
-      )
-  whole = {
-    c: t for c, t in found.items() if not c.startswith('other ')
-  } or found
-  tasks = set.intersection(*(set(t) for t in whole.values())) if whole else ()
-  return {
-    c: {
-      t: np.array(by_task[t]) if t in by_task else np.array([np.nan])
-      for t in sorted(tasks)
-    }
-    for c, by_task in found.items()
-  }, groups
-
-
-def judge(
-  claim: claims.Claim, rows: Mapping[str, Sequence[claims.Row]]
-) -> Verdict:
-  """Tests a claim on rows, by job."""
-  found, groups = samples(claim, rows)
-  lacking = [c for c in claim.needs if c not in found]
-  tasks = len(next(iter(found.values()), ()))
-  if lacking or not found or not tasks or not rows.get(claim.job):
-    what = claim.job if not rows.get(claim.job) else ', '.join(lacking)
+  try:
+    evidence = evidence_lib.of(claim, rows)
+  except evidence_lib.LackingError as error:
+    return Verdict(claim, None, UNTESTABLE, 0, claim.untested or str(error))
+  tasks = list(evidence.groups)
+  found = bootstrap.interval(
+    evidence.samples,
+    evidence.groups,
+    claim.statistic,
+    bounds=claim.bounds,
+    least_error=bootstrap.share_error if claim.is_share else None,
+  )
+  if claim.untested:
+    return Verdict(
+      claim, _value_only(found), UNTESTABLE, len(tasks), claim.untested
+    )
+  if math.isnan(found.value):
     return Verdict(
       claim,
       None,
       UNTESTABLE,
-      0,
-      f'no rows of {what}' if what else 'no task has all that is compared',
+      len(tasks),
+      f'no value of {_number(len(tasks), "task")}: too few, or all alike',
     )
-  interval = statistics.bootstrap(found, groups, claim.statistic)
-  # Correlations of one or two tasks are none.
-  if not np.isfinite([interval.value, interval.low, interval.high]).all():
-    return Verdict(claim, None, UNTESTABLE, tasks, f'{tasks} tasks do not do')
-  verdict = (
-    HOLDS if interval.low > 0 else FAILS if interval.high < 0 else UNDECIDED
-  )
-  used = [
-    r
-    for job in dict.fromkeys([jobs.ACCURACY, claim.job])
-    for r in rows.get(job, ())
-    if claim.condition(r) is not None
-  ]
-  names = sorted({f'{r["job"]}/{r["method"]}' for r in used})
-  return Verdict(claim, interval, verdict, tasks, ' '.join(names))
+  if math.isnan(found.low):
+    groups = set(evidence.groups.values())
+    return Verdict(
+      claim,
+      found,
+      UNTESTABLE,
+      len(tasks),
+      f'no interval of {_number(len(tasks), "task")} in '
+      f'{_number(len(groups), "group")}; some group needs two tasks',
+    )
+  different = evidence.unequal
+  if claim.sides and space is not None:
+    different = budgets.differing(claim.sides, space, tasks)
+  if different:
+    return Verdict(
+      claim, found, NO_VERDICT, len(tasks), f'trained for {different}'
+    )
+  verdict = HOLDS if found.low > 0 else FAILS if found.high < 0 else UNDECIDED
+  return Verdict(claim, found, verdict, len(tasks), evidence.used)
+
+
+def _number(count: int, what: str) -> str:
+  """So many of something."""
+  return f'{count} {what}' + 's' * (count != 1)
+
+
+def _value_only(found: bootstrap.Interval) -> bootstrap.Interval:
+  return bootstrap.Interval(found.value, math.nan, math.nan)
 
 
 @functools.cache
 def verdicts(results: results_lib.Results) -> tuple[Verdict, ...]:
   """What a run's results say of each claim; judged once."""
-  return tuple(judge(c, results.rows) for c in claims.CLAIMS)
+  rows = {**results.rows, **_cost_rows(results)}
+  return tuple(judge(c, rows, results.run.space) for c in claims.CLAIMS)
+
+
+def _cost_rows(results: results_lib.Results) -> dict[str, list[claim_lib.Row]]:
+  """What was measured of cost, and what the search for the fraction adds."""
+  first = {
+    r['task']: r
+    for r in results.of(jobs.ACCURACY)
+    if claim_lib.is_test(r) and r['method'] == 'head2toe'
+  }
+  search: list[claim_lib.Row] = []
+  for task, row in first.items():
+    options = results.run.space.of_task(task).options.get('head2toe')
+    tried = getattr(options, 'fractions', ())
+    if tried:
+      overhead = cost.selection_overhead(tried)
+      search.append({**row, 'job': claim_lib.SEARCH} | {'overhead': overhead})
+  measured = measured_cost.measured(results.run, results.measurements)
+  shares: list[claim_lib.Row] = [
+    {**first[line['task']], 'job': claim_lib.COST} | line
+    for line in measured_cost.shares(measured)
+    if line['task'] in first
+  ]
+  return {claim_lib.COST: shares, claim_lib.SEARCH: search}
 
 
 @functools.cache
 def of_run(results: results_lib.Results) -> pd.DataFrame:
-  """A line of `table` for each claim, and for the one on cost."""
-  cost = cost_row(measured_cost.measured(results.run, results.measurements))
-  return pd.concat([table(verdicts(results)), pd.DataFrame([cost])])
+  """`table` of a run, beside the paper's numbers."""
+  run = results.run
+  own = run.backbone if papers.comparable(run) else None
+  return table(verdicts(results), own)
 
 
-def table(judged: Sequence[Verdict]) -> pd.DataFrame:
-  """One line a claim."""
-  nan = statistics.Interval(np.nan, np.nan, np.nan)
+@functools.cache
+def of_paper(backbone: str) -> pd.DataFrame:
+  """`table` of what the paper prints, judged like measured rows.
+
+  Its medians stand for one seed. Its budgets are equal (Appendix A), but that of
+  the ResNet-50's Scratch, which is from another paper, is not known. Where it
+  prints averages only, there is their value and no interval.
+
+  Args:
+    backbone: of `papers.BACKBONES`.
+  """
+  rows = papers.rows(backbone)
+  judged = []
+  for claim in claims.CLAIMS:
+    found = judge(claim, rows)
+    if found.verdict != UNTESTABLE and papers.is_quoted(backbone, claim.sides):
+      found = dataclasses.replace(
+        found,
+        verdict=NO_VERDICT,
+        rows='Scratch is quoted from Zhai et al. (2019), its budget is unknown',
+      )
+    value = claim.averages(backbone)
+    if found.interval is None and value is not None:
+      found = dataclasses.replace(
+        found,
+        interval=bootstrap.Interval(value, math.nan, math.nan),
+        rows=f'only averages are printed ({claim.source})',
+      )
+    judged.append(found)
+  return table(judged, backbone)
+
+
+@functools.cache
+def derived(claim: claim_lib.Claim, backbone: str) -> float | None:
+  """A claim's statistic from the paper's tables for a backbone, or None."""
+  value = claim.averages(backbone)
+  if value is not None:
+    return value
+  try:
+    evidence = evidence_lib.of(claim, papers.rows(backbone))
+  except evidence_lib.LackingError:
+    return None
+  tasks = list(evidence.groups)
+  value = float(claim.statistic(bootstrap.medians(evidence.samples, tasks)))
+  return None if math.isnan(value) else value
+
+
+def published(claim: claim_lib.Claim, own: str | None = None) -> str:
+  """What the paper prints, and what follows from its tables, in words.
+
+  Args:
+    claim: the claim.
+    own: the only backbone whose numbers may stand here; None for each with its
+      name.
+  """
+  parts = []
+  for backbone in papers.BACKBONES if own is None else (own,):
+    numbers = []
+    if backbone in claim.printed:
+      numbers.append(f'{claim.printed[backbone]:g}, printed')
+    value = derived(claim, backbone)
+    if value is not None:
+      numbers.append(f'{value:.{claim.digits}f}, from {claim.source}')
+    if numbers:
+      label = papers.LABELS[backbone]
+      parts.append(f'{label} on VTAB-1k: {" and ".join(numbers)}')
+  return '; '.join(parts)
+
+
+def table(judged: Sequence[Verdict], own: str | None = None) -> pd.DataFrame:
+  """One line a claim.
+
+  Args:
+    judged: the verdicts.
+    own: as of `published`.
+
+  Returns:
+    id, claim, where, of (which backbones the paper says it of), statistic,
+    published (in words), measured, low, high, detectable, verdict, tasks, rows.
+  """
+  nan = bootstrap.Interval(np.nan, np.nan, np.nan)
   return pd.DataFrame(
     [
       {
         'id': v.claim.id,
         'claim': v.claim.sentence,
         'where': v.claim.where,
-        'statistic': v.claim.statistic_text,
-        'published': v.claim.published,
+        'of': ', '.join(papers.LABELS[b] for b in v.claim.of),
+        'statistic': v.claim.text,
+        'published': published(v.claim, own),
         'measured': (v.interval or nan).value,
         'low': (v.interval or nan).low,
         'high': (v.interval or nan).high,
+        'detectable': (v.interval or nan).detectable,
         'verdict': v.verdict,
         'tasks': v.tasks,
         'rows': v.rows,
       }
       for v in judged
-    ]
-  )
-
-
-def cost_row(measured: pd.DataFrame, seed: int = 0) -> dict[str, Any]:
-  """The claim on cost, from `measured_cost.measured`; a line for `table`."""
-  line = {
-    'id': 'cost_below_1_percent',
-    'claim': "Head2Toe takes less than 1 % of fine-tuning's cost.",
-    'where': 'Table 3',
-    'statistic': "1 less the mean share of fine-tuning's cpu seconds, percent",
-    'published': 1 - 0.63,
-  }
-  if not len(measured):
-    return line | {
-      'measured': np.nan,
-      'low': np.nan,
-      'high': np.nan,
-      'verdict': UNTESTABLE,
-      'tasks': 0,
-      'rows': 'no task with linear, head2toe and finetune',
-    }
-  shares = {
-    'share': {
-      row.task: np.array([100 * row.seconds_vs_finetune])
-      for row in measured.itertuples()
-    }
-  }
-  found = statistics.bootstrap(
-    shares,
-    dict.fromkeys(shares['share'], ''),
-    lambda a: 1 - float(a['share'].mean()),
-    seed,
-  )
-  verdict = HOLDS if found.low > 0 else FAILS if found.high < 0 else UNDECIDED
-  return (
-    line
-    | dataclasses.asdict(found)
-    | {
-      'measured': found.value,
-      'verdict': verdict,
-      'tasks': len(measured),
-      'rows': 'provenance',
-    }
-  )
-
-
-def toy_table(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-  """The companion papers' claims on their toy problems.
-
-  Args:
-    tables: what `toys.tables.tables` gives.
-
-  Returns:
-    id, claim, where, `seeds` that agree, `of` how many, verdict (holds if all
-    agree, does not hold if none does).
-  """
-  lp_ft = tables['lp_ft']
-  ood = lp_ft[lp_ft.epsilon == lp_ft.epsilon.min()].pivot(
-    index='seed', columns='method', values='ood'
-  )
-  shifts = tables['shifts'].pivot(
-    index=['shift', 'seed'], columns='layers', values='loss'
-  )
-  best = shifts.idxmin(axis=1)
-  probing = tables['probing'].sort_values('energy')
-  moved = probing.groupby('seed').l2.apply(lambda v: v.is_monotonic_increasing)
-  norm = probing.groupby('seed').norm.apply(
-    lambda v: v.max() > max(v.iloc[0], v.iloc[-1])
-  )
-  found = [
-    (
-      'lp_ft_generalises',
-      'With good features LP-FT errs less out of '
-      'distribution than fine-tuning.',
-      'Kumar et al., 2022',
-      ood.lp_ft < ood.ft,
-    ),
-    (
-      'first_layer_for_input_shift',
-      'Under a shift of the input the first layer is the one to tune.',
-      'Lee et al., 2023',
-      best['input'] == 'first',
-    ),
-    (
-      'last_layer_for_output_shift',
-      'Under a shift of the output the last layer is the one to tune.',
-      'Lee et al., 2023',
-      best['output'] == 'last',
-    ),
-    (
-      'energy_moves_features',
-      'Features move further the more energy the head leaves.',
-      'Ren et al., 2023',
-      moved,
-    ),
-    (
-      'norm_peaks_between',
-      "The features' norm is largest at an energy in between.",
-      'Ren et al., 2023',
-      norm,
-    ),
-  ]
-  return pd.DataFrame(
-    [
-      {
-        'id': name,
-        'claim': sentence,
-        'where': where,
-        'seeds': int(agree.sum()),
-        'of': len(agree),
-        'verdict': HOLDS
-        if agree.all()
-        else FAILS
-        if not agree.any()
-        else UNDECIDED,
-      }
-      for name, sentence, where, agree in found
     ]
   )

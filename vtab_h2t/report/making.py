@@ -1,21 +1,21 @@
-"""The frames of every table and figure, from results or from the paper."""
+"""The frames of the tables, from results or from the paper."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import pandas as pd
 
 from vtab_h2t import published
-from vtab_h2t.backbones import backbone as backbone_lib
-from vtab_h2t.backbones import registry as backbones
 from vtab_h2t.backbones import retapping
-from vtab_h2t.features import pooling
-from vtab_h2t.protocol import run as run_lib
+from vtab_h2t.features import normalization
+from vtab_h2t.report import contradictions as contradictions_lib
 from vtab_h2t.report import cost
 from vtab_h2t.report import frames as frames_lib
 from vtab_h2t.report import jobs
+from vtab_h2t.report import judging
 from vtab_h2t.report import measured_cost
 from vtab_h2t.report import moved_taps
 from vtab_h2t.report import output as output_lib
+from vtab_h2t.report import papers
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import statistics
 
@@ -23,7 +23,7 @@ Results = results_lib.Results
 Frames = output_lib.Frames
 
 _ACCURACY = jobs.ACCURACY
-PAPER_BACKBONES = 'resnet50', 'vit_b16'
+comparable = papers.comparable
 TABLE6 = {
   'original': _ACCURACY,
   'pre_normalization': retapping.PRE_NORMALIZATION,
@@ -35,6 +35,10 @@ TABLE7 = {
   'only_cls': 'cls_only',
   'original_plus_cls': 'cls_both',
 }
+# Section 3.3: each layer's features at unit norm, after or before selection;
+# each feature by its own mean and deviation; as they are.
+NORMALIZATION = {normalization.SELECTED: _ACCURACY} | jobs.NORMALIZATIONS
+TAYLOR = 'linear', 'linearized', 'finetune'
 
 
 def summaries_of_the_paper() -> Frames:
@@ -45,25 +49,8 @@ def summaries_of_the_paper() -> Frames:
   )
   return {
     b: table[table.backbone == b].reset_index(drop=True).assign(seeds=3)
-    for b in PAPER_BACKBONES
+    for b in papers.BACKBONES
   }
-
-
-def comparable(run: run_lib.Run) -> bool:
-  """Whether the paper has measured the same: its network on its tasks.
-
-  The weights must be of a file; whether it is the paper's, only its user knows.
-  """
-  entry = backbones.BACKBONES.get(run.backbone)
-  return (
-    run.suite == 'vtab'
-    and run.backbone in PAPER_BACKBONES
-    and entry is not None
-    and run.network.weights not in entry.weights
-    and run.taps in (backbone_lib.ALL_TAPS, 'released')
-    and run.cls_pooling == pooling.CLS_POOLED
-    and run.train_fraction == 1
-  )
 
 
 def table1(results: Results) -> Frames:
@@ -109,15 +96,53 @@ def table2(results: Results) -> Frames:
 
 
 def table3(results: Results | None = None) -> Frames:
-  """The model beside the published, and what was measured."""
+  """The model beside the published, what was measured, and the search's cost.
+
+  Args:
+    results: of a run; None for the paper's numbers alone.
+  """
   table = cost.published_table()
-  frames = {'table3': cost.table3(cost.fit(table), table)}
-  measured = (
-    ()
-    if results is None
-    else measured_cost.measured(results.run, results.measurements)
+  found = {
+    'table3': cost.table3(cost.fit(table), table),
+    'overhead': overhead(results),
+  }
+  if results is not None:
+    measured = measured_cost.measured(results.run, results.measurements)
+    if len(measured):
+      found['measured'] = measured
+  return found
+
+
+def overhead(results: Results | None) -> pd.DataFrame:
+  """What the search for the fraction costs (Appendix B).
+
+  Args:
+    results: of a run; None for the paper's numbers alone.
+
+  Returns:
+    `fractions` (whose), `number` (how many), `overhead`: operations of the
+    heads that are trained to choose among them, relative to those of the heads
+    that all features are trained for.
+  """
+  tried = {
+    "Appendix A's": list(papers.LISTED_FRACTIONS),
+    "Appendix A's and Table 2's": papers.fractions(),
+  }
+  if results is not None:
+    space = results.run.space
+    own = list(space.of('head2toe').fractions)
+    if space.folds and own:
+      tried[f"this run's ({space.name} grid)"] = own
+  return pd.DataFrame(
+    [
+      {
+        'fractions': whose,
+        'number': len(fractions),
+        'overhead': cost.selection_overhead(fractions),
+      }
+      for whose, fractions in tried.items()
+    ]
   )
-  return frames | ({'measured': measured} if len(measured) else {})
 
 
 def table4(table: pd.DataFrame) -> pd.DataFrame:
@@ -145,14 +170,20 @@ def table5(results: Results) -> Frames:
 
 
 def variants(
-  results: Results, wanted: Mapping[str, str], theirs: pd.DataFrame
+  results: Results,
+  wanted: Mapping[str, str],
+  theirs: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
   """Mean accuracy of Head2Toe in the run and in those derived from it.
 
   Args:
     results: of the run.
-    wanted: label to the job whose rows it has.
-    theirs: the paper's table.
+    wanted: label to the job whose rows it has; the first is the run's own.
+    theirs: the paper's table, if it prints one.
+
+  Returns:
+    `variant` (the label), average, and a column for each group: means over the
+    tasks that all have; beside the paper's where that is fair.
   """
   by_task = {
     label: frames_lib.accuracies(
@@ -160,16 +191,15 @@ def variants(
     ).set_index('task')
     for label, job in wanted.items()
   }
+  own = next(iter(by_task.values()))
   tasks = [
-    t
-    for t in by_task['original'].index
-    if all(t in table.index for table in by_task.values())
+    t for t in own.index if all(t in table.index for table in by_task.values())
   ]
   ours = frames_lib.group_means(
     {label: table.percent[tasks] for label, table in by_task.items()},
-    by_task['original'].group[tasks],
+    own.group[tasks],
   ).rename(columns={'method': 'variant'})
-  if comparable(results.run):
+  if theirs is not None and comparable(results.run):
     ours = ours.merge(theirs, on='variant', suffixes=('', '_published'))
   return ours
 
@@ -194,153 +224,59 @@ def table7(results: Results) -> Frames:
   }
 
 
-def affinity_of_the_paper() -> Frames:
-  """What `affinity` gives, by backbone, from Table 1."""
+def normalizations(results: Results) -> Frames:
+  """Head2Toe under each rule of normalisation (section 3.3)."""
   return {
-    b: frames_lib.by_affinity(frames_lib.published_accuracies(b))
-    for b in PAPER_BACKBONES
-  }
-
-
-def affinity(results: Results) -> Frames:
-  """By the backbone's name; where it is fair, published beside."""
-  name = results.run.backbone
-  found = {
-    name: frames_lib.by_affinity(frames_lib.accuracies(results.of(_ACCURACY)))
-  }
-  if comparable(results.run):
-    theirs = affinity_of_the_paper()[name]
-    found[f'{name}_published'] = theirs[
-      theirs.task.isin(set(found[name].task))
-    ].reset_index(drop=True)
-  return found
-
-
-def gains(tables: Frames, over: str, compared: Sequence[str]) -> Frames:
-  """What methods gain over another, in each of the tables of `affinity`."""
-  return {b: frames_lib.gains(t, over, compared) for b, t in tables.items()}
-
-
-def figure4(results: Results) -> Frames:
-  """The taps of each task, the best one, and means beside the Control's."""
-  table = frames_lib.accuracies(results.of(_ACCURACY)).pivot(
-    index='task', columns='method', values='percent'
-  )
-  taps = frames_lib.one_tap(results.of('one_tap'))
-  best = frames_lib.oracle(taps, frames_lib.chosen_taps(results.of('one_tap')))
-  control = frames_lib.one_tap(results.of(jobs.CONTROL)).set_index('task')
-  best['affinity'] = best.task.map(table.linear - table.scratch)
-  best['oracle_gain'] = best.oracle - best.task.map(table.linear)
-  best = best[
-    best.oracle_gain.notna()
-    & best.affinity.notna()
-    & best.task.isin(control.index)
-  ].reset_index(drop=True)
-  by_task = best.set_index('task')
-  return {
-    'taps': taps,
-    'gains': best,
-    'averages': frames_lib.group_means(
-      {
-        'linear': table.linear[by_task.index],
-        'control': control.percent[by_task.index],
-        'oracle': by_task.oracle,
-      },
-      by_task.group,
-    ),
-  }
-
-
-def figure8(results: Results) -> Frames:
-  """The run's own network and the second one."""
-  second = results.derived[jobs.SECOND][0].run
-  return {
-    'figure8': frames_lib.affinities(
-      {
-        f'{run.backbone} ({run.weights})': frames_lib.by_affinity(
-          frames_lib.accuracies(results.of(job))
-        )
-        for job, run in ((_ACCURACY, results.run), (jobs.SECOND, second))
-      }
+    'normalization': variants(results, NORMALIZATION).rename(
+      columns={'variant': 'normalization'}
     )
   }
 
 
-def figure8_published() -> Frames:
-  """The table, and its rank correlation as printed and as computed."""
-  table = frames_lib.affinities(affinity_of_the_paper())
-  printed = published.table('correlations')
-  printed = printed[printed['where'].str.contains('Figure 8')].value.item()
+def taylor(results: Results) -> Frames:
+  """Linear, the linearised network, fine-tuning (section 3.1).
+
+  Tasks are those that have all three. `<method>_displacement`: how far training
+  moved the network, the l2 norm of the change of its weights over that of the
+  weights; missing where rows do not tell it.
+  """
+  rows = results.of(_ACCURACY)
+  by_task, means = frames_lib.comparison(rows, TAYLOR)
+  for method in TAYLOR[1:]:
+    moved = pd.DataFrame(
+      [
+        {'task': r['task'], 'moved': r.get('displacement')}
+        for r in rows
+        if r['method'] == method and r['split'] == 'test'
+      ],
+      columns=['task', 'moved'],
+    )
+    median = moved.groupby('task').moved.median()
+    by_task[f'{method}_displacement'] = by_task.task.map(median).astype(float)
+  return {'taylor': by_task, 'means': means}
+
+
+def claims(results: Results) -> Frames:
+  """The paper's claims, judged on a run's rows."""
+  return {'claims': judging.of_run(results)}
+
+
+def claims_of_the_paper() -> Frames:
+  """The same, judged on its Table 1, by backbone."""
+  return {b: judging.of_paper(b) for b in papers.BACKBONES}
+
+
+def contradictions() -> Frames:
+  """What is said, what the paper's tables give, and the number if any."""
   return {
-    'figure8': table,
-    'spearman': pd.DataFrame(
+    'contradictions': pd.DataFrame(
       [
         {
-          'from': 'the rounded Table 1',
-          'spearman': statistics.spearman(*(table[b] for b in PAPER_BACKBONES)),
-        },
-        {'from': 'as printed', 'spearman': printed},
+          'text': c.text,
+          'tables': c.tables,
+          'number': float('nan') if c.check is None else c.check(),
+        }
+        for c in contradictions_lib.CONTRADICTIONS
       ]
-    ),
+    )
   }
-
-
-def granularity(results: Results) -> Frames:
-  """Selecting features or whole taps: by task, and means over tasks."""
-  table = frames_lib.granularity(results.of('granularity'))
-  return {
-    'figure10': table,
-    'figure6': frames_lib.mean_over_tasks(table, ['kind', 'step']),
-  }
-
-
-def scaling(results: Results) -> tuple[pd.DataFrame, pd.DataFrame]:
-  """By task, and means over tasks."""
-  table = frames_lib.scaling(results.of('scaling'))
-  return table, frames_lib.mean_over_tasks(
-    table, ['target_size', 'tap_stride', 'num_candidates']
-  )
-
-
-def figure7(results: Results) -> Frames:
-  """Other tasks' features; more candidates."""
-  return {
-    'transfer': frames_lib.transfer(results.of(jobs.TRANSFER)),
-    'scaling': scaling(results)[1],
-  }
-
-
-def figure11(results: Results) -> Frames:
-  """Gains over fine-tuning; overlap of selections; places in the ranking."""
-  places = frames_lib.offset(results.of('offset'))
-  return gains(affinity(results), 'finetune', ('head2toe',)) | {
-    'overlap': frames_lib.overlap(results.of(jobs.RELEVANCE)),
-    'offset': frames_lib.mean_over_tasks(places, ['offset']),
-  }
-
-
-def figure13(results: Results) -> Frames:
-  """On tasks that were measured with all and with fewer images."""
-  table = frames_lib.reduced(
-    [*results.of(jobs.REDUCED), *results.of(_ACCURACY)]
-  )
-  parts = table.groupby(['method', 'task']).train_fraction.transform('nunique')
-  table = table[parts == table.train_fraction.nunique()]
-  return {
-    'tasks': table,
-    'figure13': frames_lib.mean_over_tasks(table, ['method', 'train_fraction']),
-  }
-
-
-def scores(results: Results) -> Frames:
-  """Other relevance scores: by task, and means over tasks."""
-  table = frames_lib.scores(results.of('scores'))
-  return {
-    'tasks': table,
-    'scores': frames_lib.mean_over_tasks(table, ['score']),
-  }
-
-
-def depth(results: Results) -> pd.DataFrame:
-  """What is selected of each tap."""
-  return frames_lib.depth(results.of(jobs.RELEVANCE))

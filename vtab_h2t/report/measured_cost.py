@@ -13,6 +13,7 @@ import pandas as pd
 from vtab_h2t.backbones import registry as backbones
 from vtab_h2t.features import extraction
 from vtab_h2t.heads import fraction as fraction_lib
+from vtab_h2t.report import budgets
 from vtab_h2t.report import cost
 
 if TYPE_CHECKING:
@@ -70,7 +71,8 @@ def measured(
     `<method>_bytes`: of what is stored.
     `seconds_vs_finetune`, `bytes_vs_finetune`, `bytes_vs_linear`: Head2Toe's
       share of cpu seconds and bytes.
-    `flops_vs_finetune`, `size_vs_finetune`, `size_vs_linear`: the model's.
+    `flops_vs_finetune`, `size_vs_finetune`, `size_vs_linear`: the model's;
+      `flops_at_equal_steps`: if fine-tuning had Head2Toe's steps and batch.
   """
   entry = backbones.BACKBONES.get(run.network.backbone)
   if entry is None or 'random' not in entry.weights:
@@ -78,6 +80,34 @@ def measured(
   return pd.DataFrame(
     [_measured(run, one) for one in measurements if suffices(one)]
   )
+
+
+def shares(table: pd.DataFrame) -> list[dict[str, Any]]:
+  """What claims on cost are about, of what `measured` gives.
+
+  Returns:
+    For each line its task; Head2Toe's shares of fine-tuning's `operations` by
+    the model at equal steps, of its `storage` and `seconds`, and its storage as
+    a multiple of Linear's, `storage_vs_linear`; and `unequal`, the budgets that
+    both were trained for if they differ, else ''.
+  """
+  found = []
+  for line in table.to_dict('records'):
+    both = [
+      ((line['head2toe_steps'],), cost.BATCH),
+      ((line['finetune_steps'],), line['finetune_batch']),
+    ]
+    found.append(
+      {
+        'task': line['task'],
+        'operations': line['flops_at_equal_steps'],
+        'storage': line['bytes_vs_finetune'],
+        'seconds': line['seconds_vs_finetune'],
+        'storage_vs_linear': line['bytes_vs_linear'],
+        'unequal': '' if both[0] == both[1] else budgets.in_words(both),
+      }
+    )
+  return found
 
 
 @functools.cache
@@ -140,6 +170,10 @@ def _measured(
     'flops_vs_finetune': (
       cost.head2toe_flops(network, features, classes, steps)
       / cost.finetune_flops(network, classes, tuned['steps'], tuned['batch'])
+    ),
+    'flops_at_equal_steps': (
+      cost.head2toe_flops(network, features, classes, steps)
+      / cost.finetune_flops(network, classes, steps)
     ),
     'bytes_vs_finetune': found['head2toe_bytes'] / found['finetune_bytes'],
     'size_vs_finetune': (

@@ -10,7 +10,9 @@ import pandas as pd
 from vtab_h2t import errors
 from vtab_h2t import files
 from vtab_h2t.backbones import backbone as backbone_lib
+from vtab_h2t.features import normalization
 from vtab_h2t.protocol import ledger as ledger_lib
+from vtab_h2t.protocol import run as run_lib
 from vtab_h2t.report import jobs as jobs_lib
 from vtab_h2t.report import plotting
 from vtab_h2t.report import results as results_lib
@@ -37,7 +39,9 @@ class Output:
     name: by which it is asked for.
     title: what it shows.
     jobs: whose rows it is made from.
+    also: jobs whose rows it shows besides, where they are there.
     methods: that must be among the methods measured.
+    fields: that their rows must have.
     measured: its frames, from a run's results; None if it has nothing measured.
     published: its frames, from the paper's numbers; None if those do not
       suffice.
@@ -48,12 +52,16 @@ class Output:
     vit: whether it is for ViTs only (True), or only for others (False).
     compares_taps: whether the run's own taps and class token are the original
       of a comparison, so that it is for runs with the usual ones.
+    compares_normalization: the same of the run's normalization, so that it is
+      for runs with the default one.
   """
 
   name: str
   title: str
   jobs: tuple[str, ...] = ()
+  also: tuple[str, ...] = ()
   methods: tuple[str, ...] = ()
+  fields: tuple[str, ...] = ()
   measured: Callable[[results_lib.Results], Frames] | None = None
   published: Callable[[], Frames] | None = None
   draw: Callable[[Frames], Any] | None = None
@@ -61,12 +69,18 @@ class Output:
   terminal: Callable[[Frames, str], None] | None = None
   vit: bool | None = None
   compares_taps: bool = False
+  compares_normalization: bool = False
+
+  @property
+  def all_jobs(self) -> tuple[str, ...]:
+    """The jobs that are measured for it."""
+    return self.jobs + self.also
 
   def possible(self, results: results_lib.Results) -> bool:
     """Whether some task of a run has all that it is made from."""
     if self.measured is None or self.vit not in (None, results.run.is_vit):
       return False
-    if self.compares_taps and not results.run.has_usual_taps:
+    if not self._is_original(results.run):
       return False
     wanted = [
       {r['task'] for r in results.of(job) if _counts(r)} for job in self.jobs
@@ -75,22 +89,35 @@ class Output:
       {
         r['task']
         for r in results.of(jobs_lib.ACCURACY)
-        if r['method'] == method and _counts(r)
+        if r['method'] == method and _counts(r) and r.keys() >= {*self.fields}
       }
       for method in self.methods
     ]
     return not wanted or bool(set.intersection(*wanted))
 
-  def check(self, backbone: backbone_lib.Backbone) -> None:
-    """Raises InputError if a run's network does not allow it.
+  def check(self, run: run_lib.Run, backbone: backbone_lib.Backbone) -> None:
+    """Raises InputError if a run or its network does not allow it.
 
     Args:
+      run: the run.
       backbone: the run's, with its usual taps.
     """
+    if self.compares_normalization and not self._is_original(run):
+      raise errors.InputError(
+        f'{self.name}: the run itself is one of those compared; leave out '
+        f'--normalization={run.normalization}'
+      )
     try:
-      jobs_lib.check(self.jobs, self.methods, backbone)
+      jobs_lib.check(self.all_jobs, self.methods, backbone)
     except errors.InputError as e:
       raise errors.InputError(f'{self.name}: {e}') from e
+
+  def _is_original(self, run: run_lib.Run) -> bool:
+    """Whether a run is the one that it compares others with."""
+    return (run.has_usual_taps or not self.compares_taps) and (
+      run.normalization == normalization.SELECTED
+      or not self.compares_normalization
+    )
 
   def of_results(self, results: results_lib.Results) -> Frames:
     """Its measured frames."""

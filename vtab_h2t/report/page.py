@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 
 from vtab_h2t.report import contradictions
-from vtab_h2t.report import judging
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import sections
+from vtab_h2t.report import toy_claims
 
 # Of a section, where it has no such part.
 _EMPTY = {
@@ -65,7 +65,7 @@ def _render(
   return template.render(
     title=title,
     runs=[{**_EMPTY, **section} for section in found],
-    toys=sections.html(judging.toy_table(toys)),
+    toys=sections.html(toy_claims.table(toys)),
     contradictions=[
       {
         'text': c.text,

@@ -26,12 +26,13 @@ LABELS = {
   'linear': 'Linear',
   'scratch': 'Scratch',
   'finetune': 'fine-tuning',
+  'linearized': 'linearized',
   'head2toe': 'Head2Toe',
   'oracle': 'Oracle',
   'control': 'Control',
-  'features': 'features',
-  'taps_mean': 'taps, mean relevance',
-  'taps_group': 'taps, group lasso',
+  'features': 'feature-wise',
+  'taps_mean': 'layer-wise',
+  'taps_group': 'layer-wise (group)',
 }
 PERCENT = 'test accuracy (%)'
 
@@ -48,11 +49,31 @@ def figure(
   return drawn, list(drawn.subplots(rows, columns, squeeze=False).flat)
 
 
-def by_task(
-  tasks: Sequence[str],
+def side_by_side(
+  widths: Sequence[float], height: float
 ) -> tuple['figure_lib.Figure', list['axes_lib.Axes']]:
-  """A figure with a panel for each task; panels without one are hidden."""
-  columns = min(5, len(tasks))
+  """A figure and its panels from left to right; sizes in inches."""
+  from matplotlib import figure as figure_lib
+
+  drawn = figure_lib.Figure(figsize=(sum(widths), height), layout='constrained')
+  axes = drawn.subplots(1, len(widths), squeeze=False, width_ratios=widths)
+  return drawn, list(axes.flat)
+
+
+_COLUMNS = 5  # Of a figure with a panel for each task.
+
+
+def by_task(
+  tasks: Sequence[str], xlabel: str, ylabel: str
+) -> tuple['figure_lib.Figure', list['axes_lib.Axes']]:
+  """A figure with a panel for each task; panels without one are hidden.
+
+  Args:
+    tasks: their names.
+    xlabel: what is under the lowest panel of each column.
+    ylabel: what is beside all.
+  """
+  columns = min(_COLUMNS, len(tasks))
   rows = -(-len(tasks) // columns)
   # No smaller than a figure of one panel, for the words around it.
   drawn, axes = figure(
@@ -60,9 +81,12 @@ def by_task(
   )
   for ax in axes[len(tasks) :]:
     ax.set_visible(False)
-  for ax, task in zip(axes, tasks):
+  for i, (ax, task) in enumerate(zip(axes, tasks)):
     ax.set_title(task, fontsize=9)
     ax.tick_params(labelsize=7)
+    if i + columns >= len(tasks):
+      ax.set_xlabel(xlabel, fontsize=8)
+  drawn.supylabel(ylabel, fontsize=10)
   return drawn, axes
 
 
@@ -79,22 +103,71 @@ def curves(
     ax.plot(part[x], part.percent, label=label(kind), markersize=4, **style)
 
 
-def log_scale(ax: 'axes_lib.Axes') -> None:
-  """Has a panel of several a logarithmic x axis, without ticks in between.
+def log_scale(
+  ax: 'axes_lib.Axes', ticks: Sequence[float] | None = None
+) -> None:
+  """Makes a logarithmic x axis of what is drawn, with few ticks.
 
-  Those take most of the time of laying such a figure out. Where they are
-  needed to read it, as there is no power of ten, they stay.
+  Args:
+    ax: axes, with all that will be drawn.
+    ticks: where; by default powers of ten, and between those also their twofold
+      and fivefold where fewer than three can be seen.
   """
   ax.set_xscale('log')
-  low, high = np.log10(ax.get_xlim())
-  if np.floor(high) - np.ceil(low) >= 1:
-    ax.minorticks_off()
+  low, high = ax.get_xlim()
+  if ticks is None:
+    powers = 10.0 ** np.arange(
+      np.floor(np.log10(low)), np.floor(np.log10(high)) + 1
+    )
+    ticks = powers[powers >= low]
+    if len(ticks) < 3:
+      ticks = np.outer(powers, (1, 2, 5)).ravel()
+      ticks = ticks[(ticks >= low) & (ticks <= high)]
+  ax.minorticks_off()
+  ax.set_xticks(ticks, [f'{value:g}' for value in ticks])
 
 
-def legend(ax: 'axes_lib.Axes', size: float | None = None) -> None:
+def legend(
+  ax: 'axes_lib.Axes', size: float | None = None, place: str = 'best'
+) -> None:
   """A legend, if there is something to tell."""
   if ax.get_legend_handles_labels()[0]:
-    ax.legend(fontsize=size)
+    ax.legend(fontsize=size, loc=place)
+
+
+def names_below(
+  ax: 'axes_lib.Axes',
+  names: Sequence[str],
+  size: float = 8,
+  places: Sequence[float] | None = None,
+) -> None:
+  """Names under an axis, slanted so that many fit; by default at 0, 1, 2..."""
+  ax.set_xticks(
+    range(len(names)) if places is None else places,
+    names,
+    rotation=60,
+    ha='right',
+    rotation_mode='anchor',
+    fontsize=size,
+  )
+
+
+def legend_below(drawn: 'figure_lib.Figure', ax: 'axes_lib.Axes') -> None:
+  """One legend for all panels, of what one of them shows, under them."""
+  drawn.legend(
+    *ax.get_legend_handles_labels(), loc='outside lower center', ncols=4
+  )
+
+
+def heatmap_size(table: pd.DataFrame, names: tuple[str, str, str]) -> float:
+  """Inches that a matrix needs, so that numbers fit into its cells."""
+  return max(4.2, 2.4 + 0.33 * len(_order(table, names)))
+
+
+def _order(table: pd.DataFrame, names: tuple[str, str, str]) -> list[str]:
+  """Tasks of a matrix: those of its columns, then other ones of its rows."""
+  rows, columns, _ = names
+  return list(dict.fromkeys([*table[columns], *table[rows]]))
 
 
 def heatmap(
@@ -104,6 +177,7 @@ def heatmap(
   names: tuple[str, str, str],
   form: str,
   label: str,
+  diverging: bool = False,
 ) -> None:
   """A matrix of tasks, with its numbers; what is missing is white.
 
@@ -114,9 +188,10 @@ def heatmap(
     names: of the columns with row, column and value.
     form: of a value, as for `format`.
     label: what values are.
+    diverging: whether values are differences, so that colours tell signs.
   """
   rows, columns, values = names
-  order = list(table[rows].unique())
+  order = _order(table, names)
   matrix = (
     table.pivot(index=rows, columns=columns, values=values)
     .reindex(index=order, columns=order)
@@ -124,7 +199,14 @@ def heatmap(
   )
   known = matrix[np.isfinite(matrix)]
   low, high = (known.min(), known.max()) if len(known) else (0.0, 1.0)
-  image = ax.imshow(matrix, cmap='Greys', vmin=low, vmax=high)
+  if diverging:
+    high = max(abs(low), abs(high)) or 1.0
+    low = -high
+  image = ax.imshow(
+    matrix, cmap='RdBu' if diverging else 'Greys', vmin=low, vmax=high
+  )
+  # Where the ground is dark numbers are white.
+  middle, reach = (0, 0.6 * high) if diverging else (low, (high - low) / 2)
   for (i, j), value in np.ndenumerate(matrix):
     if np.isfinite(value):
       ax.text(
@@ -134,16 +216,9 @@ def heatmap(
         ha='center',
         va='center',
         fontsize=6,
-        color='white' if value > (low + high) / 2 else 'black',
+        color='white' if abs(value - middle) > reach else 'black',
       )
-  ax.set_xticks(
-    range(len(order)),
-    order,
-    rotation=60,
-    ha='right',
-    rotation_mode='anchor',
-    fontsize=7,
-  )
+  names_below(ax, order, 7)
   ax.set_yticks(range(len(order)), order, fontsize=7)
   drawn.colorbar(image, ax=ax, label=label, shrink=0.8)
 

@@ -7,6 +7,7 @@ from typing import Any, TYPE_CHECKING
 import pandas as pd
 
 from vtab_h2t import published
+from vtab_h2t.report import bootstrap
 from vtab_h2t.report import catalogue
 from vtab_h2t.report import frames
 from vtab_h2t.report import jobs
@@ -14,6 +15,7 @@ from vtab_h2t.report import judging
 from vtab_h2t.report import making
 from vtab_h2t.report import measured_cost
 from vtab_h2t.report import output as output_lib
+from vtab_h2t.report import papers
 from vtab_h2t.report import plotting
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import statistics
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
   import markupsafe
 
 Section = dict[str, Any]
+# Outputs whose content has a place of its own on the page.
+_SHOWN_BY_ITSELF = 'table1', 'claims', 'contradictions'
 
 
 def html(table: pd.DataFrame) -> 'markupsafe.Markup':
@@ -48,7 +52,7 @@ def of_run(results: results_lib.Results) -> Section:
     'answer': answer(results),
     'published': making.comparable(run),
     'protocol': f'{run.title}.',
-    'claims': [_claim(c) for c in judging.of_run(results).to_dict('records')],
+    'claims': _claims(judging.of_run(results)),
     'cost': html(
       measured.drop(columns=[c for c in measured if c.endswith('wall_seconds')])
     )
@@ -66,14 +70,16 @@ def of_run(results: results_lib.Results) -> Section:
   if any(r['split'] == 'test' and r['correct'] is not None for r in rows):
     summary = statistics.summarise(rows)
     section |= {
-      'comparison': _comparison(summary),
+      'comparison': _comparison(
+        summary, run.backbone if papers.comparable(run) else None
+      ),
       'protocol': tables.title(summary, run.title) + '.',
     } | _table1(summary, making.comparable(run))
   return section | _shown(
     [
       (output, output.of_results(results))
       for output in catalogue.OUTPUTS.values()
-      if output.name != 'table1' and output.possible(results)
+      if output.name not in _SHOWN_BY_ITSELF and output.possible(results)
     ],
     f'measured: {run.name}',
   )
@@ -81,7 +87,7 @@ def of_run(results: results_lib.Results) -> Section:
 
 def of_the_paper() -> list[Section]:
   """What the paper prints."""
-  found = []
+  found: list[Section] = []
   for backbone, summary in making.summaries_of_the_paper().items():
     found.append(
       {
@@ -89,13 +95,14 @@ def of_the_paper() -> list[Section]:
         'answer': _answer(summary),
         'protocol': 'Published (Tables 1 and 4): test accuracy in percent, '
         'median of 3 seeds.',
+        'claims': _claims(judging.of_paper(backbone)),
       }
       | _table1(summary, False)
     )
   made = [
     (output, output.of_paper())
     for output in catalogue.OUTPUTS.values()
-    if output.published and output.name != 'table1'
+    if output.published and output.name not in _SHOWN_BY_ITSELF
   ]
   found.append(
     {
@@ -125,7 +132,7 @@ _NO_ANSWER = 'Head2Toe and Linear were not both measured.'
 
 
 def _answer(
-  summary: pd.DataFrame, interval: statistics.Interval | None = None
+  summary: pd.DataFrame, interval: bootstrap.Interval | None = None
 ) -> str:
   """The same, of tasks that have both; None for no interval."""
   both = statistics.compared(summary, _COMPARED)
@@ -142,7 +149,7 @@ def _answer(
   best, worst = by_task.idxmax(), by_task.idxmin()
   spread = (
     f' (95 % interval {interval.low:+.1f} to {interval.high:+.1f})'
-    if interval
+    if interval and not pd.isna(interval.low)
     else ''
   )
   return (
@@ -153,40 +160,57 @@ def _answer(
   )
 
 
-def _comparison(summary: pd.DataFrame) -> str:
-  """Whether that is the paper's story."""
+def _comparison(summary: pd.DataFrame, own: str | None) -> str:
+  """Whether that is the paper's story.
+
+  Args:
+    summary: of a run.
+    own: the only backbone whose numbers may stand beside it, None for both.
+  """
   both = statistics.compared(summary, _COMPARED)
   if both.empty:
     return ''
-  gains = frames.group_means(
+  gains = _gains_by_group(
+    both.rename(columns={'accuracy_percent': 'percent'})
+  ).drop('average')
+  stories = {
+    papers.LABELS[b]: _gains_by_group(frames.published_accuracies(b))
+    for b in ((own,) if own else papers.BACKBONES)
+  }
+  text = 'The paper, on VTAB-1k: ' + '; '.join(
+    f'{label} {story.average:+.1f} on average ('
+    + ', '.join(f'{g} {v:+.1f}' for g, v in story.drop('average').items())
+    + ')'
+    for label, story in stories.items()
+  )
+  common = [g for g in gains.index if g in next(iter(stories.values()))]
+  if len(common) < 2:
+    return f'{text}.'
+  theirs = ', '.join(
+    f'{story[common].idxmax()} with the {label}'
+    for label, story in stories.items()
+  )
+  return (
+    f'{text}. The group that gains most is {gains[common].idxmax()} with these '
+    f'rows; in the paper it is {theirs}.'
+  )
+
+
+def _gains_by_group(table: pd.DataFrame) -> pd.Series:
+  """Points of Head2Toe over Linear: 'average', and by group.
+
+  Args:
+    table: method, task, group, percent.
+  """
+  means = frames.group_means(
     {
-      m: t.set_index('task').accuracy_percent
-      for m, t in both.groupby('method')
+      m: t.set_index('task').percent
+      for m, t in table.groupby('method')
       if m in _COMPARED
     },
-    both.drop_duplicates('task').set_index('task').group,
+    table.drop_duplicates('task').set_index('task').group,
   ).set_index('method')
-  gains = gains.loc['head2toe'] - gains.loc['linear']
-  theirs = frames.published_accuracies('resnet50')
-  means = theirs.groupby(['method', 'group']).percent.mean()
-  story = means['head2toe'] - means['linear']
-  published = ', '.join(f'{g} {v:+.1f}' for g, v in story.items())
-  everything = theirs.groupby('method').percent.mean()
-  text = (
-    f'The paper, with other tasks and a ResNet-50: '
-    f'{everything.head2toe - everything.linear:+.1f} on average; '
-    f'{published}: most where tasks are far from ImageNet, hardly any on '
-    'natural ones but SVHN.'
-  )
-  common = [g for g in story.index if g in gains.index]
-  if len(common) > 1:
-    largest = gains[common].astype(float).idxmax()
-    text += f' With these rows the largest gain is on the {largest} group, ' + (
-      'as there.'
-      if largest == story[common].idxmax()
-      else f'there on the {story[common].idxmax()} one.'
-    )
-  return text
+  return (means.loc['head2toe'] - means.loc['linear']).astype(float)
 
 
 def _table1(summary: pd.DataFrame, comparable: bool) -> Section:
@@ -248,22 +272,28 @@ def _number(value: float) -> dict[str, Any]:
   return _cell(f'{value:.1f}') | {'sort': f'{value:.4f}'}
 
 
+def _claims(table: pd.DataFrame) -> list[dict[str, Any]]:
+  """The table of claims, from what `judging.table` gives."""
+  return [_claim(line) for line in table.to_dict('records')]
+
+
 def _claim(line: Mapping[str, Any]) -> dict[str, Any]:
   """A line of the table of claims."""
 
-  def number(value: float | None) -> str:
-    return '' if value is None or pd.isna(value) else f'{value:.2f}'
+  def number(value: float) -> str:
+    return '' if pd.isna(value) else f'{value:.2f}'
 
   interval = (
     '' if pd.isna(line['low']) else (f'{line["low"]:.2f} to {line["high"]:.2f}')
   )
   return {
     'claim': line['claim'],
-    'where': line['where'],
+    'where': f'{line["where"]} ({line["of"]})',
     'statistic': line['statistic'],
-    'published': number(line['published']),
+    'published': line['published'],
     'measured': number(line['measured']),
     'interval': interval,
+    'detectable': number(line['detectable']),
     'verdict': line['verdict'],
     'tasks': line['tasks'],
     'rows': line['rows'],

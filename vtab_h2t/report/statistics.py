@@ -1,7 +1,6 @@
 """From result rows to medians, deviations and means."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
 import math
 from typing import Any
 
@@ -129,180 +128,49 @@ def spearman(one: pd.Series, other: pd.Series) -> float:
 
   Args:
     one, other: values; they are paired by index, where either is NaN the pair
-      is left out.
+      is left out. Ranks are those before pairing.
 
   Returns:
     The correlation; NaN of less than two pairs, and where ranks are constant.
   """
-  if one.index.equals(other.index):
-    ranks = [_ranks(s.to_numpy(float)) for s in (one, other)]
-  else:  # Ranks are those before pairing.
-    ranks = [
-      s.to_numpy(float) for s in one.rank().align(other.rank(), join='inner')
-    ]
-  return _of_ranks(*ranks)
+  ranks = one.rank().align(other.rank(), join='inner')
+  return float(_of_ranks(*(r.to_numpy(float) for r in ranks)))
 
 
-def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
-  """`spearman` of arrays `[n]`, which are paired by place."""
+def rank_correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+  """`spearman` along the last axis of arrays that are paired by place.
+
+  Args:
+    one, other: `[..., n]`, which are broadcast against each other.
+
+  Returns:
+    `[...]`.
+  """
   return _of_ranks(_ranks(one), _ranks(other))
 
 
-def rank_correlations(one: np.ndarray, others: np.ndarray) -> list[float]:
-  """`rank_correlation` of one array `[n]` with each row of others `[m, n]`."""
-  ranks = _ranks(one)
+def _ranks(values: np.ndarray) -> np.ndarray:
+  """Ranks from 1, `[..., n]`: ties have their mean, NaN does not count."""
   below, up_to = (
-    compare(others[:, None, :], others[:, :, None]).sum(axis=-1)
+    compare(values[..., None, :], values[..., None]).sum(axis=-1)
     for compare in (np.less, np.less_equal)
   )
-  of_rows = (below + up_to + 1) / 2
-  of_rows[np.isnan(others)] = np.nan
-  return [_of_ranks(ranks, row) for row in of_rows]
+  return np.where(np.isnan(values), np.nan, (below + up_to + 1) / 2)
 
 
-def _ranks(values: np.ndarray) -> np.ndarray:
-  """Ranks from 1, `[n]`: ties have their mean, NaN stays and does not count."""
-  ordered = np.sort(values)  # NaN last.
-  below = np.searchsorted(ordered, values, 'left')
-  ranks = (below + np.searchsorted(ordered, values, 'right') + 1) / 2
-  ranks[np.isnan(values)] = np.nan
-  return ranks
-
-
-def _of_ranks(one: np.ndarray, other: np.ndarray) -> float:
-  """The correlation of ranks `[n]`, where both are there."""
-  missing = np.isnan(one) | np.isnan(other)
-  if missing.any():
-    one, other = one[~missing], other[~missing]
-  return _correlation(one, other)
-
-
-def _correlation(one: np.ndarray, other: np.ndarray) -> float:
-  """Pearson's, of `[n]` and `[n]`: the steps of pandas without its checks."""
-  if len(one) < 2:
-    return math.nan
-  one, other = (v - v.sum() / len(v) for v in (one, other))
-  scales = np.abs(one).max(), np.abs(other).max()
-  if not all(scales):
-    return math.nan
-  one, other = one / scales[0], other / scales[1]
-  free = len(one) - 1
-  deviations = [math.sqrt(v.dot(v) / free) for v in (one, other)]
-  rho = one.dot(other) / free / deviations[0] / deviations[1]
-  return max(-1.0, min(1.0, float(rho)))
-
-
-Samples = Mapping[str, Mapping[str, np.ndarray]]
-
-
-@dataclasses.dataclass(frozen=True)
-class Interval:
-  """A statistic and its 95 % interval."""
-
-  value: float
-  low: float
-  high: float
-
-
-def bootstrap(
-  samples: Samples,
-  groups: Mapping[str, str],
-  statistic: Callable[[Mapping[str, np.ndarray]], float],
-  seed: int = 0,
-  replicates: int = 2000,
-) -> Interval:
-  """A stratified percentile bootstrap over tasks and seeds.
-
-  In each replicate the tasks of each group are drawn with replacement, and for
-  each of them the seeds of each condition.
-
-  Args:
-    samples: condition to task to the accuracies of its seeds `[s]`; every
-      condition has the same tasks.
-    groups: each task's group; the strata.
-    statistic: of condition to accuracies `[tasks]`, medians over seeds.
-    seed: of the draws.
-    replicates: how many.
-
-  Raises:
-    ValueError: the conditions have different tasks, or none.
-  """
-  tasks = sorted(next(iter(samples.values()), ()))
-  if not tasks or any(sorted(by_task) != tasks for by_task in samples.values()):
-    raise ValueError('conditions must have the same tasks, at least one')
-  value = statistic(
-    {
-      condition: np.array([np.median(by_task[t]) for t in tasks])
-      for condition, by_task in samples.items()
-    }
-  )
-  medians = _replicates(
-    samples,
-    sorted(tasks, key=lambda t: (groups[t], t)),
-    groups,
-    np.random.default_rng(seed),
-    replicates,
-  )
-  found = [
-    statistic(dict(zip(samples, of_conditions))) for of_conditions in medians
-  ]
-  if np.isnan(found).all():
-    return Interval(float(value), math.nan, math.nan)
-  low, high = np.nanpercentile(found, [2.5, 97.5])
-  return Interval(float(value), float(low), float(high))
-
-
-def _replicates(
-  samples: Samples,
-  tasks: Sequence[str],
-  groups: Mapping[str, str],
-  rng: np.random.Generator,
-  replicates: int,
-) -> np.ndarray:
-  """Medians over drawn seeds of drawn tasks, `[replicates, conditions, tasks]`.
-
-  Only the drawing is done replicate by replicate: how many seeds are drawn
-  hangs on the tasks that were. All medians are taken at once.
-
-  Args:
-    samples: condition to task to `[s]`.
-    tasks: in the order of their groups.
-    groups: each task's group.
-    rng: draws for a replicate first the tasks of each group, then the seeds of
-      each condition and drawn task, as `rng.choice` would one by one.
-    replicates: how many.
-  """
-  values = [
-    np.asarray(by_task[t]) for by_task in samples.values() for t in tasks
-  ]
-  seeds = np.array([len(v) for v in values]).reshape(len(samples), len(tasks))
-  starts = (np.cumsum(seeds) - seeds.ravel()).reshape(seeds.shape)
-  strata = [groups[t] for t in tasks]
-  sizes = np.array([strata.count(g) for g in strata])
-  firsts = np.array([strata.index(g) for g in strata])
-  drawn_tasks, drawn_seeds = [], []
-  for _ in range(replicates):
-    drawn = firsts + rng.integers(0, sizes)
-    stretches = seeds[:, drawn].ravel()
-    drawn_tasks.append(drawn)
-    drawn_seeds.append(rng.integers(0, stretches.repeat(stretches)))
-  # [conditions, replicates, tasks] to the order of drawing.
-  counts, origins = (
-    a[:, drawn_tasks].transpose(1, 0, 2) for a in (seeds, starts)
-  )
-  drawn_values = np.concatenate(values)[
-    origins.ravel().repeat(counts.ravel()) + np.concatenate(drawn_seeds)
-  ]
-  return _medians(drawn_values, counts.ravel()).reshape(counts.shape)
-
-
-def _medians(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
-  """Medians `[n]` of consecutive stretches of `values`, `counts` `[n]` long."""
-  starts = np.cumsum(counts) - counts
-  result = np.empty(len(counts))
-  for count in np.unique(counts):
-    where = np.flatnonzero(counts == count)
-    result[where] = np.median(
-      values[starts[where, None] + np.arange(count)], axis=1
-    )
-  return result
+def _of_ranks(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+  """Pearson's correlation `[...]` of ranks `[..., n]`, where both are there."""
+  one, other = np.broadcast_arrays(one, other)
+  known = ~(np.isnan(one) | np.isnan(other))
+  count = known.sum(axis=-1, keepdims=True)
+  centred = []
+  for ranks in (one, other):
+    ranks = np.where(known, ranks, 0)
+    mean = ranks.sum(axis=-1, keepdims=True) / np.maximum(count, 1)
+    centred.append(np.where(known, ranks - mean, 0))
+  one, other = centred
+  spread = np.sqrt((one**2).sum(axis=-1) * (other**2).sum(axis=-1))
+  product = (one * other).sum(axis=-1)
+  # Ranks are halves of whole numbers, so what is not constant spreads.
+  rho = product / np.where(spread > 1e-9, spread, np.nan)
+  return np.clip(rho, -1, 1)

@@ -1,4 +1,4 @@
-"""Draws the studies' figures from the frames of `report.frames`.
+"""Draws the studies' figures from the frames of `report.study_frames`.
 
 Each function takes frames and returns a matplotlib figure; nothing is computed
 here but positions.
@@ -10,122 +10,241 @@ import numpy as np
 import pandas as pd
 
 from vtab_h2t.report import plotting
+from vtab_h2t.report import study_frames
+from vtab_h2t.report import tap_figures
 
 if TYPE_CHECKING:
   from matplotlib import axes as axes_lib
   from matplotlib import figure as figure_lib
+  from matplotlib import lines as lines_lib
+
+_MEAN = f'{plotting.PERCENT}, mean over tasks'
+# Figures 7, 14 and 16: the share of layers by line, the group by colour.
+_LINES = {16: '-', 4: '--', 1: ':'}
+_COLOURS = {
+  study_frames.GROUP_1: ('red', 'o'),
+  study_frames.GROUP_2: ('blue', 's'),
+}
 
 
-def figure6(table: pd.DataFrame) -> 'figure_lib.Figure':
-  """Single features, or whole taps: mean accuracy by number of features."""
-  drawn, (ax,) = plotting.figure(1, 1, 5.0, 3.6)
+def figure6(
+  table: pd.DataFrame,
+  layers: pd.DataFrame | None = None,
+  oracle: pd.DataFrame | None = None,
+) -> 'figure_lib.Figure':
+  """Left: features or whole layers; right: of which layers they are.
+
+  Args:
+    table: kind, num_features, percent: means over tasks.
+    layers: what `study_frames.layers` gives, or None.
+    oracle: percent, num_features: means over the same tasks; or None.
+  """
+  widths = [5.0]
+  if layers is not None:
+    widths.append(max(5.0, 1.5 + 0.25 * layers.tap.nunique()))
+  drawn, (ax, *rest) = plotting.side_by_side(widths, 4.2)
   plotting.curves(ax, table, 'kind', 'num_features', plotting.LABELS.get)
-  ax.set(
-    xscale='log',
-    xlabel='selected features (mean over tasks)',
-    ylabel=f'{plotting.PERCENT}, mean over tasks',
-  )
-  plotting.legend(ax)
+  if oracle is not None:
+    ax.plot(
+      oracle.num_features,
+      oracle.percent,
+      '*',
+      color='black',
+      markersize=10,
+      label=plotting.LABELS['oracle'],
+    )
+  plotting.log_scale(ax)
+  ax.set(xlabel='selected features', ylabel=_MEAN)
+  plotting.legend(ax, 8)
+  if layers is not None:
+    tap_figures.distribution(rest[0], layers)
   return drawn
 
 
 def figure10(table: pd.DataFrame) -> 'figure_lib.Figure':
-  """The same for each task."""
+  """Features or whole layers, for each task."""
   tasks = list(table.task.unique())
-  drawn, axes = plotting.by_task(tasks)
+  drawn, axes = plotting.by_task(tasks, 'selected features', plotting.PERCENT)
   for ax, task in zip(axes, tasks):
     plotting.curves(
       ax, table[table.task == task], 'kind', 'num_features', plotting.LABELS.get
     )
     plotting.log_scale(ax)
-  plotting.legend(axes[0], 6)
-  drawn.supxlabel('selected features')
-  drawn.supylabel(plotting.PERCENT)
+  plotting.legend_below(drawn, axes[0])
   return drawn
 
 
+_CHANGE = 'source', 'task', 'change'
+
+
 def figure7(
-  transfer: pd.DataFrame, scaling: pd.DataFrame
+  transfer: pd.DataFrame, scaling: pd.DataFrame, groups: pd.DataFrame
 ) -> 'figure_lib.Figure':
   """Left: other tasks' features. Right: more candidate features.
 
   Args:
-    transfer: what `frames.transfer` gives.
-    scaling: target_size, tap_stride, num_candidates, percent: means over tasks.
+    transfer: what `study_frames.transfer` gives.
+    scaling: what `study_frames.scaling_by_set` gives.
+    groups: what `study_frames.task_sets` gives.
   """
-  drawn, (left, right) = plotting.figure(1, 2, 6.0, 5.0)
+  size = plotting.heatmap_size(transfer, _CHANGE)
+  drawn, (left, right, aside) = plotting.side_by_side(
+    (size, 5.0, 1.4), max(4.6, 0.85 * size)
+  )
   plotting.heatmap(
     drawn,
     left,
     transfer,
-    ('task', 'source', 'loss'),
-    '{:.1f}',
-    "loss against the task's own features (points)",
+    _CHANGE,
+    '{:+.1f}',
+    "change against the task's own features (points)",
+    diverging=True,
   )
-  left.set(ylabel='task', xlabel='features selected for')
-  _scaling(right, scaling)
-  right.set(
-    xscale='log',
-    xlabel='candidate features',
-    ylabel=f'{plotting.PERCENT}, mean over tasks',
-  )
-  plotting.legend(right)
+  left.set(ylabel='features selected with', xlabel='used for')
+  _scaling_of_groups(right, aside, scaling, groups)
   return drawn
 
 
-def _scaling(ax: 'axes_lib.Axes', table: pd.DataFrame) -> None:
-  """A curve for each share of the taps."""
-  plotting.curves(
-    ax,
-    table,
-    'tap_stride',
-    'num_candidates',
-    lambda stride: 'all taps' if stride == 1 else f'1/{stride} of taps',
-  )
-
-
-def figure14(table: pd.DataFrame) -> 'figure_lib.Figure':
-  """More candidate features, for each task (also Figure 16)."""
-  tasks = list(table.task.unique())
-  drawn, axes = plotting.by_task(tasks)
-  for ax, task in zip(axes, tasks):
-    _scaling(ax, table[table.task == task])
-    plotting.log_scale(ax)
-  plotting.legend(axes[0], 6)
-  drawn.supxlabel('candidate features')
-  drawn.supylabel(plotting.PERCENT)
+def figure14(
+  scaling: pd.DataFrame, groups: pd.DataFrame
+) -> 'figure_lib.Figure':
+  """More candidate features of a ViT; of `figure7` the right part."""
+  drawn, (ax, aside) = plotting.side_by_side((5.0, 1.4), 4.2)
+  _scaling_of_groups(ax, aside, scaling, groups)
   return drawn
 
 
-def figure12(table: pd.DataFrame) -> 'figure_lib.Figure':
-  """Of which taps the selected features are, for each task (also Figure 15)."""
-  tasks = list(table.task.unique())
-  drawn, axes = plotting.by_task(tasks)
-  for ax, task in zip(axes, tasks):
-    part = table[table.task == task]
-    ax.stairs(
-      100 * part.share_of_selection,
-      np.append(part.depth, part.depth.max() + 1) - 0.5,
-      fill=True,
+def _scaling_of_groups(
+  ax: 'axes_lib.Axes',
+  aside: 'axes_lib.Axes',
+  table: pd.DataFrame,
+  groups: pd.DataFrame,
+) -> None:
+  """Curves of both groups by target size, and beside them whose they are."""
+  for (name, stride), part in table.groupby(['set', 'tap_stride']):
+    colour, marker = _COLOURS[name]
+    ax.plot(
+      part.target_size,
+      part.percent,
+      color=colour,
+      marker=marker,
+      markersize=4,
+      linestyle=_LINES[stride],
     )
-  drawn.supxlabel('tap, from the first to the last')
-  drawn.supylabel('share of the selected features (%)')
-  return drawn
+  handles = [
+    _handle(_COLOURS[name][0], '-', name, _COLOURS[name][1])
+    for name in _COLOURS
+    if name in set(table.set)
+  ] + [
+    _handle('black', line, _share(stride))
+    for stride, line in _LINES.items()
+    if stride in set(table.tap_stride)
+  ]
+  if handles:
+    ax.legend(handles=handles, fontsize=7)
+  ax.set(xlabel='target size T of each layer', ylabel=_MEAN)
+  plotting.log_scale(ax, sorted(set(table.target_size)))
+  aside.set_axis_off()
+  lines = 2 + len(groups)
+  y = 1.0
+  for name, (colour, _) in _COLOURS.items():
+    names = list(groups.task[groups.set == name])
+    for i, text in enumerate([name, *names] if names else ()):
+      aside.text(
+        0,
+        y,
+        text,
+        color=colour,
+        va='top',
+        fontsize=7,
+        fontweight='normal' if i else 'bold',
+        transform=aside.transAxes,
+      )
+      y -= min(0.05, 0.9 / lines)
+    y -= min(0.05, 0.9 / lines)
 
 
-def figure13(table: pd.DataFrame) -> 'figure_lib.Figure':
-  """Fewer training images.
+def _handle(
+  colour: str, line: str, label: str, marker: str | None = None
+) -> 'lines_lib.Line2D':
+  """What a legend shows of a curve."""
+  from matplotlib import lines
+
+  return lines.Line2D(
+    [],
+    [],
+    color=colour,
+    linestyle=line,
+    marker=marker,
+    markersize=4,
+    label=label,
+  )
+
+
+def _share(stride: int) -> str:
+  """How many of the layers are used."""
+  return 'all layers' if stride == 1 else f'1/{stride} of the layers'
+
+
+def figure16(table: pd.DataFrame) -> 'figure_lib.Figure':
+  """More candidate features, for each task.
 
   Args:
-    table: method, train_fraction, percent: means over tasks.
+    table: what `study_frames.scaling` gives.
   """
-  drawn, (ax,) = plotting.figure(1, 1, 5.0, 3.6)
-  plotting.curves(ax, table, 'method', 'train_fraction', plotting.LABELS.get)
-  ax.set(
-    xlabel='share of the training images',
-    ylabel=f'{plotting.PERCENT}, mean over tasks',
+  tasks = list(table.task.unique())
+  drawn, axes = plotting.by_task(
+    tasks, 'target size T of each layer', plotting.PERCENT
   )
-  plotting.legend(ax)
+  for ax, task in zip(axes, tasks):
+    of_task = table[table.task == task]
+    for stride, line in _LINES.items():
+      part = of_task[of_task.tap_stride == stride].sort_values('target_size')
+      if len(part):
+        ax.plot(
+          part.target_size,
+          part.percent,
+          color='C0',
+          marker='o',
+          markersize=3,
+          linestyle=line,
+          label=_share(stride),
+        )
+    plotting.log_scale(ax, sorted(set(of_task.target_size)))
+  plotting.legend_below(drawn, axes[0])
+  return drawn
+
+
+def figure13(mean: pd.DataFrame, table: pd.DataFrame) -> 'figure_lib.Figure':
+  """Fewer training images: the mean over tasks, then each task.
+
+  Args:
+    mean: method, train_fraction, percent: means over tasks.
+    table: what `frames.reduced` gives.
+  """
+  tasks = list(table.task.unique())
+  drawn, axes = plotting.by_task(
+    ['mean over tasks', *tasks],
+    'fraction of the training images',
+    plotting.PERCENT,
+  )
+  for ax, part in zip(axes, [mean, *(table[table.task == t] for t in tasks)]):
+    plotting.curves(ax, part, 'method', 'train_fraction', plotting.LABELS.get)
+    ax.set_xlim(0, 1.05)
+  plotting.legend_below(drawn, axes[0])
+  return drawn
+
+
+def coefficient(table: pd.DataFrame) -> 'figure_lib.Figure':
+  """The group lasso's coefficient: coefficient, percent (means over tasks)."""
+  drawn, (ax,) = plotting.figure(1, 1, 5.0, 3.6)
+  ordered = table.sort_values('coefficient')
+  # Places of equal distance, as 0 has none on a logarithmic axis.
+  ax.plot(np.arange(len(ordered)), ordered.percent, **plotting.STYLES[0])
+  ax.set_xticks(
+    range(len(ordered)), [f'{value:g}' for value in ordered.coefficient]
+  )
+  ax.set(xlabel='coefficient of the group lasso', ylabel=_MEAN)
   return drawn
 
 
@@ -146,5 +265,5 @@ def scores(table: pd.DataFrame) -> 'figure_lib.Figure':
       textcoords='offset points',
     )
   ax.margins(x=0.12)
-  ax.set_xlabel(f'{plotting.PERCENT}, mean over tasks')
+  ax.set_xlabel(_MEAN)
   return drawn

@@ -165,14 +165,19 @@ def _claims(results: Results) -> str:
   lines = pd.DataFrame(
     {
       'claim': tested.claim,
-      'where': tested['where'],
-      'published': tested.published.map(_rounded),
+      'statistic': tested.statistic,
+      'where': tested['where'] + ' (' + tested['of'] + ')',
+      'published': tested.published,
       'measured': tested.measured.map(_rounded),
       '95 % interval': [
         f'{_rounded(low)} to {_rounded(high)}'
         for low, high in zip(tested.low, tested.high)
       ],
-      'verdict': tested.verdict,
+      'could be seen': tested.detectable.map(_rounded),
+      'verdict': [
+        f'{verdict}: {why}' if verdict == judging.NO_VERDICT else verdict
+        for verdict, why in zip(tested.verdict, tested.rows)
+      ],
       'tasks': tested.tasks.map(str),
     }
   )

@@ -1,0 +1,107 @@
+"""Claims of sections 3.1 and 3.3: the Taylor expansion; normalization and
+coefficient.
+"""
+
+import numpy as np
+
+from vtab_h2t.report import claim
+from vtab_h2t.report import jobs
+from vtab_h2t.studies import coefficient
+
+Claim = claim.Claim
+_COEFFICIENT = coefficient.Coefficient.name
+
+TAYLOR: tuple[Claim, ...] = (
+  Claim(
+    id='linearized_above_linear',
+    sentence='The linearized network, a linear combination of intermediate '
+    'activations, does better than Linear.',
+    where='section 3.1',
+    text='mean of the linearized network less Linear, points',
+    gather=claim.methods('linearized', 'linear'),
+    statistic=claim.above('linearized', 'linear'),
+    needs=('linearized', 'linear'),
+    sides=('linearized', 'linear'),
+  ),
+  Claim(
+    id='linearized_matches_finetune',
+    sentence='A linearized approximation of fine-tuning is competitive with '
+    'it.',
+    where='section 3.1',
+    text='mean of the linearized network less fine-tuning, plus a margin of 1 '
+    'point',
+    gather=claim.methods('linearized', 'finetune'),
+    statistic=claim.above('linearized', 'finetune', claim.POINT),
+    needs=('linearized', 'finetune'),
+    sides=('linearized', 'finetune'),
+  ),
+  Claim(
+    id='small_displacement',
+    sentence='Fine-tuning changes the weights very little.',
+    where='section 3.1',
+    text='mean over tasks of the norm of the change over that of the start',
+    gather=claim.by_row(
+      lambda row: (
+        'displacement'
+        if row['job'] == jobs.ACCURACY
+        and row['method'] == 'finetune'
+        and row.get('displacement') is not None
+        else None
+      ),
+      lambda row: float(row['displacement']),
+    ),
+    statistic=lambda a: claim.mean(a['displacement']),
+    needs=('displacement',),
+    untested='the paper names no threshold',
+  ),
+)
+
+
+def _coefficients(a: claim.Accuracies) -> np.ndarray:
+  """Mean accuracy with each coefficient but 0, `[coefficients, ...]`."""
+  found = [claim.mean(v) for c, v in claim.numbered(a) if c > 0]
+  return np.stack(found or [claim.nothing(a)])
+
+
+def _normalization(rule: str, label: str) -> Claim:
+  job = jobs.NORMALIZATIONS[rule]
+  return Claim(
+    id=f'unit_norm_above_{rule}_normalization',
+    sentence=f"A layer's features at unit norm do better than {label}.",
+    where='section 3.3',
+    text=f'mean of Head2Toe less that with {label}, points',
+    jobs=(jobs.ACCURACY, job),
+    gather=claim.variant(job),
+    statistic=claim.above('original', 'variant'),
+    needs=('original', 'variant'),
+  )
+
+
+METHOD: tuple[Claim, ...] = (
+  _normalization('feature', 'each feature normalized by itself'),
+  _normalization('none', 'features that are not normalized'),
+  Claim(
+    id='robust_to_the_coefficient',
+    sentence='Head2Toe is robust to the coefficient of the group lasso.',
+    where='section 3.3',
+    text='a margin of 1 point less the range of mean accuracies over '
+    'coefficients above 0',
+    jobs=(_COEFFICIENT,),
+    gather=claim.study(_COEFFICIENT, 'coefficient'),
+    statistic=lambda a: claim.POINT - np.ptp(_coefficients(a), axis=0),
+  ),
+  Claim(
+    id='some_coefficient_is_needed',
+    sentence='The coefficient only has to be large enough to tell features '
+    'apart.',
+    where='section 3.3',
+    text='mean over coefficients above 0 less accuracy without penalty, points',
+    jobs=(_COEFFICIENT,),
+    gather=claim.study(_COEFFICIENT, 'coefficient'),
+    statistic=lambda a: (
+      np.mean(_coefficients(a), axis=0)
+      - next(claim.mean(v) for c, v in claim.numbered(a) if c == 0)
+    ),
+    needs=('0.0',),
+  ),
+)

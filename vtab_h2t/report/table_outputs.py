@@ -1,0 +1,183 @@
+"""The paper's tables as outputs, and tables of what its text says."""
+
+from collections.abc import Callable
+
+from vtab_h2t import published
+from vtab_h2t.report import cost
+from vtab_h2t.report import jobs
+from vtab_h2t.report import making
+from vtab_h2t.report import moved_taps
+from vtab_h2t.report import output as output_lib
+from vtab_h2t.report import tables
+
+_ACCURACY = jobs.ACCURACY
+_Output = output_lib.Output
+
+
+def _heading(name: str, frames: output_lib.Frames, source: str) -> str:
+  """Over a frame of Table 1."""
+  if name == 'table1':
+    return tables.title(frames[name], source)
+  if name == 'difference':
+    return 'Measured less published, in points'
+  network = '' if name == 'published' else f'{name}, '
+  return (
+    f'Published (Tables 1 and 4): VTAB-1k, {network}test accuracy in '
+    'percent, median of 3 seeds'
+  )
+
+
+def _table1_markdown(frames: output_lib.Frames, source: str) -> str:
+  return '\n'.join(
+    tables.markdown(table, _heading(name, frames, source))
+    for name, table in frames.items()
+  )
+
+
+def _print_table1(frames: output_lib.Frames, source: str) -> None:
+  for name, table in frames.items():
+    tables.print_terminal(table, _heading(name, frames, source))
+
+
+def _print_table3(frames: output_lib.Frames, source: str) -> None:
+  import rich.console
+
+  del source
+  tables.print_table3(frames['table3'], cost.fit(cost.published_table()))
+  rich.console.Console().print(
+    f'Operations of the search for the fraction, relative to the heads on all '
+    f'features:\n{tables.plain(frames["overhead"], ".4f")}',
+    highlight=False,
+    markup=False,
+  )
+  if 'measured' in frames:
+    tables.print_measured_cost(frames['measured'])
+
+
+def _table6_markdown(frames: output_lib.Frames, source: str) -> str:
+  del source
+  text = tables.plain(frames['table6'], '.1f') + '\n'
+  if 'moved_taps' in frames:
+    text += '\n' + moved_taps.note(frames['moved_taps'])
+  return text
+
+
+def _deviations_markdown(frames: output_lib.Frames, source: str) -> str:
+  del source
+  return (
+    '\n\n'.join(
+      f'Standard deviation over seeds, in points ({name}).\n\n'
+      + tables.plain(table, '.2f')
+      for name, table in frames.items()
+    )
+    + '\n'
+  )
+
+
+def _digits(form: str) -> Callable[[output_lib.Frames, str], str]:
+  """Frames as Markdown, with so many digits."""
+
+  def markdown(frames: output_lib.Frames, source: str) -> str:
+    del source
+    return (
+      '\n\n'.join(tables.plain(table, form) for table in frames.values()) + '\n'
+    )
+
+  return markdown
+
+
+OUTPUTS = (
+  _Output(
+    name='table1',
+    title='Table 1: test accuracy of each method on each task',
+    jobs=(_ACCURACY,),
+    measured=making.table1,
+    published=making.summaries_of_the_paper,
+    markdown=_table1_markdown,
+    terminal=_print_table1,
+  ),
+  _Output(
+    name='table2',
+    title='Table 2: the settings that Head2Toe chose',
+    jobs=(_ACCURACY,),
+    methods=('head2toe',),
+    measured=making.table2,
+    published=lambda: {'table2': published.table('table2_hyperparameters')},
+    markdown=_digits('g'),
+  ),
+  _Output(
+    name='table3',
+    title='Table 3: cost',
+    measured=making.table3,
+    published=making.table3,
+    markdown=_digits('.7g'),
+    terminal=_print_table3,
+  ),
+  _Output(
+    name='table4',
+    title='Table 4: standard deviations over seeds',
+    jobs=(_ACCURACY,),
+    measured=making.table4_measured,
+    published=making.table4_published,
+    markdown=_deviations_markdown,
+  ),
+  _Output(
+    name='table5',
+    title='Table 5: tasks',
+    jobs=(_ACCURACY,),
+    measured=making.table5,
+    published=lambda: {'table5': published.table('table5_tasks')},
+  ),
+  _Output(
+    name='table6',
+    title='Table 6: Head2Toe on other taps',
+    jobs=tuple(making.TABLE6.values()),
+    methods=('head2toe',),
+    measured=making.table6,
+    published=lambda: {'table6': published.table('table6_ablation_resnet50')},
+    markdown=_table6_markdown,
+    compares_taps=True,
+    vit=False,
+  ),
+  _Output(
+    name='table7',
+    title='Table 7: Head2Toe and the class token',
+    jobs=tuple(making.TABLE7.values()),
+    methods=('head2toe',),
+    measured=making.table7,
+    published=lambda: {'table7': published.table('table7_cls_token_vit_b16')},
+    compares_taps=True,
+    vit=True,
+  ),
+  _Output(
+    name='taylor',
+    title='Taylor (section 3.1): a linearised network beside Linear and '
+    'fine-tuning',
+    jobs=(_ACCURACY,),
+    methods=making.TAYLOR,
+    measured=making.taylor,
+    markdown=_digits('.4g'),
+  ),
+  _Output(
+    name='normalization',
+    title='Normalization (section 3.3): Head2Toe under four rules',
+    jobs=tuple(making.NORMALIZATION.values()),
+    methods=('head2toe',),
+    measured=making.normalizations,
+    compares_normalization=True,
+  ),
+  _Output(
+    name='claims',
+    title='Claims: what the paper states, and what rows say of it',
+    jobs=(_ACCURACY,),
+    measured=making.claims,
+    published=making.claims_of_the_paper,
+    markdown=_digits('.4g'),
+  ),
+  _Output(
+    name='contradictions',
+    title="Contradictions: where the paper's text and its tables differ",
+    published=making.contradictions,
+    markdown=_digits('.4g'),
+  ),
+)
