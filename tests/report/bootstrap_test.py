@@ -181,6 +181,12 @@ def test_an_interval_keeps_within_bounds():
     bounds=(-1, 1),
   )
   assert found.low < found.value <= found.high == 1
+  assert found.detectable <= 1
+  few = {'a': {t: np.array([v]) for t, v in (('x', 0.0), ('y', 1.0))}}
+  found = bootstrap.interval(
+    few, dict.fromkeys('xy', 'g'), _mean, bounds=(-1, 1)
+  )
+  assert found.detectable == math.inf  # None of all that there can be.
 
 
 def test_a_share_on_which_all_tasks_agree_has_an_error():

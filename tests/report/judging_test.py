@@ -465,6 +465,11 @@ def test_printed_and_derived_values_are_told_apart():
     ('resnet50', 'far_head2toe_above_finetune', -2.14, judging.UNDECIDED),
     ('resnet50', 'operations_below_1_percent', 1 - 0.6295, judging.HOLDS),
     ('resnet50', 'selection_overhead_18_percent', 20 - 38.85, judging.FAILS),
+    # Table 3: F N is below 1000 on four tasks and above 9999 on two.
+    ('resnet50', 'few_thousand_kept', 13 / 19 - 0.5, judging.UNDECIDED),
+    # Table 1 quotes Scratch.
+    ('resnet50', 'linear_above_scratch', 14.89, judging.NO_VERDICT),
+    ('vit_b16', 'linear_above_scratch', 20.04, judging.HOLDS),
     ('vit_b16', 'ft_plus_best', 2.94, judging.HOLDS),
     # 0.2 and less against 0.14 of Linear.
     ('vit_b16', 'linear_deviates_least', 0.06, judging.HOLDS),

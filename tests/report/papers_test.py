@@ -30,6 +30,12 @@ def test_cost_is_that_of_table_3():
   rows = {r['task']: r for r in papers.rows('resnet50')['cost']}
   assert len(rows) == 19 and 'cost' not in papers.rows('vit_b16')
   assert rows['pets']['storage_vs_linear'] == 0.649417
+  kept = {
+    r['task']: r['num_features']
+    for r in papers.rows('resnet50')['accuracy']
+    if r['method'] == 'head2toe'
+  }
+  assert (kept['pets'], kept['svhn']) == (935, 8482)  # 0.002 of 467688
   (overhead,) = {r['overhead'] for r in papers.rows('vit_b16')['search']}
   assert overhead == pytest.approx(0.3885)
 

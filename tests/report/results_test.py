@@ -41,8 +41,9 @@ def test_rows_are_read_by_run_and_job_the_fullest_run_first(workdir):
     assert {r['run'] for r in rows} <= of
   assert sorted(f.run.train_fraction for f in one.derived['reduced']) == [
     0.1,
-    0.2,
+    0.25,
     0.5,
+    0.75,
   ]
 
 
@@ -154,7 +155,11 @@ def test_a_view_has_fewer_tasks_methods_and_seeds(workdir):
     assert {r['seed'] for r in rows if r['split'] != 'val'} == {1}
   assert {r['method'] for r in view.of('accuracy')} == {'linear'}
   # Methods that a study compares with stay.
-  assert {r['method'] for r in view.of('reduced')} == {'linear', 'head2toe'}
+  assert {r['method'] for r in view.of('reduced')} == {
+    'linear',
+    'head2toe',
+    'finetune',
+  }
   assert view.run == whole.run and view.derived == whole.derived
   assert 'accuracy' not in whole.view({'digits'}, (), {0}).rows
 

@@ -36,7 +36,8 @@ class Interval:
     value: of the medians over seeds.
     low, high: the interval; NaN where there are too few tasks for one.
     detectable: the smallest true value whose interval would exclude 0 in 80 of
-      100 repetitions with other tasks and seeds, as many as here.
+      100 repetitions with other tasks and seeds, as many as here; infinite if
+      the statistic cannot be so large.
   """
 
   value: float
@@ -95,11 +96,12 @@ def interval(
   if least_error is not None:
     error = max(error, least_error(value, len(tasks)))
   reach, more = (float(special.stdtrit(free, p)) for p in (0.975, POWER))
+  detectable = (reach + more) * error
   return Interval(
     value,
     max(bounds[0], value - reach * error),
     min(bounds[1], value + reach * error),
-    (reach + more) * error,
+    detectable if detectable <= bounds[1] else math.inf,
   )
 
 

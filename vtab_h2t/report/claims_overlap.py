@@ -91,6 +91,36 @@ DEPTH: tuple[Claim, ...] = (
     needs=(_LATER,),
     groups=(claim.NATURAL, claim.STRUCTURED),
   ),
+  Claim(
+    id='few_thousand_kept',
+    sentence='Head2Toe often selects a few thousand features.',
+    where='section 4.3',
+    text='share of the tasks where 1000 to 9999 features are selected, less a '
+    'half',
+    gather=claim.by_row(
+      lambda row: (
+        'kept'
+        if row['job'] == jobs.ACCURACY
+        and row['method'] == 'head2toe'
+        and 'num_features' in row
+        else None
+      ),
+      lambda row: float(row['num_features']),
+    ),
+    statistic=lambda a: (
+      claim.share((a['kept'] >= 1000) & (a['kept'] < 10000)) - 0.5
+    ),
+    needs=('kept',),
+    source='Table 3',
+    **claim.SHARE,
+    **_RESNET,
+  ),
+  claim.untestable(
+    'fraction_depends_on_the_task',
+    'The best fraction of features depends on the task.',
+    'section 3.3',
+    'the paper names no threshold; Table 2 measured has the fractions',
+  ),
   claim.untestable(
     'depths_are_diverse',
     'The selected features have diverse distributions over layers.',

@@ -11,6 +11,7 @@ from vtab_h2t.report import output as output_lib
 from vtab_h2t.report import study_figures
 from vtab_h2t.report import study_frames
 from vtab_h2t.report import tap_figures
+from vtab_h2t.report import tap_frames
 
 if TYPE_CHECKING:
   from matplotlib import figure as figure_lib
@@ -107,7 +108,7 @@ OUTPUTS = (
     name='figure9',
     title='Figure 9: accuracy with one additional layer, for each task',
     jobs=('one_tap',),
-    measured=lambda r: {'figure9': study_frames.one_tap(r.of('one_tap'))},
+    measured=lambda r: {'figure9': tap_frames.one_tap(r.of('one_tap'))},
     draw=lambda f: tap_figures.figure9(f['figure9']),
   ),
   _Output(

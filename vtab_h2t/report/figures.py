@@ -97,8 +97,8 @@ def figure3(tables: Mapping[str, pd.DataFrame]) -> 'figure_lib.Figure':
       [f'{n} ({a:+.0f})' for n, a in zip(table.name, table.affinity)],
       places=places.tolist(),
     )
-    for label in ax.get_xticklabels()[is_task.sum() :]:
-      label.set_fontweight('bold')
+    for text in ax.get_xticklabels()[is_task.sum() :]:
+      text.set_fontweight('bold')
     ax.set(ylabel=plotting.PERCENT, xlabel=f'{_ASCENDING}, then groups')
   plotting.legend_below(drawn, axes[0])
   return drawn
@@ -146,7 +146,7 @@ def figure4(
     averages: what `frames.group_means` gives.
     gains: task, group, affinity, `oracle_gain`, `shown`; None where only
       averages are known (the paper's).
-    taps: what `study_frames.one_tap` gives, with `gains`.
+    taps: what `tap_frames.one_tap` gives, with `gains`.
   """
   if gains is None or taps is None:
     drawn, (right,) = plotting.figure(1, 1, 5.0, 3.6)
@@ -190,7 +190,7 @@ def figure8(
 
   Args:
     table: task, group, and the two backbones' columns.
-    layers: what `study_frames.layer_correlations` gives, or None.
+    layers: what `tap_frames.layer_correlations` gives, or None.
     printed: Spearman's rho that the paper gives for the left part.
   """
   if layers is None:

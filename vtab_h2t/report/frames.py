@@ -2,8 +2,9 @@
 
 `accuracies` is what both sources have in common: measured rows and the paper's
 Table 1 give it, and Figures 2, 3, 8 (left) and 11 (left) follow from it alone.
-What follows from the rows of studies is in `study_frames`. Accuracies are in
-percent, differences in points; over seeds the median is taken.
+What follows from the rows of studies is in `study_frames` and `tap_frames`.
+Accuracies are in percent, differences in points; over seeds the median is
+taken.
 """
 
 from collections.abc import Mapping, Sequence
@@ -170,6 +171,31 @@ def comparison(
   wide = wide.reset_index()
   by_task = wide.set_index('task')
   return wide, group_means({m: by_task[m] for m in methods}, by_task.group)
+
+
+def over_seeds(
+  rows: Sequence[ledger_lib.Row],
+  keys: Sequence[str],
+  others: Sequence[str] = (),
+  how: str = 'median',
+) -> pd.DataFrame:
+  """One line for each task and value of the keys, in their order.
+
+  Args:
+    rows: of a study.
+    keys: names of fields.
+    others: fields that are taken over seeds as the accuracy is.
+    how: 'median' or 'mean'.
+
+  Returns:
+    task, group, the keys, percent, the others.
+  """
+  return (
+    statistics.tests(rows)
+    .groupby(['task', 'group', *keys], sort=False)[['percent', *others]]
+    .agg(how)
+    .reset_index()
+  )
 
 
 def whole_tasks(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:

@@ -159,9 +159,9 @@ def of_run(results: results_lib.Results) -> pd.DataFrame:
 def of_paper(backbone: str) -> pd.DataFrame:
   """`table` of what the paper prints, judged like measured rows.
 
-  Its medians stand for one seed. Its budgets are equal (Appendix A), but that of
-  the ResNet-50's Scratch, which is from another paper, is not known. Where it
-  prints averages only, there is their value and no interval.
+  Its medians stand for one seed. Its budgets are equal (Appendix A), but that
+  of the ResNet-50's Scratch, which is from another paper, is not known. Where
+  it prints averages only, there is their value and no interval.
 
   Args:
     backbone: of `papers.BACKBONES`.

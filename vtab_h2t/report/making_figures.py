@@ -12,6 +12,7 @@ from vtab_h2t.report import papers
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import statistics
 from vtab_h2t.report import study_frames
+from vtab_h2t.report import tap_frames
 from vtab_h2t.tasks import registry as tasks_lib
 
 Results = results_lib.Results
@@ -75,12 +76,10 @@ def figure4(results: Results) -> Frames:
   whether the task's accuracy by layer is drawn: of the paper's two where both
   are there, else of the lowest and of the highest affinity.
   """
-  taps = study_frames.one_tap(results.of('one_tap'))
-  best = study_frames.oracle(
-    taps, study_frames.chosen_taps(results.of('one_tap'))
-  )
+  taps = tap_frames.one_tap(results.of('one_tap'))
+  best = tap_frames.oracle(taps, tap_frames.chosen_taps(results.of('one_tap')))
   best.insert(2, 'affinity', best.task.map(_affinity(results)))
-  control = study_frames.one_tap(results.of(jobs.CONTROL))
+  control = tap_frames.one_tap(results.of(jobs.CONTROL))
   by_task = best.set_index('task')
   by_task['control'] = control.set_index('task').percent
   methods = ['linear', 'control', 'oracle']
@@ -114,11 +113,11 @@ def figure6(results: Results) -> Frames:
   shown = next((t for t in _SHOWN if t in tasks), (tasks or [None])[0])
   found = {'figure6': frames_lib.mean_over_tasks(table, keys)}
   if shown is not None:
-    found['layers'] = study_frames.layers(rows, shown, _kept(results, table))
+    found['layers'] = tap_frames.layers(rows, shown, _kept(results, table))
   taps = results.of('one_tap')
   if tasks and set(tasks) <= {r['task'] for r in taps if r['split'] == 'test'}:
-    best = study_frames.oracle(
-      study_frames.one_tap(taps), study_frames.chosen_taps(taps)
+    best = tap_frames.oracle(
+      tap_frames.one_tap(taps), tap_frames.chosen_taps(taps)
     )
     best = best[best.task.isin(tasks)]
     found['oracle'] = pd.DataFrame(
@@ -183,8 +182,8 @@ def figure8(results: Results) -> Frames:
     )
   }
   if results.of('one_tap'):
-    layers = study_frames.layer_correlations(
-      study_frames.one_tap(results.of('one_tap')), _affinity(results)
+    layers = tap_frames.layer_correlations(
+      tap_frames.one_tap(results.of('one_tap')), _affinity(results)
     )
     if len(layers):
       found['layers'] = layers
@@ -223,7 +222,7 @@ def figure11(results: Results) -> Frames:
 
 def units(results: Results) -> pd.DataFrame:
   """Of which blocks the features are that Head2Toe uses (Figures 12, 15)."""
-  return study_frames.units(
+  return tap_frames.units(
     [
       r
       for r in results.of(_ACCURACY)

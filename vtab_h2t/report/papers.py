@@ -13,6 +13,7 @@ from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.backbones import registry as backbones
 from vtab_h2t.features import normalization
 from vtab_h2t.features import pooling
+from vtab_h2t.heads import fraction as fraction_lib
 from vtab_h2t.protocol import accuracy
 from vtab_h2t.protocol import run as run_lib
 from vtab_h2t.report import cost
@@ -112,6 +113,13 @@ def rows(backbone: str) -> dict[str, Sequence[dict[str, Any]]]:
     for task, group in groups.items()
   ]
   if backbone == 'resnet50':
+    kept = {
+      line.task: fraction_lib.num_kept(line.num_features, line.fraction)
+      for line in cost.published_table().itertuples()
+    }
+    for row in first:
+      if row['method'] == 'head2toe':
+        row['num_features'] = kept[row['task']]
     found['cost'] = [
       _row('cost', 'head2toe', line.task, groups[line.task], 0.0)
       | {

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 import io
 import pathlib
-from typing import Any, TYPE_CHECKING
+from typing import Any, Literal, TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -114,21 +114,27 @@ def log_scale(
       and fivefold where fewer than three can be seen.
   """
   ax.set_xscale('log')
-  low, high = ax.get_xlim()
-  if ticks is None:
-    powers = 10.0 ** np.arange(
-      np.floor(np.log10(low)), np.floor(np.log10(high)) + 1
-    )
-    ticks = powers[powers >= low]
-    if len(ticks) < 3:
-      ticks = np.outer(powers, (1, 2, 5)).ravel()
-      ticks = ticks[(ticks >= low) & (ticks <= high)]
+  places = _ticks(*ax.get_xlim()) if ticks is None else np.array(ticks)
   ax.minorticks_off()
-  ax.set_xticks(ticks, [f'{value:g}' for value in ticks])
+  ax.set_xticks(places, [f'{value:g}' for value in places])
+
+
+def _ticks(low: float, high: float) -> np.ndarray:
+  """Places between two numbers for the ticks of a logarithmic axis."""
+  powers = 10.0 ** np.arange(
+    np.floor(np.log10(low)), np.floor(np.log10(high)) + 1
+  )
+  if (powers >= low).sum() >= 3:
+    return powers[powers >= low]
+  places = np.outer(powers, (1, 2, 5)).ravel()
+  return places[(places >= low) & (places <= high)]
+
+
+_Corner = Literal['best', 'upper left', 'upper right', 'lower right']
 
 
 def legend(
-  ax: 'axes_lib.Axes', size: float | None = None, place: str = 'best'
+  ax: 'axes_lib.Axes', size: float | None = None, place: _Corner = 'best'
 ) -> None:
   """A legend, if there is something to tell."""
   if ax.get_legend_handles_labels()[0]:

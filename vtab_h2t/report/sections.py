@@ -4,6 +4,7 @@ import base64
 from collections.abc import Iterable, Mapping
 from typing import Any, TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from vtab_h2t import published
@@ -272,6 +273,11 @@ def _number(value: float) -> dict[str, Any]:
   return _cell(f'{value:.1f}') | {'sort': f'{value:.4f}'}
 
 
+def seen(value: float) -> str:
+  """The smallest effect that could be seen; 'none' if none could."""
+  return '' if pd.isna(value) else 'none' if np.isinf(value) else f'{value:.2f}'
+
+
 def _claims(table: pd.DataFrame) -> list[dict[str, Any]]:
   """The table of claims, from what `judging.table` gives."""
   return [_claim(line) for line in table.to_dict('records')]
@@ -293,7 +299,7 @@ def _claim(line: Mapping[str, Any]) -> dict[str, Any]:
     'published': line['published'],
     'measured': number(line['measured']),
     'interval': interval,
-    'detectable': number(line['detectable']),
+    'detectable': seen(line['detectable']),
     'verdict': line['verdict'],
     'tasks': line['tasks'],
     'rows': line['rows'],

@@ -4,7 +4,7 @@ Each function takes frames and returns a matplotlib figure; nothing is computed
 here but positions.
 """
 
-from typing import TYPE_CHECKING
+from typing import Literal, TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 _MEAN = f'{plotting.PERCENT}, mean over tasks'
 # Figures 7, 14 and 16: the share of layers by line, the group by colour.
-_LINES = {16: '-', 4: '--', 1: ':'}
+_Line = Literal['-', '--', ':']
+_LINES: dict[int, _Line] = {16: '-', 4: '--', 1: ':'}
 _COLOURS = {
   study_frames.GROUP_1: ('red', 'o'),
   study_frames.GROUP_2: ('blue', 's'),
@@ -36,7 +37,7 @@ def figure6(
 
   Args:
     table: kind, num_features, percent: means over tasks.
-    layers: what `study_frames.layers` gives, or None.
+    layers: what `tap_frames.layers` gives, or None.
     oracle: percent, num_features: means over the same tasks; or None.
   """
   widths = [5.0]
@@ -165,7 +166,7 @@ def _scaling_of_groups(
 
 
 def _handle(
-  colour: str, line: str, label: str, marker: str | None = None
+  colour: str, line: _Line, label: str, marker: str | None = None
 ) -> 'lines_lib.Line2D':
   """What a legend shows of a curve."""
   from matplotlib import lines

@@ -173,7 +173,7 @@ def _claims(results: Results) -> str:
         f'{_rounded(low)} to {_rounded(high)}'
         for low, high in zip(tested.low, tested.high)
       ],
-      'could be seen': tested.detectable.map(_rounded),
+      'could be seen': tested.detectable.map(sections.seen),
       'verdict': [
         f'{verdict}: {why}' if verdict == judging.NO_VERDICT else verdict
         for verdict, why in zip(tested.verdict, tested.rows)

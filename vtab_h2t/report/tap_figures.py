@@ -1,7 +1,7 @@
 """Draws what layers are worth, and of which layers features are selected.
 
 Panels of Figures 4, 6 and 8, and Figures 9, 12 and 15, from the frames of
-`report.study_frames`; nothing is computed here but positions.
+`report.tap_frames`; nothing is computed here but positions.
 """
 
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ def by_layer(ax: 'axes_lib.Axes', table: pd.DataFrame) -> None:
 
   Args:
     ax: axes.
-    table: of `study_frames.one_tap`, one task's.
+    table: of `tap_frames.one_tap`, one task's.
   """
   ax.plot(
     table.depth,
@@ -43,8 +43,9 @@ def _ends(ax: 'axes_lib.Axes', names: list[str]) -> None:
   places = range(len(names)) if len(names) < 4 else (0, last)
   ax.set_xticks(places, [names[i] for i in places], fontsize=7)
   if len(names) >= 4:
-    for label, side in zip(ax.get_xticklabels(), ('left', 'right')):
-      label.set_horizontalalignment(side)
+    left, right = ax.get_xticklabels()
+    left.set_horizontalalignment('left')
+    right.set_horizontalalignment('right')
   ax.set_xlim(-0.6, last + 0.6)
 
 
@@ -52,7 +53,7 @@ def figure9(table: pd.DataFrame) -> 'figure_lib.Figure':
   """Accuracy by additional layer, a panel for each task.
 
   Args:
-    table: what `study_frames.one_tap` gives.
+    table: what `tap_frames.one_tap` gives.
   """
   tasks = list(table.task.unique())
   drawn, axes = plotting.by_task(
@@ -69,7 +70,7 @@ def correlations(ax: 'axes_lib.Axes', table: pd.DataFrame) -> None:
 
   Args:
     ax: axes.
-    table: what `study_frames.layer_correlations` gives.
+    table: what `tap_frames.layer_correlations` gives.
   """
   ax.bar(table.depth, table.spearman, color='C0')
   ax.axhline(0, color='black', linewidth=0.8)
@@ -87,7 +88,7 @@ def distribution(ax: 'axes_lib.Axes', table: pd.DataFrame) -> None:
 
   Args:
     ax: axes.
-    table: what `study_frames.layers` gives.
+    table: what `tap_frames.layers` gives.
   """
   taps = list(table.tap[table.kind == granularity.FEATURES])
   kinds = granularity.FEATURES, granularity.TAPS_MEAN
@@ -118,7 +119,7 @@ def figure12(table: pd.DataFrame) -> 'figure_lib.Figure':
   """Of which blocks features are, a panel for each task (also Figure 15).
 
   Args:
-    table: what `study_frames.units` gives.
+    table: what `tap_frames.units` gives.
   """
   tasks = list(table.task.unique())
   drawn, axes = plotting.by_task(
