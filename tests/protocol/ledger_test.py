@@ -388,3 +388,13 @@ def test_features_are_no_run(ledger, folder, tmp_path):
   assert ledger.features == tmp_path / 'features'
   ledger.features.mkdir()
   assert [f.path for f in ledger.folders()] == [folder.path]
+
+
+def test_what_is_in_a_field_keeps_its_order(folder):
+  """Taps are in order of depth, which is not that of the alphabet."""
+  taps = {'root': [1, 2], 'block1_unit1_layer0': [3, 4], 'embedding': [5, 6]}
+  path = folder.rows_path('t', 'rows', 'm')
+  folder.write(path, 'i', [_row(folder.run, selected_by_tap=taps)])
+  (row,) = folder.read(path)
+  assert list(row['selected_by_tap']) == list(taps)
+  assert list(row) == sorted(row)

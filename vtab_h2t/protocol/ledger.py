@@ -124,7 +124,7 @@ class Folder:
       inputs: a fingerprint of what they follow from besides the run.
       rows: the rows.
     """
-    text = ''.join(f'{files.canonical_json(row)}\n' for row in rows)
+    text = ''.join(f'{_json(row)}\n' for row in rows)
     head = {
       'schema': SCHEMA,
       'run': self.run.id,
@@ -305,3 +305,13 @@ class Ledger:
 def is_study(method: interface.Measured) -> bool:
   """Whether its rows are among the studies'."""
   return method.folder == 'studies'
+
+
+def _json(row: Row) -> str:
+  """A row as JSON with sorted fields; what is in a field keeps its order.
+
+  So taps in it stay in the order of their depth.
+  """
+  return json.dumps(
+    dict(sorted(row.items())), separators=(',', ':'), allow_nan=False
+  )
