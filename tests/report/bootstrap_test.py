@@ -58,6 +58,34 @@ def test_intervals_cover_the_truth_as_often_as_they_say(sizes, draw):
   assert 92 <= 100 * covered / repetitions <= (100 if sizes[0] == 2 else 99)
 
 
+@pytest.mark.parametrize('sizes', [(3,), (4,), (2, 1, 2), (3, 1, 6)])
+def test_unrelated_ranks_are_seldom_taken_for_related(sizes):
+  """Of draws alone the interval excludes 0 in a third of cases with 3 tasks."""
+  rng = np.random.default_rng(0)
+  groups, excluded, repetitions = _groups(sizes), 0, 200
+  for i in range(repetitions):
+    found = bootstrap.interval(
+      {name: {t: rng.normal(size=1) for t in groups} for name in ('a', 'b')},
+      groups,
+      lambda a: statistics.rank_correlation(a['a'], a['b']),
+      i,
+      100,
+      (-1, 1),
+      bootstrap.correlation_error,
+    )
+    excluded += found.low > 0 or found.high < 0
+  assert excluded <= 0.08 * repetitions
+
+
+def test_the_least_error_of_a_correlation():
+  """Without one it is that of ranks in random order."""
+  assert bootstrap.correlation_error(0, 10) == pytest.approx(1 / 3)
+  # 1 - (19/21)**2, and sqrt(1.5 / 18).
+  found = bootstrap.correlation_error(-1, 19)
+  assert found == pytest.approx(0.1814 * 0.2887, abs=1e-4)
+  assert found == bootstrap.correlation_error(1, 19)
+
+
 def test_what_is_detectable_is_detected_in_four_of_five_repetitions():
   rng = np.random.default_rng(1)
   groups, effect = _groups((7, 4, 8)), 0.75
@@ -72,6 +100,31 @@ def test_what_is_detectable_is_detected_in_four_of_five_repetitions():
   # (2.120 + 0.865) / sqrt(19) with 16 degrees of freedom.
   assert np.median(detectable) == pytest.approx(0.685, abs=0.06)
   assert 0.8 <= seen / 300 <= 0.95
+
+
+def test_what_is_detectable_does_not_depend_on_what_was_found():
+  """The error of a correlation does: it is smaller where that is larger."""
+  rng = np.random.default_rng(2)
+  groups, true = _groups((7, 4, 8)), 0.56
+  normal = 2 * math.sin(math.pi * true / 6)  # Pearson's of this Spearman's.
+  seen, detectable = 0, []
+  for i in range(200):
+    x, y = rng.normal(size=(2, 19, 1))
+    y = normal * x + math.sqrt(1 - normal**2) * y
+    found = bootstrap.interval(
+      {'x': dict(zip(groups, x)), 'y': dict(zip(groups, y))},
+      groups,
+      lambda a: statistics.rank_correlation(a['x'], a['y']),
+      i,
+      100,
+      (-1, 1),
+      bootstrap.correlation_error,
+    )
+    seen += found.low > 0
+    detectable.append(found.detectable)
+  # 0.56 is 2.985 times (1 - (0.56 19/21)**2) sqrt((1 + 0.56**2 / 2) / 18).
+  assert np.median(detectable) == pytest.approx(true, abs=0.02)
+  assert 0.65 <= seen / 200 <= 0.9
 
 
 def test_the_interval_is_the_error_times_the_quantile_of_t():

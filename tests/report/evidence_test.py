@@ -42,6 +42,7 @@ def test_all_that_was_measured_is_judged(rows):
     'seconds_below_1_percent',
     'selection_overhead_18_percent',
     'flowers_and_pets_gain_from_others',
+    'group_1_gains_more_than_group_2',
     'early_layers_for_far_tasks',  # All made-up shares are alike.
     'best_layer_differs',
     'later_layers_correlate_more',  # Of two taps that are alike.

@@ -215,6 +215,102 @@ def test_sides_with_different_budgets_have_no_verdict():
   )
 
 
+def test_frozen_heads_must_have_equal_budgets_too():
+  quick = grids.quick('efficientnet_lite0')
+  long = quick.changed({'all_l2': {'steps': (5000,)}})
+  rows = {
+    'accuracy': [
+      r
+      for i, m in enumerate(claim_lib.FROZEN)
+      for r in _rows(m, [50 + i] * 4, seed=i)
+    ]
+  }
+  for name in ('all_features_above_linear', 'head2toe_best_of_frozen'):
+    assert _verdict(name, rows, quick).verdict != judging.NO_VERDICT
+    assert _verdict(name, rows, long).verdict == judging.NO_VERDICT
+
+
+@pytest.mark.parametrize('count', [3, 4])
+def test_three_or_four_tasks_in_order_decide_nothing(count):
+  """By chance three are in one of two orders in one case of three."""
+  tasks = _LINEAR[:count]
+  rows = {
+    'accuracy': [
+      r | {'group': 'natural'}
+      for method, level in (
+        ('linear', tasks),
+        ('scratch', [30] * count),
+        ('head2toe', [1.5 * v for v in tasks]),
+      )
+      for r in _rows(method, level, noise=0)
+    ]
+  }
+  found = _verdict('gain_falls_with_affinity', rows)
+  assert found.interval.value == -1 and found.verdict == judging.UNDECIDED
+
+
+def test_claims_of_the_papers_groups_are_of_the_tasks_that_it_names():
+  levels = {'svhn': 9, 'dtd': 7, 'cifar100': -2, 'eurosat': 0, 'sun397': 50}
+  rows = {
+    'scaling': [
+      made.row(
+        made.run(),
+        'scaling',
+        'scaling',
+        task,
+        0,
+        30 + rise * (size > 600),
+        target_size=size,
+        tap_stride=1,
+      )
+      for task, rise in levels.items()
+      for size in (512, 8192)
+    ]
+  }
+  name = 'group_1_gains_more_than_group_2'
+  found = _verdict(name, rows)
+  assert found.tasks == 4  # SUN397 is in neither.
+  assert found.interval.value == pytest.approx((9 + 7) / 2 - (-2 + 0) / 2)
+  rows['scaling'] = rows['scaling'][-2:]
+  assert _verdict(name, rows).rows == 'no rows of tasks that the paper groups'
+
+
+def test_one_coefficient_says_nothing_of_robustness():
+  rows = {
+    'coefficient': [
+      r
+      for c in (0.0, 1e-5)
+      for r in _rows('coefficient', [60] * 4, coefficient=c)
+    ]
+  }
+  found = _verdict('robust_to_the_coefficient', rows)
+  assert found.verdict == judging.UNTESTABLE and found.interval is None
+
+
+def test_a_tap_that_failed_on_the_first_task_keeps_its_depth():
+  rows = [
+    r | {'correct': None if (tap, r['task']) == ('a', 't0') else r['correct']}
+    for tap in ('none', 'a', 'b')
+    for r in _rows('one_tap', [50] * 3, tap=tap)
+  ]
+  rows.sort(key=lambda r: r['task'])
+  found = _BY_ID['later_layers_correlate_more'].gather(rows)
+  assert list(found) == ['tap none', 'tap a', 'tap b']
+  assert list(found['tap a']) == ['t1', 't2']
+
+
+def test_lacking_rows_are_named_in_words():
+  rows = {
+    job: _rows('linear', _LINEAR, job=job) for job in ('accuracy', 'cls_only')
+  }
+  assert _verdict('class_token_only', rows).rows == (
+    'no rows of head2toe in the run itself, head2toe in the derived run'
+  )
+  assert _verdict('later_layers_selected_more', rows).rows == (
+    'no rows of head2toe with the selected features of each tap'
+  )
+
+
 def test_studies_claims():
   rows = {
     'transfer': [
@@ -434,7 +530,10 @@ def test_printed_and_derived_values_are_told_apart():
     'ResNet-50 on VTAB-1k: 3.5, printed and 3.62, from Figure 4'
   )
   assert text('oracle_gain_falls_with_affinity') == (
-    'ResNet-50 on VTAB-1k: 0.745, printed'
+    'ResNet-50 on VTAB-1k: 0.745, from the printed -0.745'
+  )
+  assert text('operations_below_1_percent') == (
+    'ResNet-50 on VTAB-1k: 0.4, from the printed 0.6 % and 0.37, from Table 3'
   )
   assert '0.907, printed and 0.868, from Table 1' in text('affinity_alike')
   assert text('class_token_only') == 'ViT-B/16 on VTAB-1k: 6.0, from Table 7'
@@ -481,6 +580,20 @@ def test_claims_judged_on_what_the_paper_prints(backbone, name, value, verdict):
   line = judging.of_paper(backbone).set_index('id').loc[name]
   assert line.measured == pytest.approx(value, abs=0.006)
   assert line.verdict == verdict
+
+
+def test_what_the_paper_does_not_print_by_task():
+  table = judging.of_paper('resnet50').set_index('id')
+  assert table.rows['unit_norm_above_none_normalization'] == (
+    'the paper prints no numbers by task for it'
+  )
+  assert table.rows['affinity_of_the_leaderboard'].startswith('the results of')
+
+
+def test_what_the_paper_says_of_one_network_is_not_said_of_both():
+  """Of the ViT it says that fine-tuning is matched, not outperformed."""
+  assert _BY_ID['head2toe_above_finetune'].of == (claim_lib.RESNET50,)
+  assert _BY_ID['head2toe_matches_finetune'].of == claim_lib.BOTH
 
 
 def test_averages_alone_have_no_interval():

@@ -42,6 +42,13 @@ def _unit(resumed=(), all_l21_coefficient=1e-4):
   )
 
 
+def test_a_training_that_failed_has_no_cost():
+  unit = _unit()
+  unit.rows['finetune'][-1]['failed'] = 'not finite'
+  assert not measured_cost.suffices(unit)
+  assert measured_cost.suffices(_unit())
+
+
 def test_measured_cost_of_a_unit():
   table = measured_cost.measured(
     _RUN,

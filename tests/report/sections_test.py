@@ -123,4 +123,4 @@ def test_claims_say_what_could_be_seen_and_why_they_have_no_verdict():
   yes = found['Head2Toe is better than Linear on average.']
   assert (yes['verdict'], yes['mark']) == ('holds', 'holds')
   assert float(yes['detectable']) > 0
-  assert yes['where'] == 'sections 1, 4, 4.2 (ResNet-50, ViT-B/16)'
+  assert yes['where'] == 'sections 1, 4.1, 4.2 (ResNet-50, ViT-B/16)'

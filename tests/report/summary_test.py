@@ -61,7 +61,7 @@ def test_each_run_has_its_title_extent_answer_means_and_claims(measured):
   assert 'Means over tasks, median of 3 seeds.' in first
   assert re.search(
     r'\| Head2Toe is better than Linear on average. +\| mean of Head2Toe less '
-    r'Linear, points +\| sections 1, 4, 4.2 \(ResNet-50, ViT-B/16\) '
+    r'Linear, points +\| sections 1, 4.1, 4.2 \(ResNet-50, ViT-B/16\) '
     r'+\| ResNet-50 on VTAB-1k: 8.8, from Table 1; ViT-B/16 on VTAB-1k: 10, '
     r'printed and 10.5, from Table 1 +\| \d+\.\d\d +'
     r'\| -?\d+\.\d\d to \d+\.\d\d +\| \d+\.\d\d '

@@ -1,5 +1,6 @@
 """Flags of several runners: data, and backbones and tasks of one's own."""
 
+import json
 import pathlib
 import re
 
@@ -74,6 +75,11 @@ def test_the_documented_example_runs(plugin, tmp_path):
   assert accuracy.head2toe > accuracy.linear and accuracy.head2toe > 60
   rows = list(tmp_path.glob('*/rows/digits8/*.jsonl'))
   assert len(rows) == 4
+  run = json.loads(next(tmp_path.glob('*/run.json')).read_text())
+  options = run['run']['space']['options']
+  assert options['scaling']['target_sizes'] == [64, 256, 1024]
+  relevance = options['relevance']
+  assert relevance['target_size'] == relevance['kept'] == 16
 
 
 def test_models_of_ones_own_backbone(plugin, tmp_path):

@@ -14,6 +14,11 @@ beside this one: with ten tasks in groups of 3, 1 and 6 both cover the truth as
 often as they say, but with four tasks in three groups it covers it in 70 to
 80 % of cases, because no percentile reaches beyond what was drawn. The plain
 percentiles cover it in 87 % with the ten tasks.
+
+Where all tasks agree, or are in perfect order, all draws do too, and tell of no
+error. So shares of tasks and rank correlations over tasks have a least error,
+`share_error` and `correlation_error`. These errors depend on the value, which
+the smallest detectable value allows for.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -71,7 +76,8 @@ def interval(
     replicates: how many; those in which the statistic is NaN do not count.
     bounds: what the statistic cannot leave, for example -1 and 1.
     least_error: from the statistic and the number of tasks to the least that
-      its standard error can be.
+      its standard error can be; it also tells how the error depends on the
+      value, for what is detectable.
 
   Raises:
     ValueError: the conditions have different tasks, or none.
@@ -93,16 +99,44 @@ def interval(
   from scipy import special
 
   error = float(np.std(found, ddof=1)) * math.sqrt(len(tasks) / free)
+  more_than_least = 1.0
   if least_error is not None:
-    error = max(error, least_error(value, len(tasks)))
+    least = least_error(value, len(tasks))
+    error = max(error, least)
+    more_than_least = error / least
+
+  def error_at(other: float) -> float:
+    """The standard error if the statistic had another value."""
+    if least_error is None:
+      return error
+    return more_than_least * least_error(other, len(tasks))
+
   reach, more = (float(special.stdtrit(free, p)) for p in (0.975, POWER))
-  detectable = (reach + more) * error
   return Interval(
     value,
     max(bounds[0], value - reach * error),
     min(bounds[1], value + reach * error),
-    detectable if detectable <= bounds[1] else math.inf,
+    _detectable(reach + more, error_at, bounds[1]),
   )
+
+
+def _detectable(
+  times: float, error_at: Callable[[float], float], most: float
+) -> float:
+  """The smallest value that is so many times its own standard error.
+
+  Args:
+    times: how many.
+    error_at: from a value to its standard error.
+    most: what the value can be; if that is infinite, the error is the same for
+      all values.
+  """
+  if math.isinf(most):
+    return times * error_at(0)
+  for value in np.linspace(0, most, 1001):
+    if value >= times * error_at(float(value)):
+      return float(value)
+  return math.inf
 
 
 def share_error(share_less_half: float, tasks: int) -> float:
@@ -114,6 +148,23 @@ def share_error(share_less_half: float, tasks: int) -> float:
   count = tasks + 4
   share = ((share_less_half + 0.5) * tasks + 2) / count
   return math.sqrt(share * (1 - share) / count)
+
+
+def correlation_error(rho: float, tasks: int) -> float:
+  """The least standard error of Spearman's rank correlation over tasks.
+
+  If few tasks are in perfect order, so are all draws of them, though three are
+  by chance in one case of three. This is the delta method's error of Fisher's
+  z (Bonett and Wright, 2000), with two changes for few tasks: it divides by
+  `tasks - 1`, which is exact where there is no correlation, and the correlation
+  that makes it small is shrunk.
+
+  Args:
+    rho: the correlation, -1 to 1.
+    tasks: how many.
+  """
+  shrunk = rho * tasks / (tasks + 2)
+  return (1 - shrunk**2) * math.sqrt((1 + rho**2 / 2) / max(tasks - 1, 1))
 
 
 def medians(samples: Samples, tasks: Sequence[str]) -> dict[str, np.ndarray]:

@@ -77,9 +77,11 @@ class Claim:
     sides: methods whose training budgets must be equal.
     equal_chosen: whether the chosen budgets of a cost row must be equal.
     bounds: what the statistic cannot leave.
-    is_share: whether the statistic is a share of the tasks, less a half.
+    least_error: from the statistic and the number of tasks to the least that
+      its standard error can be; None where draws of tasks tell it.
     digits: of its published values, after the point.
     printed: the statistic from numbers in the paper's text, by backbone.
+    printed_as: what the text has in its place; '' where it has that number.
     averages: the statistic by backbone from averages that the paper prints,
       where it does not print the tasks'; or None.
     source: which of its tables the statistic can be computed from.
@@ -101,9 +103,10 @@ class Claim:
   sides: tuple[str, ...] = ()
   equal_chosen: bool = False
   bounds: tuple[float, float] = (-math.inf, math.inf)
-  is_share: bool = False
+  least_error: Callable[[float, int], float] | None = None
   digits: int = 1
   printed: Mapping[str, float] = dataclasses.field(default_factory=dict)
+  printed_as: str = ''
   averages: Callable[[str], float | None] = _nothing
   source: str = 'Table 1'
   untested: str = ''
@@ -230,12 +233,18 @@ def numbered(a: Accuracies, prefix: str = '') -> list[tuple[float, np.ndarray]]:
   )
 
 
-CORRELATION: dict[str, Any] = {'bounds': (-1.0, 1.0), 'digits': 3}
+# Of ranks of something other than tasks, or a mean of such.
+RANKS: dict[str, Any] = {'bounds': (-1.0, 1.0), 'digits': 3}
+# Of ranks of tasks.
+CORRELATION: dict[str, Any] = {
+  **RANKS,
+  'least_error': bootstrap.correlation_error,
+}
 # Of tasks, less a half.
 SHARE: dict[str, Any] = {
   'bounds': (-0.5, 0.5),
   'digits': 2,
-  'is_share': True,
+  'least_error': bootstrap.share_error,
 }
 
 

@@ -25,7 +25,7 @@ def _reduced(row: claim.Row) -> str | None:
   return f'fraction {row.get("train_fraction", 1.0)}'
 
 
-def _least_less_most(a: claim.Accuracies) -> np.ndarray:
+def _most_less_least(a: claim.Accuracies) -> np.ndarray:
   parts = [v for _, v in claim.numbered(a, 'fraction ')]
   return claim.mean(parts[-1] - parts[0])
 
@@ -113,7 +113,7 @@ ABLATIONS: tuple[Claim, ...] = (
     gather=claim.study(_OFFSET, 'offset'),
     statistic=_falls,
     **_RESNET,
-    **claim.CORRELATION,
+    **claim.RANKS,
   ),
   Claim(
     id='ranking_monotone',
@@ -132,7 +132,7 @@ ABLATIONS: tuple[Claim, ...] = (
     text='mean of all images less the smallest part of them, points',
     jobs=(jobs.ACCURACY, jobs.REDUCED),
     gather=claim.by_row(_reduced),
-    statistic=_least_less_most,
+    statistic=_most_less_least,
     needs=('fraction 1.0', 'fraction *'),
     **_RESNET,
   ),

@@ -225,18 +225,19 @@ def _overlap(
   gather: Callable[[Sequence[claim.Row]], claim.Found],
   statistic: claim.Statistic,
   *needs: str,
+  **fields: Any,
 ) -> Claim:
   return Claim(
     id=name,
     sentence=sentence,
     where='section 4.1; Appendix I, Figure 11 centre',
-    digits=2,
     text=text,
     jobs=(jobs.RELEVANCE,),
     gather=gather,
     statistic=statistic,
     needs=needs,
     **_RESNET,
+    **{'digits': 2} | fields,
   )
 
 
@@ -249,10 +250,12 @@ OVERLAP: tuple[Claim, ...] = (
     lambda rows: {k: v for k, v in _overlaps(rows).items() if k == 'few'},
     lambda a: claim.mean(a['few']) - 0.5,
     'few',
+    **claim.SHARE,
   ),
   _overlap(
     'seeds_share_more_than_tasks',
-    'Two seeds of a task share more features than two tasks.',
+    'Each task selects other features: two seeds of a task share more of them '
+    'than two tasks.',
     'mean of the share between seeds of a task less that between tasks',
     lambda rows: {k: v for k, v in _overlaps(rows).items() if k != 'few'},
     claim.above('within', 'between'),
@@ -261,9 +264,10 @@ OVERLAP: tuple[Claim, ...] = (
   ),
   _overlap(
     'same_images_share_most',
-    'Two tasks on the same images share most (around 40 %).',
-    'mean, over tasks with a twin, of the share with the twin less the largest '
-    'share with another task',
+    'Complementary tasks, like those on dSprites and those on sNORB, share '
+    'most (around 40 %).',
+    'mean, over tasks with a twin on the same images, of the share with the '
+    'twin less the largest share with another task',
     _twins,
     claim.above('twin', 'others'),
     'twin',

@@ -104,6 +104,7 @@ AFFINITY: tuple[Claim, ...] = (
       )
     ),
     needs=('head2toe', 'linear', 'scratch'),
+    sides=('head2toe', 'linear'),
     **claim.CORRELATION,
   ),
   Claim(
@@ -235,6 +236,7 @@ COST: tuple[Claim, ...] = (
     statistic=lambda a: 1 - claim.mean(a['operations']),
     of=(claim.RESNET50,),
     printed={claim.RESNET50: 0.4},
+    printed_as='0.6 %',
     source='Table 3',
     digits=2,
   ),
@@ -249,6 +251,7 @@ COST: tuple[Claim, ...] = (
     statistic=lambda a: 1 - claim.mean(a['storage']),
     of=(claim.RESNET50,),
     printed={claim.RESNET50: 0.0},
+    printed_as='1 %',
     source='Table 3',
     digits=2,
   ),
@@ -262,12 +265,14 @@ COST: tuple[Claim, ...] = (
     statistic=lambda a: claim.mean(a['storage_vs_linear']) - 100,
     of=(claim.RESNET50,),
     printed={claim.RESNET50: 470.0},
+    printed_as='5.7 times',
     source='Table 3',
     digits=2,
   ),
   Claim(
     id='seconds_below_1_percent',
-    sentence='Training costs a hundredth or less, in seconds as in operations.',
+    sentence='Training costs a hundredth or less (here in seconds; the paper '
+    'counts operations).',
     where='abstract',
     text="1 less Head2Toe's mean share of the cpu seconds of fine-tuning, "
     'percent, where both were trained for equal steps and batches',
@@ -287,6 +292,7 @@ COST: tuple[Claim, ...] = (
     gather=_cost('overhead'),
     statistic=lambda a: 20 - claim.mean(a['overhead']),
     printed=dict.fromkeys(claim.BOTH, 2.0),
+    printed_as='18 %',
     source='Table 2',
     digits=2,
   ),

@@ -1,9 +1,11 @@
 """Claims of section 4.3 and Appendices H and K: what is selected, from what."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from vtab_h2t import published
 from vtab_h2t.report import claim
 from vtab_h2t.report import jobs
 from vtab_h2t.studies import granularity
@@ -14,6 +16,7 @@ _RESNET: dict[str, Any] = {'of': (claim.RESNET50,)}
 _GRANULARITY = granularity.Granularity.name
 _SCALING = scaling.Scaling.name
 _WHOLE = granularity.TAPS_MEAN, granularity.TAPS_GROUP
+_GROUPED = 'tasks that the paper groups'  # 1 in its Group 1, 0 in its Group 2.
 
 
 def _counts(a: claim.Accuracies, kind: str) -> dict[int, np.ndarray]:
@@ -90,6 +93,7 @@ FEATURES: tuple[Claim, ...] = (
       - 0.5
     ),
     printed={claim.RESNET50: round(17 / 19 - 0.5, 2)},
+    printed_as='"only two" that are not',
     **claim.SHARE,
     **_RESNET,
   ),
@@ -137,7 +141,12 @@ def _best_source(a: claim.Accuracies) -> np.ndarray:
 
 
 def _transfer(
-  name: str, sentence: str, where: str, text: str, statistic: claim.Statistic
+  name: str,
+  sentence: str,
+  where: str,
+  text: str,
+  statistic: claim.Statistic,
+  **fields: Any,
 ) -> Claim:
   return Claim(
     id=name,
@@ -150,6 +159,7 @@ def _transfer(
     needs=('own',),
     partial=True,
     **_RESNET,
+    **fields,
   )
 
 
@@ -174,6 +184,7 @@ TRANSFER: tuple[Claim, ...] = (
       )
       - 0.5
     ),
+    **claim.SHARE,
   ),
   _transfer(
     'no_source_serves_all',
@@ -250,6 +261,32 @@ def _two_groups(a: claim.Accuracies) -> np.ndarray:
   return np.min(both, axis=0) - claim.POINT
 
 
+def _named_groups(rows: Sequence[claim.Row]) -> claim.Found:
+  """Accuracies by candidates, and in which of the paper's groups tasks are."""
+  table = published.table('figure7_groups')
+  groups = dict(zip(table['task'], table['set']))
+  named = {
+    row['task']: [float(groups[row['task']] == 'group 1')]
+    for row in rows
+    if row['task'] in groups
+  }
+  found = claim.study(_SCALING, 'target_size', 'tap_stride')(rows)
+  return found | ({_GROUPED: named} if named else {})
+
+
+def _first_group_gains_more(a: claim.Accuracies) -> np.ndarray:
+  """From the smallest to the largest target size, with all taps."""
+  found = _candidates({n: v for n, v in a.items() if n != _GROUPED})
+  sizes = sorted({size for size, stride in found if stride == 1})
+  if len(sizes) < 2:
+    return claim.nothing(a)
+  rise = found[sizes[-1], 1] - found[sizes[0], 1]
+  first = a[_GROUPED] > 0
+  return claim.mean(np.where(first, rise, np.nan)) - claim.mean(
+    np.where(first, np.nan, rise)
+  )
+
+
 def _scaling(
   name: str,
   sentence: str,
@@ -293,6 +330,18 @@ CANDIDATES: tuple[Claim, ...] = (
     'smaller of the mean rise of tasks that gain from the largest target size '
     'and the mean fall of those that lose, less a margin of 1 point',
     _two_groups,
+  ),
+  Claim(
+    id='group_1_gains_more_than_group_2',
+    sentence="The paper's two groups of tasks behave differently when layers "
+    'give more features (by its Table 2, Group 1 gains more).',
+    where='section 4.3, Figures 7 right and 14',
+    text='mean rise from the smallest to the largest target size, with all '
+    'taps, of the tasks in Group 1 less that in Group 2, points',
+    jobs=(_SCALING,),
+    gather=_named_groups,
+    statistic=_first_group_gains_more,
+    needs=(_GROUPED,),
   ),
   claim.untestable(
     'scaling_alike',

@@ -11,6 +11,22 @@ from vtab_h2t.report import claim as claim_lib
 from vtab_h2t.report import jobs
 
 Rows = Mapping[str, Sequence[claim_lib.Row]]  # By job.
+# Conditions whose names alone do not tell what rows they are of.
+_IN_WORDS = {
+  'original': 'head2toe in the run itself',
+  'variant': 'head2toe in the derived run',
+  'tap none': 'the embedding alone',
+  '0.0': 'a coefficient of 0',
+  'own': "a task's own features",
+  'kept': 'head2toe with the number of selected features',
+  'early': 'head2toe with the selected features of each tap',
+  'later': 'head2toe with the selected features of each tap',
+  'within': 'two seeds of a task',
+  'between': 'two tasks',
+  'few': 'two tasks',
+  'twin': 'two tasks on the same images',
+  'others': 'tasks on other images',
+}
 
 
 class LackingError(Exception):
@@ -49,7 +65,10 @@ def of(claim: claim_lib.Claim, rows: Rows) -> Evidence:
   found = claim.gather(considered)
   lacking = [name for name in claim.needs if not _is_there(claim, name, found)]
   if lacking:
-    names = [re.sub(r'(.*) \*', r'any \1', name) for name in lacking]
+    names = dict.fromkeys(
+      _IN_WORDS.get(name, re.sub(r'(.*) \*', r'any \1', name))
+      for name in lacking
+    )
     raise LackingError(f'no rows of {", ".join(names)}')
   groups = {r['task']: r['group'] for r in considered}
   tasks = _common_tasks(claim, found, groups, rows)

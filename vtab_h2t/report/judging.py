@@ -73,7 +73,7 @@ def judge(
     evidence.groups,
     claim.statistic,
     bounds=claim.bounds,
-    least_error=bootstrap.share_error if claim.is_share else None,
+    least_error=claim.least_error,
   )
   if claim.untested:
     return Verdict(
@@ -183,6 +183,10 @@ def of_paper(backbone: str) -> pd.DataFrame:
         interval=bootstrap.Interval(value, math.nan, math.nan),
         rows=f'only averages are printed ({claim.source})',
       )
+    elif found.interval is None and not claim.untested:
+      found = dataclasses.replace(
+        found, rows='the paper prints no numbers by task for it'
+      )
     judged.append(found)
   return table(judged, backbone)
 
@@ -214,7 +218,11 @@ def published(claim: claim_lib.Claim, own: str | None = None) -> str:
   for backbone in papers.BACKBONES if own is None else (own,):
     numbers = []
     if backbone in claim.printed:
-      numbers.append(f'{claim.printed[backbone]:g}, printed')
+      origin = f'from the printed {claim.printed_as}'
+      numbers.append(
+        f'{claim.printed[backbone]:g}, '
+        + (origin if claim.printed_as else 'printed')
+      )
     value = derived(claim, backbone)
     if value is not None:
       numbers.append(f'{value:.{claim.digits}f}, from {claim.source}')

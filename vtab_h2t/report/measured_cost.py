@@ -44,9 +44,19 @@ def measure(backbone: 'backbone_lib.Backbone') -> cost.Network:
 
 
 def suffices(measurement: 'ledger_lib.Measurement') -> bool:
-  """Whether a measurement tells what all that are compared cost, in full."""
-  return set(_COMPARED) <= set(measurement.rows) and (
-    not measurement.facts['resumed']
+  """Whether a measurement tells what all that are compared cost, in full.
+
+  A training that failed stopped early, so its seconds tell nothing.
+  """
+  return (
+    set(_COMPARED) <= set(measurement.rows)
+    and not measurement.facts['resumed']
+    and not any(
+      'failed' in row
+      for method in _COMPARED
+      for row in measurement.rows[method]
+      if row['split'] == 'test'
+    )
   )
 
 
@@ -57,9 +67,9 @@ def measured(
 
   Args:
     run: the run.
-    measurements: its; those without linear, head2toe and finetune, or that
-      another process had begun, are passed over, and all of a network that
-      cannot be built without a file.
+    measurements: its; those without linear, head2toe and finetune, with one
+      of them failed, or that another process had begun, are passed over, and
+      all of a network that cannot be built without a file.
 
   Returns:
     A line for each with its task, the chosen settings, and

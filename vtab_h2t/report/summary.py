@@ -7,8 +7,10 @@ import pathlib
 import pandas as pd
 
 from vtab_h2t.report import catalogue
+from vtab_h2t.report import claims
 from vtab_h2t.report import jobs
 from vtab_h2t.report import judging
+from vtab_h2t.report import papers
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import sections
 from vtab_h2t.report import statistics
@@ -187,6 +189,40 @@ def _claims(results: Results) -> str:
     if rest
     else ''
   )
+
+
+def paper_claims() -> str:
+  """Every claim, and what the paper's own tables say of it (docs/paper.md).
+
+  For each of its backbones: the statistic from its printed tables, which is
+  above 0 if the claim is right, and the verdict where these have enough tasks.
+  """
+  judged = {
+    backbone: judging.of_paper(backbone).set_index('id')
+    for backbone in papers.BACKBONES
+  }
+
+  def cell(backbone: str, name: str) -> str:
+    line = judged[backbone].loc[name]
+    tested = line.verdict != judging.UNTESTABLE
+    return f'{_rounded(line.measured)} {line.verdict if tested else ""}'.strip()
+
+  lines = pd.DataFrame(
+    [
+      {
+        'where': claim.where,
+        'what the paper says': claim.sentence,
+        'of': ', '.join(papers.LABELS[b] for b in claim.of),
+        'id': f'`{claim.id}`',
+        'tested on the rows of': f'not tested: {claim.untested}'
+        if claim.untested
+        else ', '.join(claim.jobs),
+      }
+      | {f'tables, {papers.LABELS[b]}': cell(b, claim.id) for b in judged}
+      for claim in claims.CLAIMS
+    ]
+  )
+  return _table(lines)
 
 
 def _rounded(value: float | None) -> str:

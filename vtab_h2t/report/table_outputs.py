@@ -3,11 +3,13 @@
 from collections.abc import Callable
 
 from vtab_h2t import published
+from vtab_h2t.report import claim_tables
 from vtab_h2t.report import cost
 from vtab_h2t.report import jobs
 from vtab_h2t.report import making
 from vtab_h2t.report import moved_taps
 from vtab_h2t.report import output as output_lib
+from vtab_h2t.report import papers
 from vtab_h2t.report import tables
 
 _ACCURACY = jobs.ACCURACY
@@ -52,6 +54,19 @@ def _print_table3(frames: output_lib.Frames, source: str) -> None:
   )
   if 'measured' in frames:
     tables.print_measured_cost(frames['measured'])
+
+
+def _print_claims(frames: output_lib.Frames, source: str) -> None:
+  for name, table in frames.items():
+    of_paper = f"the paper's numbers, {papers.LABELS.get(name, name)}"
+    claim_tables.print_claims(
+      table, f'Judged on {source if name == "claims" else of_paper}.'
+    )
+
+
+def _print_contradictions(frames: output_lib.Frames, source: str) -> None:
+  del source
+  claim_tables.print_contradictions(frames['contradictions'])
 
 
 def _table6_markdown(frames: output_lib.Frames, source: str) -> str:
@@ -173,11 +188,13 @@ OUTPUTS = (
     measured=making.claims,
     published=making.claims_of_the_paper,
     markdown=_digits('.4g'),
+    terminal=_print_claims,
   ),
   _Output(
     name='contradictions',
     title="Contradictions: where the paper's text and its tables differ",
     published=making.contradictions,
     markdown=_digits('.4g'),
+    terminal=_print_contradictions,
   ),
 )

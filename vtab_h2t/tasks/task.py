@@ -223,9 +223,10 @@ class Task:
 
     Of each class as many are kept as the paper keeps (Figure 13, Appendix I;
     see `balanced`), of the final examples and of those for cross-validation,
-    each by itself. The paper draws them anew from all training images of the
-    data set. Here they are among the task's own (VTAB-1k's 1000), so that the
-    images and their features are the same, and only fewer are used.
+    each by itself. The paper samples "a new version of the task"; the released
+    code takes the first of each class among all training images of the data
+    set. Here they are among the task's own (VTAB-1k's 1000), so that the images
+    and their features are the same, and only fewer are used.
 
     Args:
       fraction: how many examples to keep, above 0; 1 gives the task itself.
