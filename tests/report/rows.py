@@ -1,4 +1,18 @@
-"""Test rows of a study, by their counts of correct answers."""
+"""Rows by counts of correct answers, and what claims make of values."""
+
+import numpy as np
+
+from vtab_h2t.report import claims
+
+CLAIMS = {c.id: c for c in claims.CLAIMS}
+
+
+def value_of(name, values):
+  """A claim's statistic of values by condition and task."""
+  found = CLAIMS[name].statistic(
+    {c: np.array(v, float) for c, v in values.items()}
+  )
+  return float(found)
 
 
 def of_study(study, fields, counts, group='natural', total=200):

@@ -1,5 +1,6 @@
 """What GitHub shows."""
 
+import pathlib
 import re
 
 import pytest
@@ -148,3 +149,12 @@ def test_partial_results_make_a_summary():
   assert 'Measured: offset.' in text and 'Means over tasks' not in text
   assert 'x' in summary.index([made.results((), of, offset=offset)])
   assert summary.markdown([]).startswith('# Head2Toe, measured')
+
+
+def test_docs_go_through_every_output_and_claim():
+  """docs/paper.md has the claims as they are, and each output by its name."""
+  text = (pathlib.Path(__file__).parents[2] / 'docs' / 'paper.md').read_text()
+  assert summary.paper_claims() in text
+  beyond = {'scores'}  # Of the released code, not of the paper.
+  for name in set(catalogue.OUTPUTS) - beyond:
+    assert f'`{name}`' in text or f'--only={name} ' in text, name

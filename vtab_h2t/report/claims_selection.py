@@ -247,20 +247,6 @@ def _all_layers_best(a: claim.Accuracies) -> np.ndarray:
   return np.min(leads or [claim.nothing(a)], axis=0)
 
 
-def _two_groups(a: claim.Accuracies) -> np.ndarray:
-  """The smaller of the mean rise and the mean fall, less a point."""
-  found = _candidates(a)
-  sizes = sorted({size for size, stride in found if stride == 1})
-  if len(sizes) < 2:
-    return claim.nothing(a)
-  rise = found[sizes[-1], 1] - found[sizes[0], 1]
-  both = [
-    np.nan_to_num(claim.mean(np.where(part > 0, part, np.nan)))
-    for part in (rise, -rise)
-  ]
-  return np.min(both, axis=0) - claim.POINT
-
-
 def _named_groups(rows: Sequence[claim.Row]) -> claim.Found:
   """Accuracies by candidates, and in which of the paper's groups tasks are."""
   table = published.table('figure7_groups')
@@ -321,15 +307,6 @@ CANDIDATES: tuple[Claim, ...] = (
     'smallest mean lead, over target sizes, of all taps over a quarter or a '
     'sixteenth of them, points',
     _all_layers_best,
-  ),
-  _scaling(
-    'two_groups_of_tasks',
-    'When layers give more features, one group of tasks gains and another '
-    'behaves differently.',
-    'section 4.3, Figures 7 right and 14',
-    'smaller of the mean rise of tasks that gain from the largest target size '
-    'and the mean fall of those that lose, less a margin of 1 point',
-    _two_groups,
   ),
   Claim(
     id='group_1_gains_more_than_group_2',
