@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 
+from vtab_h2t.features import pooling
 from vtab_h2t.methods import head2toe
 from vtab_h2t.studies import base as study
 from vtab_h2t.studies import scaling
@@ -111,3 +112,12 @@ def test_only_the_missing_choice_is_made(measured, monkeypatch):
   monkeypatch.setattr(study, 'validate', count)
   measured(scaling.Scaling(), (0,), known=known)
   assert made == [(60, 4)]
+
+
+def test_the_embedding_is_always_among_them():
+  """Also where the last tap, that of the logits, comes after it."""
+  shapes = {'a': (4, 4, 3), 'b': (2,), 'embedding': (5,), 'logits': (7,)}
+  layout = pooling.layout(shapes, 3)
+  assert scaling.columns_of(layout, 'embedding', 16).tolist() == [*range(5, 17)]
+  assert scaling.columns_of(layout, 'b', 2).tolist() == [3, 4, *range(10, 17)]
+  assert len(scaling.columns_of(layout, 'embedding', 1)) == layout.size

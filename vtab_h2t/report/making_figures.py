@@ -13,6 +13,7 @@ from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import statistics
 from vtab_h2t.report import study_frames
 from vtab_h2t.report import tap_frames
+from vtab_h2t.studies import base as study
 from vtab_h2t.tasks import registry as tasks_lib
 
 Results = results_lib.Results
@@ -133,17 +134,15 @@ def figure6(results: Results) -> Frames:
 
 
 def _kept(results: Results, table: pd.DataFrame) -> int:
-  """How many candidates studies keep, as `studies.base.Candidates` has it.
+  """How many candidates studies keep.
 
   Args:
     results: of the run.
     table: what `study_frames.granularity` gives.
   """
-  kept, candidates = (
-    results.run.space.of('granularity').kept,
-    int(table.num_features.max()),
+  return study.num_kept(
+    results.run.space.of('granularity').kept, int(table.num_features.max())
   )
-  return kept if kept < candidates else max(1, candidates // 2)
 
 
 def figure7(results: Results) -> Frames:

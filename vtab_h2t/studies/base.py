@@ -43,10 +43,18 @@ class SelectingOptions(Options):
   """Of a study that selects among the candidates of Figure 6.
 
   Attributes:
-    kept: how many candidates to keep; see `Candidates.num_kept`.
+    kept: how many candidates to keep; see `num_kept`.
   """
 
   kept: int
+
+
+def num_kept(kept: int, candidates: int) -> int:
+  """How many candidates are kept: `kept`, but at most half of them.
+
+  So there is something to select in a small network too.
+  """
+  return min(kept, max(1, candidates // 2))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -77,14 +85,8 @@ class Candidates:
     )
 
   def num_kept(self, options: SelectingOptions) -> int:
-    """How many to keep: the options' `kept`.
-
-    Where there are not more candidates than that, half of them, so that there
-    is something to select in a small network too.
-    """
-    if options.kept < len(self.columns):
-      return options.kept
-    return max(1, len(self.columns) // 2)
+    """How many to keep; see the function `num_kept`."""
+    return num_kept(options.kept, len(self.columns))
 
   def ranked(
     self,

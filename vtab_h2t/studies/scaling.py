@@ -1,7 +1,8 @@
 """More candidate features (Figures 7 right, 14 and 16).
 
 Head2Toe on every tap, every fourth or every sixteenth, counted from the last,
-pooled to each target size. The fraction to keep is chosen on the folds.
+pooled to each target size. The embedding is always among them, as in the
+released code. The fraction to keep is chosen on the folds.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ import functools
 
 import numpy as np
 
+from vtab_h2t.features import pooling
 from vtab_h2t.heads import fraction as fraction_lib
 from vtab_h2t.methods import data as data_lib
 from vtab_h2t.methods import interface
@@ -47,11 +49,11 @@ class Scaling(study.Study):
     self, data: data_lib.TrainingData, plan: interface.Plan, options: Options
   ) -> study.Pairs:
     known = {(row['target_size'], row['tap_stride']): row for row in plan.known}
+    embedding = data.features.layouts[None].blocks[0].tap
     for size in options.target_sizes:
       layout = data.features.layouts[size]
-      taps = [b.tap for b in layout.blocks]
       for stride in STRIDES:
-        columns = study.columns_of(layout, taps[::-1][::stride])
+        columns = columns_of(layout, embedding, stride)
         fields = {'tap_stride': stride, 'num_candidates': len(columns)}
         selector = functools.partial(
           _selector, data, options, size, columns, fields
@@ -94,6 +96,14 @@ class Scaling(study.Study):
       'correct': int(correct[best]),
       'total': sum(len(f.val) for f in plan.folds),
     }
+
+
+def columns_of(
+  layout: pooling.Layout, embedding: str, stride: int
+) -> np.ndarray:
+  """Columns `[k]` of every `stride`-th tap from the last, and the embedding."""
+  taps = [b.tap for b in layout.blocks]
+  return study.columns_of(layout, {embedding, *taps[::-1][::stride]})
 
 
 # From examples and a seed to the features that a fraction keeps.
