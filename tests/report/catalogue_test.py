@@ -41,7 +41,19 @@ def test_table4_of_the_paper_has_each_deviation():
     & (table.method == 'head2toe')
   ].std_percent.item()
   assert wide.set_index('method').svhn['head2toe'] == row
-  assert len(wide) == 9 and len(wide.columns) == 20
+  assert len(wide) == 9 and len(wide.columns) == 21
+
+
+def test_table4_of_the_paper_has_its_mean_column():
+  printed = published.table('table4_std').query('task == "mean"')
+  for backbone, wide in catalogue.OUTPUTS['table4'].published().items():
+    means = printed[printed.backbone == backbone].set_index('method')
+    found = wide.set_index('method')['mean'].dropna()
+    # The ResNet-50's Scratch has no deviations.
+    assert set(found.index) == set(means.index)
+    assert found.to_dict() == pytest.approx(
+      means.std_percent.to_dict(), abs=0.011
+    )
 
 
 def _read(workdir):

@@ -45,6 +45,52 @@ def test_figure2_has_a_bar_a_task_by_affinity(affinity):
   assert len({c[0].get_facecolor() for c in drawn.axes[0].containers}) == 3
 
 
+def test_a_group_has_its_colour_whichever_others_are_there(affinity):
+  table = frames.gains(affinity['resnet50'], 'linear', ('head2toe',))
+  colours = []
+  for part in (table, table[table.group == 'structured']):
+    drawn = figures.figure2({'resnet50': part.reset_index(drop=True)})
+    (bars,) = (
+      c for c in drawn.axes[0].containers if c.get_label() == 'structured'
+    )
+    colours.append(bars[0].get_facecolor())
+  assert colours[0] == colours[1]
+
+
+def test_affinities_have_the_digits_of_table1_and_zero_no_minus(affinity):
+  table = frames.gains(affinity['resnet50'], 'linear', ('head2toe',))
+  table.loc[0, 'affinity'] = -0.04
+  names = [
+    t.get_text()
+    for t in figures.figure2({'resnet50': table}).axes[0].get_xticklabels()
+  ]
+  assert names[0].endswith('(+0.0)')
+  assert 'dsprites_ori (-0.3)' in names and 'dmlab (+0.2)' in names
+
+
+def test_panels_of_the_papers_numbers_say_so(affinity):
+  tables = {
+    'resnet50': affinity['resnet50'],
+    'resnet50_published': affinity['resnet50'],
+  }
+  two = {b: frames.gains(t, 'linear', ('head2toe',)) for b, t in tables.items()}
+  wanted = ['resnet50', 'resnet50, as published']
+  assert [ax.get_title() for ax in figures.figure2(two).axes] == wanted
+  assert [
+    ax.get_title().split(':')[0] for ax in figures.figure11(two).axes
+  ] == wanted
+
+
+def test_legends_of_points_cover_none_of_their_names(affinity):
+  table = frames.gains(affinity['resnet50'], 'finetune', ('head2toe',))
+  drawn = figures.figure11({'resnet50': table})
+  drawn.draw_without_rendering()
+  (ax,) = drawn.axes
+  legend = ax.get_legend().get_window_extent()
+  assert not legend.overlaps(ax.get_window_extent())
+  assert not legend.overlaps(ax.title.get_window_extent())
+
+
 def test_figure3_has_three_lines_of_tasks_and_of_groups(affinity):
   methods = 'linear', 'finetune', 'scratch'
   tables = {b: frames.with_groups(t, methods) for b, t in affinity.items()}
@@ -87,9 +133,9 @@ def test_figure4_has_the_gain_two_tasks_by_layer_and_averages(affinity):
   )
   left, right, far, near = figures.figure4(averages, gains, _taps()).axes
   assert _points(left) == sorted(zip(gains.affinity, gains.oracle_gain))
-  assert left.get_title() == 'Spearman +1.000'
-  assert far.get_title().startswith('svhn (affinity -1')
-  assert near.get_title().startswith('pets (affinity +7')
+  assert left.get_title() == 'Spearman +1.000 (19 tasks)'
+  assert far.get_title() == 'svhn (affinity -11.8)'
+  assert near.get_title() == 'pets (affinity +74.1)'
   assert far.lines[0].get_ydata().tolist() == [60, 50]
   assert set(far.lines[1].get_ydata()) == {40}  # Linear, a level.
   assert near.lines[0].get_ydata().tolist() == [80, 85]
@@ -99,13 +145,20 @@ def test_figure4_has_the_gain_two_tasks_by_layer_and_averages(affinity):
   ]
   (only,) = figures.figure4(averages).axes
   assert len(only.containers) == 2
+  # The numbers of the paper's table.
+  assert [t.get_text() for t in only.texts] == [
+    '50.00',
+    '60.00',
+    '55.00',
+    '61.00',
+  ]
 
 
 def test_figure8_compares_two_backbones_and_has_each_layer(affinity):
   table = frames.affinities(affinity)
   (ax,) = figures.figure8(table, printed=0.907).axes
   assert _points(ax) == sorted(zip(table.resnet50, table.vit_b16))
-  assert ax.get_title() == 'Spearman +0.868; the paper prints +0.907'
+  assert ax.get_title() == 'Spearman +0.868 (19 tasks); the paper prints +0.907'
   layers = pd.DataFrame(
     {'tap': ['a', 'b'], 'depth': [0, 1], 'tasks': 9, 'spearman': [-0.5, 0.25]}
   )
@@ -126,12 +179,13 @@ def test_figure11_has_a_panel_for_what_is_known(affinity):
       'shared': [0.9, 0.2, 0.2, 0.8],
     }
   )
-  offset = pd.DataFrame({'offset': [0, 10], 'percent': [5.0, 4]})
+  offset = pd.DataFrame({'offset': [0, 10], 'percent': [5.0, 4], 'tasks': 3})
   drawn = figures.figure11({'resnet50': gains['resnet50']}, overlap, offset)
   left, middle, right = drawn.axes[:3]
   assert len(_points(left)) == 19
   assert middle.images[0].get_array().tolist() == [[0.9, 0.2], [0.2, 0.8]]
   assert right.lines[0].get_ydata().tolist() == [5, 4]
+  assert right.get_ylabel() == 'test accuracy (%), mean over 3 tasks'
 
 
 def test_what_is_missing_in_a_matrix_is_blank_without_a_warning():
@@ -170,5 +224,8 @@ def test_points_that_are_missing_have_no_name(affinity):
   gains.loc[:16, 'head2toe_gain'] = np.nan
   (ax,) = figures.figure11({'resnet50': gains}).axes
   assert {t.get_text() for t in ax.texts} - {''} == set(gains.task[17:])
-  gains['head2toe_gain'] = np.nan
+  gains = gains[17:18]  # One task has no correlation.
+  (ax,) = figures.figure11({'resnet50': gains}).axes
+  assert ax.get_title() == 'resnet50: Spearman undefined (1 task)'
+  gains = gains.assign(head2toe_gain=np.nan)
   assert not figures.figure11({'resnet50': gains}).axes[0].texts

@@ -65,6 +65,23 @@ def test_figure4_shows_the_papers_two_tasks_where_they_are(tmp_path):
   assert set(gains.task[gains.shown]) == {'clevr_dist', 'pets'}
 
 
+def test_figure4_is_of_the_tasks_that_have_all_of_it(tmp_path):
+  results = _measured(
+    tmp_path,
+    made.run(),
+    jobs_=('accuracy', 'one_tap', 'control'),
+    change=lambda r: (
+      None
+      if (r['job'], r['task']) == ('control', 'digits')
+      or (r['method'], r['task']) == ('scratch', 'scan_patches')
+      else r
+    ),
+  )
+  frames = making.figure4(results)
+  assert set(frames['gains'].task) == {'sprites_loc', 'shapes_count'}
+  assert set(frames['averages']) == {'method', 'average', 'structured'}
+
+
 def test_figure6_has_the_oracle_and_the_layers_of_what_is_kept(measured):
   frames = making.figure6(measured)
   assert set(frames['figure6'].kind) == {'features', 'taps_mean', 'taps_group'}
@@ -120,6 +137,22 @@ def test_figure7_states_the_groups(measured):
   assert len(diagonal) == 4 and diagonal.change.eq(0).all()
   assert set(frames['groups'].task) == set(made.GROUPS)
   assert making.figure14(measured)['figure14'].equals(frames['scaling'])
+
+
+def test_figure7_names_the_tasks_that_its_means_are_over(tmp_path):
+  results = _measured(
+    tmp_path,
+    made.run(),
+    jobs_=('transfer', 'scaling', 'relevance'),
+    change=lambda r: (
+      None if r['task'] == 'digits' and r.get('tap_stride') == 4 else r
+    ),
+  )
+  frames = making.figure7(results)
+  assert set(frames['groups'].task) == set(made.GROUPS) - {'digits'}
+  sizes = frames['groups'].groupby('set').size()
+  for line in frames['scaling'].itertuples():
+    assert line.tasks == sizes[line.set]
 
 
 def test_figure8_names_both_networks(measured):

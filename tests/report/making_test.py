@@ -4,6 +4,7 @@ import pytest
 from tests import testing
 from tests.report import made
 from vtab_h2t import published
+from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.report import catalogue
 from vtab_h2t.report import making
 
@@ -33,11 +34,21 @@ def test_table2_is_what_head2toe_chose():
 
 def test_table5_has_each_task_once():
   table = making.table5(made.results(testing.result_rows()))['table5']
-  assert table.to_numpy().tolist() == [
+  assert table[['task', 'group']].to_numpy().tolist() == [
     ['x', 'natural'],
     ['y', 'structured'],
     ['z', 'structured'],
   ]
+  assert table.num_classes.isna().all()  # There are no manifests.
+
+
+def test_table5_has_the_classes_that_manifests_tell():
+  results = made.results(testing.result_rows())
+  results.__dict__['measurements'] = [
+    ledger_lib.Measurement({}, {}, {'task': 'y', 'classes': 7})
+  ]
+  table = making.table5(results)['table5'].set_index('task')
+  assert table.num_classes['y'] == 7 and table.num_classes.isna().sum() == 2
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,12 @@ def test_styles_differ_without_colour():
   )
 
 
+def test_means_say_over_how_many_tasks():
+  table = pd.DataFrame({'tasks': [3, 3]})
+  assert plotting.mean_over(table) == 'mean over 3 tasks'
+  assert plotting.mean_over(table[:0]) == 'mean over 0 tasks'
+
+
 def test_names_stand_beside_their_points_and_say_the_source():
   drawn, (ax,) = plotting.figure(1, 1)
   x, y = [0, 0.01, 1], [0, 0.01, 1]

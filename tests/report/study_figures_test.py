@@ -19,6 +19,7 @@ _MEAN = pd.DataFrame(
     'kind': ['features', 'features', 'taps_mean', 'taps_mean'],
     'num_features': [20, 10] * 2,
     'percent': [7.0, 6, 5, 4],
+    'tasks': 2,
   }
 )
 
@@ -27,6 +28,7 @@ def test_figure6_has_a_line_for_each_kind_the_oracle_and_the_layers():
   (ax,) = study_figures.figure6(_MEAN).axes
   assert [l.get_ydata().tolist() for l in ax.lines] == [[6, 7], [4, 5]]
   assert ax.lines[0].get_xdata().tolist() == [10, 20]
+  assert ax.get_ylabel() == 'test accuracy (%), mean over 2 tasks'
   oracle = pd.DataFrame({'percent': [8.0], 'num_features': [15.0], 'tasks': 2})
   layers = pd.DataFrame(
     {
@@ -136,15 +138,17 @@ def test_figure13_has_the_mean_and_each_task():
       'percent': [3.0, 4, 1, 2],
     }
   )
-  mean, one = study_figures.figure13(table, table).axes
-  assert mean.get_title() == 'mean over tasks' and one.get_title() == 't'
+  mean, one = study_figures.figure13(table.assign(tasks=1), table).axes
+  assert mean.get_title() == 'mean over 1 task' and one.get_title() == 't'
   for ax in (mean, one):
     assert [l.get_ydata().tolist() for l in ax.lines] == [[1, 3], [2, 4]]
 
 
 def test_coefficients_have_equal_distances():
   (ax,) = study_figures.coefficient(
-    pd.DataFrame({'coefficient': [1e-5, 0, 1e-2], 'percent': [5.0, 4, 6]})
+    pd.DataFrame(
+      {'coefficient': [1e-5, 0, 1e-2], 'percent': [5.0, 4, 6], 'tasks': 2}
+    )
   ).axes
   assert ax.lines[0].get_xydata().tolist() == [[0, 4], [1, 5], [2, 6]]
   assert [t.get_text() for t in ax.get_xticklabels()] == ['0', '1e-05', '0.01']
@@ -152,7 +156,7 @@ def test_coefficients_have_equal_distances():
 
 def test_scores_are_in_ascending_order():
   (ax,) = study_figures.scores(
-    pd.DataFrame({'score': ['l2', 'chi2'], 'percent': [9.0, 7]})
+    pd.DataFrame({'score': ['l2', 'chi2'], 'percent': [9.0, 7], 'tasks': 2})
   ).axes
   assert [t.get_text() for t in ax.get_yticklabels()] == ['chi2', 'l2']
 

@@ -1,4 +1,8 @@
+import pandas as pd
+import pytest
+
 from tests.report import made
+from vtab_h2t import published
 from vtab_h2t.report import table_outputs
 
 _BY_NAME = {o.name: o for o in table_outputs.OUTPUTS}
@@ -31,6 +35,48 @@ def test_contradictions_are_of_the_paper_only():
   assert frames['contradictions'].number.notna().any()
   text = output.text(frames, 'published')
   assert '0.907' in text and 'nan' not in text.lower().split()
+
+
+def test_table1_of_the_paper_says_whose_scratch_is_quoted():
+  output = _BY_NAME['table1']
+  resnet, vit = (
+    line
+    for line in output.text(output.of_paper(), 'published').splitlines()
+    if line.startswith('Published')
+  )
+  assert 'resnet50' in resnet and 'Zhai et al. (2019)' in resnet
+  assert 'vit_b16' in vit and 'Zhai' not in vit
+
+
+def test_table3_ends_with_the_averages_that_its_caption_quotes():
+  output = _BY_NAME['table3']
+  heading, text = output.text(output.of_paper(), 'published').split('\n\n')[:2]
+  assert heading.startswith('Published (Table 3, ResNet-50)')
+  last = [cell.strip() for cell in text.splitlines()[-1].split('|')[1:-1]]
+  assert last[:4] == ['mean', '', '', '']
+  printed = published.table('table3_cost_resnet50').iloc[-1]
+  assert [float(cell) for cell in last[4:7]] == pytest.approx(
+    [
+      printed.flops_vs_finetune,
+      printed.size_vs_finetune,
+      printed.size_vs_linear,
+    ],
+    abs=1e-6,
+  )
+  assert last[7] == ''  # Steps have no average.
+
+
+def test_what_a_run_measured_is_told_from_what_the_paper_prints():
+  table = pd.DataFrame({'task': ['t'], 'mean': [1.0]})
+  text = _BY_NAME['table4'].text({'table4': table}, 'embedded, made')
+  assert text.startswith('Standard deviation over seeds, in points (embedded,')
+  text = _BY_NAME['table4'].text({'vit_b16': table}, 'published numbers')
+  assert '(published, vit_b16)' in text
+  three = _BY_NAME['table3']
+  text = three.text(three.of_paper() | {'measured': table}, 'embedded, made')
+  assert text.index('Published (Table 3') < text.index(
+    'Measured: embedded, made.'
+  )
 
 
 def test_table3_prints_the_overhead_of_the_search(capsys):

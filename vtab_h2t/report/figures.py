@@ -25,22 +25,41 @@ _ASCENDING = 'tasks by domain affinity (in brackets, points)'
 _HATCHES = '', '///', '...', 'xx'
 
 
+def _with_affinity(name: str, affinity: float) -> str:
+  """A task or group, in brackets its affinity as precise as Table 1 is."""
+  return f'{name} ({affinity:+z.1f})'
+
+
+def _title(key: str) -> str:
+  """Whose numbers a panel has, in words.
+
+  Args:
+    key: of the tables of `making_figures.affinity`.
+  """
+  network = key.removesuffix(frames.PUBLISHED)
+  return network if network == key else f'{network}, as published'
+
+
 def _panels(
   tables: Mapping[str, pd.DataFrame],
 ) -> tuple['figure_lib.Figure', list['axes_lib.Axes']]:
   """A panel for each backbone, one below the other, titled by its name."""
   drawn, axes = plotting.figure(len(tables), 1, 7.0, 4.3)
   for ax, name in zip(axes, tables):
-    ax.set_title(name)
+    ax.set_title(_title(name))
   return drawn, axes
 
 
-def _groups(table: pd.DataFrame) -> list[str]:
-  """The groups of a table's tasks, in their usual order."""
+def _groups(table: pd.DataFrame) -> list[tuple[int, str]]:
+  """The groups of a table's tasks, in their usual order.
+
+  Returns:
+    Number and name. A group has the same number, and by it the same colour, in
+    every figure, whichever others are there.
+  """
   found = set(table.group)
-  return [g for g in task_lib.GROUPS if g in found] + sorted(
-    found - set(task_lib.GROUPS)
-  )
+  every = [*task_lib.GROUPS, *sorted(found - set(task_lib.GROUPS))]
+  return [(i, group) for i, group in enumerate(every) if group in found]
 
 
 def figure2(tables: Mapping[str, pd.DataFrame]) -> 'figure_lib.Figure':
@@ -51,7 +70,7 @@ def figure2(tables: Mapping[str, pd.DataFrame]) -> 'figure_lib.Figure':
   """
   drawn, axes = _panels(tables)
   for ax, table in zip(axes, tables.values()):
-    for i, group in enumerate(_groups(table)):
+    for i, group in _groups(table):
       where = np.flatnonzero(table.group == group)
       ax.bar(
         where,
@@ -65,7 +84,7 @@ def figure2(tables: Mapping[str, pd.DataFrame]) -> 'figure_lib.Figure':
       )
     ax.axhline(0, color='black', linewidth=0.8)
     plotting.names_below(
-      ax, [f'{t} ({a:+.0f})' for t, a in zip(table.task, table.affinity)]
+      ax, [_with_affinity(*of) for of in zip(table.task, table.affinity)]
     )
     ax.set(ylabel='Head2Toe − Linear (points)', xlabel=_ASCENDING)
   plotting.legend_below(drawn, axes[0])
@@ -94,7 +113,7 @@ def figure3(tables: Mapping[str, pd.DataFrame]) -> 'figure_lib.Figure':
     ax.axvline(is_task.sum(), color='0.6', linewidth=0.8)
     plotting.names_below(
       ax,
-      [f'{n} ({a:+.0f})' for n, a in zip(table.name, table.affinity)],
+      [_with_affinity(*of) for of in zip(table.name, table.affinity)],
       places=places.tolist(),
     )
     for text in ax.get_xticklabels()[is_task.sum() :]:
@@ -105,14 +124,38 @@ def figure3(tables: Mapping[str, pd.DataFrame]) -> 'figure_lib.Figure':
 
 
 def _scatter(
-  ax: 'axes_lib.Axes', table: pd.DataFrame, x: str, y: str, name: str = ''
+  ax: 'axes_lib.Axes',
+  table: pd.DataFrame,
+  x: str,
+  y: str,
+  name: str = '',
+  more: str = '',
 ) -> None:
-  """Tasks as points, groups by marker, with Spearman's rho; not yet named."""
-  for i, (group, marker) in enumerate(zip(_groups(table), plotting.MARKERS)):
+  """Tasks as points, groups by marker, with Spearman's rho; not yet named.
+
+  Args:
+    ax: axes.
+    table: has the columns group, x and y.
+    x, y: names of columns.
+    name: whose numbers they are.
+    more: what is said after the correlation.
+  """
+  for i, group in _groups(table):
     part = table[table.group == group]
-    ax.scatter(part[x], part[y], marker=marker, color=f'C{i}', label=group)
+    ax.scatter(
+      part[x],
+      part[y],
+      marker=plotting.MARKERS[i % len(plotting.MARKERS)],
+      color=f'C{i}',
+      label=group,
+    )
   rho = statistics.spearman(table[x], table[y])
-  ax.set_title(f'{name}: ' * bool(name) + f'Spearman {rho:+.3f}', fontsize=10)
+  known = 'undefined' if np.isnan(rho) else f'{rho:+.3f}'
+  count = len(table[[x, y]].dropna())
+  tasks = f'({count} task{"s" * (count != 1)})'
+  plotting.legend_above(
+    ax, f'{name}: ' * bool(name) + f'Spearman {known} {tasks}{more}'
+  )
 
 
 def _group_bars(ax: 'axes_lib.Axes', table: pd.DataFrame) -> None:
@@ -120,7 +163,7 @@ def _group_bars(ax: 'axes_lib.Axes', table: pd.DataFrame) -> None:
   columns = [c for c in table.columns if c != 'method']
   width = 0.8 / len(table)
   for i, row in enumerate(table.to_dict('records')):
-    ax.bar(
+    bars = ax.bar(
       np.arange(len(columns)) + width * (i - (len(table) - 1) / 2),
       [row[c] for c in columns],
       width,
@@ -130,6 +173,7 @@ def _group_bars(ax: 'axes_lib.Axes', table: pd.DataFrame) -> None:
       linewidth=0.5,
       label=plotting.LABELS.get(row['method'], row['method']),
     )
+    ax.bar_label(bars, fmt='%.2f', fontsize=6)
   ax.set_xticks(range(len(columns)), columns)
   ax.set(ylabel=plotting.PERCENT, ylim=(0, 1.2 * ax.get_ylim()[1]))
   ax.legend(fontsize=8, loc='upper center', ncols=len(table))
@@ -164,14 +208,13 @@ def figure4(
   left.set(
     xlabel=AFFINITY, ylabel='gain of the best layer over Linear (points)'
   )
-  plotting.legend(left, 8, 'upper right')
   shown = gains[gains.shown]
   for place, row in enumerate(shown.itertuples()):
     ax = drawn.add_subplot(
       grid[0, 2:] if len(shown) == 1 else grid[0, 2 + place]
     )
     tap_figures.by_layer(ax, taps[taps.task == row.task])
-    ax.set_title(f'{row.task} (affinity {row.affinity:+.0f})', fontsize=9)
+    ax.set_title(f'{row.task} (affinity {row.affinity:+z.1f})', fontsize=9)
     ax.set_xlabel('additional layer', fontsize=8)
     if not place:
       ax.set_ylabel(plotting.PERCENT)
@@ -201,16 +244,17 @@ def figure8(
     )
     tap_figures.correlations(right, layers)
   one, two = [c for c in table.columns if c not in ('task', 'group')]
-  _scatter(ax, table, one, two)
-  if printed is not None:
-    ax.set_title(
-      f'{ax.get_title()}; the paper prints {printed:+.3f}', fontsize=10
-    )
+  _scatter(
+    ax,
+    table,
+    one,
+    two,
+    more='' if printed is None else f'; the paper prints {printed:+.3f}',
+  )
   ax.set(
     xlabel=f'domain affinity, {one} (points)',
     ylabel=f'domain affinity, {two} (points)',
   )
-  plotting.legend(ax, 8, 'upper left')
   plotting.name_points(ax, table[one], table[two], table.task)
   return drawn
 
@@ -229,7 +273,7 @@ def figure11(
     gains: for each backbone task, group, affinity, `head2toe_gain` over
       fine-tuning; a panel each.
     overlap: what `study_frames.overlap` gives, or None.
-    offset: offset, percent: means over tasks, or None.
+    offset: offset, percent, tasks: means over so many tasks; or None.
   """
   widths, height = [5.0] * len(gains), 4.2
   if overlap is not None:
@@ -239,10 +283,9 @@ def figure11(
     widths.append(4.2)
   drawn, axes = plotting.side_by_side(widths, height)
   for ax, (name, table) in zip(axes, gains.items()):
-    _scatter(ax, table, 'affinity', 'head2toe_gain', name)
+    _scatter(ax, table, 'affinity', 'head2toe_gain', _title(name))
     ax.axhline(0, color='black', linewidth=0.8)
     ax.set(xlabel=AFFINITY, ylabel='gain of Head2Toe over fine-tuning (points)')
-  plotting.legend(axes[0], 8, 'lower right')
   rest = axes[len(gains) :]
   if overlap is not None:
     plotting.heatmap(
@@ -258,9 +301,10 @@ def figure11(
     rest = rest[1:]
   if offset is not None:
     rest[0].plot(offset.offset, offset.percent, **plotting.STYLES[0])
+    rest[0].locator_params(axis='x', nbins=5)  # Numbers have five digits.
     rest[0].set(
       xlabel='offset: rank of the first selected feature',
-      ylabel=f'{plotting.PERCENT}, mean over tasks',
+      ylabel=f'{plotting.PERCENT}, {plotting.mean_over(offset)}',
     )
   for ax, table in zip(axes, gains.values()):
     plotting.name_points(ax, table.affinity, table.head2toe_gain, table.task)

@@ -17,6 +17,7 @@ from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.report import statistics
 
 MEAN = 'mean'
+PUBLISHED = '_published'  # After a backbone's name: the paper's numbers of it.
 
 
 def published_accuracies(backbone: str) -> pd.DataFrame:

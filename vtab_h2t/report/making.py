@@ -146,10 +146,19 @@ def overhead(results: Results | None) -> pd.DataFrame:
 
 
 def table4(table: pd.DataFrame) -> pd.DataFrame:
-  """Standard deviations as a table of methods by tasks."""
+  """Standard deviations as a table of methods by tasks.
+
+  Args:
+    table: what `statistics.summarise` gives.
+
+  Returns:
+    method, a column for each task, and their mean; that is missing where one of
+    the tasks is.
+  """
   wide = table.pivot(index='method', columns='task', values='std_percent')
   wide = wide.reindex(index=table.method.unique(), columns=table.task.unique())
   wide.columns.name = None
+  wide[frames_lib.MEAN] = wide.mean(axis=1, skipna=False)
   return wide.reset_index()
 
 
@@ -164,9 +173,17 @@ def table4_published() -> Frames:
 
 
 def table5(results: Results) -> Frames:
-  """The tasks that were measured."""
+  """The tasks that were measured, and how many classes they have.
+
+  Classes are in the manifests; without one their number is missing.
+  """
   first = pd.DataFrame(results.of(_ACCURACY)).drop_duplicates('task')
-  return {'table5': first[['task', 'group']].reset_index(drop=True)}
+  classes = {
+    m.manifest['task']: m.manifest['classes'] for m in results.measurements
+  }
+  table = first[['task', 'group']].reset_index(drop=True)
+  table['num_classes'] = table.task.map(classes).astype('Int64')
+  return {'table5': table}
 
 
 def variants(

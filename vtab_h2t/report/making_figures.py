@@ -43,7 +43,7 @@ def affinity(results: Results) -> Frames:
   }
   if papers.comparable(results.run):
     theirs = affinity_of_the_paper()[name]
-    found[f'{name}_published'] = theirs[
+    found[name + frames_lib.PUBLISHED] = theirs[
       theirs.task.isin(set(found[name].task))
     ].reset_index(drop=True)
   return found
@@ -73,9 +73,10 @@ def _affinity(results: Results) -> pd.Series:
 def figure4(results: Results) -> Frames:
   """The taps of each task, the best one, and means beside the Control's.
 
-  Linear is the study's own, searched as each tap is. In `gains`, `shown` says
-  whether the task's accuracy by layer is drawn: of the paper's two where both
-  are there, else of the lowest and of the highest affinity.
+  Tasks are those that have all of it. Linear is the study's own, searched as
+  each tap is. In `gains`, `shown` says whether the task's accuracy by layer is
+  drawn: of the paper's two where both are there, else of the lowest and of the
+  highest affinity.
   """
   taps = tap_frames.one_tap(results.of('one_tap'))
   best = tap_frames.oracle(taps, tap_frames.chosen_taps(results.of('one_tap')))
@@ -84,8 +85,8 @@ def figure4(results: Results) -> Frames:
   by_task = best.set_index('task')
   by_task['control'] = control.set_index('task').percent
   methods = ['linear', 'control', 'oracle']
-  whole = by_task.dropna(subset=methods)
-  gained = best.dropna(subset=['affinity', 'oracle_gain']).sort_values(
+  whole = by_task.dropna(subset=['affinity', *methods])
+  gained = best[best.task.isin(whole.index)].sort_values(
     'affinity', kind='stable', ignore_index=True
   )
   shown = (
@@ -159,7 +160,9 @@ def figure14(results: Results) -> Frames:
 
 
 def _scaling(results: Results, name: str) -> Frames:
-  table = study_frames.scaling(results.of('scaling'))
+  table = frames_lib.whole_tasks(
+    study_frames.scaling(results.of('scaling')), ['target_size', 'tap_stride']
+  )
   sets = study_frames.task_sets(table, results.run.suite == tasks_lib.VTAB)
   return {name: study_frames.scaling_by_set(table, sets), 'groups': sets}
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 import io
 import pathlib
-from typing import Any, Literal, TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -35,6 +35,16 @@ LABELS = {
   'taps_group': 'layer-wise (group)',
 }
 PERCENT = 'test accuracy (%)'
+
+
+def mean_over(table: pd.DataFrame) -> str:
+  """Says over how many tasks the means of a table are.
+
+  Args:
+    table: what `frames.mean_over_tasks` gives.
+  """
+  count = int(table.tasks.max()) if len(table) else 0
+  return f'mean over {count} task{"s" * (count != 1)}'
 
 
 def figure(
@@ -130,15 +140,23 @@ def _ticks(low: float, high: float) -> np.ndarray:
   return places[(places >= low) & (places <= high)]
 
 
-_Corner = Literal['best', 'upper left', 'upper right', 'lower right']
-
-
-def legend(
-  ax: 'axes_lib.Axes', size: float | None = None, place: _Corner = 'best'
-) -> None:
+def legend(ax: 'axes_lib.Axes', size: float | None = None) -> None:
   """A legend, if there is something to tell."""
   if ax.get_legend_handles_labels()[0]:
-    ax.legend(fontsize=size, loc=place)
+    ax.legend(fontsize=size)
+
+
+def legend_above(ax: 'axes_lib.Axes', title: str) -> None:
+  """A title and, between it and the axes, a legend, which covers no name."""
+  ax.set_title(title, fontsize=10, pad=22)
+  if ax.get_legend_handles_labels()[0]:
+    ax.legend(
+      fontsize=8,
+      loc='lower center',
+      bbox_to_anchor=(0.5, 1.0),
+      ncols=4,
+      frameon=False,
+    )
 
 
 def names_below(
@@ -245,7 +263,6 @@ def name_points(
     raise ValueError('the axes are of no figure')
   drawn.draw_without_rendering()
   texts = [ax.text(*one, fontsize=6) for one in points]
-  known_legend = ax.get_legend()
   # A number of iterations, as time would make figures differ.
   adjustText.adjust_text(
     texts,
@@ -254,7 +271,6 @@ def name_points(
     ax=ax,
     iter_lim=200,
     expand=(1.2, 1.6),
-    objects=[known_legend] if known_legend else None,
     arrowprops={'arrowstyle': '-', 'color': '0.6', 'linewidth': 0.5},
   )
 

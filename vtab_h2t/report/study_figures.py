@@ -18,7 +18,6 @@ if TYPE_CHECKING:
   from matplotlib import figure as figure_lib
   from matplotlib import lines as lines_lib
 
-_MEAN = f'{plotting.PERCENT}, mean over tasks'
 # Figures 7, 14 and 16: the share of layers by line, the group by colour.
 _Line = Literal['-', '--', ':']
 _LINES: dict[int, _Line] = {16: '-', 4: '--', 1: ':'}
@@ -26,6 +25,11 @@ _COLOURS = {
   study_frames.GROUP_1: ('red', 'o'),
   study_frames.GROUP_2: ('blue', 's'),
 }
+
+
+def _mean_percent(table: pd.DataFrame) -> str:
+  """What an axis says of means over tasks."""
+  return f'{plotting.PERCENT}, {plotting.mean_over(table)}'
 
 
 def figure6(
@@ -36,7 +40,7 @@ def figure6(
   """Left: features or whole layers; right: of which layers they are.
 
   Args:
-    table: kind, num_features, percent: means over tasks.
+    table: kind, num_features, percent, tasks: means over so many tasks.
     layers: what `tap_frames.layers` gives, or None.
     oracle: percent, num_features: means over the same tasks; or None.
   """
@@ -55,7 +59,7 @@ def figure6(
       label=plotting.LABELS['oracle'],
     )
   plotting.log_scale(ax)
-  ax.set(xlabel='selected features', ylabel=_MEAN)
+  ax.set(xlabel='selected features', ylabel=_mean_percent(table))
   plotting.legend(ax, 8)
   if layers is not None:
     tap_figures.distribution(rest[0], layers)
@@ -97,7 +101,7 @@ def figure7(
     left,
     transfer,
     _CHANGE,
-    '{:+.1f}',
+    '{:+z.1f}',
     "change against the task's own features (points)",
     diverging=True,
   )
@@ -143,7 +147,10 @@ def _scaling_of_groups(
   ]
   if handles:
     ax.legend(handles=handles, fontsize=7)
-  ax.set(xlabel='target size T of each layer', ylabel=_MEAN)
+  ax.set(
+    xlabel='target size T of each layer',
+    ylabel=f'{plotting.PERCENT}, mean over the tasks of a group',
+  )
   plotting.log_scale(ax, sorted(set(table.target_size)))
   aside.set_axis_off()
   lines = 2 + len(groups)
@@ -220,12 +227,12 @@ def figure13(mean: pd.DataFrame, table: pd.DataFrame) -> 'figure_lib.Figure':
   """Fewer training images: the mean over tasks, then each task.
 
   Args:
-    mean: method, train_fraction, percent: means over tasks.
+    mean: method, train_fraction, percent, tasks: means over so many tasks.
     table: what `frames.reduced` gives.
   """
   tasks = list(table.task.unique())
   drawn, axes = plotting.by_task(
-    ['mean over tasks', *tasks],
+    [plotting.mean_over(mean), *tasks],
     'fraction of the training images',
     plotting.PERCENT,
   )
@@ -237,7 +244,11 @@ def figure13(mean: pd.DataFrame, table: pd.DataFrame) -> 'figure_lib.Figure':
 
 
 def coefficient(table: pd.DataFrame) -> 'figure_lib.Figure':
-  """The group lasso's coefficient: coefficient, percent (means over tasks)."""
+  """The group lasso's coefficient.
+
+  Args:
+    table: coefficient, percent, tasks: means over so many tasks.
+  """
   drawn, (ax,) = plotting.figure(1, 1, 5.0, 3.6)
   ordered = table.sort_values('coefficient')
   # Places of equal distance, as 0 has none on a logarithmic axis.
@@ -245,12 +256,16 @@ def coefficient(table: pd.DataFrame) -> 'figure_lib.Figure':
   ax.set_xticks(
     range(len(ordered)), [f'{value:g}' for value in ordered.coefficient]
   )
-  ax.set(xlabel='coefficient of the group lasso', ylabel=_MEAN)
+  ax.set(xlabel='coefficient of the group lasso', ylabel=_mean_percent(table))
   return drawn
 
 
 def scores(table: pd.DataFrame) -> 'figure_lib.Figure':
-  """Other relevance scores: score, percent (means over tasks)."""
+  """Other relevance scores.
+
+  Args:
+    table: score, percent, tasks: means over so many tasks.
+  """
   drawn, (ax,) = plotting.figure(1, 1, 5.0, 3.6)
   ordered = table.sort_values('percent')
   # Points, as bars that do not start at zero would mislead.
@@ -266,5 +281,5 @@ def scores(table: pd.DataFrame) -> 'figure_lib.Figure':
       textcoords='offset points',
     )
   ax.margins(x=0.12)
-  ax.set_xlabel(_MEAN)
+  ax.set_xlabel(_mean_percent(table))
   return drawn
