@@ -54,6 +54,11 @@ def _average(column: str) -> float:
   return float(table[column]['average'])
 
 
+def _largest_target_size(backbone: str) -> int:
+  table = published.table('table2_hyperparameters')
+  return int(table.target_size[table.backbone == backbone].max())
+
+
 def _printed_linear() -> float:
   return papers.table1_mean(_RESNET50, 'linear') - papers.mean_of(
     'figure4_averages_resnet50', 'linear'
@@ -247,6 +252,17 @@ CONTRADICTIONS: tuple[Contradiction, ...] = (
     'Table 5: Clevr has 8 classes, SmallNORB 18.',
     'Table 3: Clevr-Dist has 6, and the elevation of sNORB',
     lambda: _classes('snorb_elev'),
+  ),
+  Contradiction(
+    'Captions of Figures 14 and 16: the largest target size is 24576, also '
+    'for the ViT-B/16.',
+    'Appendix A has 32448, as Table 2:',
+    lambda: float(_largest_target_size(_VIT_B16)),
+  ),
+  Contradiction(
+    'Appendix I: with Sun397 fractions below 0.75 leave one image a class.',
+    'So does 0.75 by its own rule, int(1000 f / C):',
+    lambda: 1000 * 0.75 // _classes('sun397'),
   ),
   Contradiction(
     'Table 1 calls one row +All-l2,1 in the ResNet half.',
