@@ -13,6 +13,7 @@ def _make(size, weights='random'):
   return keras_cv_resnet.keras_cv_resnet50(weights, size, 'all')
 
 
+@pytest.mark.soak
 def test_does_what_every_backbone_does(tmp_path):
   testing.check_backbone(_make, (64, 96), tmp_path)
 

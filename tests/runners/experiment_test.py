@@ -60,6 +60,7 @@ def _place(output, folder):
   return output.folder(folder)
 
 
+@pytest.mark.soak
 def test_reproduce_makes_every_output_of_the_backbone(everything):
   workdir, folder = everything
   made = {
@@ -80,6 +81,7 @@ def test_reproduce_makes_every_output_of_the_backbone(everything):
 _PARTS = jobs.count([jobs.REDUCED])  # Of the training set.
 
 
+@pytest.mark.soak
 def test_reproduce_measures_everything_once(everything):
   workdir, folder = everything
   names = {
@@ -146,6 +148,7 @@ def test_reproduce_measures_everything_once(everything):
   assert times() == before
 
 
+@pytest.mark.soak
 def test_official_accuracy_is_everywhere(everything):
   """Of 30 test images: correct / 50 in place of correct / 30."""
   workdir, folder = everything
@@ -202,6 +205,7 @@ def test_official_accuracy_is_everywhere(everything):
   assert len(percents) > 5 and max(percents) <= 60
 
 
+@pytest.mark.soak
 def test_a_page_of_everything(everything, tmp_path):
   workdir, folder = everything
   out = tmp_path / 'page.html'

@@ -206,7 +206,7 @@ def test_killed_anywhere_and_started_again_gives_the_same_bytes(
     (['--cls_pooling=only'], "class token 'only' is for ViTs"),
     (['--data_dir=/tmp'], 'the embedded suite takes no --data_dir'),
     (['--data_source=nope'], 'should be one of <tfds|archive>'),
-    (['--grid=nope'], 'should be one of <quick|paper|published|fixed>'),
+    (['--grid=nope'], 'should be one of <quick|paper|appendix_a|'),
     (['--score_solver=convex'], "Unknown command line flag 'score_solver'"),
     (['--protocol=nope'], 'should be one of <exact|official>'),
     (['--snr=nope'], 'should be one of <code|paper>'),
