@@ -107,6 +107,16 @@ def _only_resnet(value: float) -> Callable[[str], float | None]:
   return lambda backbone: value if backbone == claim.RESNET50 else None
 
 
+_taps_and_control = claim.together(
+  _taps,
+  claim.by_row(
+    lambda row: (
+      'control'
+      if row['job'] == jobs.CONTROL and row['tap'] != one_tap.NO_TAP
+      else None
+    )
+  ),
+)
 _RESNET: dict[str, Any] = {'of': (claim.RESNET50,)}
 _IN_FIGURE4: dict[str, Any] = {
   'source': 'Figure 4',
@@ -136,16 +146,7 @@ ONE_LAYER: tuple[Claim, ...] = (
     where='section 3.2, Figure 4',
     text='mean of the Oracle less the Control, points',
     jobs=(_ONE_TAP, jobs.CONTROL),
-    gather=claim.together(
-      _taps,
-      claim.by_row(
-        lambda row: (
-          'control'
-          if row['job'] == jobs.CONTROL and row['tap'] != one_tap.NO_TAP
-          else None
-        )
-      ),
-    ),
+    gather=_taps_and_control,
     statistic=lambda a: claim.mean(_oracle(a) - a['control']),
     needs=('control', _SOME),
     printed={claim.RESNET50: 1.0},
@@ -159,16 +160,7 @@ ONE_LAYER: tuple[Claim, ...] = (
     where='section 3.2, Figure 4',
     text='mean of the Control less the embedding alone, points',
     jobs=(_ONE_TAP, jobs.CONTROL),
-    gather=claim.together(
-      _taps,
-      claim.by_row(
-        lambda row: (
-          'control'
-          if row['job'] == jobs.CONTROL and row['tap'] != one_tap.NO_TAP
-          else None
-        )
-      ),
-    ),
+    gather=_taps_and_control,
     statistic=lambda a: claim.mean(a['control'] - a[_NONE]),
     needs=('control', _NONE),
     averages=_only_resnet(_figure4('control', 'linear')),

@@ -23,7 +23,6 @@ Results = results_lib.Results
 Frames = output_lib.Frames
 
 _ACCURACY = jobs.ACCURACY
-comparable = papers.comparable
 TABLE6 = {
   'original': _ACCURACY,
   'pre_normalization': retapping.PRE_NORMALIZATION,
@@ -57,7 +56,7 @@ def table1(results: Results) -> Frames:
   """Measured; where it is fair, published and the difference beside."""
   summary = statistics.summarise(results.of(_ACCURACY))
   found = {'table1': summary}
-  if comparable(results.run):
+  if papers.comparable(results.run):
     theirs = summaries_of_the_paper()[results.run.backbone]
     theirs = theirs[theirs.task.isin(set(summary.task))]
     found['published'] = theirs.reset_index(drop=True)
@@ -216,7 +215,7 @@ def variants(
     {label: table.percent[tasks] for label, table in by_task.items()},
     own.group[tasks],
   ).rename(columns={'method': 'variant'})
-  if theirs is not None and comparable(results.run):
+  if theirs is not None and papers.comparable(results.run):
     ours = ours.merge(theirs, on='variant', suffixes=('', '_published'))
   return ours
 

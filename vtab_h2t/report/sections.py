@@ -51,7 +51,7 @@ def of_run(results: results_lib.Results) -> Section:
   section = {
     'name': run.name,
     'answer': answer(results),
-    'published': making.comparable(run),
+    'published': papers.comparable(run),
     'protocol': f'{run.title}.',
     'claims': _claims(judging.of_run(results)),
     'cost': html(
@@ -75,7 +75,7 @@ def of_run(results: results_lib.Results) -> Section:
         summary, run.backbone if papers.comparable(run) else None
       ),
       'protocol': tables.title(summary, run.title) + '.',
-    } | _table1(summary, making.comparable(run))
+    } | _table1(summary, papers.comparable(run))
   return section | _shown(
     [
       (output, output.of_results(results))

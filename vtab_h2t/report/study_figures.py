@@ -146,7 +146,16 @@ def _scaling_of_groups(
     if stride in set(table.tap_stride)
   ]
   if handles:
-    ax.legend(handles=handles, fontsize=7)
+    ax.legend(  # Above the axes, where it covers no curve.
+      handles=handles,
+      fontsize=7,
+      loc='lower center',
+      bbox_to_anchor=(0.5, 1.0),
+      ncols=len(handles),
+      frameon=False,
+      handletextpad=0.4,
+      columnspacing=0.8,
+    )
   ax.set(
     xlabel='target size T of each layer',
     ylabel=f'{plotting.PERCENT}, mean over the tasks of a group',
