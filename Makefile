@@ -1,7 +1,8 @@
-# make table1   the embedded suite's Table 1, in about six minutes on two cores
-# make test     the tests, in at most eight minutes on two cores
-# make soak     what takes longer: kills, full disks, clusters, full sizes
-# make lint     style, import order, types
+# make table1      the embedded suite's Table 1, in about six minutes on two cores
+# make companions  the companion papers' claims under shifts, in a quick form
+# make test        the tests, in at most eight minutes on two cores
+# make soak        what takes longer: kills, full disks, clusters, full sizes
+# make lint        style, import order, types
 # All install into .venv first, from the package index.
 
 PYTHON ?= python3
@@ -11,10 +12,13 @@ PYTEST := $(BIN)/python -m pytest
 # One thread a worker, as there is a worker a core.
 PARALLEL := --numprocesses=auto --dist=loadfile
 
-.PHONY: table1 test soak lint
+.PHONY: table1 companions test soak lint
 
 table1: $(VENV)/installed
 	$(BIN)/python -m runners.table1
+
+companions: $(VENV)/installed
+	$(BIN)/python -m runners.companions --quick
 
 test: $(VENV)/installed-test
 	$(PYTEST) $(PARALLEL) -m 'not soak'

@@ -10,6 +10,7 @@ _NAMES = (
   'affinity',
   'reproduce',
   'report',
+  'companions',
   'toys',
   'adapt',
   'predict',

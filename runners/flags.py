@@ -36,11 +36,7 @@ _METHODS = flags.DEFINE_list(
   'Comma-separated methods, or all; docs/protocol.md lists them. By default '
   f'of {", ".join(methods_registry.FROZEN)} those that the grid sets.',
 )
-_SEEDS = flags.DEFINE_list(
-  'seeds',
-  ['0', '1', '2'],
-  'Comma-separated seeds of what is trained in the end.',
-)
+_SEEDS = shared_flags.seeds(['0', '1', '2'])
 _GRID = flags.DEFINE_enum(
   'grid',
   'quick',
@@ -67,26 +63,20 @@ _SUITE = flags.DEFINE_enum(
   'suite',
   'embedded',
   tasks_registry.SUITES,
-  'embedded: ten tasks without '
-  'download. vtab: VTAB-1k. own: those that --plugins registers.',
+  'embedded: ten tasks without download. shifted: see runners.companions. '
+  'vtab: VTAB-1k. own: those that --plugins registers.',
 )
 _DATA_SOURCE = shared_flags.data_source()
 _DATA_DIR = shared_flags.data_dir()
 _DOWNLOAD = shared_flags.download()
 _PLUGINS = shared_flags.plugins()
 _BACKBONE = shared_flags.backbone()
-_WEIGHTS = flags.DEFINE_string(
-  'weights',
-  'imagenet',
-  "The network's weights: imagenet (of "
-  'efficientnet_lite0), random for the control, the path of a file, or the '
-  'path or URL of a SavedModel; see docs/backbones.md.',
-)
+_WEIGHTS = shared_flags.weights()
 _IMAGE_SIZE = flags.DEFINE_integer(
   'image_size',
   None,
   'Side in pixels of what the network sees, for networks '
-  'that take any; by default 96 for embedded, else 224.',
+  'that take any; by default 96 for embedded, 64 for shifted, else 224.',
   lower_bound=16,
 )
 
@@ -342,15 +332,6 @@ def _valid_run_name(value: str | None) -> bool:
   return True
 
 
-@flags.validator('seeds', 'must be distinct whole numbers from 0')
-def _valid_seeds(values: list[str]) -> bool:
-  return (
-    bool(values)
-    and all(v.isdecimal() for v in values)
-    and len(set(map(int, values))) == len(values)
-  )
-
-
 @flags.multi_flags_validator(['shard_index', 'num_shards', 'executor'])
 def _valid_shard(values: dict[str, Any]) -> bool:
   if values['shard_index'] >= values['num_shards']:
@@ -459,7 +440,7 @@ def methods(tried: space_lib.Space, required: Sequence[str]) -> list[str]:
 
 def seeds() -> tuple[int, ...]:
   """Of what is trained in the end."""
-  return tuple(map(int, _SEEDS.value))
+  return tuple(map(int, _SEEDS.value or ()))
 
 
 def task_names() -> list[str] | None:

@@ -52,6 +52,43 @@ def tasks() -> flags.FlagHolder[list[str] | None]:
   )
 
 
+def seeds(
+  default: Sequence[str] | None, note: str = ''
+) -> flags.FlagHolder[list[str] | None]:
+  """Seeds of what is trained in the end; validated.
+
+  Args:
+    default: the seeds.
+    note: what the help says besides.
+  """
+  holder = flags.DEFINE_list(
+    'seeds',
+    default,
+    f'Comma-separated seeds of what is trained in the end{note}.',
+  )
+
+  @flags.validator('seeds', 'must be distinct whole numbers from 0')
+  def _valid(values: list[str] | None) -> bool:
+    return values is None or (
+      bool(values)
+      and all(v.isdecimal() for v in values)
+      and len(set(map(int, values))) == len(values)
+    )
+
+  return holder
+
+
+def weights() -> flags.FlagHolder[str]:
+  """The network's weights."""
+  return flags.DEFINE_string(
+    'weights',
+    'imagenet',
+    "The network's weights: imagenet (of "
+    'efficientnet_lite0), random for the control, the path of a file, or the '
+    'path or URL of a SavedModel; see docs/backbones.md.',
+  )
+
+
 def workdir() -> flags.FlagHolder[str]:
   """Where results are."""
   return flags.DEFINE_string(
@@ -96,8 +133,7 @@ def backbone() -> flags.FlagHolder[str]:
   holder = flags.DEFINE_string(
     'backbone',
     'efficientnet_lite0',
-    'The frozen network: '
-    f'{", ".join(backbones.BACKBONES)}, or one that --plugins registers.',
+    f'The network: {", ".join(backbones.BACKBONES)}, or one of --plugins.',
   )
 
   @flags.multi_flags_validator(['plugins', 'backbone'])

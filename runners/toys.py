@@ -46,6 +46,7 @@ def main() -> None:
   )
   means = (
     tables['probing']
+    .query('scale == scale.max()')
     .groupby('rank')[['energy', 'l2', 'cos', 'dot', 'norm']]
     .mean()
   )

@@ -57,6 +57,77 @@ def test_tables_name_the_same_tasks():
     assert named == set(tasks.task)
 
 
+def _lp_ft_averages(kind):
+  table = published.table('lp_ft_accuracy')
+  rows = table[(table.kind == kind) & (table.test == 'average')]
+  return rows.set_index('method').percent
+
+
+def test_averages_of_lp_ft_are_what_the_abstract_says():
+  inside, outside = _lp_ft_averages('id'), _lp_ft_averages('ood')
+  assert round(inside.ft - inside.lp) == 2
+  assert round(outside.ft - outside.lp) == -7
+  assert round(inside.lp_ft - inside.ft) == 1
+  assert round(outside.lp_ft - outside.ft) == 10
+
+
+def test_averages_of_lp_ft_leave_room_for_the_sets_that_are_missing():
+  """1 of 6 in distribution, and 3 of 10 out of it, are not known."""
+  table = published.table('lp_ft_accuracy')
+  for kind, size, missing in (('id', 6, 1), ('ood', 10, 3)):
+    for method, average in _lp_ft_averages(kind).items():
+      known = table[
+        (table.kind == kind)
+        & (table.method == method)
+        & (table.test != 'average')
+      ].percent
+      assert len(known) == size - missing
+      assert 0 < (size * average - known.sum()) / missing < 100
+
+
+def test_lp_ft_of_the_drafts_six_sets_re_adds():
+  table = published.table('lp_ft_accuracy')
+  rows = table[(table.kind == 'ood') & (table.source == 'paper')]
+  means = rows.groupby('method').percent.mean()
+  assert means.lp_ft == pytest.approx(74.4, abs=0.051)
+  assert means.ft < means.lp < means.lp_ft
+
+
+def test_what_lp_ft_numbers_come_from_is_said():
+  table = published.table('lp_ft_accuracy')
+  assert set(table.source) == {'paper', 'secondary'}
+  # The draft prints intervals, what quotes the final paper does not.
+  assert (table.interval.notna() == (table.source == 'paper')).all()
+  assert not table.duplicated(['dataset', 'test', 'kind', 'method']).any()
+
+
+def test_ranks_of_surgical_fine_tuning_are_over_seven_tasks():
+  table = published.table('surgical_ranks')
+  assert (table.tasks == 7).all() and (table.source == 'secondary').all()
+  sevenths = 7 * table.average_rank
+  assert ((sevenths - sevenths.round()).abs() < 7 * 0.01).all()
+  assert table.average_rank.sum() <= 21
+  assert table.sort_values('average_rank').method.iloc[0] == 'auto_rgn'
+
+
+def test_replications_of_surgical_fine_tuning():
+  """One network each, and the same best block for a kind of shift."""
+  table = published.table('surgical_replications')
+  assert (table.batch_norm == 'training').all()
+  best = {}
+  for (shift, *_), rows in table.groupby(
+    ['shift', 'replication', 'dataset', 'target_size'], dropna=False
+  ):
+    percent = rows.set_index('tuned').percent
+    blocks = 3 if rows.backbone.iloc[0] == 'resnet26' else 4
+    names = [*(f'block{i + 1}' for i in range(blocks)), 'fc', 'all']
+    assert percent.index.tolist() == names
+    best.setdefault(shift, []).append(percent.drop('all').idxmax())
+  assert best['input'] == ['block1'] * 3
+  assert set(best['feature']) <= {'block3', 'block4'}
+  assert set(best['output']) == {'fc', 'block4'}
+
+
 def test_missing_file_is_one_line():
   with pytest.raises(
     errors.InputError, match='table99.csv are missing; install'

@@ -10,7 +10,9 @@ import pytest
 from runners import cli
 from tests import testing
 from vtab_h2t.methods import registry as methods
+from vtab_h2t.protocol import companions
 from vtab_h2t.report import catalogue
+from vtab_h2t.tasks import shifted
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _TEXTS = {
@@ -21,7 +23,14 @@ _TEXTS = {
     *(_ROOT / 'runners' / f'{name}.py' for name in cli._NAMES),
   )
 }
-_LISTS = {'methods': [*methods.METHODS, 'all'], 'only': catalogue.OUTPUTS}
+_METHODS = [*methods.METHODS, 'all']
+# What lists may have, by program and flag.
+_LISTS = {
+  ('table1', 'methods'): _METHODS,
+  ('reproduce', 'methods'): _METHODS,
+  ('reproduce', 'only'): catalogue.OUTPUTS,
+  ('companions', 'only'): companions.NAMES,
+}
 
 
 @pytest.mark.parametrize(
@@ -91,8 +100,10 @@ def test_flags_of_each_command_are_known(document, program, arguments):
     assert not boolean and value, argument
     if choices:
       assert value in choices, argument
-    elif name in _LISTS:
-      assert set(value.split(',')) <= set(_LISTS[name]), argument
+    elif (program, name) in _LISTS:
+      assert set(value.split(',')) <= set(_LISTS[program, name]), argument
+    elif (program, name) == ('companions', 'tasks'):
+      assert all(map(shifted.task, value.split(','))), argument
     elif re.fullmatch(r'[\d.]+', default):
       float(value)
 

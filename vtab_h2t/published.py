@@ -1,7 +1,9 @@
-"""The paper's printed numbers, from `results/published/*.csv`.
+"""The papers' printed numbers, from `results/published/*.csv`.
 
 Source: Evci, Dumoulin, Larochelle, Mozer, "Head2Toe: Utilizing Intermediate
-Representations for Better Transfer Learning", ICML 2022.
+Representations for Better Transfer Learning", ICML 2022. Tables whose names
+begin with 'lp_ft' or 'surgical' are of the companion papers, and of others who
+replicated one of them.
 """
 
 import pathlib

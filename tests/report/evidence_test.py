@@ -1,5 +1,6 @@
 """Whatever rows are missing, each claim is judged or says what lacks."""
 
+import dataclasses
 import random
 
 import pytest
@@ -125,3 +126,52 @@ def test_a_half_needs_affinity():
   # The third of five is in neither half.
   assert list(evidence.of(far, rows).groups) == ['t0', 't1']
   assert list(evidence.of(near, rows).groups) == ['t3', 't4']
+
+
+_PART_CLAIM = claim_lib.Claim(
+  id='x',
+  sentence='X.',
+  where='here',
+  text='x',
+  gather=lambda rows: {
+    'value': {f'{r["task"]} {r["part"]}': [float(r['correct'])] for r in rows}
+  },
+  needs=('value',),
+  unit=lambda row: f'{row["task"]} {row["part"]}',
+  differing=lambda rows: ' '.join(sorted({r['budget'] for r in rows})),
+)
+
+
+def _part_rows():
+  of = made.run()
+  return [
+    made.row(of, 'accuracy', 'linear', t, 0, 50, part=p, budget=f'b{p}')
+    for t in ('digits', 'scan_patches')
+    for p in (1, 2)
+  ]
+
+
+def test_what_is_drawn_may_be_a_part_of_a_task():
+  found = evidence.of(_PART_CLAIM, {'accuracy': _part_rows()})
+  assert found.groups == {
+    'digits 1': 'natural',
+    'digits 2': 'natural',
+    'scan_patches 1': 'specialized',
+    'scan_patches 2': 'specialized',
+  }
+  assert found.unequal == 'b1 b2' and found.used == 'accuracy/linear'
+
+
+def test_budgets_are_of_the_parts_that_are_judged():
+  claim = dataclasses.replace(_PART_CLAIM, groups=('natural',))
+  rows = [
+    r | {'budget': 'other'} if r['group'] == 'specialized' else r
+    for r in _part_rows()
+  ]
+  assert evidence.of(claim, {'accuracy': rows}).unequal == 'b1 b2'
+
+
+def test_without_strata_all_tasks_are_in_one():
+  claim = dataclasses.replace(_PART_CLAIM, stratified=False)
+  found = evidence.of(claim, {'accuracy': _part_rows()})
+  assert set(found.groups.values()) == {'all'} and len(found.groups) == 4

@@ -6,6 +6,7 @@ from vtab_h2t import errors
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.features import normalization
 from vtab_h2t.methods import head2toe
+from vtab_h2t.protocol import companions
 from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.report import catalogue
 from vtab_h2t.report import jobs
@@ -60,6 +61,7 @@ def _signature():
     (['pre_normalization'], [], 'cannot be moved to pre_normalization'),
     (['accuracy'], ['linear', 'lp_ft'], 'cannot be trained'),
     (['reduced'], ['linear'], 'cannot be trained'),
+    (['lp_ft_shift'], [], 'cannot be trained'),
     ([], ['head2toe_ft_plus'], 'cannot be trained'),
   ],
 )
@@ -87,12 +89,15 @@ def test_reduced_runs_have_parts_of_the_images():
 )
 def test_derived_runs_name_their_parent_and_job(name):
   of = made.run()
+  if name == jobs.SURGICAL_SMALL:  # Of what is tried, it changes a part.
+    of = made.run(space=companions.space(companions.FULL))
   found = jobs.JOBS[name].derive(of, made.SECOND)
   assert found and len({r.id for r in found} | {of.id}) == len(found) + 1
   for one in found:
     assert (one.parent, one.job) == (of.id, name)
     assert one.name.startswith(f'{of.name}.{name}')
-    assert one.space == of.space and one.seed == of.seed
+    assert one.seed == of.seed
+    assert one.space == of.space or name == jobs.SURGICAL_SMALL
     assert one.job_of('one_tap', True) == name
 
 
@@ -108,6 +113,10 @@ def test_what_is_derived_differs_in_one_thing():
   assert (taps.taps, taps.cls_pooling) == ('pre_activation', 'both')
   (token,) = jobs.JOBS['cls_only'].derive(of, None)
   assert (token.taps, token.cls_pooling) == ('released', 'only')
+  shifted = made.run(space=companions.space(companions.QUICK))
+  (small,) = jobs.JOBS['surgical_small'].derive(shifted, made.SECOND)
+  assert small.network == made.SECOND and small.second is None
+  assert small.space == companions.small_space(shifted.space)
   for rule, name in jobs.NORMALIZATIONS.items():
     (other,) = jobs.JOBS[name].derive(of, None)
     assert other.normalization == rule != of.normalization
@@ -125,7 +134,7 @@ def test_every_rule_of_normalization_is_compared():
 
 
 def test_a_job_of_a_second_network_wants_one():
-  for name in ('control', 'second'):
+  for name in ('control', 'second', 'surgical_small'):
     with pytest.raises(ValueError, match='second network'):
       jobs.JOBS[name].derive(made.run(), None)
 
@@ -161,12 +170,16 @@ def test_a_job_has_methods_or_a_study(name):
   job = jobs.JOBS[name]
   assert not (job.methods and job.study)
   assert job.methods or job.study or name == jobs.ACCURACY
-  assert job.study in (None, 'transfer', *studies.STUDIES)
+  assert job.study in (
+    None,
+    'transfer',
+    *studies.STUDIES,
+    *studies.COMPANIONS,
+  )
   if not job.study and name not in (jobs.ACCURACY, 'second'):
     assert head2toe.Head2Toe.name in job.methods
 
 
 def test_every_job_is_for_an_output():
-  assert {j for o in catalogue.OUTPUTS.values() for j in o.jobs} == set(
-    jobs.JOBS
-  )
+  outputs = (catalogue.OUTPUTS | catalogue.COMPANIONS).values()
+  assert {j for o in outputs for j in o.jobs + o.some} == set(jobs.JOBS)

@@ -1,5 +1,6 @@
 """Verdicts on claims, and what stands beside them."""
 
+import dataclasses
 import math
 import re
 
@@ -625,3 +626,12 @@ def test_table_has_a_line_for_each_claim():
 
 def test_values_are_of_backbones_that_the_paper_has():
   assert papers.BACKBONES == claim_lib.BOTH
+
+
+def test_what_a_companion_paper_states_stands_as_it_is():
+  claim = dataclasses.replace(
+    _BY_ID['head2toe_above_linear'], stated='2 points on ten data sets'
+  )
+  assert judging.published(claim) == '2 points on ten data sets'
+  assert judging.place('section 4', '') == 'section 4'
+  assert judging.place('section 4', 'ResNet-50') == 'section 4 (ResNet-50)'

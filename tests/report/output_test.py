@@ -147,3 +147,31 @@ def test_what_has_no_such_frames_says_so():
   ):
     with pytest.raises(ValueError, match='x'):
       make()
+
+
+def test_one_job_of_some_is_enough_and_its_place_is_the_runs_own():
+  of = made.run()
+  output = output_lib.Output(
+    name='x',
+    title='X',
+    some=('offset', 'surgical_small'),
+    measured=lambda results: {},
+  )
+  row = made.row(of, 'offset', 'offset', 'digits', 0, 50, offset=0)
+  assert output.possible(made.results(of=of, offset=[row]))
+  assert not output.possible(made.results([row], of))
+  failed = row | {'correct': None, 'failed': 'not finite'}
+  assert not output.possible(made.results(of=of, offset=[failed]))
+  assert output.all_jobs == ('offset', 'surgical_small')
+  results = made.results(of=of, offset=[row])
+  assert output.place(results) == results.folder.path
+
+
+def test_frames_may_say_what_they_show():
+  output = output_lib.Output(
+    name='x', title='X', form='.2f', headings={'more': 'Letters'}
+  )
+  assert output.text(_FRAMES, 'source') == (
+    '|    a |\n|-----:|\n| 1.25 |\n| 2.00 |\n\n'
+    'Letters.\n\n| b   |\n|:----|\n| t   |\n'
+  )

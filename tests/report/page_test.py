@@ -7,10 +7,11 @@ import warnings
 import pytest
 
 from tests.report import made
+from tests.report import made_shifted
 from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.report import catalogue
-from vtab_h2t.report import jobs
 from vtab_h2t.report import page
+from vtab_h2t.report import plotting
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import statistics
 from vtab_h2t.tasks import task as task_lib
@@ -205,7 +206,7 @@ def test_runs_and_the_papers_numbers_are_on_one_page(
 @pytest.mark.parametrize(
   'options',
   [
-    {'tasks': ('digits',), 'seeds': (0,), 'jobs_': tuple(jobs.JOBS)},
+    {'tasks': ('digits',), 'seeds': (0,), 'jobs_': made.JOBS},
     {'names': ('scratch',)},
     {'names': (), 'jobs_': ('offset',)},
     {'change': lambda r: r | {'correct': None, 'failed': 'no'}},
@@ -367,3 +368,16 @@ window.addEventListener('load', () => { document.title = [...document.images]
   )
   assert not console
   assert f'<title>{papers_page.count("<img ")}</title>' in shown
+
+
+def test_a_run_under_shifts_is_on_the_page(
+  toy_tables, papers_page, monkeypatch
+):
+  monkeypatch.setattr(plotting, 'png', lambda drawn, dpi: b'')
+  text = page.build([made_shifted.results()], False, toy_tables)
+  assert 'Of 43 claims of the companion papers ' in text
+  assert '<h3>Surgical fine-tuning: accuracy by what is tuned' in text
+  assert '<p>Independent replications of the paper, not measured here' in text
+  assert 'Kumar et al., 2022, abstract</td>' in text
+  # Replications, ranks and accuracies are on the page of the papers, too.
+  assert papers_page.count('not measured here') == 3

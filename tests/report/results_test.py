@@ -4,10 +4,13 @@ import pytest
 
 from tests import testing
 from tests.report import made
+from tests.report import made_shifted
 from vtab_h2t.backbones import registry as backbones
+from vtab_h2t.protocol import companions
 from vtab_h2t.protocol import grids
 from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.report import catalogue
+from vtab_h2t.report import companion_rows
 from vtab_h2t.report import jobs
 from vtab_h2t.report import measured_cost
 from vtab_h2t.report import results as results_lib
@@ -32,7 +35,7 @@ def workdir(tmp_path_factory):
 
 def test_rows_are_read_by_run_and_job_the_fullest_run_first(workdir):
   one, two = _read(workdir)
-  assert set(one.rows) == set(jobs.JOBS)
+  assert set(one.rows) == set(made.JOBS)
   assert set(two.rows) == {'accuracy'}
   assert (one.run, two.run) == (made.run(), made.run(image_size=64))
   for job, rows in one.rows.items():
@@ -234,3 +237,31 @@ def test_measured_rows_have_what_outputs_read(measured):
   ]
   # A network that cannot be built has no cost.
   assert measured_cost.measured(one.run, one.measurements).empty
+
+
+def test_rows_under_shifts_are_in_the_order_of_what_is_declared(tmp_path):
+  of = made_shifted.run(space=companions.space(companions.FULL))
+  made_shifted.write(tmp_path, of)
+  (one,) = _read(tmp_path)
+  assert set(one.rows) == set(companion_rows.JOBS)
+  for job, tasks in (
+    ('lp_ft_shift', made_shifted.PAIRS),
+    ('surgical_small', made_shifted.TARGETS),
+  ):
+    assert list(dict.fromkeys(r['task'] for r in one.of(job))) == list(tasks)
+  # Of one seed rows stay as they were measured.
+  first = [r['tuned'] for r in one.of('surgical_small')[:6]]
+  assert first == ['none', *made_shifted.BLOCKS, 'last', 'all']
+  (folder,) = one.derived['surgical_small']
+  assert folder.run.backbone == 'small_net' and folder.run.parent == of.id
+
+
+def test_another_small_network_is_never_pooled(tmp_path):
+  of = made_shifted.run(space=companions.space(companions.FULL))
+  other = made.network('other_net', '5d')
+  for small in (made_shifted.SMALL, other):
+    made_shifted.write(tmp_path, of, small)
+  found = results_lib.read(ledger_lib.Ledger(tmp_path), of, other)
+  assert [f.run.network for f in found.derived['surgical_small']] == [other]
+  ids = {f.run.id for f in found.derived['surgical_small']}
+  assert {r['run'] for r in found.of('surgical_small')} == ids

@@ -2,7 +2,9 @@ import pandas as pd
 
 from tests import testing
 from tests.report import made
+from tests.report import made_shifted
 from vtab_h2t.report import frames
+from vtab_h2t.report import plotting
 from vtab_h2t.report import sections
 
 
@@ -124,3 +126,26 @@ def test_claims_say_what_could_be_seen_and_why_they_have_no_verdict():
   assert (yes['verdict'], yes['mark']) == ('holds', 'holds')
   assert float(yes['detectable']) > 0
   assert yes['where'] == 'sections 1, 4.1, 4.2 (ResNet-50, ViT-B/16)'
+
+
+def test_a_run_under_shifts_has_its_own_outputs_and_claims(monkeypatch):
+  monkeypatch.setattr(plotting, 'png', lambda drawn, dpi: b'')
+  section = sections.of_run(made_shifted.results())
+  assert section['answer'].startswith('Of 43 claims of the companion papers ')
+  assert len(section['claims']) == 43
+  first = section['claims'][0]
+  assert first['where'] == 'Kumar et al., 2022, abstract'
+  assert first['published'].startswith('2 points on ten data sets')
+  assert {f['name'] for f in section['figures']} == {
+    'lp_ft_figure',
+    'surgical_figure',
+    'head_probe_figure',
+  }
+  titled = [
+    t['title'].partition(':')[0] for t in section['tables'] if t['title']
+  ]
+  assert titled == ['LP-FT', 'Surgical fine-tuning', 'Head probing']
+  assert 'lines' not in section and not section['failures']
+  notes = [t['note'] for t in section['tables']]
+  assert all(notes)
+  assert sum('not measured here' in note for note in notes) == 2

@@ -7,6 +7,7 @@ import pytest
 
 from tests import testing
 from tests.report import made
+from tests.report import made_shifted
 from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.report import catalogue
 from vtab_h2t.report import results as results_lib
@@ -158,3 +159,24 @@ def test_docs_go_through_every_output_and_claim():
   beyond = {'scores'}  # Of the released code, not of the paper.
   for name in set(catalogue.OUTPUTS) - beyond:
     assert f'`{name}`' in text or f'--only={name} ' in text, name
+
+
+def test_a_run_under_shifts_says_what_was_measured():
+  results = made_shifted.results()
+  text = summary.markdown([results])
+  assert (
+    'Measured: lp_ft_shift on 3 tasks (digits.to.mnist_5k, '
+    'photo_patches.to.corrupted, solids_category.to.instances), 3 seeds; '
+    'head_probe_energy on 2 tasks (mnist_5k, photo_patches), 3 seeds; '
+    'surgical_small on 8 tasks ('
+  ) in text
+  assert 'Of 43 claims of the companion papers ' in text
+  assert re.search(
+    r'\| LP-FT is at least as good as fine-tuning out of distribution\. +\| '
+    r'mean over pairs of LP-FT less fine-tuning, points, plus a margin of 1 '
+    r'point +\| Kumar et al\., 2022, abstract +\| 10 points on ten data',
+    text,
+  )
+  assert 'further claims cannot be tested' in text
+  assert not re.search(r'\bnan\b', text)
+  assert '| 13 x 2 x 3 ' not in text and '| 13 x 3 x 3 ' in text

@@ -9,8 +9,8 @@ from vtab_h2t.tasks import crops
 def test_pictures_are_packaged_and_have_tiles_of_every_part(name):
   picture = crops.read_picture(crops._path(name))
   assert picture.dtype == np.uint8 and picture.shape[2] == 3
-  parts = crops.tile_parts(*(s // crops.TILE for s in picture.shape[:2]))
-  assert set(parts.ravel()) == set(range(6))
+  tiles = crops.stripes(*(s // crops.TILE for s in picture.shape[:2]))
+  assert set(tiles.ravel()) == set(range(7))
 
 
 def test_crops_of_different_parts_share_no_pixel():
@@ -22,8 +22,8 @@ def test_crops_of_different_parts_share_no_pixel():
   ).astype(np.uint8)
   rng = np.random.default_rng(0)
   seen = []
-  for part in range(6):
-    images, _ = crops._crops([picture], part, 200, rng)
+  for stripes in (0,), (1,), (2,), (3,), (4,), crops.TEST_STRIPES:
+    images, _ = crops.cut([picture], stripes, 200, rng)
     assert images.shape == (200, crops.CROP, crops.CROP, 3)
     values = images.astype(np.int64) @ [65536, 256, 1]
     seen.append(set(values.ravel()))

@@ -22,3 +22,12 @@ def test_mnist_has_all_grey_values_and_equal_channels():
   assert image.shape == (20, 28, 28, 3) and image.max() == 255
   assert (image[..., :1] == image).all()
   assert not set(train.ids) & set(test.ids)
+
+
+def test_all_digits_in_the_packages_order():
+  for (images, labels), shape in (
+    (handwriting.digits(), (1797, 8, 8, 3)),
+    (handwriting.mnist_5k(), (5000, 28, 28, 3)),
+  ):
+    assert images.dtype == np.uint8 and images.shape == shape
+    assert np.bincount(labels).min() >= 174

@@ -65,3 +65,21 @@ def test_hash_covers_labels_and_splits():
   }
   assert len(hashes) == 5
   assert manifest.sha256(testing.tiny_task()) == manifest.sha256(task)
+
+
+def test_further_sets_and_source_are_part_of_it_where_there_are_any():
+  task = testing.tiny_task()
+  far = {'far': lambda: task.train}
+  others = [
+    dataclasses.replace(task, further=far),
+    dataclasses.replace(task, further={'near': far['far']}),
+    dataclasses.replace(task, further={'far': lambda: task.test}),
+    dataclasses.replace(task, source=task),
+    dataclasses.replace(task, source=testing.tiny_task(train=90)),
+  ]
+  assert len({manifest.sha256(t) for t in (task, *others)}) == 6
+  plain = manifest.describe(task)
+  assert 'source' not in plain and 'further/far' not in plain['splits']
+  found = manifest.describe(others[0])['splits']['further/far']
+  assert found['ids'] == list(task.train.ids)
+  assert manifest.describe(others[3])['source'] == plain

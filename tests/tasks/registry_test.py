@@ -11,6 +11,7 @@ import pytest
 from tests import testing
 from vtab_h2t import errors
 from vtab_h2t.tasks import registry
+from vtab_h2t.tasks import shifted
 from vtab_h2t.tasks import task as task_lib
 
 _TASKS = registry.tasks('embedded')
@@ -47,7 +48,8 @@ def test_tasks_are_the_same_in_another_process():
   names = ['sprites_ori', 'digits', 'photo_patches']
   code = (
     'from vtab_h2t.tasks import registry\n'
-    f'for t in registry.tasks("embedded", {names}):\n'
+    f'for t in registry.tasks("embedded", {names}) + '
+    'registry.tasks("shifted", ["digits.noise5", "digits.permuted"]):\n'
     '  print(t.name, t.train.manifest_sha256(),'
     ' t.test.manifest_sha256())'
   )
@@ -61,7 +63,7 @@ def test_tasks_are_the_same_in_another_process():
     ).stdout
     for seed in ('1', '2')
   }
-  assert len(printed) == 1 and len(printed.pop().splitlines()) == 3
+  assert len(printed) == 1 and len(printed.pop().splitlines()) == 5
 
 
 def test_related_tasks_share_their_images():
@@ -80,6 +82,22 @@ def test_unknown_names_are_one_line():
     registry.tasks('nope')
   with pytest.raises(errors.InputError, match='unknown task .nope.*digits'):
     registry.tasks('embedded', ['digits', 'nope'])
+
+
+def test_shifted_tasks_declared_ones_first():
+  declared = registry.order('shifted')
+  found = registry.tasks('shifted')
+  assert [t.name for t in found] == declared == list(shifted.names())
+  assert registry.IMAGE_SIZES['shifted'] == 64
+  asked = ['digits.noise1', declared[3], declared[0], 'digits.noise1', 'digits']
+  names = [t.name for t in registry.tasks('shifted', asked)]
+  assert names == [declared[0], declared[3], 'digits.noise1', 'digits']
+  # Tasks of one base have different test images, sources or labels.
+  assert registry.sharing_images(found) == [[t] for t in found]
+  with pytest.raises(errors.InputError, match='unknown task .nope. in suite'):
+    registry.tasks('shifted', ['digits', 'nope'])
+  with pytest.raises(errors.InputError, match='the shifted suite takes no'):
+    registry.tasks('shifted', data_dir='x')
 
 
 def test_registered_tasks_are_the_suite_own(monkeypatch):

@@ -31,3 +31,12 @@ def test_objects_can_be_counted_in_the_image():
     _, _, mask = shapes.scene(rng, 5, 2)
     parts.append(measure.label(mask, connectivity=2).max())
   assert max(parts) == 5 and np.mean(parts) > 3.5
+
+
+def test_scenes_of_given_numbers_of_objects():
+  images = shapes.counted(np.array([3, 10]), np.random.default_rng(4))
+  rng = np.random.default_rng(4)
+  for image, count in zip(images, (3, 10)):
+    wanted, depths, _ = shapes.scene(rng, count, int(rng.integers(6)))
+    np.testing.assert_array_equal(image, wanted)
+    assert len(depths) == count

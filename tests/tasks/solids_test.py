@@ -31,3 +31,12 @@ def test_toys_fit_the_image(category):
     assert (edge == background).all()
     shown = (image != background).any(-1).mean()
     assert 0.02 < shown < 0.6
+
+
+def test_views_are_numbered_by_category_first():
+  numbers = np.array([0, solids.VIEWS_OF_CATEGORY - 1, 4860, 4860 + 6])
+  images, labels = solids.views(numbers, 5)
+  assert solids.VIEWS_OF_CATEGORY == 5 * 9 * 18 * 6 == 4860
+  assert labels['category'].tolist() == [0, 0, 1, 1]
+  assert labels['azimuth'].tolist() == [0, 17, 0, 1]
+  np.testing.assert_array_equal(images[1], solids.render(0, 9, 8, 17, 5))

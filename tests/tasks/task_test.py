@@ -143,3 +143,41 @@ def test_arrays_of_another_form_are_one_line(pixels, labels, message):
   good = testing.images(2), [0, 1]
   with pytest.raises(errors.InputError, match=message):
     task_lib.Task.of_arrays('mine', (pixels, labels), good)
+
+
+def _with_further(labels):
+  split = task_lib.array_split('far', testing.images(2), labels, range(2))
+  calls = []
+
+  def load():
+    calls.append(1)
+    return split
+
+  whole = testing.tiny_task(train=300)
+  return dataclasses.replace(whole, further={'far': load}), split, calls
+
+
+def test_further_test_sets_are_loaded_once_when_asked_for():
+  task, split, calls = _with_further([0, 2])
+  assert task.train and not calls
+  assert task.further_tests == {'far': split}
+  assert task.further_tests['far'] is split and len(calls) == 1
+  part = task.reduced(0.1, seed=0)
+  assert part.further_tests == {'far': split} and part.source is None
+  assert testing.tiny_task().further_tests == {}
+
+
+def test_a_label_of_a_further_set_that_is_no_class_is_one_line():
+  task, *_ = _with_further([0, 3])
+  with pytest.raises(errors.InputError, match='tiny, far: far/1 has label 3'):
+    _ = task.further_tests
+
+
+def test_a_made_split_is_that_of_its_images():
+  images = testing.images(3)
+  made = task_lib.made_split(('x/0', 'x/1', 'x/2'), [0, 1, 0], lambda: images)
+  held = task_lib.array_split('x', images, [0, 1, 0], range(3))
+  assert made.manifest_sha256() == held.manifest_sha256()
+  np.testing.assert_array_equal(
+    np.stack(list(made.images().as_numpy_iterator())), images
+  )

@@ -41,6 +41,17 @@ def test_probing_and_joint_training():
     assert column('dot')[-1] < column('dot')[0]
 
 
+def test_the_turn_needs_a_head_that_is_not_small():
+  """T-HP-2 at scale 1: dot product and norm do not turn on every seed."""
+  turned = {'dot': 0, 'norm': 0}
+  for seed in range(10):
+    rows = head_probe.probing(seed, 1.0)
+    for name in turned:
+      values = [r[name] for r in rows]
+      turned[name] += max(values) > max(values[0], values[-1])
+  assert turned == {'dot': 9, 'norm': 7}
+
+
 @pytest.mark.parametrize('seed', range(3))
 def test_decomposition_of_a_step(seed):
   """T-HP-3."""

@@ -1,5 +1,6 @@
 """What Kumar et al. prove of fine-tuning, on ten seeds."""
 
+import numpy as np
 import pytest
 
 from vtab_h2t.toys import lp_ft
@@ -14,6 +15,21 @@ def test_fine_tuning_distorts_features(epsilon):
     assert found.in_span['ft'] < found.in_span['lp']
     assert found.outside < 1e-13  # B does not move off the training inputs.
     assert found.smallest_root >= found.bound
+    for method, whole in found.moved.items():
+      # 8 orthonormal training inputs, and 12 more for a basis.
+      inside = found.moved_in_span[method] * np.sqrt(8)
+      outside = found.moved_outside[method] * np.sqrt(12)
+      assert whole == pytest.approx(np.hypot(inside, outside), rel=1e-12)
+      assert found.moved_outside[method] < 1e-14 < found.moved_in_span[method]
+
+
+@pytest.mark.parametrize(
+  'epsilon, seeds', [(0.01, 10), (0.05, 10), (0.1, 8), (0.3, 2), (1.0, 0)]
+)
+def test_how_much_less_lp_ft_moves_depends_on_the_features(epsilon, seeds):
+  """Ten times less only where the pretrained features are good."""
+  found = [lp_ft.distortion(epsilon, seed).moved_in_span for seed in range(10)]
+  assert sum(10 * f['lp_ft'] <= f['ft'] for f in found) == seeds
 
 
 def test_perfect_features_stay_perfect_from_the_probe():

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from vtab_h2t.training import judge
 
@@ -41,3 +42,46 @@ def test_batches_are_small_and_the_same_each_time():
   for (x, y), (same_x, same_y) in zip(first, again, strict=True):
     assert x is same_x and y is same_y
     assert (x.numpy()[:, 0, 0, 0] == y.numpy()).all()
+
+
+class _Trained(_Classifier):
+  """Has a state, which is its level."""
+
+  def state(self):
+    return [np.array(self.level)]
+
+  def restore(self, state):
+    (self.level,) = (int(s) for s in state)
+
+
+def _keeper(*counts):
+  """After it has seen these counts, of ten examples."""
+  inputs = np.arange(10, dtype=np.float32)[:, None, None, None]
+  found = judge.Keeper(inputs, np.arange(10), np.arange(10))
+  for count in counts:
+    found(_Trained(10 - count))
+  return found
+
+
+@pytest.mark.parametrize(
+  'counts, best, correct',
+  [
+    ((9, 3, 5, 5, 4), 2, 5),  # The start is not eligible; the first best.
+    ((9, 5, 3), 1, 5),
+    ((9, 0, 0), 1, 0),
+    ((0, 1, 2, 3), 3, 3),
+  ],
+)
+def test_the_first_best_epoch_is_kept(counts, best, correct):
+  found = _keeper(*counts)
+  assert (found.best, found.correct) == (best, correct)
+  assert found.counts == list(counts)
+  classifier = _Trained(77)
+  found.restore(classifier)
+  assert classifier.level == 10 - correct
+
+
+@pytest.mark.parametrize('counts', [(), (9,)])
+def test_before_the_first_epoch_nothing_is_kept(counts):
+  found = _keeper(*counts)
+  assert (found.best, found.correct) == (0, -1)

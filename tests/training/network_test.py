@@ -116,7 +116,12 @@ def test_a_signature_cannot_be_trained():
 
 @pytest.mark.parametrize(
   'name, size, parts',
-  [('efficientnet_lite0', 32, 4), ('vit_ti16', 224, 5), ('resnet50', 240, 4)],
+  [
+    ('efficientnet_lite0', 32, 4),
+    ('resnet26', 64, 3),
+    ('vit_ti16', 224, 5),
+    ('resnet50', 240, 4),
+  ],
 )
 def test_blocks_cover_each_backbone(name, size, parts):
   """Each variable is in one block, but the pretrained classifier's."""

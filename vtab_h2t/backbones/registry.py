@@ -10,6 +10,7 @@ from vtab_h2t import files
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.backbones import efficientnet_lite
 from vtab_h2t.backbones import keras_cv_resnet
+from vtab_h2t.backbones import resnet26
 from vtab_h2t.backbones import retapping
 
 # The sets of taps of the paper's main results: Appendix C's and, of ViTs, the
@@ -135,6 +136,7 @@ def _resnet50() -> Entry:
 BACKBONES: dict[str, Entry] = {
   'efficientnet_lite0': _efficientnet(efficientnet_lite.LITE0),
   'efficientnet_lite2': _efficientnet(efficientnet_lite.LITE2),
+  resnet26.NAME: Entry(resnet26.resnet26, ('random',)),
   'resnet50': _resnet50(),
   'keras_cv_resnet50': Entry(
     keras_cv_resnet.keras_cv_resnet50,

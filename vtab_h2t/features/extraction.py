@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from vtab_h2t import devices
 from vtab_h2t import errors
 from vtab_h2t import finite
@@ -53,6 +55,17 @@ def read(
       f'a split of {len(split.ids)} examples gave {done} images; prepare '
       'it again'
     )
+
+
+def inputs(
+  backbone: backbone_lib.Backbone, split: task_lib.Split
+) -> np.ndarray:
+  """All images of a split as a backbone wants them, float32 `[n, H, W, 3]`.
+
+  Raises:
+    errors.InputError: as `read` raises.
+  """
+  return np.concatenate([batch.numpy() for _, batch in read(backbone, split)])
 
 
 def layout_of(

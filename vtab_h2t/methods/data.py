@@ -335,6 +335,25 @@ class Heads:
     return self._fitted[key]
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Source:
+  """The task that a network is trained on before it is adapted.
+
+  Attributes:
+    id: identifies its images and labels, and how they are read.
+    inputs, test_inputs: return the network's inputs, float32 `[n, H, W, 3]`.
+    labels, test_labels: int64 `[n]`.
+    classes: number of classes.
+  """
+
+  id: str
+  inputs: Callable[[], np.ndarray]
+  labels: np.ndarray
+  test_inputs: Callable[[], np.ndarray]
+  test_labels: np.ndarray
+  classes: int
+
+
 class Networks:
   """What methods that train the backbone need, and what they have finished."""
 
@@ -344,6 +363,8 @@ class Networks:
     network: Callable[[], 'network_lib.Network'],
     folder: pathlib.Path,
     memory: dict[Hashable, Any],
+    source: Source | None = None,
+    sources: pathlib.Path | None = None,
   ) -> None:
     """Initialises.
 
@@ -352,9 +373,13 @@ class Networks:
       network: returns the trainable copy of the backbone.
       folder: for the results and states of single trainings.
       memory: what `once` keeps; methods on the same data share it.
+      source: the task's source, if it has one.
+      sources: the folder of the networks that were trained on sources.
     """
     self.inputs = inputs
     self.network = network
+    self.source = source
+    self.sources = sources
     self._folder = folder
     self._memory = memory
 

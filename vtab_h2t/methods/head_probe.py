@@ -48,6 +48,11 @@ def average_initial_energy(logits: np.ndarray, labels: np.ndarray) -> float:
   return float(np.linalg.norm(p, axis=1).mean())
 
 
+def head_norm(head: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
+  """Frobenius norm of the kernels of a head's layers."""
+  return float(np.sqrt(sum((kernel**2).sum() for kernel, _ in head)))
+
+
 def adaptation(before: np.ndarray, after: np.ndarray) -> dict[str, float]:
   """How features `[n, E]` moved; see above.
 
@@ -76,6 +81,7 @@ def probe_heads(
   smoothing: float,
   batch: int,
   seed: int,
+  rate: float = _PROBE_RATE,
 ) -> dict[int, list[tuple[np.ndarray, np.ndarray]]]:
   """Trains a head and keeps it after each of some numbers of epochs.
 
@@ -87,6 +93,7 @@ def probe_heads(
     smoothing: share of the target that is spread over all classes.
     batch: examples in a step.
     seed: of the initial head and the order.
+    rate: Adam's learning rate.
 
   Returns:
     For each tau the layers, as `initial.layers` gives them.
@@ -118,7 +125,7 @@ def probe_heads(
         )
       )
     for v, slot, g in zip(variables, slots, tape.gradient(loss, variables)):
-      adam.apply(v, *slot, g, _PROBE_RATE, number)
+      adam.apply(v, *slot, g, rate, number)
 
   kept, number = {}, 0
   examples = np.arange(len(labels))
@@ -229,7 +236,7 @@ class HeadProbe(tuned.ByEpochs):
       logits = readout_lib.apply_head(before, head).numpy()
       return adaptation(before, trainer.embed(inputs[examples])) | {
         'aie': average_initial_energy(logits, labels),
-        'head_norm': float(np.sqrt(sum((k**2).sum() for k, _ in head))),
+        'head_norm': head_norm(head),
       }
 
     return tuned.Start(trainer=trainer, measure=measure)

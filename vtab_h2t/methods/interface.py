@@ -14,6 +14,7 @@ from vtab_h2t.methods import space as space_lib
 FIRST, SECOND, HEAD, ORDER = 1, 2, 3, 4
 
 Fields = dict[str, Any]  # Of a row.
+OWN_TEST = 'test'  # In `images`: a task's own test set, not a further one.
 
 # What every row has; settings are added as the method has them.
 FIELDS = (
@@ -81,12 +82,16 @@ class Measured(abc.ABC):
     options_type: of its options in a space.
     trains_network: whether it trains a copy of the backbone. What it yields
       are then `data.TrainedLater`, else `data.FeatureHead`.
+    moves: whether its rows are of each of a task's test sets, and tell how far
+      training moved the embedding of the images there; for what trains the
+      network and a head on its embedding.
     folder: of the run's folder, where its rows are.
   """
 
   name: str
   options_type: ClassVar[type[space_lib.Options]]
   trains_network: ClassVar[bool] = False
+  moves: ClassVar[bool] = False
   folder: ClassVar[str] = 'rows'
 
   @property

@@ -14,7 +14,7 @@ three start from the l2 probe's head (see `lp_ft`), which is always tuned.
 """
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import dataclasses
 from typing import Any
 
@@ -30,6 +30,10 @@ from vtab_h2t.methods import tuned
 from vtab_h2t.training import network as network_lib
 from vtab_h2t.training import trainer as trainer_lib
 
+Factors = Callable[
+  [Sequence[Sequence[np.ndarray]], Sequence[np.ndarray]], np.ndarray
+]
+Scales = Callable[[int, trainer_lib.Trainer], np.ndarray]
 _WEIGHT_DECAY = 1e-4
 _BATCHES = 5  # Whose gradients are looked at when an epoch starts.
 _TINY = 1e-12  # Tensors of a smaller norm have no relative gradient.
@@ -97,6 +101,86 @@ def signal_to_noise(
       )
     )
   return np.array(found) / (max(found) or 1.0)
+
+
+def kept_by_snr(
+  gradients: Sequence[Sequence[np.ndarray]],
+  definition: str,
+  output_axes: Sequence[tuple[int, ...]],
+  threshold: float | None = None,
+) -> np.ndarray:
+  """Auto-SNR's factors: 1 for tensors that are tuned, 0 for frozen ones.
+
+  Args:
+    gradients, definition, output_axes: as of `signal_to_noise`.
+    threshold: below it a tensor is frozen; None for the definition's own.
+  """
+  ratio = signal_to_noise(gradients, definition, output_axes)
+  if threshold is None:
+    threshold = _THRESHOLDS[definition]
+  # As released: a ratio that is NaN is not below, so its tensor is tuned.
+  return (~(ratio < threshold)).astype(np.float32)
+
+
+def output_axes_of(
+  network: network_lib.Network, trained: Sequence[int]
+) -> list[tuple[int, ...]]:
+  """Those of the variables that are trained, and of a linear head."""
+  # The head's kernel is `[out, in]`, as torch's.
+  return [*(network.output_axes[i] for i in trained), (0,), (0,)]
+
+
+def each_epoch(
+  factors: Factors,
+  inputs: np.ndarray,
+  labels: np.ndarray,
+  examples: np.ndarray,
+  batch: int,
+  seed: int,
+) -> Scales:
+  """Factors of learning rates, anew each epoch from its first batches.
+
+  Args:
+    factors: gives them, from the gradients of each batch and the tensors.
+    inputs: the network's, float32 `[n, H, W, 3]`.
+    labels: int64 `[n]`.
+    examples: which are trained on.
+    batch: images in a step.
+    seed: of their order.
+  """
+
+  def scales(epoch: int, trainer: trainer_lib.Trainer) -> np.ndarray:
+    batches = trainer_lib.batches(
+      examples, batch, (seed, interface.ORDER), epoch
+    )
+    gradients = [
+      trainer.gradients(inputs[b], labels[b]) for b in batches[:_BATCHES]
+    ]
+    return factors(gradients, trainer.values)
+
+  return scales
+
+
+def without_norms(network: network_lib.Network) -> list[int]:
+  """The variables that the automatic rules tune: all but of batch norms."""
+  return [i for i, is_norm in enumerate(network.is_norm) if not is_norm]
+
+
+def recipe(batch: int, frozen_statistics: bool = True) -> trainer_lib.Recipe:
+  """How all of these are trained.
+
+  Args:
+    batch: images in a step.
+    frozen_statistics: as of `trainer.Recipe`; True as released.
+  """
+  return trainer_lib.Recipe(
+    optimizer=trainer_lib.ADAM,
+    batch=batch,
+    schedule=trainer_lib.CONSTANT,
+    frozen_statistics=frozen_statistics,
+    weight_decay=_WEIGHT_DECAY,
+    epsilon=adam.TORCH,
+  )
 
 
 def _ratio(gradient: np.ndarray, axes: tuple[int, ...]) -> float:
@@ -169,14 +253,7 @@ class _Surgical(lp_ft.FromProbe):
       examples,
       setting,
       self._trained(tuned.networks_of(data).network(), setting),
-      trainer_lib.Recipe(
-        optimizer=trainer_lib.ADAM,
-        batch=setting.batch,
-        schedule=trainer_lib.CONSTANT,
-        frozen_statistics=True,
-        weight_decay=_WEIGHT_DECAY,
-        epsilon=adam.TORCH,
-      ),
+      recipe(setting.batch),
     )
     return tuned.Start(trainer=trainer)
 
@@ -253,24 +330,15 @@ class _Auto(_Surgical):
   ) -> tuned.Start:
     found = super().start(data, examples, setting, options, seed)
     networks = tuned.networks_of(data)
-    inputs, network = networks.inputs(), networks.network()
-    axes = [network.output_axes[i] for i in found.trainer.trained]
-    axes += [(0,), (0,)]  # The head's kernel is `[out, in]`, as torch's.
-
-    def scales(epoch: int, trainer: trainer_lib.Trainer) -> np.ndarray:
-      batches = trainer_lib.batches(
-        examples, setting.batch, (seed, interface.ORDER), epoch
-      )
-      return self._scales(
-        options,
-        [
-          trainer.gradients(inputs[b], data.labels[b])
-          for b in batches[:_BATCHES]
-        ],
-        trainer.values,
-        axes,
-      )
-
+    axes = output_axes_of(networks.network(), found.trainer.trained)
+    scales = each_epoch(
+      lambda gradients, values: self._scales(options, gradients, values, axes),
+      networks.inputs(),
+      data.labels,
+      examples,
+      setting.batch,
+      seed,
+    )
     return dataclasses.replace(found, scales=scales)
 
   @abc.abstractmethod
@@ -287,7 +355,7 @@ class _Auto(_Surgical):
     self, network: network_lib.Network, setting: Any
   ) -> Sequence[int]:
     del setting
-    return [i for i, norm in enumerate(network.is_norm) if not norm]
+    return without_norms(network)
 
 
 class AutoRgn(_Auto):
@@ -321,9 +389,4 @@ class AutoSnr(_Auto):
     output_axes: Sequence[tuple[int, ...]],
   ) -> np.ndarray:
     del values
-    ratio = signal_to_noise(gradients, options.snr, output_axes)
-    threshold = options.threshold
-    if threshold is None:
-      threshold = _THRESHOLDS[options.snr]
-    # As released: a ratio that is NaN is not below, so its tensor is tuned.
-    return (~(ratio < threshold)).astype(np.float32)
+    return kept_by_snr(gradients, options.snr, output_axes, options.threshold)

@@ -99,3 +99,30 @@ def count_correct_of_network(
     correct += counting.correct(predict(images), split.labels[done:end])
     progress(end, len(split.ids))
   return correct
+
+
+def embed_images(
+  backbone: backbone_lib.Backbone,
+  split: task_lib.Split,
+  embed: Callable[['tf.Tensor'], np.ndarray],
+  progress: Callable[[int, int], None],
+) -> np.ndarray:
+  """Streams a split through what embeds batches of inputs.
+
+  Args:
+    backbone: says how images are read.
+    split: the examples.
+    embed: from a batch of inputs to their embeddings `[B, E]`.
+    progress: called with (images done, images in all).
+
+  Returns:
+    float32 `[n, E]`.
+
+  Raises:
+    errors.InputError: as `extraction.read` raises.
+  """
+  found = []
+  for done, images in extraction.read(backbone, split):
+    found.append(embed(images))
+    progress(done + len(images), len(split.ids))
+  return np.concatenate(found)

@@ -26,6 +26,7 @@ TARGET_SIZES = {
   'vit_ti16': (768, 15360, 32448),
   'efficientnet_lite0': (256, 1024, 4096),
   'efficientnet_lite2': (256, 1024, 4096),
+  'resnet26': (64, 256, 1024),
 }
 # How many features the embedding has. Studies that set whole taps beside it
 # pool them to about as many (sections 3.2 and 4.3), and keep as many.
@@ -37,6 +38,7 @@ EMBEDDING_SIZES = {
   'vit_ti16': 192,
   'efficientnet_lite0': 1280,
   'efficientnet_lite2': 1280,
+  'resnet26': 64,
 }
 # What the quick grid changes of methods that train the backbone. Those that the
 # paper compares with Head2Toe have the budget of frozen heads, 500 steps of 128
@@ -326,6 +328,7 @@ def from_json(value: Mapping[str, Any]) -> space_lib.Space:
   """
   types: dict[str, type[space_lib.Options]] = {
     **studies.OPTIONS,
+    **{s.name: s.options_type for s in studies.COMPANIONS.values()},
     **{m.name: m.options_type for m in methods.MEASURED.values()},
   }
   options = {

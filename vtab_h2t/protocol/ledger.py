@@ -73,6 +73,11 @@ class Folder:
     """Where a method that trains the backbone keeps unfinished work."""
     return self.path / 'unfinished' / f'{task}-{method}'
 
+  @property
+  def sources(self) -> pathlib.Path:
+    """Where networks are kept that were trained on the sources of tasks."""
+    return self.path / 'sources'
+
   def read(self, path: pathlib.Path, inputs: str | None = None) -> list[Row]:
     """The rows of a file; none if it is not there.
 

@@ -1,12 +1,14 @@
 """A task of a work unit: what of it is missing, and where its rows go."""
 
 from collections.abc import Callable, Sequence
+import functools
 from typing import Any
 
 import numpy as np
 
 from vtab_h2t import files
 from vtab_h2t.backbones import backbone as backbone_lib
+from vtab_h2t.features import extraction
 from vtab_h2t.methods import data as data_lib
 from vtab_h2t.methods import interface
 from vtab_h2t.methods import registry as methods_registry
@@ -64,16 +66,10 @@ class Part:
     self.space = run.space.of_task(task.name)
     self.run = run
     self._seeds, self._methods, self._ledger = seeds, methods, ledger
+    self._backbone = backbone
     self._folder = ledger.find(run)
     self._manifest_sha256 = manifest.sha256(task)
-    self._inputs = files.fingerprint(
-      {
-        'version': VERSION,
-        'manifest_sha256': self._manifest_sha256,
-        'taps': backbone.taps,
-        'input': backbone.input_protocol(),
-      }
-    )
+    self._inputs = self._fingerprint(self._manifest_sha256)
     wanted: list[interface.Measured] = [
       methods_registry.MEASURED[name]
       for name in methods_registry.with_required(methods)
@@ -92,6 +88,17 @@ class Part:
       if self._known[m.file]
       or (self._folder and self._folder.unfinished(task.name, m.file).exists())
     ]
+
+  def _fingerprint(self, manifest_sha256: str) -> str:
+    """What a measurement on a task's examples follows from besides the run."""
+    return files.fingerprint(
+      {
+        'version': VERSION,
+        'manifest_sha256': manifest_sha256,
+        'taps': self._backbone.taps,
+        'input': self._backbone.input_protocol(),
+      }
+    )
 
   def _read(self, kind: str, file: str) -> list[ledger_lib.Row]:
     if self._folder is None:
@@ -131,7 +138,30 @@ class Part:
     """What a method needs that trains the backbone."""
     folder = self._open()
     return data_lib.Networks(
-      inputs, network, folder.unfinished(self.task.name, method.file), memory
+      inputs,
+      network,
+      folder.unfinished(self.task.name, method.file),
+      memory,
+      self._source(),
+      folder.sources,
+    )
+
+  def _source(self) -> data_lib.Source | None:
+    """The task's source, if it has one."""
+    source = self.task.source
+    if source is None:
+      return None
+
+    def inputs(split: task_lib.Split) -> Callable[[], np.ndarray]:
+      return functools.cache(lambda: extraction.inputs(self._backbone, split))
+
+    return data_lib.Source(
+      id=self._fingerprint(manifest.sha256(source)),
+      inputs=inputs(source.train),
+      labels=source.train.labels,
+      test_inputs=inputs(source.test),
+      test_labels=source.test.labels,
+      classes=source.num_classes,
     )
 
   def _open(self) -> ledger_lib.Folder:

@@ -22,6 +22,7 @@ from vtab_h2t.features import normalization as normalization_lib
 from vtab_h2t.features import pooling
 from vtab_h2t.methods import space as space_lib
 from vtab_h2t.protocol import accuracy
+from vtab_h2t.protocol import companions
 from vtab_h2t.protocol import grids
 from vtab_h2t.tasks import registry as tasks
 
@@ -143,7 +144,7 @@ class Run:
     if (
       entry is None
       or self.network.weights not in entry.weights
-      or self.space.name not in grids.SEARCHES
+      or self.space.name not in (*grids.SEARCHES, *companions.SPACES)
     ):
       return False
     return self == Run(
@@ -153,7 +154,8 @@ class Run:
       image_size=self.image_size,
       taps=self.taps,
       precision=self.precision,
-      space=grids.get(self.space.name, self.network.backbone),
+      space=companions.SPACES.get(self.space.name)
+      or grids.get(self.space.name, self.network.backbone),
     )
 
   def derived(self, job: str, label: str = '', **changes: Any) -> 'Run':

@@ -15,7 +15,9 @@ import numpy as np
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.features import extraction
 from vtab_h2t.features import store
+from vtab_h2t.heads import counting
 from vtab_h2t.methods import data as data_lib
+from vtab_h2t.methods import head_probe
 from vtab_h2t.methods import interface
 from vtab_h2t.methods import registry as methods_registry
 from vtab_h2t.methods import space as space_lib
@@ -27,6 +29,7 @@ from vtab_h2t.protocol import provenance
 from vtab_h2t.protocol import run as run_lib
 from vtab_h2t.tasks import task as task_lib
 from vtab_h2t.training import network as network_lib
+from vtab_h2t.training import readout as readout_lib
 from vtab_h2t.training import trainer as trainer_lib
 
 ExtractorFor = Callable[[tuple[int, ...]], extraction.Extractor]
@@ -182,11 +185,7 @@ def _measure(
       lambda done, total: progress('embed train images', done, total),
     )
   network = functools.cache(lambda: network_lib.Network(backbone))
-  inputs = functools.cache(
-    lambda: np.concatenate(
-      [batch.numpy() for _, batch in extraction.read(backbone, train)]
-    )
-  )
+  inputs = functools.cache(lambda: extraction.inputs(backbone, train))
   waiting: list[interface.Fields] = []
   heads: list[tuple[data_lib.FeatureHead, np.ndarray]] = []
   for part in parts:
@@ -203,29 +202,22 @@ def _measure(
       progress(f'choose and train {method.file}', i, len(part.missing))
       if method.trains_network:
         data.networks = part.networks(method, inputs, network, memory)
+      judging = _Judging(backbone, part.task, network, method, watch, progress)
       rows = part.measured[method.file]
       for found, predictor in _pairs(method, data, part.plan(method), watch):
         fields: interface.Fields = {'fold': None, **found}
         if predictor is None:
           rows.append(fields)
           continue
-        fields |= {'split': 'test', 'total': len(test.ids)}
-        rows.append(fields)
+        fields['split'] = 'test'
         if method.trains_network:
-          fields |= tuned.networks_of(data).remember(
-            ['test', fields['seed']],
-            functools.partial(
-              _judge,
-              predictor,
-              method.name,
-              backbone,
-              part.task,
-              watch,
-              progress,
-            ),
+          judged = tuned.networks_of(data).remember(
+            ['test', fields], functools.partial(judging.of, predictor)
           )
+          rows += [fields | one for one in judged]
         else:
-          fields |= predictor.measures
+          fields |= {'total': len(test.ids), **predictor.measures}
+          rows.append(fields)
           waiting.append(fields)
           heads.append((predictor, part.task.test.labels))
   if heads:
@@ -260,26 +252,88 @@ def _pairs(
       stage = f'train {method.file}'
 
 
-def _judge(
-  train: data_lib.TrainedLater,
-  name: str,
-  backbone: backbone_lib.Backbone,
-  task: task_lib.Task,
-  watch: provenance.Stopwatch,
-  progress: Progress,
-) -> interface.Fields:
-  """Trains a network and counts its correct answers, or says why not."""
-  with watch.stage(f'train {name}'):
-    try:
-      found = train()
-    except trainer_lib.DivergedError as e:
-      return interface.outcome(space_lib.Failure(e))
-  with watch.stage(f'test {name}'):
-    return found.measures | interface.outcome(
-      evaluation.count_correct_of_network(
-        backbone,
-        task.test,
-        found.trainer.predict,
-        lambda done, total: progress(f'test {name}', done, total),
+class _Judging:
+  """How the networks that a method trains on a task are judged."""
+
+  def __init__(
+    self,
+    backbone: backbone_lib.Backbone,
+    task: task_lib.Task,
+    network: Callable[[], network_lib.Network],
+    method: interface.Measured,
+    watch: provenance.Stopwatch,
+    progress: Progress,
+  ) -> None:
+    self._backbone = backbone
+    self._task = task
+    self._network = network
+    self._method = method
+    self._watch = watch
+    self._progress = progress
+
+  def of(self, train: data_lib.TrainedLater) -> list[interface.Fields]:
+    """Trains a network and counts its correct answers, or says why not.
+
+    Returns:
+      The fields of a row of each test set, without counts if the training
+      failed.
+    """
+    if self._method.moves:  # Of the network that has not been trained yet.
+      _ = self._before
+    with self._watch.stage(f'train {self._method.file}'):
+      try:
+        found = train()
+      except trainer_lib.DivergedError as e:
+        failure = interface.outcome(space_lib.Failure(e))
+        if self._method.moves:
+          return [
+            {'images': name, 'total': len(split.ids), **failure}
+            for name, split in self._tests.items()
+          ]
+        return [{'total': len(self._task.test.ids), **failure}]
+    with self._watch.stage(f'test {self._method.file}'):
+      if self._method.moves:
+        return [
+          found.measures | self._moved(name, split, found)
+          for name, split in self._tests.items()
+        ]
+      correct = evaluation.count_correct_of_network(
+        self._backbone, self._task.test, found.trainer.predict, self._tell
       )
+      return [
+        found.measures
+        | {'total': len(self._task.test.ids)}
+        | interface.outcome(correct)
+      ]
+
+  def _tell(self, done: int, total: int) -> None:
+    self._progress(f'test {self._method.file}', done, total)
+
+  @property
+  def _tests(self) -> dict[str, task_lib.Split]:
+    return {interface.OWN_TEST: self._task.test, **self._task.further_tests}
+
+  @functools.cached_property
+  def _before(self) -> dict[str, np.ndarray]:
+    """The embedding of each test set before training."""
+    self._network().reset()
+    return {name: self._embed(split) for name, split in self._tests.items()}
+
+  def _embed(self, split: task_lib.Split) -> np.ndarray:
+    return evaluation.embed_images(
+      self._backbone, split, self._network().embed, self._tell
     )
+
+  def _moved(
+    self, name: str, split: task_lib.Split, found: data_lib.TrainedNetwork
+  ) -> interface.Fields:
+    """A test set: what is right, and how far its embedding has moved."""
+    features = self._embed(split)
+    logits = readout_lib.apply_head(features, found.trainer.head).numpy()
+    correct = counting.correct(logits.argmax(axis=1), split.labels)
+    return {
+      'images': name,
+      'total': len(split.ids),
+      **head_probe.adaptation(self._before[name], features),
+      **interface.outcome(correct),
+    }

@@ -54,6 +54,16 @@ def _nothing(backbone: str) -> float | None:
   return None
 
 
+def task_of(row: Row) -> str:
+  """What a claim's interval is over, if it says nothing else."""
+  return row['task']
+
+
+def _no_difference(rows: Sequence[Row]) -> str:
+  del rows
+  return ''
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Claim:
   """A statement.
@@ -74,8 +84,14 @@ class Claim:
       is about; a task in the middle is in neither. '' for all tasks.
     groups: whose tasks it is about; none for all. If they are several,
       conditions 'is NAME' say with 1 which tasks are a group's.
+    unit: from a row to what its interval is over and `gather` calls a task: the
+      row's task, or a part of what was measured on it.
+    stratified: whether tasks are drawn within their groups. If few tasks are in
+      many groups, there would be no interval.
     sides: methods whose training budgets must be equal.
     equal_chosen: whether the chosen budgets of a cost row must be equal.
+    differing: from the rows of the tasks that it is judged on to which budgets
+      differ, in words; '' if none does.
     bounds: what the statistic cannot leave.
     least_error: from the statistic and the number of tasks to the least that
       its standard error can be; None where draws of tasks tell it.
@@ -84,6 +100,8 @@ class Claim:
     printed_as: what the text has in its place; '' where it has that number.
     averages: the statistic by backbone from averages that the paper prints,
       where it does not print the tasks'; or None.
+    stated: what a companion paper states in numbers, of its own networks and
+      data sets.
     source: which of its tables the statistic can be computed from.
     untested: why it is not tested; '' if it is.
   """
@@ -100,14 +118,18 @@ class Claim:
   partial: bool = False
   half: str = ''
   groups: tuple[str, ...] = ()
+  unit: Callable[[Row], str] = task_of
+  stratified: bool = True
   sides: tuple[str, ...] = ()
   equal_chosen: bool = False
+  differing: Callable[[Sequence[Row]], str] = _no_difference
   bounds: tuple[float, float] = (-math.inf, math.inf)
   least_error: Callable[[float, int], float] | None = None
   digits: int = 1
   printed: Mapping[str, float] = dataclasses.field(default_factory=dict)
   printed_as: str = ''
   averages: Callable[[str], float | None] = _nothing
+  stated: str = ''
   source: str = 'Table 1'
   untested: str = ''
 

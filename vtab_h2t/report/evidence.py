@@ -26,6 +26,8 @@ _IN_WORDS = {
   'few': 'two tasks',
   'twin': 'two tasks on the same images',
   'others': 'tasks on other images',
+  'chosen and all': 'a block that validation chose beside all layers',
+  'value': 'enough values of tau, and seeds',
 }
 
 
@@ -39,7 +41,7 @@ class Evidence:
 
   Attributes:
     samples: of the same tasks, by condition.
-    groups: of these tasks.
+    groups: of these tasks, within which they are drawn.
     used: job and method of the rows.
     unequal: which chosen budgets differ; '' if none does.
   """
@@ -70,7 +72,7 @@ def of(claim: claim_lib.Claim, rows: Rows) -> Evidence:
       for name in lacking
     )
     raise LackingError(f'no rows of {", ".join(names)}')
-  groups = {r['task']: r['group'] for r in considered}
+  groups = {claim.unit(r): r['group'] for r in considered}
   tasks = _common_tasks(claim, found, groups, rows)
   samples = {
     name: {t: np.array(by_task.get(t, [np.nan])) for t in tasks}
@@ -82,15 +84,15 @@ def of(claim: claim_lib.Claim, rows: Rows) -> Evidence:
       for group in claim.groups
     }
   words = {word for name in found for word in name.split()}
+  judged = [r for r in considered if claim.unit(r) in tasks]
   used = sorted(
-    {
-      f'{r["job"]}/{r["method"]}'
-      for r in considered
-      if r['task'] in tasks and _is_used(claim, r, words)
-    }
+    {f'{r["job"]}/{r["method"]}' for r in judged if _is_used(claim, r, words)}
   )
   return Evidence(
-    samples, {t: groups[t] for t in tasks}, ' '.join(used), unequal
+    samples,
+    {t: groups[t] if claim.stratified else 'all' for t in tasks},
+    ' '.join(used),
+    unequal or claim.differing(judged),
   )
 
 
@@ -171,7 +173,9 @@ def _lacking(job: str) -> str:
     return 'no rows of head2toe'
   entry = jobs.JOBS.get(job)
   takes = ''
-  if entry is not None and entry.has_second:
+  if job == jobs.SURGICAL_SMALL:
+    takes = ', which is measured with the small residual network'
+  elif entry is not None and entry.has_second:
     takes = ', which needs a second network (--control)'
   elif job.startswith('cls_'):
     takes = ', which needs a network with a class token'

@@ -17,15 +17,23 @@ from vtab_h2t.features import normalization
 from vtab_h2t.features import pooling
 from vtab_h2t.methods import interface
 from vtab_h2t.methods import registry as methods_registry
+from vtab_h2t.protocol import companions
 from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.protocol import run as run_lib
 from vtab_h2t.protocol import unit as unit_lib
 from vtab_h2t.studies import registry as studies
+from vtab_h2t.studies import surgical_shift
 from vtab_h2t.studies import transfer
 
 ACCURACY = run_lib.ACCURACY
 RELEVANCE, TRANSFER, REDUCED = 'relevance', 'transfer', 'reduced'
 CONTROL, SECOND = 'control', 'second'
+# The small residual network of Lee et al., in place of the run's own.
+SURGICAL_SMALL = 'surgical_small'
+_STUDIES: dict[str, interface.Measured] = {
+  **studies.STUDIES,
+  **studies.COMPANIONS,
+}
 # Of section 3.3's comparison: each rule that is not the usual one, and its job.
 NORMALIZATIONS = {
   rule: f'normalization_{rule}'
@@ -66,6 +74,20 @@ def _second(
       network=other,
       taps=backbone_lib.ALL_TAPS,
       cls_pooling=pooling.CLS_POOLED,
+    )
+  ]
+
+
+def _small(
+  run: run_lib.Run, other: run_lib.Network | None
+) -> list[run_lib.Run]:
+  """Surgical fine-tuning of a second network."""
+  return [
+    run.derived(
+      SURGICAL_SMALL,
+      _label(other),
+      network=other,
+      space=companions.small_space(run.space),
     )
   ]
 
@@ -122,7 +144,7 @@ class Job:
 
 JOBS: dict[str, Job] = (
   {ACCURACY: Job()}
-  | {name: Job(study=name) for name in studies.STUDIES}
+  | {name: Job(study=name) for name in _STUDIES}
   | {
     TRANSFER: Job(study=TRANSFER),
     CONTROL: Job(study='one_tap', derive=_control, has_second=True),
@@ -152,6 +174,11 @@ JOBS: dict[str, Job] = (
     )
     for rule, job in NORMALIZATIONS.items()
   }
+  | {
+    SURGICAL_SMALL: Job(
+      study=surgical_shift.SurgicalShift.name, derive=_small, has_second=True
+    )
+  }
 )
 
 
@@ -172,11 +199,13 @@ def check(
       retapping.check(backbone, name)
     if not JOBS[name].has_second:
       wanted += JOBS[name].methods
-  if any(
-    name in methods_registry.MEASURED
-    and methods_registry.MEASURED[name].trains_network
+  measured: list[interface.Measured] = [
+    methods_registry.MEASURED[name]
     for name in methods_registry.with_required(wanted)
-  ):
+    if name in methods_registry.MEASURED
+  ]
+  measured += [_STUDIES[name] for name in names if name in _STUDIES]
+  if any(one.trains_network for one in measured):
     backbone.check_trainable()
 
 
@@ -189,9 +218,7 @@ def batches(names: Sequence[str]) -> list[list[str]]:
   wanted = set(names)
   if TRANSFER in wanted:
     wanted.add(RELEVANCE)
-  own = [
-    n for n in JOBS if n in wanted and (n == ACCURACY or n in studies.STUDIES)
-  ]
+  own = [n for n in JOBS if n in wanted and (n == ACCURACY or n in _STUDIES)]
   others = [[n] for n in JOBS if n in wanted and n not in own]
   return [own, *others] if own else others
 
@@ -227,7 +254,7 @@ def units(
     for m in (methods if name == ACCURACY else JOBS[name].methods)
   )
   chosen: tuple[interface.Measured, ...] = tuple(
-    studies.STUDIES[study]
+    _STUDIES[study]
     for study in (JOBS[n].study for n in names)
     if study is not None and study != TRANSFER
   )

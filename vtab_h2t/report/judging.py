@@ -19,6 +19,8 @@ from vtab_h2t.report import bootstrap
 from vtab_h2t.report import budgets
 from vtab_h2t.report import claim as claim_lib
 from vtab_h2t.report import claims
+from vtab_h2t.report import companion_claims
+from vtab_h2t.report import companion_rows
 from vtab_h2t.report import cost
 from vtab_h2t.report import evidence as evidence_lib
 from vtab_h2t.report import jobs
@@ -120,8 +122,11 @@ def _value_only(found: bootstrap.Interval) -> bootstrap.Interval:
 @functools.cache
 def verdicts(results: results_lib.Results) -> tuple[Verdict, ...]:
   """What a run's results say of each claim; judged once."""
+  run = results.run
+  if run.suite == companion_rows.SUITE:
+    return tuple(judge(c, results.rows) for c in companion_claims.CLAIMS)
   rows = {**results.rows, **_cost_rows(results)}
-  return tuple(judge(c, rows, results.run.space) for c in claims.CLAIMS)
+  return tuple(judge(c, rows, run.space) for c in claims.CLAIMS)
 
 
 def _cost_rows(results: results_lib.Results) -> dict[str, list[claim_lib.Row]]:
@@ -214,6 +219,8 @@ def published(claim: claim_lib.Claim, own: str | None = None) -> str:
     own: the only backbone whose numbers may stand here; None for each with its
       name.
   """
+  if claim.stated:
+    return claim.stated
   parts = []
   for backbone in papers.BACKBONES if own is None else (own,):
     numbers = []
@@ -230,6 +237,11 @@ def published(claim: claim_lib.Claim, own: str | None = None) -> str:
       label = papers.LABELS[backbone]
       parts.append(f'{label} on VTAB-1k: {" and ".join(numbers)}')
   return '; '.join(parts)
+
+
+def place(where: str, of: str) -> str:
+  """Where in a paper a claim is, and of which networks if it says so."""
+  return f'{where} ({of})' if of else where
 
 
 def table(judged: Sequence[Verdict], own: str | None = None) -> pd.DataFrame:

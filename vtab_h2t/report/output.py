@@ -1,6 +1,6 @@
 """What a table or figure is: its numbers, and how they are shown."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 import dataclasses
 import pathlib
 from typing import Any, TYPE_CHECKING
@@ -24,6 +24,26 @@ if TYPE_CHECKING:
 Frames = dict[str, pd.DataFrame]
 
 
+def plain(
+  frames: Frames, form: str, headings: Mapping[str, str] | None = None
+) -> str:
+  """Frames as Markdown, one below the other.
+
+  Args:
+    frames: the frames.
+    form: of floating-point numbers, as for `format`.
+    headings: what some of them show.
+  """
+  return (
+    '\n\n'.join(
+      (f'{headings[name]}.\n\n' if headings and name in headings else '')
+      + tables.plain(table, form)
+      for name, table in frames.items()
+    )
+    + '\n'
+  )
+
+
 def _counts(row: ledger_lib.Row) -> bool:
   """Whether tables and figures are made from a row: not if it failed."""
   return row['split'] == 'selection' or (
@@ -40,12 +60,15 @@ class Output:
     title: what it shows.
     jobs: whose rows it is made from.
     also: jobs whose rows it shows besides, where they are there.
+    some: jobs of which one at least must be there, if there are any.
     methods: that must be among the methods measured.
     fields: that their rows must have.
     measured: its frames, from a run's results; None if it has nothing measured.
     published: its frames, from the paper's numbers; None if those do not
       suffice.
     draw: a figure of the frames; None for tables.
+    headings: what frames show, over those that need to say it.
+    form: of numbers in Markdown, as for `format`.
     markdown: the frames as Markdown, from where their numbers come; a table of
       each by default.
     terminal: prints the same; the Markdown by default.
@@ -60,11 +83,14 @@ class Output:
   title: str
   jobs: tuple[str, ...] = ()
   also: tuple[str, ...] = ()
+  some: tuple[str, ...] = ()
   methods: tuple[str, ...] = ()
   fields: tuple[str, ...] = ()
   measured: Callable[[results_lib.Results], Frames] | None = None
   published: Callable[[], Frames] | None = None
   draw: Callable[[Frames], Any] | None = None
+  headings: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  form: str = '.1f'
   markdown: Callable[[Frames, str], str] | None = None
   terminal: Callable[[Frames, str], None] | None = None
   vit: bool | None = None
@@ -74,13 +100,17 @@ class Output:
   @property
   def all_jobs(self) -> tuple[str, ...]:
     """The jobs that are measured for it."""
-    return self.jobs + self.also
+    return self.jobs + self.some + self.also
 
   def possible(self, results: results_lib.Results) -> bool:
     """Whether some task of a run has all that it is made from."""
     if self.measured is None or self.vit not in (None, results.run.is_vit):
       return False
     if not self._is_original(results.run):
+      return False
+    if self.some and not any(
+      _counts(r) for job in self.some for r in results.of(job)
+    ):
       return False
     wanted = [
       {r['task'] for r in results.of(job) if _counts(r)} for job in self.jobs
@@ -166,10 +196,7 @@ class Output:
     """The frames as Markdown, from where their numbers come."""
     if self.markdown:
       return self.markdown(frames, source)
-    return (
-      '\n\n'.join(tables.plain(table, '.1f') for table in frames.values())
-      + '\n'
-    )
+    return plain(frames, self.form, self.headings)
 
   def picture(self, frames: Frames, source: str) -> 'figure_lib.Figure':
     """The drawing, with a line that says where its numbers come from."""

@@ -11,6 +11,7 @@ import pandas as pd
 from vtab_h2t import files
 
 if TYPE_CHECKING:
+  from matplotlib import artist as artist_lib
   from matplotlib import axes as axes_lib
   from matplotlib import figure as figure_lib
 
@@ -176,10 +177,23 @@ def names_below(
   )
 
 
-def legend_below(drawn: 'figure_lib.Figure', ax: 'axes_lib.Axes') -> None:
-  """One legend for all panels, of what one of them shows, under them."""
+def legend_below(
+  drawn: 'figure_lib.Figure',
+  *axes: 'axes_lib.Axes',
+  columns: int = 4,
+  size: float | None = None,
+) -> None:
+  """One legend for all panels, of what some of them show, under them."""
+  handles: dict[str, artist_lib.Artist] = {}
+  for ax in axes:
+    for handle, label in zip(*ax.get_legend_handles_labels()):
+      handles.setdefault(str(label), handle)
   drawn.legend(
-    *ax.get_legend_handles_labels(), loc='outside lower center', ncols=4
+    list(handles.values()),
+    list(handles),
+    loc='outside lower center',
+    ncols=columns,
+    fontsize=size,
   )
 
 

@@ -10,6 +10,8 @@ import pandas as pd
 from vtab_h2t import published
 from vtab_h2t.report import bootstrap
 from vtab_h2t.report import catalogue
+from vtab_h2t.report import companion_answer
+from vtab_h2t.report import companion_rows
 from vtab_h2t.report import frames
 from vtab_h2t.report import jobs
 from vtab_h2t.report import judging
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
 Section = dict[str, Any]
 # Outputs whose content has a place of its own on the page.
-_SHOWN_BY_ITSELF = 'table1', 'claims', 'contradictions'
+_SHOWN_BY_ITSELF = 'table1', 'claims', 'contradictions', 'companion_claims'
 
 
 def html(table: pd.DataFrame) -> 'markupsafe.Markup':
@@ -79,7 +81,7 @@ def of_run(results: results_lib.Results) -> Section:
   return section | _shown(
     [
       (output, output.of_results(results))
-      for output in catalogue.OUTPUTS.values()
+      for output in catalogue.of(run).values()
       if output.name not in _SHOWN_BY_ITSELF and output.possible(results)
     ],
     f'measured: {run.name}',
@@ -102,7 +104,10 @@ def of_the_paper() -> list[Section]:
     )
   made = [
     (output, output.of_paper())
-    for output in catalogue.OUTPUTS.values()
+    for output in (
+      *catalogue.OUTPUTS.values(),
+      *catalogue.COMPANIONS.values(),
+    )
     if output.published and output.name not in _SHOWN_BY_ITSELF
   ]
   found.append(
@@ -116,7 +121,12 @@ def of_the_paper() -> list[Section]:
 
 
 def answer(results: results_lib.Results) -> str:
-  """Of a run: does Head2Toe beat Linear, where, and by how much."""
+  """Of a run: does Head2Toe beat Linear, where, and by how much.
+
+  Of a run under shifts: what it says of the companion papers' claims.
+  """
+  if results.run.suite == companion_rows.SUITE:
+    return companion_answer.answer(results)
   rows = results.of(jobs.ACCURACY)
   if not any(r['split'] == 'test' and r['correct'] is not None for r in rows):
     return _NO_ANSWER
@@ -294,7 +304,7 @@ def _claim(line: Mapping[str, Any]) -> dict[str, Any]:
   )
   return {
     'claim': line['claim'],
-    'where': f'{line["where"]} ({line["of"]})',
+    'where': judging.place(line['where'], line['of']),
     'statistic': line['statistic'],
     'published': line['published'],
     'measured': number(line['measured']),
@@ -327,7 +337,12 @@ def _shown(
       )
     else:
       found['tables'] += [
-        {'title': output.title, 'html': html(t)} for t in made.values()
+        {
+          'title': '' if i and output.headings else output.title,
+          'note': output.headings.get(name, ''),
+          'html': html(t),
+        }
+        for i, (name, t) in enumerate(made.items())
       ]
   return found
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from vtab_h2t.report import catalogue
 from vtab_h2t.report import claims
+from vtab_h2t.report import companion_rows
 from vtab_h2t.report import jobs
 from vtab_h2t.report import judging
 from vtab_h2t.report import papers
@@ -64,7 +65,10 @@ def index(
     found = _scored(one)
     both = statistics.compared(found, _KEY) if len(found) else found
     means = {m: _mean(both, m) for m in _KEY}
-    tasks, methods, seeds = _counts(one)
+    is_shifted = one.run.suite == companion_rows.SUITE
+    tasks, methods, seeds = _counts(
+      one, companion_rows.JOBS if is_shifted else (jobs.ACCURACY,)
+    )
     lines.append(
       {
         'run': f'[{one.run.name}]({_path(one, place)}/)',
@@ -102,9 +106,11 @@ def _mean(summary: pd.DataFrame, method: str) -> str:
   return f'{summary.accuracy_percent[summary.method == method].mean():.1f}'
 
 
-def _counts(results: Results) -> tuple[list[str], list[str], list[int]]:
-  """Tasks, methods and seeds of the rows of methods."""
-  rows = [r for r in results.of(jobs.ACCURACY) if r['split'] == 'test']
+def _counts(
+  results: Results, of: Iterable[str] = (jobs.ACCURACY,)
+) -> tuple[list[str], list[str], list[int]]:
+  """Tasks, methods and seeds of the test rows of some jobs."""
+  rows = [r for job in of for r in results.of(job) if r['split'] == 'test']
   return (
     list(dict.fromkeys(r['task'] for r in rows)),
     list(dict.fromkeys(r['method'] for r in rows)),
@@ -114,6 +120,13 @@ def _counts(results: Results) -> tuple[list[str], list[str], list[int]]:
 
 def _extent(results: Results) -> str:
   """What was measured, in words."""
+  if results.run.suite == companion_rows.SUITE:
+    return '; '.join(
+      f'{job} on {_number(len(tasks), "task")} ({", ".join(tasks)}), '
+      f'{_number(len(seeds), "seed")}'
+      for job in results.rows
+      for tasks, _, seeds in [_counts(results, [job])]
+    )
   tasks, methods, seeds = _counts(results)
   studies = [job for job in results.rows if job != jobs.ACCURACY]
   parts = []
@@ -168,7 +181,10 @@ def _claims(results: Results) -> str:
     {
       'claim': tested.claim,
       'statistic': tested.statistic,
-      'where': tested['where'] + ' (' + tested['of'] + ')',
+      'where': [
+        judging.place(where, of)
+        for where, of in zip(tested['where'], tested['of'])
+      ],
       'published': tested.published,
       'measured': tested.measured.map(_rounded),
       '95 % interval': [
@@ -242,7 +258,7 @@ def _links(results: Results, place: pathlib.Path | None) -> str:
   """Links to what is in a run's folder; '' if that is nothing."""
   start = results.folder.path.parent if place is None else place
   found = []
-  for output in catalogue.OUTPUTS.values():
+  for output in catalogue.of(results.run).values():
     if output.is_in(results):
       path = output.folder(output.place(results)) / (
         f'{output.name}.{"png" if output.draw else "md"}'

@@ -1,7 +1,5 @@
 """The paper's tables as outputs, and tables of what its text says."""
 
-from collections.abc import Callable
-
 import pandas as pd
 
 from vtab_h2t import published
@@ -118,18 +116,6 @@ def _deviations_markdown(frames: output_lib.Frames, source: str) -> str:
   )
 
 
-def _digits(form: str) -> Callable[[output_lib.Frames, str], str]:
-  """Frames as Markdown, with so many digits."""
-
-  def markdown(frames: output_lib.Frames, source: str) -> str:
-    del source
-    return (
-      '\n\n'.join(tables.plain(table, form) for table in frames.values()) + '\n'
-    )
-
-  return markdown
-
-
 OUTPUTS = (
   _Output(
     name='table1',
@@ -147,7 +133,7 @@ OUTPUTS = (
     methods=('head2toe',),
     measured=making.table2,
     published=lambda: {'table2': published.table('table2_hyperparameters')},
-    markdown=_digits('g'),
+    form='g',
   ),
   _Output(
     name='table3',
@@ -200,7 +186,7 @@ OUTPUTS = (
     jobs=(_ACCURACY,),
     methods=making.TAYLOR,
     measured=making.taylor,
-    markdown=_digits('.4g'),
+    form='.4g',
   ),
   _Output(
     name='normalization',
@@ -216,14 +202,14 @@ OUTPUTS = (
     jobs=(_ACCURACY,),
     measured=making.claims,
     published=making.claims_of_the_paper,
-    markdown=_digits('.4g'),
+    form='.4g',
     terminal=_print_claims,
   ),
   _Output(
     name='contradictions',
     title="Contradictions: where the paper's text and its tables differ",
     published=making.contradictions,
-    markdown=_digits('.4g'),
+    form='.4g',
     terminal=_print_contradictions,
   ),
 )

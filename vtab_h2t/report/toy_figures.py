@@ -68,9 +68,10 @@ def shifts(table: 'pd.DataFrame') -> 'figure.Figure':
 
 
 def adaptation(table: 'pd.DataFrame') -> 'figure.Figure':
-  """HP 2: how features move against the head's energy."""
+  """HP 2: how features move against the energy of the largest head."""
   drawn, axes = plotting.figure(1, 4)
-  means = table.groupby('rank')[['energy', *_MEASURES]].mean()
+  largest = table[table.scale == table.scale.max()]
+  means = largest.groupby('rank')[['energy', *_MEASURES]].mean()
   for ax, (column, title) in zip(axes, _MEASURES.items()):
     ax.plot(means.energy, means[column], **plotting.STYLES[0])
     ax.set(title=title, xlabel='initial energy, mean |q - y|')

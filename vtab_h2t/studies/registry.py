@@ -2,12 +2,16 @@
 
 from vtab_h2t.studies import base
 from vtab_h2t.studies import coefficient
+from vtab_h2t.studies import companion
 from vtab_h2t.studies import granularity
+from vtab_h2t.studies import head_probe_energy
+from vtab_h2t.studies import lp_ft_shift
 from vtab_h2t.studies import offset
 from vtab_h2t.studies import one_tap
 from vtab_h2t.studies import relevance
 from vtab_h2t.studies import scaling
 from vtab_h2t.studies import scores
+from vtab_h2t.studies import surgical_shift
 from vtab_h2t.studies import transfer
 
 # Those that need nothing but a task.
@@ -27,3 +31,12 @@ STUDIES: dict[str, base.Study] = {
 OPTIONS: dict[str, type[base.Options]] = {
   s.name: s.options_type for s in STUDIES.values()
 } | {transfer.Transfer.name: transfer.Transfer.options_type}
+# Of the companion papers, on tasks with shifts; in no grid of Head2Toe's.
+COMPANIONS: dict[str, companion.Study] = {
+  s.name: s
+  for s in (
+    lp_ft_shift.LpFtShift(),
+    surgical_shift.SurgicalShift(),
+    head_probe_energy.HeadProbeEnergy(),
+  )
+}

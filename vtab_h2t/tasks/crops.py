@@ -2,8 +2,9 @@
 
 `photo_patches` uses photographs, `scan_patches` pictures taken with special
 instruments (telescope, microscope, fundus camera). Every picture is cut into
-tiles; a tile belongs to one of the five cross-validation folds or to the test
-set, and a crop never leaves its tile: no two of these parts share a pixel.
+tiles, in diagonal stripes; a tile belongs to one of the five cross-validation
+folds or to the test set, and a crop never leaves its tile: no two of these
+parts share a pixel.
 """
 
 from collections.abc import Sequence
@@ -29,6 +30,7 @@ SCANS = ('cell', 'hubble', 'ihc', 'moon', 'retina')
 
 TILE, CROP = 96, 64  # Sides in pixels.
 _FOLDS, _FOLD_SIZE, _TEST_SIZE = 5, 200, 1000
+TEST_STRIPES = (5, 6)  # The stripe of a fold has its number.
 _SKIMAGE_FILES = {
   'hubble': 'hubble_deep_field.jpg',
   'motorcycle': 'motorcycle_left.png',
@@ -67,30 +69,47 @@ def read_picture(path: pathlib.Path) -> np.ndarray:
     ) from e
 
 
-def tile_parts(rows: int, columns: int) -> np.ndarray:
-  """Assigns the tiles of a picture to parts, in diagonal stripes.
+def stripes(rows: int, columns: int) -> np.ndarray:
+  """The diagonal stripe, 0 to 6, of each tile of a picture.
+
+  Args:
+    rows: tiles from top to bottom.
+    columns: tiles from left to right.
 
   Returns:
-    Integers `[rows, columns]`: 0 to 4 are the folds of train, 5 is test. Of
-    seven neighbours two are test.
+    Integers `[rows, columns]`; seven neighbours have seven stripes.
   """
-  stripe = (np.arange(rows)[:, None] * 3 + np.arange(columns)) % 7
-  return np.minimum(stripe, 5)
+  return (np.arange(rows)[:, None] * 3 + np.arange(columns)) % 7
 
 
-def _crops(
+def read(names: Sequence[str]) -> list[np.ndarray]:
+  """Packaged pictures as uint8 RGB `[H, W, 3]`, by the names above."""
+  return [read_picture(_path(n)) for n in names]
+
+
+def cut(
   pictures: Sequence[np.ndarray],
-  part: int,
+  of_stripes: Sequence[int],
   count: int,
   rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-  """`count` random crops from the tiles of one part, classes in turn."""
+  """Random crops from the tiles of some stripes, pictures in turn.
+
+  Args:
+    pictures: uint8 `[H, W, 3]` each.
+    of_stripes: which stripes' tiles, each of 0 to 6.
+    count: how many crops.
+    rng: draws them and their order.
+
+  Returns:
+    Crops, uint8 `[count, CROP, CROP, 3]`, and the picture's index `[count]`.
+  """
   images, labels = [], []
   for i in range(count):
     label = i % len(pictures)
     picture = pictures[label]
-    tiles = tile_parts(picture.shape[0] // TILE, picture.shape[1] // TILE)
-    choices = np.argwhere(tiles == part)
+    tiles = stripes(picture.shape[0] // TILE, picture.shape[1] // TILE)
+    choices = np.argwhere(np.isin(tiles, of_stripes))
     corner = choices[rng.integers(len(choices))] * TILE
     y, x = corner + rng.integers(0, TILE - CROP + 1, 2)
     images.append(picture[y : y + CROP, x : x + CROP])
@@ -103,11 +122,11 @@ def load(
   prefix: str, names: tuple[str, ...], seed: int
 ) -> tuple[task_lib.Split, task_lib.Split]:
   """Train (five blocks of 200, one for each fold) and test (1000) crops."""
-  pictures = [read_picture(_path(n)) for n in names]
+  pictures = read(names)
   rng = np.random.default_rng(seed)
-  blocks = [_crops(pictures, fold, _FOLD_SIZE, rng) for fold in range(_FOLDS)]
+  blocks = [cut(pictures, (fold,), _FOLD_SIZE, rng) for fold in range(_FOLDS)]
   images, labels = (np.concatenate(part) for part in zip(*blocks))
-  test = _crops(pictures, _FOLDS, _TEST_SIZE, rng)
+  test = cut(pictures, TEST_STRIPES, _TEST_SIZE, rng)
   return (
     task_lib.array_split(f'{prefix}/train', images, labels, range(len(images))),
     task_lib.array_split(f'{prefix}/test', *test, range(_TEST_SIZE)),

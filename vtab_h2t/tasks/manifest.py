@@ -21,14 +21,20 @@ def _indices(task: task_lib.Task) -> dict[str, np.ndarray]:
 
 
 def sha256(task: task_lib.Task) -> str:
-  """Identifies a task's examples, their labels, and its splits."""
-  return files.fingerprint(
-    {
-      'train': task.train.manifest_sha256(),
-      'test': task.test.manifest_sha256(),
-      'rows': {name: part.tolist() for name, part in _indices(task).items()},
+  """Identifies a task's examples, labels and splits, and its source's."""
+  parts: dict[str, Any] = {
+    'train': task.train.manifest_sha256(),
+    'test': task.test.manifest_sha256(),
+    'rows': {name: part.tolist() for name, part in _indices(task).items()},
+  }
+  if task.further:
+    parts['further'] = {
+      name: split.manifest_sha256()
+      for name, split in task.further_tests.items()
     }
-  )
+  if task.source:
+    parts['source'] = sha256(task.source)
+  return files.fingerprint(parts)
 
 
 def describe(task: task_lib.Task) -> dict[str, Any]:
@@ -36,15 +42,18 @@ def describe(task: task_lib.Task) -> dict[str, Any]:
 
   Returns:
     'suite', 'task', 'classes', 'sha256', and 'splits': for each of train800,
-    val200, train800val200, cv (and its folds' validation parts fold0 to fold4)
-    and test, its 'size', 'sha256' (over ids and labels), 'classes_present',
-    'classes_absent' and example 'ids'.
+    val200, train800val200, cv (and its folds' validation parts fold0 to fold4),
+    test, and further/NAME of each further test set, its 'size', 'sha256' (over
+    ids and labels), 'classes_present', 'classes_absent' and example 'ids'. A
+    task that has a source also has 'source', the same of that.
   """
   parts = {
     name: ([task.train.ids[i] for i in part], task.train.labels[part])
     for name, part in _indices(task).items()
   }
   parts['test'] = list(task.test.ids), task.test.labels
+  for name, split in task.further_tests.items():
+    parts[f'further/{name}'] = list(split.ids), split.labels
   splits = {}
   for name, (ids, labels) in parts.items():
     absent = np.setdiff1d(np.arange(task.num_classes), labels)
@@ -55,10 +64,13 @@ def describe(task: task_lib.Task) -> dict[str, Any]:
       'classes_absent': absent.tolist(),
       'ids': ids,
     }
-  return {
+  found = {
     'suite': task.suite,
     'task': task.name,
     'classes': task.num_classes,
     'sha256': sha256(task),
     'splits': splits,
   }
+  if task.source:
+    found['source'] = describe(task.source)
+  return found

@@ -4,8 +4,9 @@ The embedded suite needs no download. Its tasks stand in for VTAB's three
 groups: the structured ones apply VTAB's label rules to this project's own
 renderings. They are not VTAB tasks, and their results are never VTAB results.
 The suite 'vtab' is VTAB-1k itself, from TensorFlow Datasets or from archives,
-and with the latter the user's own folders beside it. The suite 'own' holds what
-was registered.
+and with the latter the user's own folders beside it. The suite 'shifted' is
+made of the embedded one's data, for what the companion papers say about shifts.
+The suite 'own' holds what was registered.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,6 +21,7 @@ from vtab_h2t import files
 from vtab_h2t.tasks import crops
 from vtab_h2t.tasks import handwriting
 from vtab_h2t.tasks import shapes
+from vtab_h2t.tasks import shifted
 from vtab_h2t.tasks import solids
 from vtab_h2t.tasks import sprites
 from vtab_h2t.tasks import task as task_lib
@@ -99,12 +101,12 @@ def _embedded() -> dict[str, task_lib.Task]:
 
 
 VTAB, OWN = 'vtab', 'own'
-SUITES = ('embedded', VTAB, OWN)
+SUITES = ('embedded', shifted.SUITE, VTAB, OWN)
 TFDS, ARCHIVE = 'tfds', 'archive'
 SOURCES = (TFDS, ARCHIVE)
 
 # Side in pixels of what a suite's backbone sees, where the backbone takes any.
-IMAGE_SIZES = {'embedded': 96, 'vtab': 224, OWN: 224}
+IMAGE_SIZES = {'embedded': 96, shifted.SUITE: 64, 'vtab': 224, OWN: 224}
 _registered: dict[str, task_lib.Task] = {}
 
 
@@ -143,7 +145,8 @@ def tasks(
 
   Args:
     suite: one of `SUITES`.
-    names: task ids; None for all.
+    names: task ids; None for all, of the suite 'shifted' for all declared. It
+      has more (`shifted.task`), which follow the declared ones.
     data_dir: where the data of the suite 'vtab' are; None for TFDS's default.
     source: one of `SOURCES`, for the suite 'vtab'.
     download: whether TFDS may fetch what is not prepared.
@@ -162,6 +165,8 @@ def tasks(
         f'the {suite} suite takes no --data_dir and no --download; use '
         '--suite=vtab with them'
       )
+    if suite == shifted.SUITE:
+      return _shifted(names)
     found = _registered if suite == OWN else _EMBEDDED
     if not found:
       raise errors.InputError(
@@ -182,14 +187,29 @@ def tasks(
   return [make() for name, make in makers.items() if not names or name in names]
 
 
+def _shifted(names: Sequence[str] | None) -> list[task_lib.Task]:
+  """Tasks of the suite 'shifted': declared ones in order, then others."""
+  declared = shifted.names()
+  if not names:
+    return [shifted.task(name) for name in declared]
+  others = [name for name in dict.fromkeys(names) if name not in declared]
+  return [
+    shifted.task(name)
+    for name in (*(n for n in declared if n in names), *others)
+  ]
+
+
 def _giving(task: task_lib.Task) -> Callable[[], task_lib.Task]:
   return lambda: task
 
 
 def order(suite: str) -> list[str]:
-  """Names of a suite's tasks in its order, of folders of one's own none."""
+  """Names of a suite's tasks in its order: of folders of one's own none, of the
+  suite 'shifted' the declared ones.
+  """
   names: dict[str, Iterable[str]] = {
     'embedded': _EMBEDDED,
+    shifted.SUITE: shifted.names(),
     'vtab': vtab.ENTRIES,
     OWN: _registered,
   }

@@ -128,6 +128,21 @@ def scene(
   return image, depths, mask
 
 
+def counted(counts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+  """Renders scenes of given numbers of objects; depths are drawn.
+
+  Args:
+    counts: `[n]`, each from `MIN_OBJECTS` to `MAX_OBJECTS`.
+    rng: randomness.
+
+  Returns:
+    uint8 images `[n, SIZE, SIZE, 3]`.
+  """
+  return np.stack(
+    [scene(rng, int(n), int(rng.integers(len(_EDGES) - 1)))[0] for n in counts]
+  )
+
+
 @functools.lru_cache(maxsize=1)  # Both tasks label the same images.
 def _scenes(seed: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
   """Images, and their labels by kind."""

@@ -129,33 +129,55 @@ def render(
   return image
 
 
-@functools.lru_cache(maxsize=1)  # Both tasks label the same images.
+# Of each half of the instances: how many values each factor has.
+_FACTORS = (
+  len(CATEGORIES),
+  INSTANCES // 2,
+  len(ELEVATIONS),
+  len(AZIMUTHS),
+  len(_LIGHTS),
+)
+VIEWS_OF_CATEGORY = int(np.prod(_FACTORS[1:]))  # A half of its instances has.
+
+
+def views(
+  numbers: np.ndarray, first_instance: int
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+  """Renders views.
+
+  Args:
+    numbers: `[n]`, each below `len(CATEGORIES) * VIEWS_OF_CATEGORY`; those of a
+      category follow each other.
+    first_instance: 0 or 5, of the half that they show.
+
+  Returns:
+    uint8 images `[n, SIZE, SIZE, 3]`, and labels `[n]` by kind: category,
+    azimuth, elevation.
+  """
+  factors = np.stack(np.unravel_index(numbers, _FACTORS), axis=1)
+  factors[:, 1] += first_instance
+  return np.stack([render(*f) for f in factors]), {
+    'category': factors[:, 0],
+    'azimuth': factors[:, 3],
+    'elevation': factors[:, 2],
+  }
+
+
+@functools.lru_cache(maxsize=1)  # All tasks label the same images.
 def _views(
   seed: int,
 ) -> list[tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]]:
   """Of train and of test: images, labels by kind, and views' numbers."""
   rng = np.random.default_rng(seed)
-  shape = (
-    len(CATEGORIES),
-    INSTANCES // 2,
-    len(ELEVATIONS),
-    len(AZIMUTHS),
-    len(_LIGHTS),
-  )
   parts = []
   for first, count in ((0, _TRAIN), (INSTANCES // 2, _TEST)):
-    numbers = rng.choice(np.prod(shape), count, replace=False)
-    factors = np.stack(np.unravel_index(numbers, shape), axis=1)
-    factors[:, 1] += first
-    images = np.stack([render(*f) for f in factors])
-    parts.append(
-      (images, {'azimuth': factors[:, 3], 'elevation': factors[:, 2]}, numbers)
-    )
+    numbers = rng.choice(np.prod(_FACTORS), count, replace=False)
+    parts.append((*views(numbers, first), numbers))
   return parts
 
 
 def load(label: str, seed: int) -> tuple[task_lib.Split, task_lib.Split]:
-  """1000 train and 1000 test views; `label` is 'azimuth' or 'elevation'."""
+  """1000 train and 1000 test views; `label` is a kind of `views`."""
   train, test = (
     task_lib.array_split(
       f'solids/{name}', images, labels[label], numbers.tolist()

@@ -1,6 +1,6 @@
 """What every task is: labelled uint8 images in a fixed order, in splits."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 import functools
 from typing import TYPE_CHECKING
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 NUM_FOLDS = 5
 GROUPS = ('natural', 'specialized', 'structured', 'own')
+# Of tasks that are about a shift: what kind of shift it is.
+KINDS = ('none', 'real', 'input', 'feature', 'output')
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -67,17 +69,32 @@ def array_split(
     raise ValueError(f'not uint8 RGB images: {images.dtype} {images.shape}')
   if not len(images) == len(labels) == len(numbers):
     raise ValueError('images, labels and numbers differ in length')
+  return made_split(
+    tuple(f'{prefix}/{n}' for n in numbers), labels, lambda: images
+  )
+
+
+def made_split(
+  ids: Sequence[str], labels: np.ndarray, make: Callable[[], np.ndarray]
+) -> Split:
+  """A split whose images a function makes, each time that they are read.
+
+  Args:
+    ids: names `[n]` of the examples.
+    labels: integers `[n]`.
+    make: returns the images, uint8 `[n, H, W, 3]`, always the same.
+  """
 
   def dataset() -> 'tf.data.Dataset':
     import tensorflow as tf
 
-    return tf.data.Dataset.from_tensor_slices(images)
+    return tf.data.Dataset.from_tensor_slices(make())
 
   return Split(
-    ids=tuple(f'{prefix}/{n}' for n in numbers),
+    ids=ids,
     labels=np.asarray(labels, np.int64),
     images=dataset,
-    content=files.sha256(np.ascontiguousarray(images).data),
+    content=files.sha256(np.ascontiguousarray(make()).data),
   )
 
 
@@ -111,9 +128,9 @@ class Task:
   """A classification task in the VTAB-1k form.
 
   Attributes:
-    suite: 'embedded', 'vtab' or 'own'.
+    suite: 'embedded', 'shifted', 'vtab' or 'own'.
     name: task id, as in result rows.
-    group: one of `GROUPS`.
+    group: one of `GROUPS`, or of `KINDS` where the task is about a shift.
     num_classes: number of classes; labels are below it.
     load: returns the examples; called once.
     every_class: whether every class must have training examples in each fold;
@@ -121,6 +138,10 @@ class Task:
     images: tasks that label the same images have the same; None if no other
       does.
     train_fraction: how many of the training examples are used.
+    further: what loads further test sets with the same classes, by their names;
+      nothing is chosen on them. See `further_tests`.
+    source: what a network learned before it is adapted to this task, which has
+      the same number of classes.
   """
 
   suite: str
@@ -132,6 +153,10 @@ class Task:
   every_class: bool = True
   images: str | None = None
   train_fraction: float = 1.0
+  further: Mapping[str, Callable[[], Split]] = dataclasses.field(
+    default_factory=dict
+  )
+  source: 'Task | None' = None
 
   @classmethod
   def of_arrays(
@@ -202,6 +227,18 @@ class Task:
   @property
   def test(self) -> Split:
     return self.examples.test
+
+  @functools.cached_property
+  def further_tests(self) -> dict[str, Split]:
+    """The further test sets by their names, in order.
+
+    Raises:
+      errors.InputError: one has a label that is no class of the task.
+    """
+    found = {name: load() for name, load in self.further.items()}
+    for name, split in found.items():
+      check_labels(f'task {self.name}, {name}', split, self.num_classes)
+    return found
 
   @property
   def cv_examples(self) -> np.ndarray:

@@ -18,6 +18,9 @@ class Distortion:
     ood: worst-case error |B*' v* - B' v|^2 of 'lp', 'lp_ft' and 'ft'.
     in_span: the same within the span of the training inputs.
     moved: Frobenius norm of the change of B under 'lp_ft' and 'ft'.
+    moved_in_span: under 'lp_ft' and 'ft', how far the features B x of unit
+      inputs in the span of the training inputs move, root mean square.
+    moved_outside: the same of unit inputs that are orthogonal to them.
     outside: largest change of B on inputs orthogonal to the training inputs.
     bound: the theorem's lower bound of sqrt(ood) of 'ft' at any time.
     smallest_root: least sqrt(ood) of 'ft' on its way.
@@ -27,6 +30,8 @@ class Distortion:
   ood: dict[str, float]
   in_span: dict[str, float]
   moved: dict[str, float]
+  moved_in_span: dict[str, float]
+  moved_outside: dict[str, float]
   outside: float
   bound: float
   smallest_root: float
@@ -64,16 +69,22 @@ def distortion(epsilon: float, seed: int, rate: float = 0.02) -> Distortion:
   lp_ft = linear_network.descend(probe, b0, x, y, rate)
   outside = np.eye(d) - x.T @ x
   found = {'lp': (probe, b0), 'lp_ft': (lp_ft.v, lp_ft.b), 'ft': (ft.v, ft.b)}
+  change = {m: found[m][1] - b0 for m in ('lp_ft', 'ft')}
   return Distortion(
     ood={m: ood(*f) for m, f in found.items()},
     in_span={
       m: float(((x @ (target - b.T @ v)) ** 2).sum())
       for m, (v, b) in found.items()
     },
-    moved={m: float(np.linalg.norm(found[m][1] - b0)) for m in ('lp_ft', 'ft')},
-    outside=float(
-      max(np.abs((b - b0) @ outside).max() for _, b in found.values())
-    ),
+    moved={m: float(np.linalg.norm(c)) for m, c in change.items()},
+    moved_in_span={
+      m: float(np.linalg.norm(c @ x.T) / np.sqrt(n)) for m, c in change.items()
+    },
+    moved_outside={
+      m: float(np.linalg.norm(c @ outside) / np.sqrt(d - n))
+      for m, c in change.items()
+    },
+    outside=float(max(np.abs(c @ outside).max() for c in change.values())),
     bound=_bound((true_v, true_b), (v0, b0), outside, d - n),
     smallest_root=float(np.sqrt(ft.smallest_ood)),
     drift=float(np.abs(_invariant(ft.v, ft.b) - _invariant(v0, b0)).max()),

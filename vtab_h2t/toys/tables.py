@@ -15,8 +15,25 @@ if TYPE_CHECKING:
 
 # Distances of the pretrained features from perfect ones in LP-FT 1.
 EPSILONS = (0.01, 0.05, 0.1, 0.3, 1.0)
+# Of the random head before probing in HP 2; the figure shows the first.
+SCALES = (3.0, 1.0)
 SEEDS = tuple(range(10))
-NAMES = 'lp_ft', 'shifts', 'probing', 'predictions'
+_MEASURES = 'energy', 'l2', 'cos', 'dot', 'norm'
+COLUMNS = {
+  'lp_ft': (
+    'epsilon',
+    'seed',
+    'method',
+    'ood',
+    'in_span',
+    'moved',
+    'moved_in_span',
+    'moved_outside',
+  ),
+  'shifts': ('shift', 'layers', 'seed', 'loss'),
+  'probing': ('scale', 'seed', 'rank', 'tau', *_MEASURES),
+  'predictions': ('problem', 'quantity', 'predicted', 'measured'),
+}
 
 
 def tables(seeds: Sequence[int] = SEEDS) -> dict[str, 'pd.DataFrame']:
@@ -24,9 +41,9 @@ def tables(seeds: Sequence[int] = SEEDS) -> dict[str, 'pd.DataFrame']:
 
   Returns:
     'lp_ft' (LP-FT 1: a line for each epsilon, method and seed), 'shifts'
-    (SURG 3: for each shift, layers and seed), 'probing' (HP 2: for each rank of
-    energy and seed), and 'predictions' (LP-FT 2, SURG 1 and 2, HP 1, 3 and 4:
-    `predicted` beside `measured`).
+    (SURG 3: for each shift, layers and seed), 'probing' (HP 2: for each scale
+    of the head, seed and rank of energy), and 'predictions' (LP-FT 2, SURG 1
+    and 2, HP 1, 3 and 4: `predicted` beside `measured`).
   """
   import pandas as pd
 
@@ -38,6 +55,8 @@ def tables(seeds: Sequence[int] = SEEDS) -> dict[str, 'pd.DataFrame']:
       'ood': found.ood[method],
       'in_span': found.in_span[method],
       'moved': found.moved.get(method, 0.0),
+      'moved_in_span': found.moved_in_span.get(method, 0.0),
+      'moved_outside': found.moved_outside.get(method, 0.0),
     }
     for epsilon in EPSILONS
     for seed in seeds
@@ -51,9 +70,10 @@ def tables(seeds: Sequence[int] = SEEDS) -> dict[str, 'pd.DataFrame']:
     for name, loss in losses.items()
   ]
   energies = [
-    row | {'seed': seed, 'rank': rank}
+    row | {'seed': seed, 'rank': rank, 'scale': scale}
+    for scale in SCALES
     for seed in seeds
-    for rank, row in enumerate(head_probe.probing(seed))
+    for rank, row in enumerate(head_probe.probing(seed, scale))
   ]
   predictions = [
     {
@@ -64,22 +84,36 @@ def tables(seeds: Sequence[int] = SEEDS) -> dict[str, 'pd.DataFrame']:
     }
     for problem, quantity, (predicted, measured) in _predictions()
   ]
+  found = {
+    'lp_ft': distortions,
+    'shifts': layers,
+    'probing': energies,
+    'predictions': predictions,
+  }
   return {
-    'lp_ft': pd.DataFrame(distortions),
-    'shifts': pd.DataFrame(layers),
-    'probing': pd.DataFrame(energies),
-    'predictions': pd.DataFrame(predictions),
+    name: pd.DataFrame(found[name], columns=list(columns))
+    for name, columns in COLUMNS.items()
   }
 
 
 def read(folder: pathlib.Path) -> 'dict[str, pd.DataFrame] | None':
-  """The tables that `runners.toys` wrote as CSV; None if one is not there."""
+  """The tables that `runners.toys` wrote as CSV.
+
+  Args:
+    folder: where to.
+
+  Returns:
+    As `tables`; None if one is not there or has other columns.
+  """
   import pandas as pd
 
-  paths = {name: folder / f'{name}.csv' for name in NAMES}
+  paths = {name: folder / f'{name}.csv' for name in COLUMNS}
   if not all(path.is_file() for path in paths.values()):
     return None
-  return {name: pd.read_csv(path) for name, path in paths.items()}
+  found = {name: pd.read_csv(path) for name, path in paths.items()}
+  if any(tuple(t.columns) != COLUMNS[name] for name, t in found.items()):
+    return None
+  return found
 
 
 def _predictions() -> Iterator[tuple[str, str, tuple[float, float]]]:

@@ -5,7 +5,8 @@ its compiled steps are kept, because tracing a network costs more than a short
 run.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+import functools
 import re
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 # pretrained statistics after 70 steps, and a network is tested with them; 0.9
 # is the usual value elsewhere.
 _MOMENTUM = 0.9
+_BATCH = 64  # Images that are embedded together.
+_KEPT = 8  # Trainers whose compiled steps are kept; each holds memory.
 
 
 class Network:
@@ -94,6 +97,39 @@ class Network:
     """Sets the pretrained weights."""
     self._model.set_weights(self._pretrained)
 
+  def load(self, state: Sequence[np.ndarray]) -> None:
+    """Sets all weights, as `state` gave them."""
+    self._model.set_weights(state)
+
+  def embed(self, inputs: 'np.ndarray | tf.Tensor') -> np.ndarray:
+    """The embedding in inference mode, float32 `[n, E]`.
+
+    All embeddings that are compared with each other are computed by this one
+    function: of a network that did not move they are equal to the last bit.
+
+    Args:
+      inputs: the network's inputs, float32 `[n, H, W, 3]`.
+    """
+    return np.concatenate(
+      [
+        self._embedding(inputs[i : i + _BATCH]).numpy()
+        for i in range(0, len(inputs), _BATCH)
+      ]
+    )
+
+  @functools.cached_property
+  def _embedding(self) -> 'Callable[[np.ndarray | tf.Tensor], tf.Tensor]':
+    import keras
+    import tensorflow as tf
+
+    model = keras.Model(
+      self._model.inputs, self._model.output[self.backbone.embedding]
+    )
+    return tf.function(
+      lambda x: tf.cast(model(x, training=False), tf.float32),
+      input_signature=[tf.TensorSpec(model.inputs[0].shape, tf.float32)],
+    )
+
   def randomise(self, seed: int) -> None:
     """Sets random weights: nothing of the pretrained ones is left."""
     rng = np.random.default_rng(seed)
@@ -145,7 +181,7 @@ class Network:
     """
     key = readout, tuple(sizes), tuple(trained), recipe
     if key not in self._trainers:
-      if len(self._trainers) >= 4:  # Compiled steps hold memory.
+      if len(self._trainers) >= _KEPT:
         del self._trainers[next(iter(self._trainers))]
       self._trainers[key] = trainer_lib.Trainer(
         self._model, self.variables, self.strategy, *key

@@ -385,7 +385,7 @@ class Trainer:
     learning_rate: float,
     steps: int,
     seed: Sequence[int],
-    scales: Callable[[int, 'Trainer'], np.ndarray] | None = None,
+    scales: Callable[[int, 'Trainer'], np.ndarray | None] | None = None,
     checkpoint: checkpoint_lib.Checkpoint | None = None,
     stop: int | None = None,
     judge: judge_lib.Judge | None = None,
@@ -402,7 +402,9 @@ class Trainer:
       steps: number of steps, at whose end the schedule ends.
       seed: of the order of the images.
       scales: called at the start of each epoch with its number and this; gives
-        the factor of each variable's learning rate. Adam then starts anew.
+        the factor of each variable's learning rate, and Adam starts anew; or
+        None, where the factors stay as they are and Adam goes on (not with a
+        checkpoint, which does not keep the factors).
       checkpoint: where a run that is cut off goes on.
       stop: the number of epochs after which to stop, on the same schedule; by
         default all steps are taken.
@@ -421,8 +423,9 @@ class Trainer:
     factors, zero = np.ones(self.num_scales, np.float32), 0
     for epoch in range(done // in_epoch, -(-end // in_epoch)):
       numbers = range(epoch * in_epoch, min((epoch + 1) * in_epoch, end))
-      if scales is not None:
-        factors, zero = scales(epoch, self), numbers.start
+      changed = scales(epoch, self) if scales is not None else None
+      if changed is not None:
+        factors, zero = changed, numbers.start
         self.forget()
       losses = []
       for number, chosen in zip(

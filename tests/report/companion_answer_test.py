@@ -1,0 +1,42 @@
+import re
+
+from tests.report import made_shifted as made
+from vtab_h2t.report import companion_answer
+from vtab_h2t.report import companion_rows
+
+_RESULTS = made.results()
+
+
+def test_claims_are_counted_and_numbers_told():
+  text = companion_answer.answer(_RESULTS)
+  counts = re.match(
+    r'Of 43 claims of the companion papers (\d+) hold, (1) is undecided, '
+    r'(\d+) cannot be tested\. ',
+    text,
+  )
+  assert sum(map(int, counts.groups())) == 43
+  assert (
+    'On 3 pairs fine-tuning is +10.0 points from linear probing in '
+    'distribution and -10.0 out of it, LP-FT +1.0 and +12.0 from fine-tuning'
+  ) in text
+  assert (
+    'of the blocks of small_net tuning this one gave the best test accuracy: '
+    'block1 under input shifts (+2.0 from all layers), block3 under feature '
+    'shifts (+1.0 from all layers), last under output shifts (+35.0 from all '
+    'layers)'
+  ) in text
+  assert not re.search(r'\. [a-z]', text)
+  assert 'a rank correlation of +1.00 with the energy, and the best tau' in text
+  assert text.count('. ') <= 1 and text.endswith('.')
+
+
+def test_what_was_not_measured_is_not_told():
+  job = companion_rows.SURGICAL
+  results = made.results(
+    {job: [r for r in _RESULTS.of(job) if r['tuned'] != 'all']}, small=False
+  )
+  text = companion_answer.answer(results)
+  assert 'pairs' not in text and 'energy' not in text
+  assert (
+    '. Of the blocks of made tuning' in text and 'from all layers' not in text
+  )

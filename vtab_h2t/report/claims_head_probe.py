@@ -1,0 +1,129 @@
+"""Claims of head probing's abstract (Ren et al., 2023), on networks.
+
+What is drawn is a task with one of its heads, from one stratum. The two heads
+of a task share its images, so that intervals are too short rather than too
+long.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from vtab_h2t.report import claim
+from vtab_h2t.report import companion_rows
+from vtab_h2t.report import head_probe_frames as frames
+
+Claim = claim.Claim
+_WHERE = 'Ren et al., 2023, abstract'
+_VALUE = 'value'
+_differing = companion_rows.differing(
+  'tau', ('learning_rate', 'steps', 'batch'), unit=frames.unit_of
+)
+_WORDS = {
+  'l2': 'The l2 distance of features before and after',
+  'cos': 'The cosine distance of features before and after',
+  'dot': 'The dot product of features before and after',
+  'norm': 'The norm of features after',
+}
+
+
+def _mean(a: claim.Accuracies) -> np.ndarray:
+  return claim.mean(a[_VALUE])
+
+
+def _share(a: claim.Accuracies) -> np.ndarray:
+  return claim.mean(a[_VALUE]) - 0.5
+
+
+def _trend(
+  measure: str, images: str, value: Callable[[np.ndarray, np.ndarray], float]
+) -> claim.Gather:
+  """A value of each curve, by task and head; its seeds'."""
+
+  def gather(rows: companion_rows.Rows) -> claim.Found:
+    table = frames.trend(rows, measure, images, value)
+    return companion_rows.found(table, 'unit', [_VALUE])
+
+  return gather
+
+
+def _shares(measure: str, images: str) -> claim.Gather:
+  """The share of seeds whose curve rises and then falls, by task and head.
+
+  It is one value, as the median of what is 0 or 1 would be a vote.
+  """
+
+  def gather(rows: companion_rows.Rows) -> claim.Found:
+    table = frames.trend(rows, measure, images, frames.rises_then_falls)
+    means = table.groupby('unit', sort=False).value.mean().reset_index()
+    return companion_rows.found(means, 'unit', [_VALUE])
+
+  return gather
+
+
+def _grows(measure: str, images: str) -> Claim:
+  return Claim(
+    id=f'{measure}_grows_with_energy_{images}',
+    sentence=f'{_WORDS[measure]} fine-tuning grows with the initial energy '
+    f'({images} images).',
+    where=_WHERE,
+    of=(),
+    text="mean over tasks and heads of Spearman's rho of energy and distance "
+    'over tau',
+    jobs=(companion_rows.HEAD_PROBE,),
+    gather=_trend(measure, images, frames.rises),
+    statistic=_mean,
+    needs=(_VALUE,),
+    unit=frames.unit_of,
+    stratified=False,
+    differing=_differing,
+    **claim.RANKS,
+  )
+
+
+def _peaks(measure: str, images: str) -> Claim:
+  return Claim(
+    id=f'{measure}_rises_then_falls_{images}',
+    sentence=f'{_WORDS[measure]} fine-tuning first grows with the initial '
+    f'energy, then falls ({images} images).',
+    where=_WHERE,
+    of=(),
+    text='share of tasks, heads and seeds whose largest value is inside, with '
+    f'a rank correlation of {frames.STEEP} at least up to it and of '
+    f'-{frames.STEEP} at most after it, less a half',
+    jobs=(companion_rows.HEAD_PROBE,),
+    gather=_shares(measure, images),
+    statistic=_share,
+    needs=(_VALUE,),
+    unit=frames.unit_of,
+    stratified=False,
+    differing=_differing,
+    **claim.SHARE,
+  )
+
+
+def _gains(rows: companion_rows.Rows) -> claim.Found:
+  return companion_rows.found(frames.best_between(rows), 'unit', [_VALUE])
+
+
+CLAIMS: tuple[Claim, ...] = (
+  *(_grows(m, images) for m in ('l2', 'cos') for images in frames.IMAGES),
+  *(_peaks(m, images) for m in ('dot', 'norm') for images in frames.IMAGES),
+  Claim(
+    id='best_tau_between',
+    sentence='The best number of epochs of probing is neither 0 nor the '
+    'largest.',
+    where='Ren et al., 2023, TL;DR',
+    of=(),
+    text='mean over tasks and heads of the best tau between less the better of '
+    'the two extreme ones, points of test accuracy, each chosen by test '
+    'accuracy of the other seeds (there is no validation)',
+    jobs=(companion_rows.HEAD_PROBE,),
+    gather=_gains,
+    statistic=_mean,
+    needs=(_VALUE,),
+    unit=frames.unit_of,
+    stratified=False,
+    differing=_differing,
+  ),
+)

@@ -1,0 +1,101 @@
+"""What a run under shifts says of the companion papers, in two sentences."""
+
+from vtab_h2t.report import companion_rows
+from vtab_h2t.report import frames
+from vtab_h2t.report import judging
+from vtab_h2t.report import lp_ft_frames
+from vtab_h2t.report import results as results_lib
+from vtab_h2t.report import surgical_frames
+from vtab_h2t.report import surgical_rows
+
+# Of one claim and of several.
+_WORDS = {
+  judging.HOLDS: ('holds', 'hold'),
+  judging.FAILS: ('does not', 'do not'),
+  judging.UNDECIDED: ('is undecided', 'are undecided'),
+  judging.NO_VERDICT: ('has no verdict', 'have no verdict'),
+  judging.UNTESTABLE: ('cannot be tested', 'cannot be tested'),
+}
+
+
+def answer(results: results_lib.Results) -> str:
+  """How many claims hold, and the numbers that they are about."""
+  judged = judging.verdicts(results)
+  said = []
+  for verdict, words in _WORDS.items():
+    count = sum(v.verdict == verdict for v in judged)
+    if count:
+      said.append(f'{count} {words[count > 1]}')
+  found = [
+    part
+    for part in (_lp_ft(results), _surgical(results), _head_probe(judged))
+    if part
+  ]
+  first = f'Of {len(judged)} claims of the companion papers {", ".join(said)}.'
+  if not found:
+    return first
+  second = '; '.join(found)
+  return f'{first} {second[0].upper()}{second[1:]}.'
+
+
+def _lp_ft(results: results_lib.Results) -> str:
+  """FT against LP, LP-FT against FT; in and out of distribution."""
+  table = lp_ft_frames.differences(results.of(companion_rows.LP_FT))
+  if table.empty or table.pair.iloc[-1] != frames.MEAN:
+    return ''
+  line = table.iloc[-1]
+  return (
+    f'On {line.kind} fine-tuning is {line.ft_less_lp_id:+.1f} points from '
+    f'linear probing in distribution and {line.ft_less_lp_ood:+.1f} out of it, '
+    f'LP-FT {line.lp_ft_less_ft_id:+.1f} and {line.lp_ft_less_ft_ood:+.1f} '
+    'from fine-tuning'
+  )
+
+
+def _surgical(results: results_lib.Results) -> str:
+  """The best block of each kind of shift, by the mean over targets."""
+  for network, rows in surgical_frames.networks(results):
+    table = surgical_frames.by_kind(
+      surgical_rows.fewest(surgical_rows.tests(rows))
+    )
+    lines = surgical_rows.NONE, surgical_rows.ALL
+    parts = []
+    for kind in companion_rows.KINDS:
+      of_kind = table[table.kind == kind]
+      own = of_kind[~of_kind.tuned.isin(lines)]
+      if kind == surgical_rows.NONE or own.empty:
+        continue
+      means = own.set_index('tuned').percent
+      against = ''.join(
+        f' ({means.max() - percent:+.1f} from all layers)'
+        for percent in of_kind[of_kind.tuned == surgical_rows.ALL].percent
+      )
+      parts.append(f'{means.idxmax()} under {kind} shifts{against}')
+    if parts:
+      return (
+        f'of the blocks of {network} tuning this one gave the best test '
+        f'accuracy: {", ".join(parts)}'
+      )
+  return ''
+
+
+def _head_probe(judged: tuple[judging.Verdict, ...]) -> str:
+  """How closely features follow the energy, and whether a tau between helps."""
+  values = {
+    v.claim.id: v.interval.value for v in judged if v.interval is not None
+  }
+  grows, gains = (
+    values.get(name)
+    for name in ('l2_grows_with_energy_train', 'best_tau_between')
+  )
+  parts = []
+  if grows is not None:
+    parts.append(
+      "the features' l2 distance has a rank correlation of "
+      f'{grows:+.2f} with the energy'
+    )
+  if gains is not None:
+    parts.append(
+      f'the best tau between is {gains:+.1f} points from the better extreme one'
+    )
+  return ', and '.join(parts)

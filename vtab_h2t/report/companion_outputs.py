@@ -1,0 +1,136 @@
+"""Tables, figures and claims of the companion papers, under shifts.
+
+What the papers and others printed stands in frames of its own, which say so,
+and is never joined with what was measured, but for ranks beside ranks.
+"""
+
+from vtab_h2t.report import claim_tables
+from vtab_h2t.report import companion_rows
+from vtab_h2t.report import head_probe_figures
+from vtab_h2t.report import head_probe_frames
+from vtab_h2t.report import judging
+from vtab_h2t.report import lp_ft_figures
+from vtab_h2t.report import lp_ft_frames
+from vtab_h2t.report import output as output_lib
+from vtab_h2t.report import surgical_figures
+from vtab_h2t.report import surgical_frames
+
+_Output = output_lib.Output
+_SURGICAL = companion_rows.SURGICAL_SMALL, companion_rows.SURGICAL
+
+_LP_FT_HEADINGS = {
+  'lp_ft': 'Accuracy in percent in distribution (id) and out of it (ood, the '
+  'mean over the shifted sets of a pair), median over seeds',
+  'deviations': 'Standard deviation of the same over seeds, in points',
+  'differences': 'Differences on the same seeds, in points, median over seeds',
+  'chosen': 'What validation in distribution chose; at_edge says where the '
+  'rate is the smallest or the largest that was tried',
+  'movement': 'How far features moved: mean l2 distance, median over seeds; '
+  'how many times farther in distribution, and than under LP-FT',
+  'published': "Published, not measured here: the paper's networks and data "
+  'sets (secondary: quoted by other texts)',
+}
+_SURGICAL_HEADINGS = {
+  'surgical': 'Accuracy on the target in percent, median over seeds; chosen is '
+  "the block with the best validation accuracy, and how much it is above 'all' "
+  'on the same seeds, with the standard deviation',
+  'ranks': 'Average rank over targets with a shift, with the fewest labelled '
+  'images, 1 being best; '
+  "published_rank is the paper's, of six methods on its seven tasks",
+  'batch_norm': 'Ablation: accuracy in percent with batch norms in inference '
+  'and in training mode',
+  'sources': 'The networks before the shift, on the test images of the source',
+  'replications': 'Independent replications of the paper, not measured here '
+  'and not by its authors: accuracy in percent by tuned block',
+  'published_ranks': "Published, not measured here: the paper's average ranks",
+}
+_HEAD_PROBE_HEADINGS = {
+  'head_probe': 'Medians over seeds; reached says how many seeds ended at the '
+  'common training loss, best is by test accuracy',
+}
+
+
+def _print_claims(frames: output_lib.Frames, source: str) -> None:
+  claim_tables.print_claims(frames['companion_claims'], f'Judged on {source}.')
+
+
+def _surgical_markdown(frames: output_lib.Frames, source: str) -> str:
+  """The chosen block in bold."""
+  del source
+  shown = dict(frames)
+  if 'surgical' in frames:
+    shown['surgical'] = surgical_frames.marked(frames['surgical'])
+  return output_lib.plain(shown, '.1f', _SURGICAL_HEADINGS)
+
+
+OUTPUTS = (
+  _Output(
+    name='lp_ft',
+    title='LP-FT: accuracy in and out of distribution, and how far features '
+    'move',
+    jobs=(companion_rows.LP_FT,),
+    measured=lambda r: lp_ft_frames.frames(r.of(companion_rows.LP_FT)),
+    published=lp_ft_frames.of_the_paper,
+    headings=_LP_FT_HEADINGS,
+    form='.4g',
+  ),
+  _Output(
+    name='lp_ft_figure',
+    title='LP-FT, figure: accuracy in and out of distribution by pair, how far '
+    'features move, and accuracy by severity of corruptions',
+    jobs=(companion_rows.LP_FT,),
+    measured=lambda r: lp_ft_frames.figure_frames(r.of(companion_rows.LP_FT)),
+    draw=lambda f: lp_ft_figures.figure(
+      f['lp_ft_figure'], f.get('movement'), f.get('severities')
+    ),
+  ),
+  _Output(
+    name='surgical',
+    title='Surgical fine-tuning: accuracy by what is tuned, for each target',
+    some=_SURGICAL,
+    measured=surgical_frames.frames,
+    published=surgical_frames.of_others,
+    headings=_SURGICAL_HEADINGS,
+    markdown=_surgical_markdown,
+  ),
+  _Output(
+    name='surgical_figure',
+    title='Surgical fine-tuning, figure: accuracy by tuned block and kind of '
+    'shift; error bars are standard errors over targets, of a single one the '
+    'deviation over seeds',
+    some=_SURGICAL,
+    measured=surgical_frames.figure_frames,
+    draw=lambda f: surgical_figures.figure(f['surgical_figure']),
+  ),
+  _Output(
+    name='head_probe',
+    title='Head probing: energy, features and accuracy for each number of '
+    'epochs of probing',
+    jobs=(companion_rows.HEAD_PROBE,),
+    measured=lambda r: {
+      'head_probe': head_probe_frames.table(r.of(companion_rows.HEAD_PROBE))
+    },
+    headings=_HEAD_PROBE_HEADINGS,
+    form='.4g',
+  ),
+  _Output(
+    name='head_probe_figure',
+    title='Head probing, figure: features and accuracy by the energy when '
+    'fine-tuning begins',
+    jobs=(companion_rows.HEAD_PROBE,),
+    measured=lambda r: {
+      'head_probe_figure': head_probe_frames.figure(
+        r.of(companion_rows.HEAD_PROBE)
+      )
+    },
+    draw=lambda f: head_probe_figures.figure(f['head_probe_figure']),
+  ),
+  _Output(
+    name='companion_claims',
+    title='Claims of the companion papers, and what rows say of them',
+    some=companion_rows.JOBS,
+    measured=lambda r: {'companion_claims': judging.of_run(r)},
+    form='.4g',
+    terminal=_print_claims,
+  ),
+)

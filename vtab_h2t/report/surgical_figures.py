@@ -1,0 +1,89 @@
+"""Draws surgical fine-tuning from the frames of `report.surgical_frames`."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from vtab_h2t.report import companion_rows
+from vtab_h2t.report import plotting
+from vtab_h2t.report import surgical_rows
+
+if TYPE_CHECKING:
+  from matplotlib import axes as axes_lib
+  from matplotlib import figure as figure_lib
+
+
+def figure(table: pd.DataFrame) -> 'figure_lib.Figure':
+  """Accuracy by tuned block for each kind of shift.
+
+  A row for each network and number of labelled images, as more images may be
+  measured on fewer targets. Bars are the blocks and the last layer, a solid
+  line is full fine-tuning, a dotted one the network as it was.
+
+  Args:
+    table: what `surgical_frames.figure_frames` gives.
+  """
+  rows = list(
+    table[['network', 'shots']].drop_duplicates().itertuples(index=False)
+  )
+  kinds = [k for k in companion_rows.KINDS if k in set(table.kind)]
+  drawn, axes = plotting.figure(len(rows), len(kinds), 3.0, 2.9)
+  for i, ax in enumerate(axes):
+    (network, shots), kind = rows[i // len(kinds)], kinds[i % len(kinds)]
+    of_row = table[(table.network == network) & (table.shots == shots)]
+    part = of_row[of_row.kind == kind].set_index('tuned')
+    if part.empty:
+      ax.set_visible(False)
+      continue
+    _panel(ax, part, _names(of_row))
+    count = int(part.tasks.max())
+    ax.set_title(
+      f'{companion_rows.KINDS[kind]} ({count} target{"s" * (count != 1)})\n'
+      f'{network}, {shots} images a class',
+      fontsize=8,
+    )
+    ax.set_ylabel(plotting.PERCENT if i % len(kinds) == 0 else '', fontsize=9)
+    ax.tick_params(axis='y', labelsize=8)
+  plotting.legend_below(drawn, *axes, columns=3, size=8)
+  return drawn
+
+
+def _names(of_row: pd.DataFrame) -> list[str]:
+  """A network's blocks and the last layer."""
+  lines = surgical_rows.NONE, surgical_rows.ALL
+  found = [t for t in of_row.tuned.unique() if t not in lines]
+  return sorted(found, key=lambda t: (t == surgical_rows.LAST, t))
+
+
+def _panel(ax: 'axes_lib.Axes', part: pd.DataFrame, names: list[str]) -> None:
+  """The bars and lines of one kind of shift, network and number of images.
+
+  Args:
+    ax: where.
+    part: percent and error by what is tuned.
+    names: of the bars.
+  """
+  bars = part.reindex(names)
+  ax.bar(
+    range(len(names)),
+    bars.percent,
+    0.7,
+    yerr=bars.error,
+    color='#9ecae1',
+    edgecolor='black',
+    linewidth=0.5,
+    error_kw={'elinewidth': 0.8, 'capsize': 2},
+    label='one block or the last layer',
+  )
+  for tuned, style, label in (
+    (surgical_rows.ALL, '-', 'all layers'),
+    (surgical_rows.NONE, ':', 'nothing tuned'),
+  ):
+    if tuned in part.index:
+      ax.axhline(
+        part.percent[tuned], color='black', linestyle=style, label=label
+      )
+  plotting.names_below(ax, names)
+  # Bars tell differences, so that they need not begin at 0.
+  low = (part.percent - part.error.fillna(0)).min()
+  ax.set_ylim(max(0.0, low - 8), None)
