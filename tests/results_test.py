@@ -120,11 +120,16 @@ def test_the_index_is_of_these_runs(measured):
   assert summary.index(list(measured.values())).strip() in text
 
 
-@pytest.mark.parametrize(
-  'name', [n for n, o in catalogue.OUTPUTS.items() if o.published]
-)
+_REDRAWN = {
+  name: output
+  for name, output in (catalogue.OUTPUTS | catalogue.COMPANIONS).items()
+  if output.published
+}
+
+
+@pytest.mark.parametrize('name', _REDRAWN)
 def test_redrawn_numbers_are_the_papers(name, tmp_path):
-  output = catalogue.OUTPUTS[name]
+  output = _REDRAWN[name]
   folder = output.folder(_RESULTS / 'redrawn' / 'published')
   for path in output.write(output.of_paper(), tmp_path, published.SOURCE):
     assert (folder / path.name).exists()
