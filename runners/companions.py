@@ -206,7 +206,11 @@ def _small(image_size: int) -> 'run_lib.Network':
   """The small network, with random weights."""
   from vtab_h2t.protocol import run as run_lib
 
-  return run_lib.network(companions.SMALL_NETWORK, 'random', image_size)
+  return run_lib.network(
+    companions.SMALL_NETWORK,
+    'random',
+    companions.small_image_size(image_size),
+  )
 
 
 def _measure(

@@ -23,6 +23,7 @@ from vtab_h2t.protocol import executors
 from vtab_h2t.protocol import grids
 from vtab_h2t.protocol import run as run_lib
 from vtab_h2t.tasks import registry as tasks_registry
+from vtab_h2t.tasks import shifted
 
 from . import common
 from . import shared_flags
@@ -62,9 +63,10 @@ SOURCE = shared_flags.source()
 _SUITE = flags.DEFINE_enum(
   'suite',
   'embedded',
-  tasks_registry.SUITES,
-  'embedded: ten tasks without download. shifted: see runners.companions. '
-  'vtab: VTAB-1k. own: those that --plugins registers.',
+  # Tasks with shifts are for runners.companions.
+  [s for s in tasks_registry.SUITES if s != shifted.SUITE],
+  'embedded: ten tasks without '
+  'download. vtab: VTAB-1k. own: those that --plugins registers.',
 )
 _DATA_SOURCE = shared_flags.data_source()
 _DATA_DIR = shared_flags.data_dir()
@@ -76,7 +78,7 @@ _IMAGE_SIZE = flags.DEFINE_integer(
   'image_size',
   None,
   'Side in pixels of what the network sees, for networks '
-  'that take any; by default 96 for embedded, 64 for shifted, else 224.',
+  'that take any; by default 96 for embedded, else 224.',
   lower_bound=16,
 )
 

@@ -53,3 +53,12 @@ def test_markup_in_texts_is_shown_as_it_is(capsys):
   table = table.assign(claim='Of [red] things.', verdict='holds')
   claim_tables.print_claims(table, 'x', 100)
   assert '[red]' in '\n'.join(_lines(capsys))
+
+
+def test_reasons_for_no_verdict_stand_below_the_table_once(capsys):
+  table = judging.of_paper('resnet50').query('measured == measured').head(3)
+  table = table.assign(verdict=judging.UNTESTABLE, rows=['few', 'few', 'none'])
+  claim_tables.print_claims(table, 'x', 100)
+  text = ' '.join(' '.join(_lines(capsys)).split())
+  assert text.count('[1]') == 3 and text.count('[2]') == 2
+  assert '[1] few [2] none' in text

@@ -13,6 +13,7 @@ from vtab_h2t.studies import lp_ft_shift
 from vtab_h2t.studies import registry as studies
 from vtab_h2t.studies import source
 from vtab_h2t.studies import surgical_shift
+from vtab_h2t.tasks import labelled
 from vtab_h2t.tasks import shifted
 from vtab_h2t.tasks import task as task_lib
 
@@ -96,6 +97,14 @@ def small_space(of_large: space_lib.Space) -> space_lib.Space:
   found = found.changed({_SURGICAL: {'modes': surgical_shift.MODES}})
   many = found.changed({_SURGICAL: {'shots': (_FEW, _MANY)}})
   return dataclasses.replace(found, by_task=dict.fromkeys(_MANY_SHOTS, many))
+
+
+def small_image_size(image_size: int) -> int:
+  """What the small network sees where the large one sees `image_size` pixels.
+
+  The images have 64: more of them would show nothing else.
+  """
+  return min(image_size, labelled.SIZE)
 
 
 def takes(name: str, task: task_lib.Task) -> bool:

@@ -41,6 +41,7 @@ def print_claims(
   shown.add_column('value\n95 % interval', width=16)
   shown.add_column('verdict', ratio=4)
   valued = table[table.measured.notna()]
+  notes: dict[str, int] = {}  # Reasons, and their numbers.
   for line in valued.to_dict('records'):
     claim = rich.text.Text.assemble(
       (line['id'], 'bold'),
@@ -51,12 +52,14 @@ def print_claims(
       line['where'],
       line['published'].replace('; ', '\n').replace(' on VTAB-1k', ''),
       _with_interval(line['measured'], line['low'], line['high']),
-      _with_reason(line['verdict'], line['rows']),
+      _with_note(line['verdict'], line['rows'], notes),
     )
     shown.add_row(claim, *map(rich.text.Text, cells))
   console.print(heading, highlight=False, markup=False)
   if len(valued):
     console.print(shown)
+    for reason, number in notes.items():
+      console.print(f'[{number}] {reason}', highlight=False, markup=False)
     console.print(_EXPLAINED, highlight=False, markup=False)
   others = table[table.measured.isna()]
   for reason, some in others.groupby('rows', sort=False):
@@ -94,10 +97,17 @@ def _with_interval(value: float, low: float, high: float) -> str:
   return f'{value:.2f}' + ('' if pd.isna(low) else f'\n{low:.2f} to {high:.2f}')
 
 
-def _with_reason(verdict: str, rows: str) -> str:
-  """A verdict, and why there is none."""
-  is_one = verdict not in (judging.NO_VERDICT, judging.UNTESTABLE)
-  return verdict if is_one else f'{verdict}: {rows}'
+def _with_note(verdict: str, rows: str, notes: dict[str, int]) -> str:
+  """A verdict, and the number of the note that says why there is none.
+
+  Args:
+    verdict: of a claim.
+    rows: what it was judged on, or why it was not.
+    notes: numbers of the reasons so far; gets another if it is not there.
+  """
+  if verdict not in (judging.NO_VERDICT, judging.UNTESTABLE):
+    return verdict
+  return f'{verdict} [{notes.setdefault(rows, len(notes) + 1)}]'
 
 
 def _console(width: int | None) -> 'rich.console.Console':

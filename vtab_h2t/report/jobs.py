@@ -87,6 +87,7 @@ def _small(
       SURGICAL_SMALL,
       _label(other),
       network=other,
+      image_size=companions.small_image_size(run.image_size),
       space=companions.small_space(run.space),
     )
   ]
