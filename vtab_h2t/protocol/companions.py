@@ -45,14 +45,16 @@ QUICK_TASKS: Mapping[str, tuple[str, ...]] = {
 # The last fifth of the training images validates. A target's are laid out so
 # that crops of photographs in it share no pixel with the others.
 _FOLD = 4
-_MANY_SHOTS = 'photo_patches.same', *OF_EACH_KIND
 _FEW, _MANY = 20, 100  # Labelled target images a class.
 
 _SURGICAL_CHANGES: dict[str, Any] = {
   'shots': (_FEW,),
   'modes': (surgical_shift.INFERENCE,),
 }
-_FULL_CHANGES: dict[str, dict[str, Any]] = {_SURGICAL: _SURGICAL_CHANGES}
+_RGN_ONLY: dict[str, Any] = {'automatic': (surgical_shift.AUTO_RGN,)}
+_FULL_CHANGES: dict[str, dict[str, Any]] = {
+  _SURGICAL: _SURGICAL_CHANGES | _RGN_ONLY
+}
 _QUICK_CHANGES: dict[str, dict[str, Any]] = {
   _LP_FT: {'learning_rates': (1e-4, 1e-3, 1e-2), 'epochs': 5},
   _SURGICAL: {**_SURGICAL_CHANGES, 'learning_rates': (1e-2, 1e-3)},
@@ -80,12 +82,14 @@ def space(name: str) -> space_lib.Space:
 def small_space(of_large: space_lib.Space) -> space_lib.Space:
   """The same with the small network, which is trained from random weights.
 
-  Batch norms in training mode are measured, too; and, but for the quick form,
-  many labelled images on a task of each kind.
+  All rules are measured with it. But for the quick form, batch norms in
+  training mode and many labelled images are, too, on a task of each kind; with
+  many, Auto-RGN alone of the rules.
   """
   found = of_large.changed(
     {
       _SURGICAL: {
+        'automatic': surgical_shift.AUTOMATIC,
         'source_start': source.RANDOM,
         'source_learning_rate': 0.1,
         'source_epochs': 30,
@@ -94,9 +98,16 @@ def small_space(of_large: space_lib.Space) -> space_lib.Space:
   )
   if of_large.name == QUICK:
     return found
-  found = found.changed({_SURGICAL: {'modes': surgical_shift.MODES}})
-  many = found.changed({_SURGICAL: {'shots': (_FEW, _MANY)}})
-  return dataclasses.replace(found, by_task=dict.fromkeys(_MANY_SHOTS, many))
+  more = found.changed(
+    {
+      _SURGICAL: {
+        'modes': surgical_shift.MODES,
+        'shots': (_FEW, _MANY),
+        'automatic_with_more': (surgical_shift.AUTO_RGN,),
+      }
+    }
+  )
+  return dataclasses.replace(found, by_task=dict.fromkeys(OF_EACH_KIND, more))
 
 
 def small_image_size(image_size: int) -> int:

@@ -65,7 +65,9 @@ class Options(tuned.Options):
     epochs: of each adaptation.
     shots: numbers of labelled target images a class to adapt with.
     validation_shots: target images a class that choose rate and epoch.
-    automatic: those of `AUTOMATIC` that are measured.
+    automatic: those of `AUTOMATIC` that are measured with the smallest number
+      of shots.
+    automatic_with_more: the same with more shots.
     modes: of batch norms: `INFERENCE`, and `TRAINING` for the ablation, which
       is made with the smallest number of shots.
     source_start: `source.PRETRAINED` or `source.RANDOM` weights.
@@ -79,6 +81,7 @@ class Options(tuned.Options):
   shots: tuple[int, ...] = (20, 100)
   validation_shots: int = 20
   automatic: tuple[str, ...] = AUTOMATIC
+  automatic_with_more: tuple[str, ...] = AUTOMATIC
   modes: tuple[str, ...] = MODES
   source_start: str = source_lib.PRETRAINED
   source_learning_rate: float = 0.01
@@ -131,13 +134,12 @@ class SurgicalShift(companion.Study):
         for shots in sorted(options.shots)
       }
       for shots, train in drawn.items():
-        for mode in options.modes:
-          if mode != INFERENCE and shots != min(options.shots):
-            continue
+        is_least = shots == min(options.shots)
+        rules = options.automatic if is_least else options.automatic_with_more
+        for mode in options.modes if is_least else (INFERENCE,):
+          compared = *blocks, LAST, ALL
           if mode == INFERENCE:
-            compared = NONE, *blocks, LAST, ALL, *options.automatic
-          else:
-            compared = *blocks, LAST, ALL
+            compared = NONE, *compared, *rules
           for name in compared:
             one = _Adaptation(tuned=name, shots=shots, mode=mode, seed=seed)
             fields = one.as_row()
