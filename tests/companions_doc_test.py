@@ -120,7 +120,12 @@ def test_marked_targets():
   assert marked('100 images a class') == set(small.by_task)
   for space in small.by_task.values():
     assert space.of(_SURGICAL).shots == (20, 100)
+    assert space.of(_SURGICAL).modes == surgical_shift.MODES
+    assert space.of(_SURGICAL).automatic_with_more == ('auto_rgn',)
   assert small.of(_SURGICAL).shots == (20,)
+  assert small.of(_SURGICAL).modes == ('inference',)
+  assert small.of(_SURGICAL).automatic == surgical_shift.AUTOMATIC
+  assert _WHOLE.of(_SURGICAL).automatic == ('auto_rgn',)
 
 
 def test_quick_tasks():
@@ -139,7 +144,7 @@ def test_quick_tasks():
     (
       _SURGICAL,
       'small network',
-      companions.small_space(_WHOLE).by_task['photo_patches.same'],
+      companions.small_space(_WHOLE).by_task['photo_patches.noise5'],
     ),
     (
       _SURGICAL,

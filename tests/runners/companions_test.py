@@ -72,30 +72,24 @@ def test_where_claims_on_lp_ft_are_undecided_two_seeds_are_added(
   assert testing.rows_files(tmp_path) == before
 
 
-@pytest.mark.parametrize(
-  'arguments',
-  [['--only=lp_ft', '--seeds=0'], ['--only=lp_ft', '--quick']],
-  ids=' '.join,
-)
-def test_no_seeds_are_added_to_those_that_were_named(arguments, tmp_path):
-  done = _run(tmp_path, *arguments, TINY_VERDICT='undecided')
-  assert 'two more' not in done.stdout
-  assert _seeds(tmp_path) == {'lp_ft_shift': {0}}
-
-
-def test_quick_is_another_run(workdir, tmp_path):
+def test_no_seeds_are_added_to_those_that_were_named(tmp_path):
+  """Nor to the quick form, which is a run of its own."""
   names = []
-  for arguments in ([], ['--quick']):
-    folder = tmp_path / str(len(names))
-    _run(folder, '--only=head_probe', '--seeds=0', *arguments)
+  for argument in ('--seeds=0', '--quick'):
+    folder = tmp_path / argument
+    done = _run(folder, '--only=lp_ft', argument, TINY_VERDICT='undecided')
+    assert 'two more' not in done.stdout
+    assert _seeds(folder) == {'lp_ft_shift': {0}}
     (path,) = folder.glob('*/run.json')
     names.append(path.parent.name)
   assert names[0] != names[1] and 'companions_quick' in names[1]
 
 
 def test_tasks_say_which_papers(tmp_path):
-  _run(tmp_path, '--tasks=mnist_5k', '--seeds=0')
+  done = _run(tmp_path, '--tasks=mnist_5k', '--seeds=0')
   assert _seeds(tmp_path) == {'head_probe_energy': {0}}
+  tables = list(tmp_path.glob('*/*.csv'))
+  assert tables and all(str(path) in done.stdout for path in tables)
 
 
 @pytest.mark.parametrize(

@@ -170,9 +170,7 @@ def test_there_is_a_row_for_every_tau_and_head(rows):
 @pytest.mark.parametrize('hidden, tau', [(0, 0), (0, 4), (5, 1)])
 def test_movement_by_hand(hidden, tau, rows, data, net, examples):
   (row,) = [
-    r
-    for r in rows
-    if (r['seed'], r['hidden'], r['tau']) == (1, hidden, tau)
+    r for r in rows if (r['seed'], r['hidden'], r['tau']) == (1, hidden, tau)
   ]
   inputs, labels = data.networks.inputs(), data.labels[examples]
   net.reset()
@@ -246,9 +244,7 @@ def test_whether_the_common_loss_was_reached(common, reached, data, examples):
   assert found.measures['reached'] is reached
 
 
-def test_seeds_that_are_added_leave_the_same_rows(
-  task, net, workdir, tmp_path
-):
+def test_seeds_that_are_added_leave_the_same_rows(task, net, workdir, tmp_path):
   for seeds in ((1,), (0, 1)):
     trained.measure(tmp_path, _STUDY, task, _SPACE, net, seeds)
   assert testing.rows_files(tmp_path) == testing.rows_files(workdir)

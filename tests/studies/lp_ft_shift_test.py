@@ -60,9 +60,7 @@ def data(tmp_path, pair, net):
 
 def _training(pair, adaptation, seed=0, c=1.0):
   (fold,) = trained.plan(pair, _SPACE).folds
-  return lp_ft_shift._Training(
-    adaptation=adaptation, fold=fold, c=c, seed=seed
-  )
+  return lp_ft_shift._Training(adaptation=adaptation, fold=fold, c=c, seed=seed)
 
 
 def test_rows_are_of_each_adaptation_seed_and_test_set(rows):
@@ -304,8 +302,10 @@ def test_epochs_before_one_that_diverges_count(pair, data, monkeypatch):
 
     def step(*given):
       calls.append(given)
-      return np.float32(np.nan) if len(calls) > 4 else type(trainer)._step(
-        trainer, *given
+      return (
+        np.float32(np.nan)
+        if len(calls) > 4
+        else type(trainer)._step(trainer, *given)
       )
 
     monkeypatch.setattr(trainer, '_step', step)

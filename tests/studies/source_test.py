@@ -65,7 +65,9 @@ def test_facts_are_those_of_the_network_that_is_kept(data, net, target):
   source = target.source
   logits = {
     name: readout.apply_head(
-      net.embed(np.stack([net.backbone.preprocess(i[None])[0] for i in images])),
+      net.embed(
+        np.stack([net.backbone.preprocess(i[None])[0] for i in images])
+      ),
       head,
     ).numpy()
     for name, images in (
@@ -95,7 +97,9 @@ def test_it_is_trained_as_the_recipe_says(data, net, monkeypatch):
     found = real(read, sizes, variables, recipe)
     calls.append((sizes, len(variables), recipe))
     monkeypatch.setattr(
-      found, 'run', lambda *args, **named: (calls.append(args[2:6]), run(*args, **named))
+      found,
+      'run',
+      lambda *args, **named: (calls.append(args[2:6]), run(*args, **named)),
     )
     run = type(found).run.__get__(found)
     return found

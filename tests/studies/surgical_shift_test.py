@@ -77,9 +77,7 @@ def source(data):
 def _source(data, seed):
   return source_lib.trained(
     data,
-    source_lib.Recipe(
-      start=source_lib.PRETRAINED, learning_rate=0.1, epochs=2
-    ),
+    source_lib.Recipe(start=source_lib.PRETRAINED, learning_rate=0.1, epochs=2),
     seed,
   )
 
