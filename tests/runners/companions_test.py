@@ -43,9 +43,10 @@ def workdir(tmp_path_factory):
 
 
 def test_all_papers_are_measured_in_two_runs(workdir):
-  assert _seeds(workdir) == dict.fromkeys(
-    ('lp_ft_shift', 'surgical_small', 'head_probe_energy'), {0, 1, 2}
-  ) | {
+  assert _seeds(workdir) == {
+    key: {0, 1, 2}
+    for key in ('lp_ft_shift', 'surgical_small', 'head_probe_energy')
+  } | {
     # The large network is adapted to one shift of each kind.
     'surgical_shift': {0, 1, 2}
   }

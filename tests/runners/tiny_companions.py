@@ -71,7 +71,7 @@ _real = shifted.task
 shifted.task = lambda name: _TASKS[name] if name in _TASKS else _real(name)
 lp_ft.C_PATH = (1e-2, 1.0)
 companions.space = _space
-companions.small_space = lambda space: dataclasses.replace(space)
+companions.small_space = dataclasses.replace
 companions.SMALL_NETWORK = 'tiny_small'
 companions.TASKS = companions.QUICK_TASKS = dict(
   zip(companions.NAMES, [(name,) for name in _TASKS], strict=True)

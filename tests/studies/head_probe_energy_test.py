@@ -1,6 +1,7 @@
 """Fine-tuning from every head on the way of one probing."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def _head(*sizes):
       _RNG.normal(size=(n, m)).astype(np.float32),
       _RNG.normal(size=n).astype(np.float32),
     )
-    for m, n in zip(sizes, sizes[1:])
+    for m, n in itertools.pairwise(sizes)
   ]
 
 

@@ -1,4 +1,4 @@
-"""What is tuned under a shift: what stays as it was, what is chosen, and how."""
+"""What is tuned under a shift: what stays as it was, and what is chosen."""
 
 import dataclasses
 

@@ -98,7 +98,7 @@ def data(folder, of, net, source_id='source'):
 @contextlib.contextmanager
 def always(net):
   """Work units train this network, whose steps are compiled already."""
-  with mock.patch.object(network_lib, 'Network', lambda backbone: net):
+  with mock.patch.object(network_lib, 'Network', return_value=net):
     yield
 
 

@@ -37,7 +37,7 @@ rng = np.random.default_rng(0)
 x = rng.normal(size=(61, 16, 16, 3)).astype(np.float32)
 y, rows = np.arange(61) % 3, np.arange(61)  # The last batch has 16 images.
 def run(strategy, recipe):
-  net = network.Network(testing.normed_backbone(), strategy)
+  net = network_lib.Network(testing.normed_backbone(), strategy)
   trainer = net.trainer(readout_lib.Embedding("pooled", 8, False), (8, 3),
                         range(len(net.variables)), recipe)
   trainer.start(initial.layers((8, 3), (1,)))
@@ -199,3 +199,16 @@ def test_output_axes_are_the_first_of_torchs_layout():
     ('dense', 2, (1,)),
     ('dense', 1, (0,)),
   ]
+
+
+def test_the_embedding_is_that_of_the_weights_that_are_loaded():
+  """And does not depend on how many images are embedded together."""
+  net = network_lib.Network(testing.normed_backbone())
+  inputs = np.random.default_rng(0).normal(size=(70, 16, 16, 3)).astype('f')
+  pretrained, before = net.state(), net.embed(inputs)
+  assert before.shape[0] == 70 and before.dtype == np.float32
+  net.randomise(1)
+  assert (net.embed(inputs) != before).any()
+  net.load(pretrained)
+  np.testing.assert_array_equal(net.embed(inputs), before)
+  np.testing.assert_allclose(net.embed(inputs[65:]), before[65:], atol=1e-5)

@@ -494,3 +494,21 @@ def test_a_step_compiled_by_xla_gives_the_same(
 
   for found, wanted in zip(after(True), after(False)):
     np.testing.assert_allclose(found, wanted, atol=2e-5)
+
+
+def test_factors_stay_where_none_are_given(net):
+  """And Adam goes on: as if the factors were there at all epochs."""
+  factors = np.ones(_trainer(net, _ADAM).num_scales, np.float32)
+  factors[0] = 0
+  values = []
+  for scales in (
+    lambda epoch, _: None if epoch else factors,
+    lambda epoch, _: factors,
+  ):
+    trainer = _trainer(net, _ADAM)
+    start = trainer.values[0]
+    trainer.run(_X, _Y, _ROWS, 0.01, 8, (0,), scales)
+    values.append(trainer.values)
+    np.testing.assert_array_equal(trainer.values[0], start)
+  # Where factors are given anew, Adam's moments begin anew.
+  assert any((a != b).any() for a, b in zip(*values))

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 # is the usual value elsewhere.
 _MOMENTUM = 0.9
 _BATCH = 64  # Images that are embedded together.
-# Trainers whose compiled steps are kept; each holds memory. Surgical fine-tuning
-# of a network of three blocks in both modes of batch norms has twelve.
+# Trainers whose compiled steps are kept; each holds memory. Surgical
+# fine-tuning of three blocks in both modes of batch norms has twelve.
 _KEPT = 12
 
 
