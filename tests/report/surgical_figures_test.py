@@ -17,12 +17,13 @@ def test_a_row_for_each_network_and_number_and_a_panel_for_each_kind():
   ]
 
 
-def test_bars_are_blocks_and_lines_all_and_none():
+def test_points_are_blocks_and_lines_all_and_none():
   axes = figures.figure(_TABLE).axes
   for ax, more in ((axes[0], 0), (axes[4], 5)):
     names = [t.get_text() for t in ax.get_xticklabels()]
     assert names == ['block1', 'block2', 'block3', 'last']
-    assert [b.get_height() for b in ax.patches] == pytest.approx(
+    (points,) = [c[0].get_ydata() for c in ax.containers]
+    assert points == pytest.approx(
       [80.5 + more, 70.5 + more, 65.5 + more, 60.5 + more]
     )
     lines = {l.get_label(): l.get_ydata()[0] for l in ax.lines}

@@ -17,7 +17,7 @@ def figure(table: pd.DataFrame) -> 'figure_lib.Figure':
   """Accuracy by tuned block for each kind of shift.
 
   A row for each network and number of labelled images, as more images may be
-  measured on fewer targets. Bars are the blocks and the last layer, a solid
+  measured on fewer targets. Points are the blocks and the last layer, a solid
   line is full fine-tuning, a dotted one the network as it was.
 
   Args:
@@ -56,25 +56,25 @@ def _names(of_row: pd.DataFrame) -> list[str]:
 
 
 def _panel(ax: 'axes_lib.Axes', part: pd.DataFrame, names: list[str]) -> None:
-  """The bars and lines of one kind of shift, network and number of images.
+  """The points and lines of one kind of shift, network and number of images.
 
   Args:
     ax: where.
     part: percent and error by what is tuned.
-    names: of the bars.
+    names: of the points.
   """
-  bars = part.reindex(names)
-  ax.bar(
+  points = part.reindex(names)
+  ax.errorbar(
     range(len(names)),
-    bars.percent,
-    0.7,
-    yerr=bars.error,
-    color='#9ecae1',
-    edgecolor='black',
-    linewidth=0.5,
-    error_kw={'elinewidth': 0.8, 'capsize': 2},
+    points.percent,
+    yerr=points.error,
+    linestyle='none',
+    marker='o',
+    elinewidth=0.8,
+    capsize=2,
     label='one block or the last layer',
   )
+  ax.set_xlim(-0.5, len(names) - 0.5)
   for tuned, style, label in (
     (surgical_rows.ALL, '-', 'all layers'),
     (surgical_rows.NONE, ':', 'nothing tuned'),
@@ -84,6 +84,3 @@ def _panel(ax: 'axes_lib.Axes', part: pd.DataFrame, names: list[str]) -> None:
         part.percent[tuned], color='black', linestyle=style, label=label
       )
   plotting.names_below(ax, names)
-  # Bars tell differences, so that they need not begin at 0.
-  low = (part.percent - part.error.fillna(0)).min()
-  ax.set_ylim(max(0.0, low - 8), None)
