@@ -90,7 +90,7 @@ def test_bad_images_fail_or_are_skipped(model, tmp_path):
       ['--train_dir=x', '--out=m', '--weights=nope'],
       'there are no weights',
     ),
-    ('predict', ['--model=tests', '--images=docs'], 'docs has no images'),
+    ('predict', ['--model=tests', '--images=runners'], 'runners has no images'),
   ],
 )
 def test_what_is_wrong_is_one_line(runner, arguments, message):
