@@ -110,6 +110,7 @@ def main() -> None:
   if (
     companions.LP_FT in work
     and not _SEEDS.value
+    and not _TASKS.value
     and not _QUICK.value
     and not failures
     and _is_undecided(whole)

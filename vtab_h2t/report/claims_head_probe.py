@@ -6,16 +6,20 @@ long.
 """
 
 from collections.abc import Callable
+import math
 
 import numpy as np
 
+from vtab_h2t.report import bootstrap
 from vtab_h2t.report import claim
 from vtab_h2t.report import companion_rows
 from vtab_h2t.report import head_probe_frames as frames
+from vtab_h2t.studies import head_probe_energy
 
 Claim = claim.Claim
 _WHERE = 'Ren et al., 2023, abstract'
 _VALUE = 'value'
+_TAUS = len(head_probe_energy.Options().taus)
 _differing = companion_rows.differing(
   'tau', ('learning_rate', 'steps', 'batch'), unit=frames.unit_of
 )
@@ -29,6 +33,11 @@ _WORDS = {
 
 def _mean(a: claim.Accuracies) -> np.ndarray:
   return claim.mean(a[_VALUE])
+
+
+def _least_error(rho: float, units: int) -> float:
+  """Of a mean of rank correlations over tau, where all may be in order."""
+  return bootstrap.correlation_error(rho, _TAUS) / math.sqrt(units)
 
 
 def _share(a: claim.Accuracies) -> np.ndarray:
@@ -77,6 +86,7 @@ def _grows(measure: str, images: str) -> Claim:
     unit=frames.unit_of,
     stratified=False,
     differing=_differing,
+    least_error=_least_error,
     **claim.RANKS,
   )
 

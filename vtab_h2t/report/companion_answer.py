@@ -2,6 +2,7 @@
 
 from vtab_h2t.report import companion_rows
 from vtab_h2t.report import frames
+from vtab_h2t.report import head_probe_frames
 from vtab_h2t.report import judging
 from vtab_h2t.report import lp_ft_frames
 from vtab_h2t.report import results as results_lib
@@ -28,7 +29,11 @@ def answer(results: results_lib.Results) -> str:
       said.append(f'{count} {words[count > 1]}')
   found = [
     part
-    for part in (_lp_ft(results), _surgical(results), _head_probe(judged))
+    for part in (
+      _lp_ft(results),
+      _surgical(results),
+      _head_probe(results, judged),
+    )
     if part
   ]
   first = f'Of {len(judged)} claims of the companion papers {", ".join(said)}.'
@@ -54,7 +59,7 @@ def _lp_ft(results: results_lib.Results) -> str:
 
 def _surgical(results: results_lib.Results) -> str:
   """The best block of each kind of shift, by the mean over targets."""
-  for network, rows in surgical_frames.networks(results):
+  for run, rows in surgical_frames.networks(results):
     table = surgical_frames.by_kind(
       surgical_rows.fewest(surgical_rows.tests(rows))
     )
@@ -73,14 +78,19 @@ def _surgical(results: results_lib.Results) -> str:
       parts.append(f'{means.idxmax()} under {kind} shifts{against}')
     if parts:
       return (
-        f'of the blocks of {network} tuning this one gave the best test '
+        f'of the blocks of {run.backbone} tuning this one gave the best test '
         f'accuracy: {", ".join(parts)}'
       )
   return ''
 
 
-def _head_probe(judged: tuple[judging.Verdict, ...]) -> str:
-  """How closely features follow the energy, and whether a tau between helps."""
+def _head_probe(
+  results: results_lib.Results, judged: tuple[judging.Verdict, ...]
+) -> str:
+  """How closely features follow the energy, and whether a tau between helps.
+
+  And in how many trainings the common loss was not reached, if in any.
+  """
   values = {
     v.claim.id: v.interval.value for v in judged if v.interval is not None
   }
@@ -97,5 +107,12 @@ def _head_probe(judged: tuple[judging.Verdict, ...]) -> str:
   if gains is not None:
     parts.append(
       f'the best tau between is {gains:+.1f} points from the better extreme one'
+    )
+  table = head_probe_frames.tests(results.of(companion_rows.HEAD_PROBE))
+  short = 0 if table.empty else int((~table.reached.astype(bool)).sum())
+  if short:
+    parts.append(
+      f'{short} of {len(table)} trainings after probing ended above the common '
+      'training loss'
     )
   return ', and '.join(parts)

@@ -23,8 +23,9 @@ _LP_FT_HEADINGS = {
   'mean over the shifted sets of a pair), median over seeds',
   'deviations': 'Standard deviation of the same over seeds, in points',
   'differences': 'Differences on the same seeds, in points, median over seeds',
-  'chosen': 'What validation in distribution chose; at_edge says where the '
-  'rate is the smallest or the largest that was tried',
+  'chosen': 'What validation in distribution chose: a learning rate, or the '
+  "probe's C (coefficient); at_edge says where it is the smallest or the largest "
+  'of those that were tried',
   'movement': 'How far features moved: mean l2 distance, median over seeds; '
   'how many times farther in distribution, and than under LP-FT',
   'published': "Published, not measured here: the paper's networks and data "
@@ -39,11 +40,14 @@ _SURGICAL_HEADINGS = {
   "published_rank is the paper's, of six methods on its seven tasks",
   'batch_norm': 'Ablation: accuracy in percent with batch norms in inference '
   'and in training mode',
+  'edges': 'How many trainings, over targets and seeds, validation chose at the '
+  'smallest or the largest rate that was tried, and after the last epoch',
   'sources': 'The networks before the shift, on the test images of the source',
   'replications': 'Independent replications of the paper, not measured here '
   'and not by its authors: accuracy in percent by tuned block',
   'published_ranks': "Published, not measured here: the paper's average ranks",
 }
+_DIGITS = {'ranks': '.2f', 'published_ranks': '.2f', 'sources': '.3g'}
 _HEAD_PROBE_HEADINGS = {
   'head_probe': 'Medians over seeds; reached says how many seeds ended at the '
   'common training loss, best is by test accuracy',
@@ -55,12 +59,17 @@ def _print_claims(frames: output_lib.Frames, source: str) -> None:
 
 
 def _surgical_markdown(frames: output_lib.Frames, source: str) -> str:
-  """The chosen block in bold."""
+  """The chosen block in bold; ranks and losses with more digits."""
   del source
   shown = dict(frames)
   if 'surgical' in frames:
     shown['surgical'] = surgical_frames.marked(frames['surgical'])
-  return output_lib.plain(shown, '.1f', _SURGICAL_HEADINGS)
+  return '\n'.join(
+    output_lib.plain(
+      {name: table}, _DIGITS.get(name, '.1f'), _SURGICAL_HEADINGS
+    )
+    for name, table in shown.items()
+  )
 
 
 OUTPUTS = (

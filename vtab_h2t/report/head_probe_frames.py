@@ -188,12 +188,12 @@ def best_between(rows: companion_rows.Rows) -> pd.DataFrame:
 
   Returns:
     unit, seed, value in points; of tasks and heads with two seeds and three
-    taus at least.
+    taus at least, one of them 0.
   """
   lines = []
   for unit, part in tests(rows).groupby('unit', sort=False):
     wide = part.pivot(index='seed', columns='tau', values='percent').dropna()
-    if len(wide) < 2 or len(wide.columns) < 3:
+    if len(wide) < 2 or len(wide.columns) < 3 or 0 not in wide.columns:
       continue
     inner, outer = wide.columns[1:-1], wide.columns[[0, -1]]
     for seed in wide.index:

@@ -48,7 +48,7 @@ def figure(
   ):
     right.set_visible(False)
   else:
-    _bars(right, movement)
+    _movement(right, movement)
   if rows:
     below = list(
       drawn.add_subfigure(grid[1, :])
@@ -102,22 +102,24 @@ def _points(ax: 'axes_lib.Axes', accuracy: pd.DataFrame) -> None:
   plotting.name_points(ax, x, y, accuracy.pair)
 
 
-def _bars(ax: 'axes_lib.Axes', movement: pd.DataFrame) -> None:
-  """How far features moved, by pair, adaptation, and images."""
-  width = 0.8 / (len(frames.TUNED) * 2)
+def _movement(ax: 'axes_lib.Axes', movement: pd.DataFrame) -> None:
+  """How far features moved, by pair, adaptation, and images.
+
+  Points, as a logarithmic axis has no 0 for bars to begin at; those of images
+  in distribution are full.
+  """
   places = np.arange(len(movement))
-  bars = [(a, place) for a in frames.TUNED for place in frames.PLACES]
-  for i, (adaptation, place) in enumerate(bars):
-    ax.bar(
-      places + (i - (len(bars) - 1) / 2) * width,
+  shown = [(a, place) for a in frames.TUNED for place in frames.PLACES]
+  for i, (adaptation, place) in enumerate(shown):
+    ax.plot(
+      places + (i - (len(shown) - 1) / 2) * 0.8 / len(shown),
       movement[f'{adaptation}_{place}'],
-      width,
-      color=_STYLES[adaptation]['color'],
-      edgecolor='black',
-      linewidth=0.5,
-      hatch='////' if place == frames.OOD else None,
       label=f'{frames.LABELS[adaptation]}, {place.upper()} (right)',
+      fillstyle='full' if place == frames.ID else 'none',
+      **_STYLES[adaptation] | {'linestyle': 'none'},
     )
+  for border in places[1:] - 0.5:
+    ax.axvline(border, color='0.85', linewidth=0.8)
   ax.set_yscale('log')
   ax.set_ylabel('mean l2 distance of features')
   ax.set_xticks(

@@ -14,6 +14,7 @@ import pandas as pd
 
 from vtab_h2t import published
 from vtab_h2t.methods import interface
+from vtab_h2t.methods import lp_ft
 from vtab_h2t.report import companion_rows
 from vtab_h2t.report import frames as frames_lib
 from vtab_h2t.studies import lp_ft_shift as study
@@ -36,7 +37,6 @@ COMPARED = (
   (LP_FT, FT_FROZEN),
   (LP_FT, LP),
 )
-_COLUMNS = [f'{a}_{place}' for place in PLACES for a in ADAPTATIONS]
 
 
 @companion_rows.remembered
@@ -148,10 +148,10 @@ def chosen(rows: companion_rows.Rows) -> pd.DataFrame:
   """The settings that validation chose.
 
   Returns:
-    pair, adaptation, learning_rate, `at_edge` (whether that is the smallest or
-    the largest rate that was tried, '' if neither or if it was the only one),
-    `seeds` that chose it, epoch (the median of theirs), epochs, batch, `rates`
-    that were tried.
+    pair, adaptation, learning_rate, of the probe its `coefficient` in place of
+    a rate; `at_edge` (whether that is the smallest or the largest that was
+    tried, '' if neither or if it was the only one), `tried` (how many were),
+    `seeds` that chose it, epoch (the median of theirs), epochs, batch.
   """
   columns = ['learning_rate', 'epoch', 'epochs', 'batch']
   table = companion_rows.tests(rows)
@@ -162,34 +162,39 @@ def chosen(rows: companion_rows.Rows) -> pd.DataFrame:
     if row['split'] == 'val' and 'learning_rate' in row:
       key = row['task'], row['adaptation']
       tried.setdefault(key, set()).add(row['learning_rate'])
-  own = table[
-    (table.images == interface.OWN_TEST) & table.learning_rate.notna()
-  ]
+  own = table[table.images == interface.OWN_TEST].copy()
+  own['choice'] = own.learning_rate
+  if 'coefficient' in own:
+    own['choice'] = own.choice.fillna(own.coefficient)
   found = []
-  for (task, adaptation, rate), part in own.groupby(
-    ['task', 'adaptation', 'learning_rate'], sort=False
+  for (task, adaptation, choice), part in own.groupby(
+    ['task', 'adaptation', 'choice'], sort=False
   ):
-    rates = tried.get((task, adaptation), set())
+    is_probe = adaptation == LP
+    among = (
+      set(lp_ft.C_PATH) if is_probe else tried.get((task, adaptation), set())
+    )
     found.append(
       {
         'pair': task,
         'adaptation': adaptation,
-        'learning_rate': rate,
-        'at_edge': _edge(rate, rates),
+        'learning_rate': np.nan if is_probe else choice,
+        'coefficient': choice if is_probe else np.nan,
+        'at_edge': _edge(choice, among),
+        'tried': len(among),
         'seeds': part.seed.nunique(),
         'epoch': part.epoch.median(),
-        'epochs': int(part.epochs.iloc[0]),
-        'batch': int(part.batch.iloc[0]),
-        'rates': len(rates),
+        'epochs': part.epochs.iloc[0],
+        'batch': part.batch.iloc[0],
       }
     )
   return pd.DataFrame(found)
 
 
-def _edge(rate: float, rates: set[float]) -> str:
-  if len(rates) < 2:
+def _edge(choice: float, among: set[float]) -> str:
+  if len(among) < 2:
     return ''
-  return {min(rates): 'smallest', max(rates): 'largest'}.get(rate, '')
+  return {min(among): 'smallest', max(among): 'largest'}.get(choice, '')
 
 
 def movement(rows: companion_rows.Rows) -> pd.DataFrame:

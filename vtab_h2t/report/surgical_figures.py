@@ -49,10 +49,10 @@ def figure(table: pd.DataFrame) -> 'figure_lib.Figure':
 
 
 def _names(of_row: pd.DataFrame) -> list[str]:
-  """A network's blocks and the last layer."""
+  """A network's blocks and the last layer, in the order of the frame."""
   lines = surgical_rows.NONE, surgical_rows.ALL
   found = [t for t in of_row.tuned.unique() if t not in lines]
-  return sorted(found, key=lambda t: (t == surgical_rows.LAST, t))
+  return sorted(found, key=lambda t: t == surgical_rows.LAST)
 
 
 def _panel(ax: 'axes_lib.Axes', part: pd.DataFrame, names: list[str]) -> None:

@@ -11,9 +11,11 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from vtab_h2t import published
+from vtab_h2t.protocol import run as run_lib
 from vtab_h2t.report import companion_rows
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import surgical_rows
+from vtab_h2t.studies import surgical_shift
 
 Frames = dict[str, pd.DataFrame]
 
@@ -138,6 +140,48 @@ def sources(table: pd.DataFrame) -> pd.DataFrame:
   )
 
 
+def edges(table: pd.DataFrame, run: run_lib.Run) -> pd.DataFrame:
+  """How often validation chose from the edge of what was tried.
+
+  Args:
+    table: what `surgical_rows.tests` gives.
+    run: whose rows they are; it tells what was tried.
+
+  Returns:
+    tuned, shots, `trainings` (over targets and seeds); how many of them had the
+    smallest or the largest rate and were kept after the last epoch,
+    `smallest_rate`, `largest_rate` and `last_epoch`. Empty if it is not known
+    what was tried.
+  """
+  if not {'learning_rate', 'epoch', 'epochs'} <= set(table):
+    return pd.DataFrame()
+  rates = {
+    task: getattr(
+      run.space.of_task(task).options.get(surgical_shift.SurgicalShift.name),
+      'learning_rates',
+      (),
+    )
+    for task in table.task.unique()
+  }
+  own = table[table.learning_rate.notna()]
+  own = own[[len(rates[task]) > 1 for task in own.task]]
+  ends = [(min(rates[task]), max(rates[task])) for task in own.task]
+  own = own.assign(
+    smallest_rate=own.learning_rate == [low for low, _ in ends],
+    largest_rate=own.learning_rate == [high for _, high in ends],
+    last_epoch=own.epoch == own.epochs,
+  )
+  by_tuned = own.groupby(['shots', 'tuned'])
+  wide = by_tuned[['smallest_rate', 'largest_rate', 'last_epoch']].sum()
+  wide.insert(0, 'trainings', by_tuned.size())
+  places = {t: i for i, t in enumerate(surgical_rows.order(table))}
+  return wide.reset_index().sort_values(
+    ['shots', 'tuned'],
+    ignore_index=True,
+    key=lambda c: c.map(places) if c.name == 'tuned' else c,
+  )[['tuned', 'shots', *wide]]
+
+
 def ranks(table: pd.DataFrame) -> pd.DataFrame:
   """Average ranks over targets, beside the paper's.
 
@@ -169,33 +213,33 @@ def ranks(table: pd.DataFrame) -> pd.DataFrame:
 
 def networks(
   results: results_lib.Results,
-) -> Iterator[tuple[str, companion_rows.Rows]]:
-  """The networks that were measured and their rows, the small one first."""
+) -> Iterator[tuple[run_lib.Run, companion_rows.Rows]]:
+  """The runs of measured networks and their rows, the small one first."""
   small = results.derived.get(companion_rows.SURGICAL_SMALL)
-  names = {
-    companion_rows.SURGICAL_SMALL: small[0].run.backbone if small else 'small',
-    companion_rows.SURGICAL: results.run.backbone,
-  }
-  for job, name in names.items():
+  runs = {companion_rows.SURGICAL: results.run}
+  if small:
+    runs = {companion_rows.SURGICAL_SMALL: small[0].run} | runs
+  for job, run in runs.items():
     if len(surgical_rows.tests(results.of(job))):
-      yield name, results.of(job)
+      yield run, results.of(job)
 
 
 def frames(results: results_lib.Results) -> Frames:
   """All frames of the table, others' numbers last; of those with lines."""
   parts: dict[str, list[pd.DataFrame]] = {}
-  for network, rows in networks(results):
+  for run, rows in networks(results):
     table = surgical_rows.tests(rows)
     for name, one in (
       ('surgical', accuracy(table) if len(table) else table),
       ('ranks', ranks(table)),
       ('batch_norm', batch_norm(rows)),
+      ('edges', edges(table, run)),
       ('sources', sources(table)),
     ):
       if len(one.dropna(axis='columns', how='all')) and not (
         name == 'ranks' and one.average_rank.isna().all()
       ):
-        one.insert(0, 'network', network)
+        one.insert(0, 'network', run.backbone)
         parts.setdefault(name, []).append(one)
   return {name: _joined(some) for name, some in parts.items()} | of_others(
     with_ranks='ranks' not in parts
@@ -266,35 +310,42 @@ def by_kind(table: pd.DataFrame) -> pd.DataFrame:
     table: what `surgical_rows.tests` gives.
 
   Returns:
-    kind, shots, tuned (none, blocks, last, all), percent, `tasks`, and `error`:
-    the standard error of the mean over targets, of the medians over seeds; of a
-    single target the standard deviation over seeds.
+    kind, shots, tuned (none, blocks, last, all, in this order), percent,
+    `tasks`, and `error`: the standard error of the mean over targets, of the
+    medians over seeds; of a single target the standard deviation over seeds.
+    All means of a kind are over the same targets: those that have all of it
+    or, if there is none, all targets, of what all of them have.
   """
   shown = [surgical_rows.NONE, *surgical_rows.blocks(table), surgical_rows.ALL]
   found = []
-  for (kind, shots, tuned), part in table[table.tuned.isin(shown)].groupby(
-    ['group', 'shots', 'tuned'], sort=False
+  for (kind, shots), own in table[table.tuned.isin(shown)].groupby(
+    ['group', 'shots'], sort=False
   ):
-    by_task = part.groupby('task').percent.median()
-    several = len(by_task) > 1
-    found.append(
-      {
-        'kind': kind,
-        'shots': shots,
-        'tuned': tuned,
-        'percent': by_task.mean(),
-        'error': by_task.sem() if several else part.percent.std(),
-        'tasks': len(by_task),
-      }
-    )
+    by_task = own.groupby(['task', 'tuned']).percent.median().unstack()
+    whole = by_task.dropna()
+    if whole.empty:
+      whole = by_task.dropna(axis='columns')
+    for tuned in filter(set(whole).__contains__, shown):
+      values = whole[tuned]
+      of_seeds = own.percent[own.tuned == tuned].std()
+      found.append(
+        {
+          'kind': kind,
+          'shots': shots,
+          'tuned': tuned,
+          'percent': values.mean(),
+          'error': values.sem() if len(values) > 1 else of_seeds,
+          'tasks': len(values),
+        }
+      )
   return pd.DataFrame(found)
 
 
 def figure_frames(results: results_lib.Results) -> Frames:
   """The frame of the figure."""
   parts = []
-  for network, rows in networks(results):
+  for run, rows in networks(results):
     table = by_kind(surgical_rows.tests(rows))
-    table.insert(0, 'network', network)
+    table.insert(0, 'network', run.backbone)
     parts.append(table)
   return {'surgical_figure': pd.concat(parts, ignore_index=True)}

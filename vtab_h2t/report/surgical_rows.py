@@ -43,11 +43,15 @@ def blocks(table: pd.DataFrame) -> list[str]:
   """A network's blocks and the last layer, in its order.
 
   Args:
-    table: what `tests` gives; rows of one seed are in the network's order.
+    table: what `tests` gives; rows of one seed are in the network's order. The
+      order is that of a seed with most blocks, as a training may have failed.
   """
-  rest = {NONE, LAST, ALL, *AUTOMATIC}
-  found = [t for t in table.get('tuned', pd.Series()).unique() if t not in rest]
-  return [*found, LAST]
+  if table.empty:
+    return [LAST]
+  own = table[~table.tuned.isin({NONE, LAST, ALL, *AUTOMATIC})]
+  by_seed = own.groupby(['task', 'seed', 'shots'], sort=False).tuned.unique()
+  longest = max(by_seed, key=len, default=())
+  return [*dict.fromkeys([*longest, *own.tuned]), LAST]
 
 
 def order(table: pd.DataFrame) -> list[str]:
