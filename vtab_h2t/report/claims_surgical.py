@@ -4,8 +4,8 @@ Each is stated of the small residual network, which is of the paper's kind, and
 again of the run's own network. Accuracies are with the fewest labelled images,
 which every target has, and with batch norms in inference mode. What is compared
 is paired by seed, with which the same network is tuned on the same images. What
-is best is so against the best of the others, by means over targets; which block
-in the middle is meant is not stated, so the best of them is taken, which favours
+is best is so against the best of the others, by means over targets; which
+block in the middle is meant is not stated, so the best of them is taken, which favours
 that claim. Corruptions of the same photographs are several targets here, though
 they are not independent, so that intervals are too short rather than too long.
 """
@@ -216,7 +216,8 @@ def _claims(job: str, prefix: str, network: str) -> tuple[Claim, ...]:
       statistic=lambda a: _margin(a) + claim.POINT,
       needs=(f'{surgical_rows.CHOSEN} and {surgical_rows.ALL}',),
       groups=(kind,),
-      stated='matches or outperforms on seven data sets of three kinds of shift',
+      stated='matches or outperforms on seven data sets of three kinds of '
+      'shift',
       **blocks,
     )
     for kind in (_INPUT, _FEATURE, _OUTPUT)

@@ -24,8 +24,8 @@ _LP_FT_HEADINGS = {
   'deviations': 'Standard deviation of the same over seeds, in points',
   'differences': 'Differences on the same seeds, in points, median over seeds',
   'chosen': 'What validation in distribution chose: a learning rate, or the '
-  "probe's C (coefficient); at_edge says where it is the smallest or the largest "
-  'of those that were tried',
+  "probe's C (coefficient); at_edge says where it is the smallest or the "
+  'largest of those that were tried',
   'movement': 'How far features moved: mean l2 distance, median over seeds; '
   'how many times farther in distribution, and than under LP-FT',
   'published': "Published, not measured here: the paper's networks and data "
@@ -40,8 +40,8 @@ _SURGICAL_HEADINGS = {
   "published_rank is the paper's, of six methods on its seven tasks",
   'batch_norm': 'Ablation: accuracy in percent with batch norms in inference '
   'and in training mode',
-  'edges': 'How many trainings, over targets and seeds, validation chose at the '
-  'smallest or the largest rate that was tried, and after the last epoch',
+  'edges': 'How many trainings, over targets and seeds, validation chose at '
+  'the smallest or the largest rate that was tried, and after the last epoch',
   'sources': 'The networks before the shift, on the test images of the source',
   'replications': 'Independent replications of the paper, not measured here '
   'and not by its authors: accuracy in percent by tuned block',
