@@ -5,8 +5,8 @@ again of the run's own network. Accuracies are with the fewest labelled images,
 which every target has, and with batch norms in inference mode. What is compared
 is paired by seed, with which the same network is tuned on the same images. What
 is best is so against the best of the others, by means over targets; which
-block in the middle is meant is not stated, so the best of them is taken, which favours
-that claim. Corruptions of the same photographs are several targets here, though
+block in the middle is meant is not stated, so the best of them is taken, which
+favours that claim. Corruptions of the same photographs are several targets here, though
 they are not independent, so that intervals are too short rather than too long.
 """
 
