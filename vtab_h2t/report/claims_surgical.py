@@ -4,10 +4,11 @@ Each is stated of the small residual network, which is of the paper's kind, and
 again of the run's own network. Accuracies are with the fewest labelled images,
 which every target has, and with batch norms in inference mode. What is compared
 is paired by seed, with which the same network is tuned on the same images. What
-is best is so against the best of the others, by means over targets; which
-block in the middle is meant is not stated, so the best of them is taken, which
-favours that claim. Corruptions of the same photographs are several targets here, though
-they are not independent, so that intervals are too short rather than too long.
+is best is so against the best of the others, by means over targets; which block
+in the middle is meant is not stated, so the best of them is taken, which
+favours that claim. Corruptions of the same photographs are several targets
+here, though they are not independent, so that intervals are too short rather
+than too long.
 """
 
 from collections.abc import Callable
