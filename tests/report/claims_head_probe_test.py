@@ -33,6 +33,22 @@ def test_distances_that_fall_with_energy():
   assert _judge('l2_grows_with_energy_test', rows).verdict == judging.HOLDS
 
 
+def test_perfect_order_leaves_an_error():
+  found = _judge('l2_grows_with_energy_train').interval
+  assert (found.value, found.high) == (pytest.approx(1), 1)
+  assert 0.6 < found.low < 0.8 and 0.2 < found.detectable < 1
+  # One task and head in reverse order among four is not enough.
+  rows = _changed(
+    'train_adaptation_l2',
+    lambda r: (
+      -r['aie']
+      if (r['task'], r['hidden']) == ('mnist_5k', 0)
+      else r['train_adaptation_l2']
+    ),
+  )
+  assert _judge('l2_grows_with_energy_train', rows).verdict == judging.UNDECIDED
+
+
 def test_norms_that_only_rise():
   rows = _changed('adaptation_norm', lambda r: r['aie'])
   found = _judge('norm_rises_then_falls_test', rows)
@@ -61,6 +77,11 @@ def test_other_budgets_give_no_verdict():
   found = _judge('cos_grows_with_energy_train', rows)
   assert found.verdict == judging.NO_VERDICT
   assert '80 (0) against 160 (1) steps' in found.rows
+
+
+def test_the_best_tau_needs_fine_tuning_without_probing():
+  rows = [r for r in _ROWS if r['tau']]
+  assert _judge('best_tau_between', rows).verdict == judging.UNTESTABLE
 
 
 def test_two_taus_or_one_seed_are_too_few():

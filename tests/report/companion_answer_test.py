@@ -27,6 +27,8 @@ def test_claims_are_counted_and_numbers_told():
   ) in text
   assert not re.search(r'\. [a-z]', text)
   assert 'a rank correlation of +1.00 with the energy, and the best tau' in text
+  # Of 60 trainings those without probing, of two tasks with two heads.
+  assert ', and 12 of 60 trainings after probing ended above the' in text
   assert text.count('. ') <= 1 and text.endswith('.')
 
 

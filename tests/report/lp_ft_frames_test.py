@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.report import made_shifted as made
+from vtab_h2t.methods import lp_ft
 from vtab_h2t.report import lp_ft_frames as frames
 
 _OF = made.run()
@@ -72,7 +73,7 @@ def test_differences_are_of_the_same_seeds():
 def test_a_rate_at_the_edge_of_what_was_tried_is_marked():
   table = frames.chosen(_ROWS)
   assert set(table.adaptation) == {'ft', 'ft_frozen', 'lp_ft'}
-  assert set(table.at_edge) == {'largest'} and set(table.rates) == {2}
+  assert set(table.at_edge) == {'largest'} and set(table.tried) == {2}
   assert (set(table.seeds), set(table.epoch)) == ({3}, {7})
   rows = [
     r
@@ -91,6 +92,23 @@ def test_a_rate_at_the_edge_of_what_was_tried_is_marked():
   assert set(frames.chosen(inside).at_edge) == {''}
   alone = [r for r in _ROWS if r['split'] == 'test']
   assert set(frames.chosen(alone).at_edge) == {''}
+
+
+@pytest.mark.parametrize(
+  'place, edge', [(0, 'smallest'), (20, ''), (-1, 'largest')]
+)
+def test_the_probes_coefficient_is_told(place, edge):
+  c = lp_ft.C_PATH[place]
+  rows = [
+    r | ({'coefficient': c} if r['adaptation'] in ('lp', 'lp_ft') else {})
+    for r in _ROWS
+  ]
+  table = frames.chosen(rows)
+  lines = table[table.adaptation == 'lp']
+  assert set(lines.coefficient) == {c} and lines.learning_rate.isna().all()
+  assert (set(lines.at_edge), set(lines.tried)) == ({edge}, {50})
+  # Of LP-FT its rate was chosen.
+  assert set(table[table.adaptation == 'lp_ft'].learning_rate) == {0.01}
 
 
 def test_movement_and_its_quotients():

@@ -31,6 +31,17 @@ def test_points_are_blocks_and_lines_all_and_none():
     assert lines['nothing tuned'] == 40.5
 
 
+def test_parts_are_in_the_networks_order():
+  names = {'block1': 'embedding', 'block2': 'blocks00_02'}
+  axes = figures.figure(_TABLE.assign(tuned=_TABLE.tuned.replace(names))).axes
+  assert [t.get_text() for t in axes[0].get_xticklabels()] == [
+    'embedding',
+    'blocks00_02',
+    'block3',
+    'last',
+  ]
+
+
 def test_what_was_not_measured_has_no_panel():
   table = _TABLE[(_TABLE.shots == 20) & _TABLE.kind.isin(['input', 'none'])]
   assert len(figures.figure(table).axes) == 4

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.report import made_shifted as made
+from vtab_h2t.protocol import companions
 from vtab_h2t.report import surgical_frames as frames
 from vtab_h2t.report import surgical_rows
 
@@ -61,6 +62,29 @@ def test_the_source_is_told_with_its_plateau():
   assert line.source_percent == pytest.approx(95)
   assert (line.source_epochs, line.plateaus, line.seeds) == (30, 2, 3)
   assert frames.sources(_TABLE.drop(columns='source_total')).empty
+
+
+def test_what_is_chosen_at_an_edge_is_counted():
+  space = companions.space(companions.FULL)  # 1e-2, 1e-3 and 1e-4.
+  of = made.run(space=space)
+  changes = {
+    'block1': {'learning_rate': 0.01, 'epoch': 15},
+    'last': {'learning_rate': 0.0001},
+  }
+  rows = [r | changes.get(r['tuned'], {}) for r in _ROWS]
+  table = frames.edges(surgical_rows.tests(rows), of).set_index(
+    ['shots', 'tuned']
+  )
+  assert list(table.loc[20].index[:5]) == [*made.BLOCKS, 'last', 'all']
+  # 8 targets, 3 seeds.
+  assert table.loc[20, 'block1'].to_list() == [24, 0, 24, 24]
+  assert table.loc[100, 'last'].to_list() == [24, 24, 0, 0]
+  assert table.loc[20, 'block2'].to_list() == [24, 0, 0, 0]
+  results = made.results({'surgical_small': rows}, of)
+  assert set(frames.frames(results)['edges'].network) == {'small_net'}
+  # It is not known what was tried.
+  assert frames.edges(_TABLE, made.run()).empty
+  assert frames.edges(_TABLE[['task', 'tuned', 'shots']], of).empty
 
 
 def test_ranks_stand_beside_the_papers():
@@ -129,3 +153,30 @@ def test_means_over_the_targets_of_a_kind_with_their_errors():
     'small_net',
     'made',
   }
+
+
+def test_means_of_a_kind_are_over_the_same_targets():
+  failed = [
+    r
+    for r in _ROWS
+    if (r['task'], r['tuned']) != ('photo_patches.blur5', 'block1')
+  ]
+  table = frames.by_kind(surgical_rows.tests(failed))
+  assert set(table.tasks[table.kind == 'input']) == {1}
+  assert set(table.tasks[table.kind == 'output']) == {2}
+  assert list(table.tuned[table.kind == 'output'][:6]) == [
+    'none',
+    *made.BLOCKS,
+    'last',
+    'all',
+  ]
+  # If none has all, what all have is shown.
+  alone = [r for r in failed if r['task'] == 'photo_patches.blur5'] + [
+    r
+    for r in failed
+    if (r['task'], r['tuned']) != ('photo_patches.noise5', 'block2')
+    and r['task'] == 'photo_patches.noise5'
+  ]
+  table = frames.by_kind(surgical_rows.tests(alone))
+  assert set(table.tuned) == {'none', 'block3', 'last', 'all'}
+  assert set(table.tasks) == {2}

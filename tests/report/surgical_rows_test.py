@@ -21,6 +21,19 @@ def test_blocks_are_in_the_networks_order():
   ]
 
 
+def test_a_failed_training_does_not_change_the_order():
+  rows = [
+    r | {'correct': None}
+    if (r['task'], r['tuned']) == ('photo_patches.same', 'block1')
+    else r
+    for r in _ROWS
+  ]
+  table = surgical_rows.tests(rows)
+  assert table.tuned.iloc[1] == 'block2'
+  assert surgical_rows.blocks(table) == [*made.BLOCKS, 'last']
+  assert surgical_rows.blocks(surgical_rows.tests([])) == ['last']
+
+
 def test_the_block_is_chosen_by_validation_only():
   choice = surgical_rows.chosen(_TABLE)
   assert choice['photo_patches.noise5', 20] == 'block1'

@@ -40,8 +40,8 @@ _SURGICAL_HEADINGS = {
   "published_rank is the paper's, of six methods on its seven tasks",
   'batch_norm': 'Ablation: accuracy in percent with batch norms in inference '
   'and in training mode',
-  'edges': 'How many trainings, over targets and seeds, validation chose at '
-  'the smallest or the largest rate that was tried, and after the last epoch',
+  'edges': 'Of how many trainings, over targets and seeds, validation chose '
+  'the smallest or the largest rate that was tried, and the last epoch',
   'sources': 'The networks before the shift, on the test images of the source',
   'replications': 'Independent replications of the paper, not measured here '
   'and not by its authors: accuracy in percent by tuned block',
