@@ -189,3 +189,18 @@ def test_the_cheaper_come_first(space):
 def test_a_grid_without_taus_is_one_line(space):
   with pytest.raises(errors.InputError, match='no tau for head_probe;'):
     _METHOD.check(space.changed({'head_probe': {'taus': ()}}))
+
+
+def test_probing_has_a_rate_and_a_norm():
+  features = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
+  labels = np.arange(20) % 3
+  start, still, slow, fast = (
+    head_probe.probe_heads(features, labels, (4, 3), (tau,), 0.0, 8, 0, rate)[
+      tau
+    ][0][0]
+    for tau, rate in ((0, 0.1), (2, 0.0), (2, 0.001), (2, 0.1))
+  )
+  np.testing.assert_array_equal(start, still)
+  assert 0 < np.abs(slow - start).max() < 0.01 < np.abs(fast - start).max()
+  head = [(np.full((2, 2), 2.0), np.ones(2)), (np.ones((3, 2)), np.ones(3))]
+  assert head_probe.head_norm(head) == pytest.approx(np.sqrt(16 + 6))

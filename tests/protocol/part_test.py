@@ -1,8 +1,12 @@
 """A task of a work unit; what it measures is tested with `unit`."""
 
+import dataclasses
+
+import numpy as np
 import pytest
 
 from tests import testing
+from vtab_h2t.methods import lp_ft
 from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.protocol import part as part_lib
 from vtab_h2t.studies import registry as studies
@@ -64,3 +68,38 @@ def test_a_derived_method_is_not_measured_itself(backbone, tmp_path):
     'head2toe_ft',
     'offset',
   ]
+
+
+def _source(backbone, workdir, of_source):
+  part = part_lib.Part(
+    testing.tiny_run(backbone),
+    dataclasses.replace(testing.tiny_task(), source=of_source),
+    (),
+    (),
+    (0,),
+    backbone,
+    ledger_lib.Ledger(workdir),
+  )
+  return part.networks(lp_ft.LpFt(), None, None, {}).source
+
+
+def test_a_source_is_read_as_its_task_is(backbone, tmp_path, monkeypatch):
+  of_source = testing.tiny_task('source', train=40, test=20, seed=3)
+  found = _source(backbone, tmp_path, of_source)
+  for inputs, labels, split in (
+    (found.inputs, found.labels, of_source.train),
+    (found.test_inputs, found.test_labels, of_source.test),
+  ):
+    images = np.stack(list(split.images().as_numpy_iterator()))
+    np.testing.assert_array_equal(inputs(), backbone.preprocess(images))
+    assert inputs() is inputs()
+    np.testing.assert_array_equal(labels, split.labels)
+  assert found.classes == 3
+  assert _source(backbone, tmp_path, None) is None
+  # What was trained on it is known by all that it follows from.
+  ids = [found.id, _source(backbone, tmp_path, testing.tiny_task('source')).id]
+  other = dataclasses.replace(backbone, offset=0.0)
+  ids.append(_source(other, tmp_path, of_source).id)
+  monkeypatch.setattr(part_lib, 'VERSION', part_lib.VERSION + 1)
+  ids.append(_source(backbone, tmp_path, of_source).id)
+  assert len(set(ids)) == 4

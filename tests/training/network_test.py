@@ -30,7 +30,7 @@ tf.config.set_logical_device_configuration(
     [tf.config.LogicalDeviceConfiguration()] * 2)
 from tests import testing
 from vtab_h2t.heads import initial
-from vtab_h2t.training import network
+from vtab_h2t.training import network as network_lib
 from vtab_h2t.training import readout as readout_lib
 from vtab_h2t.training import trainer as trainer_lib
 rng = np.random.default_rng(0)
