@@ -3,9 +3,11 @@
 from collections.abc import Callable, Sequence
 import errno
 import os
+import pathlib
 import sys
 import textwrap
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from absl import app
 from absl import flags
@@ -13,6 +15,11 @@ from absl import logging
 
 from vtab_h2t import devices
 from vtab_h2t import errors
+from vtab_h2t import published
+
+if TYPE_CHECKING:
+  from vtab_h2t.report import output as output_lib
+  from vtab_h2t.report import results as results_lib
 
 PUBLISHED_FOLDER = 'published'  # The paper's numbers, in a work directory.
 
@@ -120,6 +127,43 @@ def check_choices(flag: str, choices: Sequence[str]) -> None:
     return True
 
   flags.register_validator(flag, check)
+
+
+def publish(
+  outputs: 'Sequence[output_lib.Output]', workdir: str | os.PathLike[str]
+) -> None:
+  """Makes outputs of printed numbers, those that they suffice for.
+
+  Args:
+    outputs: which.
+    workdir: the work directory.
+  """
+  folder = pathlib.Path(workdir, PUBLISHED_FOLDER)
+  for output in outputs:
+    if output.published:
+      frames = output.of_paper()
+      output.show(frames, published.SOURCE)
+      _list(output.name, output.write(frames, folder, published.SOURCE))
+
+
+def show(
+  output: 'output_lib.Output',
+  view: 'results_lib.Results',
+  whole: 'results_lib.Results',
+) -> None:
+  """Prints an output of what was asked for, and writes it of all there is.
+
+  Args:
+    output: which.
+    view: what was asked for.
+    whole: all that the run has.
+  """
+  output.show(output.of_results(view), view.run.title)
+  _list(output.name, output.write_results(whole))
+
+
+def _list(name: str, paths: Sequence[pathlib.Path]) -> None:
+  print('\n'.join(f'{name}: {path}' for path in paths))
 
 
 def prepare_tensorflow() -> None:

@@ -18,12 +18,8 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from vtab_h2t import errors
-from vtab_h2t import published
 from vtab_h2t.backbones import registry as backbones
 from vtab_h2t.protocol import companions
-from vtab_h2t.studies import head_probe_energy
-from vtab_h2t.studies import lp_ft_shift
-from vtab_h2t.studies import surgical_shift
 from vtab_h2t.tasks import registry as tasks_registry
 from vtab_h2t.tasks import shifted
 
@@ -67,13 +63,6 @@ _IMAGE_SIZE = flags.DEFINE_integer(
 
 common.check_choices('only', companions.NAMES)
 
-_LARGE = surgical_shift.SurgicalShift.name
-# Whose rows each paper's claims are judged on.
-_JOBS = {
-  companions.LP_FT: (lp_ft_shift.LpFtShift.name,),
-  companions.SURGICAL: ('surgical_small', _LARGE),
-  companions.HEAD_PROBE: (head_probe_energy.HeadProbeEnergy.name,),
-}
 # LP-FT is measured with these seeds besides where three do not decide.
 _MORE_SEEDS = 3, 4
 
@@ -88,12 +77,7 @@ def main() -> None:
     if o.name.startswith((*names, 'companion'))
   ]
   if _SOURCE.value == shared_flags.PUBLISHED:
-    folder = pathlib.Path(_WORKDIR.value, common.PUBLISHED_FOLDER)
-    for output in outputs:
-      if output.published:
-        frames = output.of_paper()
-        output.show(frames, published.SOURCE)
-        _list(output.name, output.write(frames, folder, published.SOURCE))
+    common.publish(outputs, _WORKDIR.value)
     return
   work = _work(names)
   common.prepare_tensorflow()
@@ -130,15 +114,10 @@ def main() -> None:
   if whole is not None:
     for output in outputs:
       if output.possible(whole):
-        output.show(output.of_results(whole), whole.run.title)
-        _list(output.name, output.write_results(whole))
+        common.show(output, whole, whole)
     print(f'rows: {whole.folder.path / "studies"}')
   if failures:
     raise errors.InputError('; '.join(failures))
-
-
-def _list(name: str, paths: Sequence[pathlib.Path]) -> None:
-  print('\n'.join(f'{name}: {path}' for path in paths))
 
 
 def _seeds() -> tuple[int, ...]:
@@ -176,7 +155,7 @@ def _is_wanted(job: str, task: str) -> bool:
   The large network is adapted surgically to one shift of each kind, unless the
   user names others, and not at all in the quick form.
   """
-  if job != _LARGE:
+  if job != companions.LARGE:
     return True
   if _QUICK.value:
     return False
@@ -228,7 +207,7 @@ def _measure(
   units = [
     unit
     for name, tasks in work.items()
-    for job in _JOBS[name]
+    for job in companions.JOBS[name]
     for unit in jobs.units(
       [job],
       run,

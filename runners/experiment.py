@@ -1,11 +1,9 @@
 """The course of every runner of tables and figures: measure, derive, write."""
 
 from collections.abc import Sequence
-import pathlib
 from typing import TYPE_CHECKING
 
 from vtab_h2t import errors
-from vtab_h2t import published
 from vtab_h2t.methods import registry as methods_registry
 from vtab_h2t.protocol import run as run_lib
 from vtab_h2t.tasks import registry as tasks_registry
@@ -64,18 +62,9 @@ def run(names: Sequence[str] | None) -> None:
       )
     )
   if from_paper:
-    _publish(possible)
+    common.publish(possible, flags.WORKDIR.value)
   else:
     _measure_and_write(possible, are_named=bool(names))
-
-
-def _publish(outputs: Sequence['output_lib.Output']) -> None:
-  """Makes outputs of the paper's numbers."""
-  folder = pathlib.Path(flags.WORKDIR.value, common.PUBLISHED_FOLDER)
-  for output in outputs:
-    frames = output.of_paper()
-    output.show(frames, published.SOURCE)
-    _list(output.name, output.write(frames, folder, published.SOURCE))
 
 
 def _measure_and_write(
@@ -97,8 +86,7 @@ def _measure_and_write(
   elif whole is not None and view is not None:
     made = [o for o in outputs if o.possible(view)]
     for output in made:
-      output.show(output.of_results(view), view.run.title)
-      _list(output.name, output.write_results(whole))
+      common.show(output, view, whole)
     _make_again(whole, made)
     print(f'rows: {whole.folder.path / "rows"}')
     if not made and not failures:
@@ -116,10 +104,6 @@ def _make_again(
   for output in catalogue.OUTPUTS.values():
     if output not in made and output.possible(whole) and output.is_in(whole):
       output.write_results(whole)
-
-
-def _list(name: str, paths: Sequence[pathlib.Path]) -> None:
-  print('\n'.join(f'{name}: {path}' for path in paths))
 
 
 def _allowed(

@@ -65,9 +65,9 @@ def _training(pair, adaptation, seed=0, c=1.0):
 
 def test_rows_are_of_each_adaptation_seed_and_test_set(rows):
   assert [
-    (r['seed'], r['adaptation'], r['images']) for r in trained.tests(rows)
+    (r['seed'], r['adaptation'], r['images']) for r in trained.judged(rows)
   ] == [(s, a, i) for s in (0, 1) for a in ('lp', *_TUNED) for i in _IMAGES]
-  for row in trained.tests(rows):
+  for row in trained.judged(rows):
     assert row['total'] == (90 if row['images'] == 'test' else 40)
     assert row['fold'] is None and row['job'] == row['method'] == _STUDY.name
     is_probe = row['adaptation'] == 'lp'
@@ -84,7 +84,7 @@ def test_rows_are_of_each_adaptation_seed_and_test_set(rows):
 
 
 def test_only_the_probe_leaves_the_embedding_where_it_was(rows):
-  for row in trained.tests(rows):
+  for row in trained.judged(rows):
     moved = row['adaptation_l2'], row['adaptation_cos']
     if row['adaptation'] == 'lp':
       assert moved == (0, 0)
@@ -96,7 +96,7 @@ def _choices(rows):
   """All that is chosen, and what does not depend on labels of tests."""
   return [
     {k: v for k, v in r.items() if k not in (*_COUNTS, 'manifest_sha256')}
-    for r in trained.tests(rows)
+    for r in trained.judged(rows)
   ]
 
 
@@ -104,7 +104,7 @@ def test_rate_and_epoch_follow_validation(rows):
   for adaptation in _TUNED:
     own = [r for r in rows if r.get('adaptation') == adaptation]
     best = max((r for r in own if r['split'] == 'val'), key=_correct)
-    for row in trained.tests(own):
+    for row in trained.judged(own):
       assert row['learning_rate'] == best['learning_rate']
       assert 1 <= row['epoch'] <= 3
       assert row['seed'] or row['epoch'] == best['epoch']
@@ -135,7 +135,7 @@ def test_labels_of_test_images_choose_nothing(rows, pair, net, tmp_path):
   ]
   assert all(
     a['correct'] != b['correct']
-    for a, b in zip(trained.tests(found), trained.tests(rows), strict=True)
+    for a, b in zip(trained.judged(found), trained.judged(rows), strict=True)
     if a['adaptation'] == 'ft'
   )
 
@@ -144,7 +144,7 @@ def test_labels_of_test_images_choose_nothing(rows, pair, net, tmp_path):
 def test_counts_and_movement_by_hand(adaptation, rows, pair, net, data):
   own = [
     r
-    for r in trained.tests(rows)
+    for r in trained.judged(rows)
     if (r['adaptation'], r['seed']) == (adaptation, 1)
   ]
   inputs = {
@@ -287,7 +287,7 @@ def test_a_training_that_diverges_has_a_row_for_each_test_set(
   found = trained.measure(tmp_path, _STUDY, pair, tried, net)
   failed = [r for r in found if r['adaptation'] != 'lp']
   assert all(r['correct'] is None and r['failed'] for r in failed)
-  assert [(r['adaptation'], r['images']) for r in trained.tests(failed)] == [
+  assert [(r['adaptation'], r['images']) for r in trained.judged(failed)] == [
     (a, i) for a in _TUNED for i in _IMAGES
   ]
   assert [r['epoch'] for r in failed if r['split'] == 'val'] == [0, 0, 0]

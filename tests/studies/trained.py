@@ -71,7 +71,6 @@ def data(folder, of, net, source_id='source'):
     labels=of.source.train.labels,
     test_inputs=inputs(of.source.test),
     test_labels=of.source.test.labels,
-    classes=of.source.num_classes,
   )
   return data_lib.TrainingData(
     store.open_or_compute(
@@ -115,7 +114,8 @@ def measure(workdir, study, of, tried, net, seeds=(0,)):
     )
 
 
-def tests(rows):
+def judged(rows):
+  """The rows of test images."""
   return [r for r in rows if r['split'] == 'test']
 
 

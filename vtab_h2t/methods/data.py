@@ -342,8 +342,7 @@ class Source:
   Attributes:
     id: identifies its images and labels, and how they are read.
     inputs, test_inputs: return the network's inputs, float32 `[n, H, W, 3]`.
-    labels, test_labels: int64 `[n]`.
-    classes: number of classes.
+    labels, test_labels: int64 `[n]`, of the task's classes.
   """
 
   id: str
@@ -351,7 +350,6 @@ class Source:
   labels: np.ndarray
   test_inputs: Callable[[], np.ndarray]
   test_labels: np.ndarray
-  classes: int
 
 
 class Networks:

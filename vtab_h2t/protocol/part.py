@@ -161,7 +161,6 @@ class Part:
       labels=source.train.labels,
       test_inputs=inputs(source.test),
       test_labels=source.test.labels,
-      classes=source.num_classes,
     )
 
   def _open(self) -> ledger_lib.Folder:

@@ -278,40 +278,34 @@ class _Judging:
       The fields of a row of each test set, without counts if the training
       failed.
     """
-    if self._method.moves:  # Of the network that has not been trained yet.
+    moves = self._method.moves
+    if moves:  # Of the network that has not been trained yet.
       _ = self._before
+    failure: interface.Fields = {}
     with self._watch.stage(f'train {self._method.file}'):
       try:
         found = train()
       except trainer_lib.DivergedError as e:
         failure = interface.outcome(space_lib.Failure(e))
-        if self._method.moves:
-          return [
-            {'images': name, 'total': len(split.ids), **failure}
-            for name, split in self._tests.items()
-          ]
-        return [{'total': len(self._task.test.ids), **failure}]
+    rows: list[interface.Fields] = []
     with self._watch.stage(f'test {self._method.file}'):
-      if self._method.moves:
-        return [
-          found.measures | self._moved(name, split, found)
-          for name, split in self._tests.items()
-        ]
-      correct = evaluation.count_correct_of_network(
-        self._backbone, self._task.test, found.trainer.predict, self._tell
-      )
-      return [
-        found.measures
-        | {'total': len(self._task.test.ids)}
-        | interface.outcome(correct)
-      ]
+      for name, split in self._tests.items():
+        row = {'total': len(split.ids)} | ({'images': name} if moves else {})
+        if failure:
+          rows.append(row | failure)
+        else:
+          judge = self._moved if moves else self._counted
+          rows.append(row | found.measures | judge(name, split, found))
+    return rows
 
   def _tell(self, done: int, total: int) -> None:
     self._progress(f'test {self._method.file}', done, total)
 
   @property
   def _tests(self) -> dict[str, task_lib.Split]:
-    return {interface.OWN_TEST: self._task.test, **self._task.further_tests}
+    """The further ones are for what tells how far their embeddings move."""
+    further = self._task.further_tests if self._method.moves else {}
+    return {interface.OWN_TEST: self._task.test, **further}
 
   @functools.cached_property
   def _before(self) -> dict[str, np.ndarray]:
@@ -324,16 +318,25 @@ class _Judging:
       self._backbone, split, self._network().embed, self._tell
     )
 
+  def _counted(
+    self, name: str, split: task_lib.Split, found: data_lib.TrainedNetwork
+  ) -> interface.Fields:
+    """How many images of a test set are right."""
+    del name
+    return interface.outcome(
+      evaluation.count_correct_of_network(
+        self._backbone, split, found.trainer.predict, self._tell
+      )
+    )
+
   def _moved(
     self, name: str, split: task_lib.Split, found: data_lib.TrainedNetwork
   ) -> interface.Fields:
-    """A test set: what is right, and how far its embedding has moved."""
+    """The same, and how far the embedding of its images has moved."""
     features = self._embed(split)
     logits = readout_lib.apply_head(features, found.trainer.head).numpy()
     correct = counting.correct(logits.argmax(axis=1), split.labels)
     return {
-      'images': name,
-      'total': len(split.ids),
       **head_probe.adaptation(self._before[name], features),
       **interface.outcome(correct),
     }

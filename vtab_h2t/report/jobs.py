@@ -29,7 +29,7 @@ ACCURACY = run_lib.ACCURACY
 RELEVANCE, TRANSFER, REDUCED = 'relevance', 'transfer', 'reduced'
 CONTROL, SECOND = 'control', 'second'
 # The small residual network of Lee et al., in place of the run's own.
-SURGICAL_SMALL = 'surgical_small'
+SURGICAL_SMALL = companions.SMALL
 _STUDIES: dict[str, interface.Measured] = {
   **studies.STUDIES,
   **studies.COMPANIONS,

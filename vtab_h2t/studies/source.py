@@ -11,7 +11,6 @@ from absl import logging
 import numpy as np
 
 from vtab_h2t import files
-from vtab_h2t.heads import initial
 from vtab_h2t.methods import data as data_lib
 from vtab_h2t.methods import interface
 from vtab_h2t.methods import tuned
@@ -117,18 +116,17 @@ def _read(path: pathlib.Path) -> Trained | None:
 def _train(data: data_lib.TrainingData, recipe: Recipe, seed: int) -> Trained:
   networks = tuned.networks_of(data)
   source, network = networks.source, networks.network()
-  assert source is not None
+  if source is None:
+    raise ValueError('the task has no source')
   network.reset()
   if recipe.start == RANDOM:
     network.randomise(seed)
-  size = data.num_features(None)
-  trainer = network.trainer(
-    readout_lib.Embedding(network.backbone.embedding, size, False),
-    (size, source.classes),
+  trainer = companion.trainer_of(
+    data,
     companion.everything(data),
     trainer_lib.Recipe(batch=recipe.batch, weight_decay=recipe.weight_decay),
   )
-  trainer.start(initial.layers((size, source.classes), (seed, interface.HEAD)))
+  trainer.start(companion.random_head(data, seed))
   inputs = source.inputs()
   judge = judge_lib.Judge(
     source.test_inputs(),

@@ -97,7 +97,7 @@ class Network:
 
   def reset(self) -> None:
     """Sets the pretrained weights."""
-    self._model.set_weights(self._pretrained)
+    self.load(self._pretrained)
 
   def load(self, state: Sequence[np.ndarray]) -> None:
     """Sets all weights, as `state` gave them."""
