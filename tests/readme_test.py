@@ -37,7 +37,10 @@ _LISTS = {
 @pytest.mark.parametrize(
   'document',
   [
-    name
+    # Own images take a quarter of a minute.
+    pytest.param(name, marks=pytest.mark.soak)
+    if name == 'own_images.md'
+    else name
     for name, text in _TEXTS.items()
     # What registers is run by shared_flags_test.
     if '```python' in text and name != 'extending.md'

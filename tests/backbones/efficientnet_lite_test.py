@@ -77,6 +77,7 @@ def test_parts_hold_each_block_once(lite0):
     assert [n for (n,) in found] == sorted(n for (n,) in found)
 
 
+@pytest.mark.soak
 @testing.needs_photos
 def test_lite2_knows_photographs():
   trained = registry.load('efficientnet_lite2', 'imagenet', 260)

@@ -174,6 +174,7 @@ def test_the_trained_copy_gives_the_same(at_64, training):
     np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.soak
 def test_it_learns(at_32):
   """Which part of an image is bright, from random weights."""
   labels = np.arange(48) % 3

@@ -108,7 +108,10 @@ def _save_s4l(folder, epsilon):
   return released.save(folder, variables, forward, _SIZE, 'representation')
 
 
-@pytest.mark.parametrize('epsilon, tap_set', [(1e-3, 'all'), (1e-5, 'figure6')])
+@pytest.mark.parametrize(
+  'epsilon, tap_set',
+  [(1e-5, 'figure6'), pytest.param(1e-3, 'all', marks=pytest.mark.soak)],
+)
 def test_s4ls_names_are_read(tmp_path, epsilon, tap_set):
   folder = _save_s4l(tmp_path / 'm', epsilon)
   backbone = resnet_v2.resnet50(str(folder), _SIZE, tap_set)
@@ -180,7 +183,17 @@ _OTHERS = {
 }
 
 
-@pytest.mark.parametrize('which', _OTHERS)
+@pytest.mark.parametrize(
+  'which',
+  [
+    'slim',
+    *(
+      pytest.param(name, marks=pytest.mark.soak)
+      for name in _OTHERS
+      if name != 'slim'
+    ),
+  ],
+)
 def test_other_names_are_read(tmp_path, which):
   variant, plan = _OTHERS[which]
   model = _renamed(tmp_path / 'm', variant, plan, _as_convolution)

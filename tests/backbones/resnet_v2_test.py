@@ -294,6 +294,7 @@ def test_slim_without_logits_names_them(tmp_path):
     resnet_v2.resnet50(str(tmp_path / 'features'), 64)
 
 
+@pytest.mark.soak
 def test_saved_models_with_the_released_endpoints(tmp_path):
   backbone = resnet_v2.resnet50('random', 64)
   names = {tap: resnet_v2._ENDPOINTS.get(tap, tap) for tap in backbone.taps}

@@ -14,7 +14,13 @@ from vtab_h2t.backbones import saved_model
 _X = np.random.default_rng(0).normal(size=(3, 32, 32, 3)).astype(np.float32)
 
 
-@pytest.fixture(scope='module', params=['efficientnet_lite0', 'resnet50'])
+@pytest.fixture(
+  scope='module',
+  params=[
+    'efficientnet_lite0',
+    pytest.param('resnet50', marks=pytest.mark.soak),
+  ],
+)
 def variants(request):
   load = lambda taps: registry.load(request.param, 'random', 32, taps)
   return {taps: load(taps) for taps in ('all', *retapping.KINDS)}

@@ -30,7 +30,14 @@ def split():
   return testing.tiny_task(train=60, test=3).train
 
 
-@pytest.fixture(scope='module', params=['head2toe', 'all_l2', 'linear'])
+@pytest.fixture(
+  scope='module',
+  params=[
+    'head2toe',
+    'linear',
+    pytest.param('all_l2', marks=pytest.mark.soak),
+  ],
+)
 def adapted(request, backbone, split, tmp_path_factory):
   return adapting.adapt(
     split,

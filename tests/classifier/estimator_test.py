@@ -60,6 +60,7 @@ def test_images_may_have_any_sizes_and_be_files(fitted, tmp_path):
   assert (fitted.predict(paths) == labels).all()
 
 
+@pytest.mark.soak
 def test_cross_val_score(tmp_path):
   images, labels = _images(20)
   found = model_selection.cross_val_score(

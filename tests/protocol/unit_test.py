@@ -728,6 +728,7 @@ def test_seeds_that_another_process_adds_meanwhile_are_kept(tiny, tmp_path):
   assert [r for r in others[0] if r['split'] == 'test'] == tests[1:]
 
 
+@pytest.mark.soak
 def test_seeds_are_added_to_trained_networks_and_what_follows(normed, tmp_path):
   names = 'head2toe', 'head2toe_ft', 'head2toe_ft_plus', 'surgical', 'finetune'
   run = normed.run(

@@ -37,6 +37,7 @@ def test_averages_are_the_published(table):
     )
 
 
+@pytest.mark.soak
 def test_fitted_constants_are_a_resnet_50s(table):
   """A v2 ResNet-50 at 224 pixels with strides in the last unit."""
   fitted = cost.fit(table)

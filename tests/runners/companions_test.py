@@ -71,6 +71,7 @@ def test_where_claims_on_lp_ft_are_undecided_two_seeds_are_added(
   assert testing.rows_files(tmp_path) == before
 
 
+@pytest.mark.soak
 def test_no_seeds_are_added_to_those_that_were_named(tmp_path):
   """Nor to the quick form, which is a run of its own."""
   names = []

@@ -13,6 +13,7 @@ from vtab_h2t.report import jobs
 _SEEDS = '--seeds=0,1'
 
 
+@pytest.mark.soak
 def test_published_source_makes_all_that_it_can(tmp_path):
   done = testing.run_runner(
     'reproduce', '--source=published', f'--workdir={tmp_path}'

@@ -1,3 +1,5 @@
+import pytest
+
 from tests import testing
 from vtab_h2t.backbones import registry
 from vtab_h2t.classifier import adapting
@@ -5,6 +7,7 @@ from vtab_h2t.classifier import artefact
 from vtab_h2t.protocol import grids
 
 
+@pytest.mark.soak
 def test_an_adapted_model_is_exported(tmp_path):
   space = grids.get(
     'fixed',

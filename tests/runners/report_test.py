@@ -62,6 +62,7 @@ def test_a_folder_without_rows_is_one_line(tmp_path):
   )
 
 
+@pytest.mark.soak
 def test_the_papers_page_needs_no_rows(tmp_path):
   done = testing.run_runner(
     'report', '--source=published', f'--out={tmp_path}/paper.html'

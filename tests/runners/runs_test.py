@@ -38,18 +38,23 @@ def _files(folder):
 @pytest.mark.parametrize(
   'option',
   [
-    '--snr=paper',
-    '--head_init=head2toe',
-    '--finetune_optimizer=adam',
-    '--nofinetune_unit_norm',
-    '--probe_smoothing=0.2',
     '--probe_hidden=8',
     '--protocol=official',
     '--taps=pre_activation',
-    '--normalization=once',
-    '--resize=legacy',
     '--weights=other',
-    '--grid=quick',
+    *(
+      pytest.param(option, marks=pytest.mark.soak)
+      for option in (
+        '--snr=paper',
+        '--head_init=head2toe',
+        '--finetune_optimizer=adam',
+        '--nofinetune_unit_norm',
+        '--probe_smoothing=0.2',
+        '--normalization=once',
+        '--resize=legacy',
+        '--grid=quick',
+      )
+    ),
   ],
 )
 def test_what_changes_numbers_is_another_run(workdir, option):
@@ -93,12 +98,17 @@ def trained(tmp_path_factory):
 @pytest.mark.parametrize(
   'method, option',
   [
-    ('auto_snr', '--snr=paper'),
-    ('head2toe_ft', '--head_init=head2toe'),
-    ('finetune', '--finetune_optimizer=adam'),
     ('finetune', '--nofinetune_unit_norm'),
-    ('head_probe', '--probe_hidden=8'),
-    ('head_probe', '--probe_smoothing=0.2'),
+    *(
+      pytest.param(*case, marks=pytest.mark.soak)
+      for case in (
+        ('auto_snr', '--snr=paper'),
+        ('head2toe_ft', '--head_init=head2toe'),
+        ('finetune', '--finetune_optimizer=adam'),
+        ('head_probe', '--probe_hidden=8'),
+        ('head_probe', '--probe_smoothing=0.2'),
+      )
+    ),
   ],
 )
 def test_an_option_reaches_its_method(trained, method, option):
@@ -117,6 +127,7 @@ def test_an_option_reaches_its_method(trained, method, option):
   assert {r['id'] for r in runs} <= found
 
 
+@pytest.mark.soak
 def test_two_sets_of_taps_in_one_work_directory_and_a_page(workdir, tmp_path):
   tiny.run(
     'table1',

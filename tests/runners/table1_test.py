@@ -391,6 +391,7 @@ def test_unprepared_data_are_one_line_and_nothing_is_downloaded(tmp_path):
   assert not (tmp_path / 'downloads').exists()
 
 
+@pytest.mark.soak
 def test_resnet50_from_an_archive(tmp_path):
   testing.write_archive(tmp_path / 'data' / 'mine')
   done = _run(

@@ -44,6 +44,7 @@ def test_groups_and_order_of_columns():
   assert set(groups) == {'natural', 'specialized', 'structured'}
 
 
+@pytest.mark.soak
 def test_tasks_are_the_same_in_another_process():
   names = ['sprites_ori', 'digits', 'photo_patches']
   code = (

@@ -21,6 +21,7 @@ from vtab_h2t.training import trainer as trainer_lib
 _ROOT = pathlib.Path(__file__).parents[2]
 
 
+@pytest.mark.soak
 def test_several_devices_equal_one():
   """Two logical CPUs; a process of its own, as devices are set at its start."""
   code = """
