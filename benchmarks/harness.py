@@ -17,6 +17,7 @@ from typing import Any
 from absl import flags
 import numpy as np
 
+from vtab_h2t import machine
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.features import extraction
 from vtab_h2t.methods import interface
@@ -223,7 +224,7 @@ def write(benchmark: str, rows: Sequence[Mapping[str, Any]]) -> None:
     'benchmark': benchmark,
     'setting': SETTING.value,
     'machine': platform.platform(),
-    'processor': provenance.processor(),
+    'processor': machine.processor(),
     'cores': os.cpu_count(),
     'git': provenance.git(),
     'time': time.strftime('%Y-%m-%d %H:%M'),

@@ -43,9 +43,8 @@ _METHOD = flags.DEFINE_enum(
 )
 shared_flags.plugins()
 _BACKBONE = shared_flags.backbone()
-_WEIGHTS = flags.DEFINE_string(
-  'weights', 'imagenet', 'Its weights: a name or a file; see docs/backbones.md.'
-)
+_WEIGHTS = shared_flags.weights()
+_REQUIRE_GPU = shared_flags.require_gpu()
 _IMAGE_SIZE = flags.DEFINE_integer(
   'image_size',
   224,
@@ -82,17 +81,18 @@ def main() -> None:
     raise errors.InputError(
       f'{_OUT.value} is there already; choose another --out'
     )
-  backbones.BACKBONES[_BACKBONE.value].check_weights(_WEIGHTS.value)
   found = pictures.read(_TRAIN.value, _BAD.value)
   for _, why in found.skipped:
     print(f'skipped: {why}')
   print(f'{len(found.paths)} images of {len(found.classes)} classes')
-  common.prepare_tensorflow()
+  common.prepare_tensorflow(_REQUIRE_GPU.value)
   from vtab_h2t.classifier import adapting
   from vtab_h2t.classifier import artefact
 
-  backbone = backbones.load(_BACKBONE.value, _WEIGHTS.value, _IMAGE_SIZE.value)
+  weights = backbones.weights_of(_BACKBONE.value, _WEIGHTS.value)
+  backbone = backbones.load(_BACKBONE.value, weights, _IMAGE_SIZE.value)
   space = grids.get(_GRID.value, backbone.name)
+  common.say_devices()
   with contextlib.ExitStack() as stack:
     workdir = _WORKDIR.value or stack.enter_context(
       tempfile.TemporaryDirectory()
@@ -109,7 +109,7 @@ def main() -> None:
       seed=_SEED.value,
       progress=progress.stage,
     )
-  sizes = artefact.save(adapted, _WEIGHTS.value, _OUT.value)
+  sizes = artefact.save(adapted, weights, _OUT.value)
   _show(adapted, sizes)
 
 

@@ -7,7 +7,7 @@ import pathlib
 import sys
 import textwrap
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import NoReturn, TYPE_CHECKING
 
 from absl import app
 from absl import flags
@@ -61,7 +61,15 @@ def run(main: Callable[[], None], first: Sequence[str] = ()) -> None:
   if {'--help', '-h'} & set(sys.argv[1:]):
     print(help_text(main, first))
     sys.exit(0)
-  app.run(wrapped)
+  app.run(wrapped, flags_parser=_parse)
+
+
+def _parse(arguments: Sequence[str]) -> list[str]:
+  """Reads the flags, plugins included; what is wrong with them is one line."""
+  try:
+    return flags.FLAGS(arguments)
+  except (flags.Error, errors.InputError) as e:
+    fail(str(e))
 
 
 def help_text(main: Callable[[], None], first: Sequence[str]) -> str:
@@ -109,7 +117,7 @@ def _flag_text(flag: flags.Flag) -> str:
   )
 
 
-def fail(message: str) -> None:
+def fail(message: str) -> NoReturn:
   """Prints one error line and exits with status 1."""
   print('error: ' + ' '.join(message.split()), file=sys.stderr)
   sys.exit(1)
@@ -166,8 +174,15 @@ def _list(name: str, paths: Sequence[pathlib.Path]) -> None:
   print('\n'.join(f'{name}: {path}' for path in paths))
 
 
-def prepare_tensorflow() -> None:
-  """Imports TensorFlow, without its start-up chatter, and sets determinism."""
+def prepare_tensorflow(require_gpu: bool = False) -> None:
+  """Imports TensorFlow, without its start-up chatter, and sets determinism.
+
+  Args:
+    require_gpu: whether it is an error if no GPU computes.
+
+  Raises:
+    errors.InputError: there is none.
+  """
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
   sys.stderr.flush()
   kept = os.dup(2)
@@ -183,6 +198,17 @@ def prepare_tensorflow() -> None:
   # Else it warns of the few retracings by which loops learn to fit all shapes.
   tf.get_logger().setLevel('ERROR')
   tf.config.experimental.enable_op_determinism()
+  if require_gpu:
+    devices.check_gpu()
+
+
+def say_devices(text: str | None = None) -> None:
+  """Tells on stderr, in a line, what the work that begins is done by.
+
+  Args:
+    text: says it; by default the devices that TensorFlow deals work to.
+  """
+  print(f'computes on {text or devices.summary()}', file=sys.stderr)
 
 
 class Progress:

@@ -54,6 +54,7 @@ _SOURCE = shared_flags.source()
 _PLUGINS = shared_flags.plugins()
 _BACKBONE = shared_flags.backbone()
 _WEIGHTS = shared_flags.weights()
+_REQUIRE_GPU = shared_flags.require_gpu()
 _IMAGE_SIZE = flags.DEFINE_integer(
   'image_size',
   tasks_registry.IMAGE_SIZES[shifted.SUITE],
@@ -80,7 +81,7 @@ def main() -> None:
     common.publish(outputs, _WORKDIR.value)
     return
   work = _work(names)
-  common.prepare_tensorflow()
+  common.prepare_tensorflow(_REQUIRE_GPU.value)
   from vtab_h2t.protocol import ledger as ledger_lib
 
   ledger = ledger_lib.Ledger(_WORKDIR.value)
@@ -89,6 +90,7 @@ def main() -> None:
   there = ledger.find(run)
   if there is not None:
     run = there.run
+  common.say_devices()
   failures = _measure(work, run, small, _seeds(), ledger)
   whole = _results(ledger, run, small)
   if (
@@ -118,6 +120,10 @@ def main() -> None:
     print(f'rows: {whole.folder.path / "studies"}')
   if failures:
     raise errors.InputError('; '.join(failures))
+
+
+def _weights() -> str:
+  return backbones.weights_of(_BACKBONE.value, _WEIGHTS.value)
 
 
 def _seeds() -> tuple[int, ...]:
@@ -174,7 +180,7 @@ def _run() -> 'run_lib.Run':
   return run_lib.Run(
     suite=shifted.SUITE,
     data_source=None,
-    network=run_lib.network(_BACKBONE.value, _WEIGHTS.value, size),
+    network=run_lib.network(_BACKBONE.value, _weights(), size),
     image_size=size,
     space=companions.space(
       companions.QUICK if _QUICK.value else companions.FULL
@@ -219,7 +225,7 @@ def _measure(
     )
   ]
   places = executors.Places(
-    weights={pathlib.Path(_WEIGHTS.value).name: _WEIGHTS.value},
+    weights={pathlib.Path(_weights()).name: _weights()},
     plugins=tuple(_PLUGINS.value or ()),
   )
   failures = []

@@ -180,7 +180,7 @@ def _measure(
       methods_registry.check(method, tried.of_task(task.name))
   if _has_second(outputs):
     flags.check_second()
-  common.prepare_tensorflow()
+  flags.prepare_tensorflow()
   from vtab_h2t.protocol import ledger as ledger_lib
 
   ledger = ledger_lib.Ledger(flags.WORKDIR.value)
@@ -200,6 +200,7 @@ def _measure(
   batches = jobs.batches(names)
   if flags.is_shard():  # What needs other tasks' rows is for all to do.
     batches = [b for b in batches if jobs.TRANSFER not in b]
+  flags.say_devices()
   total = sum(jobs.count(batch) for batch in batches) * len(tasks)
   with common.Progress(total, 'tasks') as progress:
     for batch in batches:

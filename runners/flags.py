@@ -74,6 +74,7 @@ _DOWNLOAD = shared_flags.download()
 _PLUGINS = shared_flags.plugins()
 _BACKBONE = shared_flags.backbone()
 _WEIGHTS = shared_flags.weights()
+_REQUIRE_GPU = shared_flags.require_gpu()
 _IMAGE_SIZE = flags.DEFINE_integer(
   'image_size',
   None,
@@ -216,7 +217,14 @@ _NUM_SHARDS = flags.DEFINE_integer(
   lower_bound=1,
 )
 
-common.check_choices('methods', [*methods_registry.METHODS, 'all'])
+
+@flags.multi_flags_validator(['plugins', 'methods'])
+def _valid_methods(values: dict[str, Any]) -> bool:
+  for name in values['methods'] or ():
+    if name != methods_registry.ALL:
+      methods_registry.check_name(name)
+  return True
+
 
 # What --as_released sets: flag to value. Of backbones that do not offer the
 # released taps, those are all, as of the ResNet-50, or there are none.
@@ -267,18 +275,16 @@ FIRST = (
 )
 
 
-@flags.multi_flags_validator(
-  ['backbone', 'weights', 'taps', 'cls_pooling', 'image_size']
-)
+@flags.multi_flags_validator(['backbone', 'taps', 'cls_pooling', 'image_size'])
 def _valid_backbone(values: dict[str, Any]) -> bool:
-  entry = backbones.BACKBONES[values['backbone']]
+  name = values['backbone']
+  entry = backbones.BACKBONES[name]
   try:
-    entry.check_weights(values['weights'])
     entry.check_tap_set(values['taps'])
     entry.check_cls_pooling(values['cls_pooling'])
     entry.check_image_size(values['image_size'])
   except errors.InputError as e:
-    raise flags.ValidationError(str(e)) from e
+    raise errors.InputError(f'{name}: {e}') from e
   return True
 
 
@@ -310,15 +316,24 @@ for _name in _RELEASED:
 
 @flags.validator('control')
 def _valid_control(value: str) -> bool:
-  name, _, weights = value.partition(':')
-  if name not in backbones.BACKBONES:
-    raise flags.ValidationError(
-      f'unknown backbone {name!r}; choose from {", ".join(backbones.BACKBONES)}'
-    )
   try:
-    backbones.BACKBONES[name].check_weights(weights)
+    _named(value)
   except errors.InputError as e:
-    raise flags.ValidationError(str(e)) from e
+    raise errors.InputError(f'--control={value}: {e}') from e
+  return True
+
+
+@flags.multi_flags_validator(['require_gpu', 'executor', 'unit_gpus'])
+def _valid_require_gpu(values: dict[str, Any]) -> bool:
+  if (
+    values['require_gpu']
+    and values['executor'] != 'local'
+    and not values['unit_gpus']
+  ):
+    raise errors.InputError(
+      f'--require_gpu with --executor={values["executor"]} needs --unit_gpus, '
+      'as a unit sees no other GPUs than it reserves'
+    )
   return True
 
 
@@ -344,6 +359,22 @@ def _valid_shard(values: dict[str, Any]) -> bool:
   if values['num_shards'] > 1 and values['executor'] != 'local':
     raise flags.ValidationError('shards are for --executor=local')
   return True
+
+
+def _own() -> tuple[str, str]:
+  """The network: its id, and its weights."""
+  name = _BACKBONE.value
+  return name, backbones.weights_of(name, _WEIGHTS.value)
+
+
+def _named(network: str) -> tuple[str, str]:
+  """The same of a network as backbone:weights, or as backbone.
+
+  Raises:
+    errors.InputError: there is none.
+  """
+  name, _, weights = network.partition(':')
+  return name, backbones.weights_of(name, weights or None)
 
 
 def space() -> space_lib.Space:
@@ -388,8 +419,7 @@ def run() -> run_lib.Run:
       _DATA_SOURCE.value if _SUITE.value == tasks_registry.VTAB else None
     ),
     network=run_lib.network(
-      _BACKBONE.value,
-      _WEIGHTS.value,
+      *_own(),
       size,
       _value(_TAPS),
       _value(_INPUT_SCALING),
@@ -408,7 +438,7 @@ def run() -> run_lib.Run:
 
 def check_second() -> None:
   """Raises InputError if the second network is the run's own."""
-  if _CONTROL.value == f'{_BACKBONE.value}:{_WEIGHTS.value}':
+  if _named(_CONTROL.value) == _own():
     raise errors.InputError(
       f"--control={_CONTROL.value} is the run's own network; name another"
     )
@@ -421,8 +451,7 @@ def second(own: run_lib.Run) -> run_lib.Network:
     errors.InputError: it is the run's own, or cannot be read.
   """
   check_second()
-  name, _, weights = _CONTROL.value.partition(':')
-  return run_lib.network(name, weights, own.image_size)
+  return run_lib.network(*_named(_CONTROL.value), own.image_size)
 
 
 def methods(tried: space_lib.Space, required: Sequence[str]) -> list[str]:
@@ -435,8 +464,8 @@ def methods(tried: space_lib.Space, required: Sequence[str]) -> list[str]:
   names = _METHODS.value or methods_registry.available(
     next(iter(tried.by_task.values()), tried)
   )
-  if 'all' in names:
-    names = list(methods_registry.METHODS)
+  if methods_registry.ALL in names:
+    names = [*methods_registry.METHODS, *names]
   return methods_registry.with_required([*names, *required])
 
 
@@ -481,7 +510,7 @@ def places() -> executors.Places:
   Raises:
     errors.InputError: two files of weights have one name.
   """
-  weights = [_WEIGHTS.value, _CONTROL.value.partition(':')[2]]
+  weights = [_own()[1], _named(_CONTROL.value)[1]]
   if len({pathlib.Path(w).name for w in weights}) < len(set(weights)):
     raise errors.InputError(
       f'--weights={weights[0]} and those of --control have one file name; '
@@ -493,6 +522,24 @@ def places() -> executors.Places:
     weights={pathlib.Path(w).name: w for w in weights},
     plugins=tuple(_PLUGINS.value or ()),
     memory_bytes=int(_MEMORY_GIB.value * 2**30),
+    require_gpu=_REQUIRE_GPU.value,
+  )
+
+
+def prepare_tensorflow() -> None:
+  """Imports TensorFlow, and raises InputError if this process lacks a GPU."""
+  is_here = _EXECUTOR.value == 'local'
+  common.prepare_tensorflow(_REQUIRE_GPU.value and is_here)
+
+
+def say_devices() -> None:
+  """Tells what computes: the devices of this machine, or a cluster."""
+  common.say_devices(
+    None
+    if _EXECUTOR.value == 'local'
+    else f'the Ray cluster at {_RAY_ADDRESS.value}, each unit with '
+    f'{_UNIT_CPUS.value} CPUs and {_UNIT_GPUS.value:g} GPUs reserved; '
+    'provenance tells the devices'
   )
 
 

@@ -36,6 +36,7 @@ _WEIGHTS = flags.DEFINE_string(
   'weights', None, "File of the network's weights, where they are not packaged."
 )
 shared_flags.plugins()
+_REQUIRE_GPU = shared_flags.require_gpu()
 _BAD = flags.DEFINE_enum(
   'on_bad_image',
   pictures.FAIL,
@@ -51,7 +52,7 @@ def main() -> None:
   paths, skipped = _readable(pictures.list_images(_IMAGES.value))
   for why in skipped:
     print(f'skipped: {why}', file=sys.stderr)
-  common.prepare_tensorflow()
+  common.prepare_tensorflow(_REQUIRE_GPU.value)
   import numpy as np
 
   from vtab_h2t.classifier import artefact
@@ -61,6 +62,7 @@ def main() -> None:
   write = (
     _csv(model.classes) if _FORMAT.value == 'csv' else _json(model.classes)
   )
+  common.say_devices()
   with common.Progress(len(paths), 'images') as progress:
     progress.start('predict')
     for done, probabilities in model.probabilities(split):

@@ -5,7 +5,6 @@ from typing import Any
 
 from absl import flags
 
-from vtab_h2t import errors
 from vtab_h2t import plugins as plugins_lib
 from vtab_h2t.backbones import registry as backbones
 from vtab_h2t.tasks import registry
@@ -78,14 +77,33 @@ def seeds(
   return holder
 
 
-def weights() -> flags.FlagHolder[str]:
-  """The network's weights."""
-  return flags.DEFINE_string(
+def weights(are_checked: bool = True) -> flags.FlagHolder[str | None]:
+  """The network's weights; `backbones.weights_of` says which are meant.
+
+  Args:
+    are_checked: whether to raise InputError unless they are of --backbone,
+      which is defined before.
+  """
+  holder = flags.DEFINE_string(
     'weights',
-    'imagenet',
-    "The network's weights: imagenet (of "
-    'efficientnet_lite0), random for the control, the path of a file, or the '
-    'path or URL of a SavedModel; see docs/backbones.md.',
+    None,
+    "The network's weights: a name, or the path or URL of a file; "
+    "docs/backbones.md lists them. By default the network's own.",
+  )
+  if are_checked:
+
+    @flags.multi_flags_validator(['backbone', 'weights'])
+    def _known(values: dict[str, Any]) -> bool:
+      backbones.weights_of(values['backbone'], values['weights'])
+      return True
+
+  return holder
+
+
+def require_gpu() -> flags.FlagHolder[bool]:
+  """Whether to go on without a GPU."""
+  return flags.DEFINE_bool(
+    'require_gpu', False, 'Fail, and say why, where TensorFlow sees no GPU.'
   )
 
 
@@ -112,17 +130,16 @@ def plugins() -> flags.FlagHolder[list[str] | None]:
   holder = flags.DEFINE_list(
     'plugins',
     None,
-    'Comma-separated modules or .py files, run at first, '
-    'that register backbones and tasks; see docs/extending.md.',
+    'Comma-separated modules or .py files, run at first, that register '
+    'backbones, methods and tasks; see docs/extending.md.',
   )
 
+  # An InputError, here and below, is printed as it is. absl puts before a
+  # ValidationError all the flags that it is about.
   @flags.validator('plugins')
   def _load(values: Sequence[str] | None) -> bool:
     for value in values or ():
-      try:
-        plugins_lib.load(value)
-      except errors.InputError as e:
-        raise flags.ValidationError(str(e)) from e
+      plugins_lib.load(value)
     return True
 
   return holder
@@ -138,11 +155,7 @@ def backbone() -> flags.FlagHolder[str]:
 
   @flags.multi_flags_validator(['plugins', 'backbone'])
   def _known(values: dict[str, Any]) -> bool:
-    if values['backbone'] not in backbones.BACKBONES:
-      raise flags.ValidationError(
-        f'unknown backbone {values["backbone"]!r}; choose from '
-        f'{", ".join(backbones.BACKBONES)}'
-      )
+    backbones.check_name(values['backbone'])
     return True
 
   return holder

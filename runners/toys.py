@@ -10,6 +10,7 @@ import pathlib
 
 from absl import flags
 
+from vtab_h2t import devices
 from vtab_h2t import files
 from vtab_h2t.toys import tables as toys
 
@@ -24,6 +25,7 @@ def main() -> None:
   from vtab_h2t.report import plotting
   from vtab_h2t.report import toy_figures
 
+  common.say_devices(f'CPU {devices.cpu().description}')
   tables = toys.tables()
   print(
     tables['predictions'].to_string(

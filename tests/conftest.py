@@ -22,6 +22,25 @@ def lite0():
   return registry.load('efficientnet_lite0', 'imagenet', 96)
 
 
+@pytest.fixture
+def early(tmp_path):
+  """The guide's own method, registered until the test is done; its plugin."""
+  import sys
+
+  from tests import testing
+  from vtab_h2t import plugins
+  from vtab_h2t.methods import registry
+
+  path = testing.write_example('early.py', tmp_path)
+  before = set(sys.modules)
+  plugins.load(str(path))
+  yield path
+  registry.REGISTERED.clear()
+  for name in set(sys.modules) - before:
+    if name.startswith('vtab_h2t_plugin_'):
+      del sys.modules[name]
+
+
 def _synthetic(names, root):
   """A TFDS directory with synthetic data of some tasks."""
   from tests import synthetic_tfds

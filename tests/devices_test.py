@@ -10,6 +10,8 @@ import pytest
 import tensorflow as tf
 
 from vtab_h2t import devices
+from vtab_h2t import errors
+from vtab_h2t import machine
 
 _ROOT = pathlib.Path(__file__).parents[1]
 
@@ -110,17 +112,13 @@ def test_memory_of_an_accelerator_is_what_is_free(
 ):
   from tensorflow.python.client import device_lib
 
-  class Attributes:
-    def __init__(self, name, limit):
-      self.name, self.memory_limit = name, limit
-
   monkeypatch.setattr(
     device_lib,
     'list_local_devices',
     lambda: [
-      Attributes('/device:CPU:0', 5),
-      Attributes('/device:GPU:0', 1000),
-      Attributes('/device:GPU:1', 900),
+      _Told('/device:CPU:0', 5),
+      _Told('/device:GPU:0', 1000),
+      _Told('/device:GPU:1', 900),
     ],
   )
   monkeypatch.setattr(
@@ -134,6 +132,86 @@ def test_memory_of_an_accelerator_is_what_is_free(
     lambda: ('/job:localhost/replica:0/task:0/device:GPU:0', '/device:GPU:1'),
   )
   assert devices.memory(allowed) == expected
+
+
+class _Told:
+  """What TensorFlow tells of a device."""
+
+  def __init__(self, name, memory_limit, model=''):
+    self.name, self.memory_limit = name, memory_limit
+    self.physical_device_desc = (
+      f'device: 0, name: {model}, pci bus id: 0000:00:04.0' if model else ''
+    )
+
+
+@pytest.fixture
+def gpus(monkeypatch):
+  """Three GPUs of two kinds; TensorFlow computes on those that are kept."""
+  from tensorflow.python.client import device_lib
+
+  told = [
+    _Told('/device:CPU:0', 2**28),
+    _Told('/device:GPU:0', 40 * 2**30, 'NVIDIA A100-SXM4-40GB'),
+    _Told('/device:GPU:1', 40 * 2**30, 'NVIDIA A100-SXM4-40GB'),
+    _Told('/device:GPU:2', 3 * 2**29, 'Other'),
+  ]
+  names = [t.name for t in told[1:]]
+  monkeypatch.setattr(device_lib, 'list_local_devices', lambda: told)
+  monkeypatch.setattr(devices, 'names', lambda: tuple(names))
+  monkeypatch.setattr(tf.config, 'list_physical_devices', lambda kind: names)
+  return names
+
+
+def test_gpus_are_described_and_like_ones_stand_together(gpus):
+  assert devices.summary() == (
+    'GPU:0 (NVIDIA A100-SXM4-40GB, 40.0 GiB) and 1 more like it, GPU:2 (Other, '
+    '1.5 GiB)'
+  )
+  assert devices.diagnose() == ('GPU', devices.summary())
+  assert [device.as_json() for device in devices.found()][1:] == [
+    {
+      'name': 'GPU:1',
+      'model': 'NVIDIA A100-SXM4-40GB',
+      'memory_bytes': 40 * 2**30,
+    },
+    {'name': 'GPU:2', 'model': 'Other', 'memory_bytes': 3 * 2**29},
+  ]
+  devices.check_gpu()
+
+
+def test_a_gpu_that_is_there_and_not_used_is_told(gpus, monkeypatch):
+  gpus[:] = ['/device:CPU:0']
+  monkeypatch.setattr(machine, 'processor', lambda: 'Some CPU')
+  monkeypatch.setattr(machine, 'cores', lambda: 1)
+  monkeypatch.setattr(machine, 'why_no_gpu', lambda: 'so it is')
+  assert devices.summary() == 'CPU (Some CPU, 1 core)'
+  assert devices.diagnose() == (
+    'CPU',
+    'CPU (Some CPU, 1 core); no GPU: so it is',
+  )
+  monkeypatch.setattr(machine, 'has_gpu', lambda: True)
+  assert devices.summary() == (
+    'CPU (Some CPU, 1 core); the GPU is not used: so it is'
+  )
+  with pytest.raises(errors.InputError, match='has TensorFlow compute on CPU$'):
+    devices.check_gpu()
+  gpus.clear()  # So that there are no physical ones.
+  monkeypatch.setattr(devices, 'names', lambda: ('/device:CPU:0',))
+  with pytest.raises(
+    errors.InputError, match='^--require_gpu: no GPU: so it is$'
+  ):
+    devices.check_gpu()
+
+
+def test_the_cpu_is_described():
+  (device,) = devices.found()
+  assert device == devices.cpu() and device.cores == machine.cores()
+  assert device.as_json()['name'] == 'CPU:0'
+  assert 'memory_bytes' not in device.as_json()
+
+
+def test_tpus_are_named(tpus):
+  assert devices.diagnose() == ('TPU', 'TPU:0 and 1 more like it')
 
 
 @pytest.mark.parametrize('ahead', [False, True])
@@ -214,3 +292,34 @@ for found in (others, last):
 """)
   differences = list(map(float, lines))
   assert max(differences[:2]) < 1e-5 and max(differences[2:]) < 1e-4
+
+
+def test_probes_of_frozen_features_are_judged_on_three_devices_as_on_one():
+  """Neighbours, the last blocks, and what the Gram matrix gives."""
+  (line,) = _on_three("""
+import pathlib, tempfile
+from tests import testing
+from vtab_h2t.features import extraction
+from vtab_h2t.methods import registry
+from vtab_h2t.protocol import evaluation
+task, space = testing.tiny_task(), testing.tiny_space()
+backbone, sizes = testing.tiny_backbone(), (30, extraction.LAST_BLOCKS)
+folder = tempfile.TemporaryDirectory()  # Removed when the program ends.
+data = testing.training_data(
+    pathlib.Path(folder.name), task, sizes, backbone)
+heads = []
+for method in registry.SUCCESSORS.values():
+  setting = method.complete(data, (), space, 0)[0]
+  heads += method.fit(data, np.arange(300), setting, space, (0,))
+def run():
+  extractor = extraction.Extractor(backbone, sizes, 16)
+  judged = [(head, task.test.labels) for head in heads]
+  return evaluation.count_correct(
+      extractor, task.test, judged, testing.no_progress)
+one = run()
+with three.scope():
+  several = run()
+print(len(one) == 6 and one == several, len(set(one)))
+""")
+  same, different = line.split()
+  assert same == 'True' and int(different) > 1

@@ -41,7 +41,7 @@ def test_files_of_one_name_in_two_folders_are_both_run(tmp_path):
   for folder in 'ab':
     (tmp_path / folder).mkdir()
     both.append(_counting(tmp_path / folder / 'mine.py'))
-  for path, _ in both:
+  for path, _ in both * 2:
     plugins.load(str(path))
   assert [runs() for _, runs in both] == [1, 1]
 
@@ -74,12 +74,42 @@ def test_a_folder_is_no_file(tmp_path):
 
 
 def test_a_file_that_fails_is_run_again(tmp_path):
-  """Its error is the user's to see, and stays one."""
-  path = tmp_path / 'bad.py'
-  path.write_text('raise RuntimeError("mine")')
+  """Its error stays one, and is the cause of what is told."""
+  path, runs = _counting(tmp_path / 'bad.py')
+  path.write_text(f'{path.read_text()}raise RuntimeError("mine")')
   for _ in range(2):
-    with pytest.raises(RuntimeError, match='mine'):
+    with pytest.raises(errors.InputError) as e:
       plugins.load(str(path))
+    assert str(e.value) == f'plugin {path}: bad.py, line 4: RuntimeError: mine'
+    assert isinstance(e.value.__cause__, RuntimeError)
+  assert runs() == 2
+
+
+@pytest.mark.parametrize(
+  'text, message',
+  [
+    ('\nimport not_there\n', "bad_one.py, line 2: No module named 'not_there'"),
+    ('a = = 1', 'SyntaxError: invalid syntax (bad_one.py, line 1)'),
+    # Where the plugin stands, not the library that it calls.
+    (
+      'import json\ndef read():\n  json.loads("x")\n\nread()\n',
+      'bad_one.py, line 3: JSONDecodeError: Expecting value: line 1 column 1 '
+      '(char 0)',
+    ),
+    (
+      'from vtab_h2t import errors\nraise errors.InputError("do that")',
+      'bad_one.py, line 2: do that',
+    ),
+  ],
+)
+def test_what_fails_names_its_line(text, message, tmp_path, monkeypatch):
+  path = tmp_path / 'bad_one.py'
+  path.write_text(text)
+  monkeypatch.syspath_prepend(tmp_path)
+  for plugin in (str(path), 'bad_one'):
+    with pytest.raises(errors.InputError) as e:
+      plugins.load(plugin)
+    assert str(e.value) == f'plugin {plugin}: {message}'
 
 
 def test_a_plugin_registers(tmp_path):

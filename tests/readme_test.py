@@ -24,7 +24,7 @@ _TEXTS = {
     *(_ROOT / 'runners' / f'{name}.py' for name in cli._NAMES),
   )
 }
-_METHODS = [*methods.METHODS, 'all']
+_METHODS = [*methods.METHODS, 'all', 'early']  # The last is the guide's own.
 # What lists may have, by program and flag.
 _LISTS = {
   ('table1', 'methods'): _METHODS,

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -296,6 +297,15 @@ def write_archive(folder, names=()):
   return folder
 
 
+def write_example(name, folder):
+  """Writes a plugin that docs/extending.md shows; returns its path."""
+  text = (_ROOT / 'docs' / 'extending.md').read_text()
+  (code,) = re.findall(f'```python\n(# {name}\n.*?)```', text, re.DOTALL)
+  path = folder / name
+  path.write_text(code)
+  return path
+
+
 def write_photographs(folder, count=12, seed=0):
   """Two classes that differ in hue, of several sizes and kinds."""
   from PIL import Image
@@ -484,6 +494,12 @@ def tiny_space(folds=(0, 4), **changes):
       'linear': {'learning_rates': (0.1, 0.01), 'steps': (20,)},
       'head2toe': pooled | {'fractions': (0.1, 0.5)},
       'head_probe': tuned | {'epochs': (2,), 'taus': (0, 2)},
+      'ridge': {'coefficients': (1.0, 1e-3)},
+      'all_ridge': {'coefficients': (1.0, 1e-3), 'target_sizes': (30,)},
+      'logistic': {'coefficients': (1e-2, 1.0)},
+      'all_logistic': {'coefficients': (1e-2, 1.0), 'target_sizes': (30,)},
+      'knn': {'neighbours': (3, 20)},
+      'dino_linear': {'learning_rates': (0.1, 0.01), 'steps': (20,)},
     }
     | dict.fromkeys(
       ('scratch', 'finetune', 'linearized', 'head2toe_ft'),

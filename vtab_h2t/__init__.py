@@ -20,6 +20,7 @@ if TYPE_CHECKING:
   from vtab_h2t.heads.sweep import HeadSpec
   from vtab_h2t.heads.sweep import Problem
   from vtab_h2t.heads.sweep import train as train_heads
+  from vtab_h2t.methods.registry import register as register_method
   from vtab_h2t.protocol.grids import get as search_space
   from vtab_h2t.protocol.ledger import Ledger
   from vtab_h2t.protocol.run import load as load_run
@@ -50,6 +51,7 @@ _API = {
   'load_run': ('protocol.run', 'load'),
   'load_tasks': ('tasks.registry', 'tasks'),
   'register_backbone': ('backbones.registry', 'register'),
+  'register_method': ('methods.registry', 'register'),
   'register_task': ('tasks.registry', 'register'),
   'relevance_scores': ('heads.fraction', 'relevance_scores'),
   'run_unit': ('protocol.unit', 'run'),

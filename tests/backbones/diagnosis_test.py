@@ -48,6 +48,8 @@ def test_what_cannot_be_read_is_broken(tmp_path):
     'vit_ti16', str(tmp_path / 'other.npz'), 224, 'all'
   )
   assert status == 'broken' and 'other.npz lacks blocks.0' in advice
-  assert diagnosis.diagnose('vit_ti16', None, 224, 'nope')[0] == 'broken'
+  assert diagnosis.diagnose('vit_ti16', 'random', 224, 'nope')[0] == 'broken'
+  status, advice = diagnosis.diagnose('vit_ti16', None, 224, 'all')
+  assert status == 'broken' and 'no weights by default; name them' in advice
   with pytest.raises(errors.InputError, match="unknown backbone 'nope'"):
     diagnosis.diagnose('nope', None, 224, 'all')

@@ -32,6 +32,14 @@ def _open(root, extractor, split):
   return features, calls
 
 
+def test_its_size_is_known_before(tmp_path, extractor):
+  _open(tmp_path, extractor, _split())
+  arrays = [np.load(p, mmap_mode='r') for p in tmp_path.rglob('*.npy')]
+  assert arrays and sum(a.nbytes for a in arrays) == store.size(
+    extractor.backbone, (30,), 40
+  )
+
+
 def test_computes_once_and_reads_the_same_again(tmp_path, extractor):
   split = _split()
   first, calls = _open(tmp_path, extractor, split)

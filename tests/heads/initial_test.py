@@ -30,3 +30,14 @@ def test_layers():
   (again, _), _ = initial.layers((50, 20, 4), (3,))
   (other, _), _ = initial.layers((50, 20, 4), (4,))
   assert (k1 == again).all() and (k1 != other).all()
+
+
+def test_a_kernel_may_be_normal():
+  kernel = initial.kernel((3, 1), 1000, 10, 0.01)
+  assert kernel.shape == (10, 1000) and kernel.dtype == np.float32
+  assert kernel.std() == pytest.approx(0.01, rel=0.02)
+  assert abs(kernel.mean()) < 4e-4 and np.abs(kernel).max() > 0.03
+  np.testing.assert_array_equal(
+    list(initial.rows((3, 1), 1000, 10, 0.01)), kernel
+  )
+  assert not np.array_equal(kernel, initial.kernel((3, 2), 1000, 10, 0.01))

@@ -3,13 +3,14 @@ import pytest
 
 from vtab_h2t.heads import adam
 from vtab_h2t.heads import loop
+from vtab_h2t.heads import momentum
 
 _B, _K, _D, _C, _STEPS = 4, 2, 5, 3, 6
 _RATES, _COEFFICIENTS = (0.1, 0.02), (0.03, 0.3)
 _GROUPS = np.array([0, 0, 1, 1, 1])
 
 
-def _by_hand(penalty, groups, x, y, start):
+def _by_hand(penalty, groups, x, y, start, optimizer):
   """The two heads in NumPy, W itself and not W / lr."""
   found = []
   for kernel, rate, coefficient in zip(start, _RATES, _COEFFICIENTS):
@@ -38,6 +39,11 @@ def _by_hand(penalty, groups, x, y, start):
         (w, grad_w, moments[:2]),
         (b, grad_b, moments[2:]),
       ):
+        if optimizer == loop.MOMENTUM:  # As torch: the rate scales m.
+          m *= momentum.MOMENTUM
+          m += g
+          value -= step * m
+          continue
         m += (1 - adam.BETA_1) * (g - m)
         v += (1 - adam.BETA_2) * (g * g - v)
         value -= step * correction * m / (np.sqrt(v) + adam.KERAS.value)
@@ -48,11 +54,19 @@ def _by_hand(penalty, groups, x, y, start):
 @pytest.mark.parametrize('xla', [False, True])
 @pytest.mark.parametrize('blocks', [1, 2])
 @pytest.mark.parametrize(
-  'penalty, groups',
-  [(None, None), ('l1', None), ('l2', None), ('l21', None), ('l21', _GROUPS)],
+  'penalty, groups, optimizer',
+  [
+    (None, None, loop.ADAM),
+    ('l1', None, loop.ADAM),
+    ('l2', None, loop.ADAM),
+    ('l21', None, loop.ADAM),
+    ('l21', _GROUPS, loop.ADAM),
+    (None, None, loop.MOMENTUM),
+    ('l2', None, loop.MOMENTUM),
+  ],
 )
 def test_a_stack_of_heads_is_what_the_equations_say(
-  penalty, groups, blocks, xla
+  penalty, groups, optimizer, blocks, xla
 ):
   import tensorflow as tf
 
@@ -70,18 +84,18 @@ def test_a_stack_of_heads_is_what_the_equations_say(
   )
   variables = loop.Variables(
     [
-      loop.Slots.start(start.reshape(1, 2 * _C, _D)[:, :, part])
+      loop.Slots.start(start.reshape(1, 2 * _C, _D)[:, :, part], optimizer)
       for part in parts
     ],
-    loop.Slots.start(np.zeros((1, 2, _C), np.float32)),
+    loop.Slots.start(np.zeros((1, 2, _C), np.float32), optimizer),
   )
-  loop.compiled(penalty, xla)(
+  loop.compiled(penalty, xla, optimizer)(
     [constants], [variables], tf.fill([_K, _B], 1 / _B), tf.constant(_STEPS)
   )
   kernels = np.concatenate(
     [b.value.numpy() for b in variables.blocks], axis=2
   ).reshape(2, _C, _D)
-  wanted = _by_hand(penalty, groups, x, y, start)
+  wanted = _by_hand(penalty, groups, x, y, start, optimizer)
   for i, (w, b) in enumerate(wanted):
     np.testing.assert_allclose(kernels[i] * _RATES[i], w, atol=2e-5)
     np.testing.assert_allclose(
@@ -92,3 +106,4 @@ def test_a_stack_of_heads_is_what_the_equations_say(
 def test_one_loop_serves_all_stacks_with_a_penalty():
   assert loop.compiled('l1') is loop.compiled('l1')
   assert loop.compiled('l1') is not loop.compiled('l2')
+  assert loop.compiled('l1') is not loop.compiled('l1', optimizer=loop.MOMENTUM)

@@ -5,12 +5,14 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
+from scipy import special
 import tensorflow as tf
 
 from vtab_h2t import devices
 from vtab_h2t import errors
 from vtab_h2t.heads import counting
 from vtab_h2t.heads import initial
+from vtab_h2t.heads import loop
 from vtab_h2t.heads import regularizers
 from vtab_h2t.heads import scores
 from vtab_h2t.heads import sweep
@@ -31,7 +33,7 @@ def _problem(x, y, heads):
   return sweep.Problem(lambda: tf.constant(x[rows]), x.shape[1], y, heads)
 
 
-def _train(problems, steps, penalty=None, memory=_GIB):
+def _train(problems, steps, penalty=None, memory=_GIB, **options):
   return [
     heads
     for _, heads in sweep.train(
@@ -40,6 +42,7 @@ def _train(problems, steps, penalty=None, memory=_GIB):
       steps=steps,
       penalty=penalty,
       memory_bytes=memory,
+      **options,
     )
   ]
 
@@ -115,6 +118,49 @@ def test_equals_keras_step_for_step(penalty, steps):
       x @ head.kernel.numpy().T + head.bias,
       logits,
       atol=1e-3 * np.abs(logits).max(),
+    )
+
+
+def _momentum(x, y, head, steps):
+  """One head by SGD with momentum in float64, rate times velocity."""
+  x, one_hot = x.astype(np.float64), np.eye(_CLASSES)[y]
+  kernel = initial.kernel(head.seed, x.shape[1], _CLASSES, head.deviation)
+  w, b = kernel.astype(np.float64), np.zeros(_CLASSES)
+  velocities = np.zeros_like(w), np.zeros_like(b)
+  starts = range(0, len(x), sweep.BATCH_SIZE)
+  for t in range(steps):
+    first = starts[t % len(starts)]
+    batch = slice(first, first + sweep.BATCH_SIZE)
+    error = special.softmax(x[batch] @ w.T + b, axis=1) - one_hot[batch]
+    error /= sweep.BATCH_SIZE
+    rate = head.learning_rate * (1 + np.cos(np.pi * t / steps)) / 2
+    for value, velocity, gradient in (
+      (w, velocities[0], error.T @ x[batch]),
+      (b, velocities[1], error.sum(axis=0)),
+    ):
+      velocity *= 0.9
+      velocity += gradient
+      value -= rate * velocity
+  return w, b
+
+
+@pytest.mark.parametrize('steps', [1, 2, 8, 60])
+def test_momentum_equals_a_plain_loop(steps):
+  """For rates from 5e-6 to 5 on one matrix, in one stack."""
+  x, y = _data()
+  heads = [
+    sweep.HeadSpec(rate, (seed,), deviation=0.01)
+    for rate in (5e-6, 1e-3, 0.1, 5.0)
+    for seed in (0, 1)
+  ]
+  (trained,) = _train([_problem(x, y, heads)], steps, optimizer=loop.MOMENTUM)
+  for spec, head in zip(heads, trained):
+    kernel, bias = _momentum(x, y, spec, steps)
+    np.testing.assert_allclose(
+      head.kernel, kernel, atol=1e-4 * np.abs(kernel).max()
+    )
+    np.testing.assert_allclose(
+      head.bias, bias, atol=1e-4 * np.abs(kernel).max()
     )
 
 
@@ -228,6 +274,11 @@ def test_bad_arguments(labels, penalty):
   x, _ = _data()
   with pytest.raises(ValueError):
     _train([_problem(x, labels, _HEADS)], 1, penalty)
+
+
+def test_an_unknown_optimizer_is_refused():
+  with pytest.raises(ValueError, match="unknown optimizer 'sgd'"):
+    _train([_problem(*_data(), _HEADS)], 1, optimizer='sgd')
 
 
 def test_groups_equal_keras_with_group_sizes():

@@ -50,7 +50,7 @@ def examples():
 def _features(folder, backbone, task):
   return store.open_or_compute(
     folder,
-    extraction.Extractor(backbone, (30,)),
+    extraction.Extractor(backbone, (30, extraction.LAST_BLOCKS)),
     task.train,
     testing.no_progress,
   )
@@ -68,6 +68,17 @@ def data(frozen_features, task):
   """What frozen methods learn from; no head is trained yet."""
   return data_lib.TrainingData(
     frozen_features, task.train.labels, task.num_classes, 'selected', 2**30
+  )
+
+
+@pytest.fixture
+def hard(data):
+  """The same with labels of which some are wrong, so that settings differ."""
+  rng = np.random.default_rng(0)
+  wrong = rng.random(len(data.labels)) < 0.6
+  labels = np.where(wrong, rng.integers(0, 3, len(wrong)), data.labels)
+  return data_lib.TrainingData(
+    data.features, labels, data.classes, data.rule, data.memory_bytes
   )
 
 

@@ -63,6 +63,32 @@ def _with_rule(data, rule, **changes):
   )
 
 
+@pytest.mark.parametrize('rule', ['selected', 'once', 'feature', 'none'])
+@pytest.mark.parametrize('size', [30, None])
+def test_pieces_are_the_taps_of_the_matrix(data, rule, size):
+  own, examples = _with_rule(data, rule), np.array([5, 0, 299])
+  pieces = list(own.pieces(size, examples))
+  assert [p.shape for p in pieces] == [
+    (3, b.size) for b in data.features.layouts[size].blocks
+  ]
+  np.testing.assert_array_equal(
+    np.concatenate(pieces, axis=1), own.matrix(size, examples)
+  )
+  raw = np.concatenate(list(own.pieces(size, examples, 'none')), axis=1)
+  np.testing.assert_array_equal(raw, _raw(data, examples, size))
+
+
+@pytest.mark.parametrize('rule', ['none', 'feature'])
+def test_a_rule_may_stand_in_place_of_the_datas(data, rule):
+  own, examples = _with_rule(data, rule), np.array([5, 0, 299])
+  columns = np.array([0, 3, 50])
+  for asked in ('selected', 'none'):
+    np.testing.assert_array_equal(
+      own.matrix(30, examples, columns, asked),
+      _with_rule(data, asked).matrix(30, examples, columns),
+    )
+
+
 def _raw(data, examples, target_size=30):
   return np.concatenate(
     [block[examples] for block in data.features.blocks(target_size)], axis=1

@@ -205,6 +205,10 @@ def test_where_a_known_row_is_missing_all_is_validated(lacks):
     'linear',
     'all_l21',
     'head2toe',
+    'all_ridge',
+    'logistic',
+    'knn',
+    'dino_linear',
     'finetune',
     'linearized',
     'head2toe_ft',
@@ -218,9 +222,15 @@ def test_each_methods_known_rows_are_recognised(
   name, data, tunable, folds, examples, space, monkeypatch
 ):
   method = registry.MEASURED[name]
-  by_epochs = issubclass(method.options_type, tuned.EpochOptions)
+  fields = {f.name for f in dataclasses.fields(method.options_type)}
   short = space.changed(
-    {name: {'epochs': (1,)} if by_epochs else {'steps': (2,)}}
+    {
+      name: {
+        field: value
+        for field, value in (('epochs', (1,)), ('steps', (2,)))
+        if field in fields
+      }
+    }
   )
   data = tunable if method.trains_network else data
   plan = interface.Plan(

@@ -1,9 +1,14 @@
+import abc
+import dataclasses
+
 import pytest
 
 from tests import testing
 from vtab_h2t import errors
 from vtab_h2t import published
+from vtab_h2t.methods import interface
 from vtab_h2t.methods import registry
+from vtab_h2t.methods import space as space_lib
 from vtab_h2t.protocol import grids
 
 
@@ -27,6 +32,12 @@ def test_table_1_and_the_companions_are_there():
     'all_l1',
     'all_l21',
     'head2toe',
+    'ridge',
+    'all_ridge',
+    'logistic',
+    'all_logistic',
+    'knn',
+    'dino_linear',
     'scratch',
     'finetune',
     'linearized',
@@ -54,7 +65,8 @@ def test_names_are_those_of_the_methods():
   for found in (registry.MEASURED, registry.DERIVED):
     assert all(name == method.name for name, method in found.items())
   for name, method in registry.MEASURED.items():
-    assert method.trains_network == (name not in registry.FROZEN)
+    frozen = registry.FROZEN | registry.SUCCESSORS
+    assert method.trains_network == (name not in frozen)
     assert (method.folder, method.file) == ('rows', name)
 
 
@@ -80,3 +92,112 @@ def test_available_methods_are_those_the_space_serves():
     'head2toe',
   ]
   assert available(grids.get('fixed', 'y', 'lr=0.1,steps=5')) == ['linear']
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Options(space_lib.Options):
+  steps: tuple[int, ...] = (5,)
+
+
+class _Undecorated(space_lib.Options):
+  steps: tuple[int, ...] = (5,)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Lacking(space_lib.Options):
+  steps: tuple[int, ...]
+  rate: float = 0.1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Odd(space_lib.Options):
+  rates: object = (0.1, float('nan'))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Nested(space_lib.Options):
+  rates: object = ((0.1,),)
+
+
+def _method(name='mine', options_type=_Options):
+  """A method that needs nothing, registered or not."""
+  missing = dict.fromkeys(interface.Searched.__abstractmethods__, lambda *a: ())
+  given = {'name': name, 'options_type': options_type}
+  return abc.ABCMeta(
+    'Mine',
+    (interface.Searched,),
+    missing | {k: v for k, v in given.items() if v is not None},
+  )()
+
+
+@pytest.fixture
+def registered(monkeypatch):
+  """What a test registers is gone after it."""
+  monkeypatch.setattr(registry, 'REGISTERED', {})
+  return registry.REGISTERED
+
+
+def test_a_registered_method_is_only_where_it_is_named(registered):
+  before = list(registry.METHODS), set(registry.MEASURED), set(registry.FROZEN)
+  method = _method()
+  registry.register(method)
+  assert registered == {'mine': method}
+  assert before == (
+    list(registry.METHODS),
+    set(registry.MEASURED),
+    set(registry.FROZEN),
+  )
+  registry.check_name('mine')
+  assert registry.with_required(['mine', 'head_probe', 'head2toe_ft_plus']) == [
+    'head2toe',
+    'head2toe_ft',
+    'head2toe_ft_plus',
+    'head_probe',
+    'mine',
+  ]
+  assert registry.measured(['mine', 'head2toe_ft_plus']) == [
+    registry.MEASURED['head2toe'],
+    registry.MEASURED['head2toe_ft'],
+    method,
+  ]
+  assert 'mine' not in registry.available(grids.get('quick', 'resnet50'))
+  with pytest.raises(errors.InputError, match='unknown .*, head_probe, mine$'):
+    registry.check_name('nope')
+
+
+def test_a_space_from_before_a_method_was_registered_is_one_line(registered):
+  space = grids.get('quick', 'resnet50')
+  registry.register(_method())
+  with pytest.raises(
+    errors.InputError, match='no options for mine, because it was made before'
+  ):
+    registry.check('mine', space)
+  registry.check('mine', grids.get('quick', 'resnet50'))
+
+
+@pytest.mark.parametrize(
+  'method, message',
+  [
+    (_method, 'takes an object of a class that derives from .*, not <function'),
+    (type(_method()), 'takes an object of a class .*, not <class '),
+    (_method(None), 'the method Mine has no name; set its attribute name'),
+    (_method(7), 'the method Mine has no name'),
+    (_method('Mine'), "method 'Mine': a name has lower-case letters"),
+    (_method('../up'), 'a name has lower-case'),
+    (_method('linear'), '^the method name linear is taken; choose another$'),
+    (_method('head2toe_ft_plus'), 'name head2toe_ft_plus is taken'),
+    (_method('all'), 'name all is taken'),
+    (_method('there'), 'name there is taken'),
+    (_method('x', None), '^method x: its options_type must be a class .* None'),
+    (_method('x', dict), 'derives from methods.space.Options, not <class'),
+    (_method('x', _Undecorated), 'its _Undecorated must be a dataclass; add @'),
+    (_method('x', _Lacking), 'its options steps need defaults'),
+    (_method('x', _Odd), r'its option rates is \(0.1, nan\), but options are'),
+    (_method('x', _Nested), r'its option rates is \(\(0.1,\),\)'),
+  ],
+)
+def test_what_cannot_be_registered_is_one_line(registered, method, message):
+  registry.register(_method('there'))
+  with pytest.raises(errors.InputError, match=message) as e:
+    registry.register(method)
+  assert '\n' not in str(e.value) and set(registered) == {'there'}

@@ -1,3 +1,5 @@
+import contextlib
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -7,6 +9,7 @@ from vtab_h2t.features import extraction
 from vtab_h2t.features import normalization
 from vtab_h2t.heads import sweep
 from vtab_h2t.methods import data
+from vtab_h2t.methods import knn
 from vtab_h2t.protocol import evaluation
 from vtab_h2t.tasks import task as task_lib
 
@@ -88,6 +91,47 @@ def test_each_head_is_judged_by_its_own_labels():
     [(head, predicted), (head, (predicted + 1) % 3)],
     testing.no_progress,
   ) == [90, 0]
+
+
+def test_a_head_may_be_of_another_kind(tmp_path):
+  """Neighbours vote, batch by batch, on one device or as on several."""
+  task = testing.tiny_task(test=90)
+  own = testing.training_data(tmp_path, task, ())
+  method, space = knn.Knn(), testing.tiny_space()
+  heads = [
+    (next(method.fit(own, np.arange(200), setting, space, (0,))), labels)
+    for setting in method.candidates(space)
+    for labels in (task.test.labels, (task.test.labels + 1) % 3)
+  ]
+  plain, scope = (
+    contextlib.nullcontext(),
+    tf.distribute.OneDeviceStrategy('/cpu:0').scope(),
+  )
+  found = []
+  for context in (plain, scope):
+    with context:
+      extractor = extraction.Extractor(testing.tiny_backbone(), (), 16)
+      found.append(
+        evaluation.count_correct(
+          extractor, task.test, heads, testing.no_progress
+        )
+      )
+  assert found[0] == found[1]
+  extractor = extraction.Extractor(testing.tiny_backbone(), ())
+  embedding = np.concatenate(
+    [extractor.select(batch, None)[0] for _, batch in extractor(task.test)]
+  )
+  unit = lambda x: x / np.linalg.norm(x, axis=1, keepdims=True)
+  similar = unit(embedding) @ unit(own.embedding(np.arange(200))).T
+  weights = np.exp(similar / 0.07)
+  wanted = []
+  for setting in method.candidates(space):
+    least = np.sort(similar, axis=1)[:, -setting.neighbours][:, None]
+    votes = np.where(similar >= least, weights, 0) @ np.eye(3)[own.labels[:200]]
+    for labels in (task.test.labels, (task.test.labels + 1) % 3):
+      wanted.append((votes.argmax(axis=1) == labels).sum())
+  assert np.abs(np.array(found[0]) - wanted).max() <= 1  # Near ties.
+  assert len(set(wanted)) > 2
 
 
 def test_images_are_read_as_they_are_needed():

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import pickle
 import subprocess
 import sys
 import time
@@ -10,9 +11,12 @@ import time
 import pytest
 
 from tests import testing
+from vtab_h2t import devices
 from vtab_h2t import errors
 from vtab_h2t.backbones import registry as backbones
+from vtab_h2t.methods import registry as methods
 from vtab_h2t.protocol import executors
+from vtab_h2t.protocol import grids
 from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.protocol import run as run_lib
 from vtab_h2t.protocol import unit as unit_lib
@@ -184,40 +188,74 @@ def test_places_say_where_data_are(tmp_path):
 _COMMAND = ['runners/table1.py', '--tasks=one', '--data_dir=/data/x']
 
 
+def _elsewhere(unit, places, present):
+  """What a worker does that is sent a unit."""
+  sent = executors._Sent.of(unit)
+  return executors._run_elsewhere(_COMMAND, '/nowhere', sent, places, present)
+
+
 def test_what_a_worker_does(monkeypatch, registered, tmp_path):
-  monkeypatch.setattr(sys, 'argv', sys.argv)  # A worker's is set.
   """It sends back what it wrote, and is sent what there is."""
+  monkeypatch.setattr(sys, 'argv', sys.argv)  # A worker's is set.
   unit = _unit(registered, ('one',))
   places = executors.Places(memory_bytes=2**30)
-  sent = executors._run_elsewhere(_COMMAND, '/nowhere', unit, places, {})
+  sent = _elsewhere(unit, places, {})
   assert {p.split('/')[0] for p in sent} == {'rows', 'provenance', 'manifests'}
   (facts,) = (json.loads(v) for k, v in sent.items() if 'provenance' in k)
   assert facts['command'] == (
     'python -m runners.table1 --tasks=one --data_dir=x'
   )
+  # Where its rows were made.
+  assert facts['devices'] == [d.as_json() for d in devices.found()]
   ledger = ledger_lib.Ledger(tmp_path)
   list(executors.local([unit], places, ledger, _Told()))
   present = executors._present(unit, ledger)
   assert present == {'rows/one/linear.jsonl': sent['rows/one/linear.jsonl']}
-  assert (
-    executors._run_elsewhere(_COMMAND, '/nowhere', unit, places, present) == {}
-  )
+  assert _elsewhere(unit, places, present) == {}
   more = unit_lib.Unit(
     run=unit.run, tasks=unit.tasks, seeds=(0, 1), methods=('linear', 'all_l2')
   )
-  later = executors._run_elsewhere(_COMMAND, '/nowhere', more, places, present)
+  later = _elsewhere(more, places, present)
   assert {p for p in later if p.startswith('rows')} == {
     'rows/one/linear.jsonl',
     'rows/one/all_l2.jsonl',
   }
   bad = _unit(registered, ('three',))
-  assert 'three' in executors._run_elsewhere(
-    _COMMAND, '/nowhere', bad, places, {}
-  )
+  assert 'three' in _elsewhere(bad, places, {})
   plugin = executors.Places(plugins=(str(tmp_path / 'no.py'),))
-  assert executors._run_elsewhere(_COMMAND, '/nowhere', unit, plugin, {}) == (
+  assert _elsewhere(unit, plugin, {}) == (
     f'plugin {tmp_path}/no.py: there is no such file'
   )
+
+
+def test_a_worker_loads_the_plugin_before_it_reads_the_run(
+  monkeypatch, registered, early
+):
+  """The options of a plugin's method are of a type that it did not know."""
+  monkeypatch.setattr(sys, 'argv', sys.argv)
+  run = testing.tiny_run(
+    registered, suite='own', space=grids.get('fixed', 'tiny', 'lr=0.1,steps=9')
+  )
+  unit = unit_lib.Unit(run=run, tasks=('one',), methods=('early',), seeds=(0,))
+  sent = executors._Sent.of(unit)
+  assert vars(sent.unit()) == vars(unit)
+  assert b'plugin' not in pickle.dumps(sent)
+  methods.REGISTERED.clear()
+  del sys.modules['vtab_h2t_plugin_early']
+  places = executors.Places(plugins=(str(early),))
+  found = executors._run_elsewhere(_COMMAND, '/nowhere', sent, places, {})
+  assert 'rows/one/early.jsonl' in found
+  (row,) = found['rows/one/early.jsonl'].splitlines()[1:]
+  row = json.loads(row)
+  assert (row['run'], row['method'], row['steps']) == (run.id, 'early', 9)
+  assert row['correct'] > 40  # Of 90; chance is 30.
+
+
+def test_a_worker_without_the_gpu_that_it_must_have(registered, monkeypatch):
+  monkeypatch.setattr(sys, 'argv', sys.argv)
+  places = executors.Places(require_gpu=True)
+  found = _elsewhere(_unit(registered, ('one',)), places, {})
+  assert found.startswith('--require_gpu: no GPU: ')
 
 
 def test_ray_is_asked_for_by_name():

@@ -3,16 +3,19 @@
 import dataclasses
 import json
 import pathlib
+import types
 
 import pytest
 
 from vtab_h2t import errors
 from vtab_h2t import published
 from vtab_h2t.methods import registry as methods
+from vtab_h2t.methods import space as space_lib
 from vtab_h2t.protocol import grids
 from vtab_h2t.studies import registry as studies
 
 _READ_SIZES = 'all_l2', 'all_l1', 'all_l21', 'head2toe'
+_ALSO_READ_SIZES = 'all_ridge', 'all_logistic'
 
 
 def test_paper_grid_is_appendix_a_with_table_2s_choices():
@@ -46,14 +49,15 @@ def test_appendix_a_as_printed(backbone, sizes):
   fractions = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
   assert space.name == 'appendix_a' and space.folds == paper.folds
   for name, options in paper.options.items():
-    changes = {'target_sizes': sizes} if name in _READ_SIZES else {}
+    reads = name in (*_READ_SIZES, *_ALSO_READ_SIZES)
+    changes = {'target_sizes': sizes} if reads else {}
     if name == 'head2toe':
       changes['fractions'] = fractions
     assert space.of(name) == dataclasses.replace(options, **changes), name
 
 
 def _trained():
-  return set(methods.MEASURED) - set(methods.FROZEN)
+  return set(methods.MEASURED) - set(methods.FROZEN) - set(methods.SUCCESSORS)
 
 
 def test_quick_grid_of_frozen_methods_has_fewer_folds_steps_and_target_sizes():
@@ -61,13 +65,51 @@ def test_quick_grid_of_frozen_methods_has_fewer_folds_steps_and_target_sizes():
   assert quick.folds == (4,) and quick.name == 'quick'
   for name in set(paper.options) - _trained():
     changes = {}
-    if name in methods.MEASURED:
-      changes['steps'] = paper.of(name).steps[:1]
-    if name in _READ_SIZES:
+    if name in methods.FROZEN or name == 'dino_linear':
+      changes['steps'] = (500,)
+    if name in (*_READ_SIZES, *_ALSO_READ_SIZES):
       changes['target_sizes'] = (768,)
     wanted = dataclasses.replace(paper.of(name), **changes)
     assert quick.of(name) == wanted, name
   assert quick.of('linear').steps == (500,)
+
+
+def test_methods_after_head2toe_try_what_their_sources_do():
+  space = grids.paper('vit_b16')
+  for name in ('ridge', 'all_ridge'):
+    assert len(space.of(name).coefficients) == 19
+  for name in ('logistic', 'all_logistic'):
+    assert len(space.of(name).coefficients) == 45
+  for name in _ALSO_READ_SIZES:
+    assert space.of(name).target_sizes == (768, 15360, 32448)
+  assert space.of('knn').neighbours == (10, 20, 100, 200)
+  dino = space.of('dino_linear')
+  assert (dino.steps, dino.last_blocks) == ((500, 5000), (1, 4))
+  assert len(dino.learning_rates) == 13 and dino.patch_means == (False, True)
+
+
+def test_one_setting_of_methods_after_head2toe():
+  text = 'lr=0.1,steps=5,ridge=0.1,logistic=2,k=7,target_size=8'
+  space = grids.get('fixed', 'x', f'{text},last_blocks=4,patch_mean=1')
+  found = {
+    name: [c.as_row() for c in method.candidates(space)]
+    for name, method in methods.SUCCESSORS.items()
+  }
+  assert found == {
+    'ridge': [{'coefficient': 0.1}],
+    'all_ridge': [{'coefficient': 0.1, 'target_size': 8}],
+    'logistic': [{'coefficient': 2.0}],
+    'all_logistic': [{'coefficient': 2.0, 'target_size': 8}],
+    'knn': [{'neighbours': 7}],
+    'dino_linear': [
+      {'learning_rate': 0.1, 'steps': 5, 'last_blocks': 4, 'patch_mean': True}
+    ],
+  }
+  assert methods.available(space) == ['linear']
+  # Of the others nothing is asked.
+  for name in methods.SUCCESSORS:
+    with pytest.raises(errors.InputError, match=f' for {name}; add it to'):
+      methods.check(name, grids.get('fixed', 'x', text.partition(',ridge')[0]))
 
 
 def _budget(space, name):
@@ -155,6 +197,77 @@ def test_every_grid_has_options_for_all_that_is_measured():
       assert set(one.options) == {*methods.MEASURED, *studies.OPTIONS}
       for method in methods.MEASURED.values():
         assert isinstance(one.of(method.name), method.options_type)
+
+
+_GRIDS = [
+  ('quick', ''),
+  ('paper', ''),
+  ('appendix_a', ''),
+  ('published', ''),
+  ('fixed', 'lr=1,target_size=8,fraction=0.5,batch=5'),
+]
+
+
+@pytest.mark.parametrize('name, hparams', _GRIDS)
+def test_registered_methods_have_their_defaults_in_every_grid(
+  name, hparams, monkeypatch
+):
+  @dataclasses.dataclass(frozen=True, kw_only=True)
+  class Options(space_lib.Options):
+    fractions: tuple[float, ...] = (0.9,)
+    learning_rate: float = 0.3
+    batch: tuple[int, ...] = (7,)
+    taus: tuple[int, ...] = (1,)
+    target_sizes: tuple[int, ...] = ()
+
+  @dataclasses.dataclass(frozen=True, kw_only=True)
+  class Sized(space_lib.Options):
+    target_sizes: tuple[int, ...] = (3,)
+
+  usual = grids.get(name, 'resnet50', hparams)
+  mine, sized = (
+    types.SimpleNamespace(name=n, options_type=t, trains_network=False)
+    for n, t in (('mine', Options), ('sized', Sized))
+  )
+  monkeypatch.setattr(methods, 'REGISTERED', {'mine': mine, 'sized': sized})
+  space = grids.get(name, 'resnet50', hparams)
+  for one, before in (
+    (space, usual),
+    *((space.of_task(t), s) for t, s in usual.by_task.items()),
+  ):
+    changes = {'target_sizes': before.of('head2toe').target_sizes}
+    if not before.folds:  # A single setting.
+      changes['fractions'] = before.of('head2toe').fractions or (0.9,)
+    assert one.of('mine') == Options(**changes)
+    assert one.of('sized').target_sizes == (
+      before.of('head2toe').target_sizes or (3,) if not before.folds else (3,)
+    )
+    assert {
+      k: v for k, v in one.options.items() if k not in ('mine', 'sized')
+    } == before.options
+  assert grids.from_json(json.loads(json.dumps(dataclasses.asdict(space)))) == (
+    space
+  )
+  monkeypatch.setattr(methods, 'REGISTERED', {})
+  assert grids.get(name, 'resnet50', hparams) == usual
+
+
+def test_one_setting_of_a_registered_method_is_asked_for(early):
+  text = 'lr=0.1,steps=9'
+  methods.check('early', grids.get('fixed', 'resnet50', text))
+  with pytest.raises(
+    errors.InputError, match='^early has 2 settings and no fold to choose on; '
+  ):
+    methods.check('early', grids.get('fixed', 'resnet50', 'lr=0.1'))
+
+
+@pytest.mark.parametrize('name', ['one_tap', 'transfer', 'lp_ft_shift'])
+def test_a_method_with_the_name_of_a_study_is_one_line(name, early):
+  methods.REGISTERED[name] = methods.REGISTERED['early']
+  with pytest.raises(
+    errors.InputError, match=f'method {name} has the name of a study; choose'
+  ):
+    grids.get('quick', 'resnet50')
 
 
 def test_options_take_keywords_only():
@@ -263,6 +376,9 @@ def test_changes_reach_the_spaces_of_tasks():
     'lr=inf',
     'lr=nan',
     'fraction=1.5',
+    'patch_mean=2',
+    'ridge=0',
+    'k=0',
     'l1=-1',
     'depth=3',
     'lr=0.1,lr=0.2',
@@ -289,7 +405,7 @@ def test_grid_and_hparams_go_together(name, hparams):
     grids.paper('resnet50'),
     grids.appendix_a('resnet50'),
     grids.get('published', 'vit_b16'),
-    grids.get('fixed', 'x', 'lr=0.1,block=a,tau=1'),
+    grids.get('fixed', 'x', 'lr=0.1,block=a,tau=1,patch_mean=1'),
   ],
 )
 def test_json_keeps_spaces(space):

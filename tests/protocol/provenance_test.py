@@ -29,6 +29,9 @@ def test_facts_are_json_and_name_versions():
   assert facts['packages']['tensorflow'].startswith('2.')
   assert facts['peak_memory_bytes'] > 10**7
   assert isinstance(facts['processor'], str)
+  (cpu,) = facts['devices']
+  assert cpu['name'] == 'CPU:0' and cpu['cores'] >= 1
+  assert cpu.get('model', '') == facts['processor']
   assert facts['git'] is None or len(facts['git']['commit']) == 40
 
 

@@ -11,6 +11,7 @@ import pytest
 from tests import testing
 from vtab_h2t import errors
 from vtab_h2t.backbones import registry
+from vtab_h2t.methods import registry as methods
 from vtab_h2t.methods import space as space_lib
 from vtab_h2t.protocol import grids
 from vtab_h2t.protocol import ledger as ledger_lib
@@ -340,7 +341,6 @@ def test_spaces_of_single_tasks_survive():
     lambda v: v.update(other=1),
     lambda v: v.update(network=None),
     lambda v: v['network'].pop('sha256'),
-    lambda v: v['space']['options'].update(nope={}),
     lambda v: v['space']['options']['linear'].update(nope=1),
     lambda v: v.update(space=[]),
   ],
@@ -350,6 +350,47 @@ def test_what_is_no_run_of_this_version_is_refused(change):
   change(value)
   with pytest.raises((KeyError, TypeError)):
     run_lib.from_json(value, None)
+
+
+def test_a_run_with_a_method_of_ones_own_has_its_id_and_never_a_usual_name(
+  early,
+):
+  usual = _run(space=grids.quick('efficientnet_lite0'))
+  run = _run(space=grids.get('quick', 'efficientnet_lite0'))
+  assert usual.name == 'embedded-lite0-96px'
+  assert run != usual and run.id != usual.id
+  assert run.name == f'{usual.name}-{run.id[:8]}'
+  other = dataclasses.replace(
+    run, space=run.space.changed({'early': {'steps': (50, 100)}})
+  )
+  assert other.id != run.id and other.name != run.name
+  again = run_lib.from_json(json.loads(json.dumps(run.as_json())), None)
+  assert again == run and again.space.of('early') == run.space.of('early')
+  # As a process reads it that has not loaded the plugin.
+  methods.REGISTERED.clear()
+  there = [
+    run_lib.from_json(json.loads(json.dumps(one.as_json())), None)
+    for one in (run, run, other)
+  ]
+  assert there[0] == there[1] != there[2]
+  assert [r.id for r in there] == [run.id, run.id, other.id]
+  assert there[0].name == run.name
+  assert there[2].space.of('early').steps == (50, 100)
+
+
+def test_runs_of_a_method_whose_options_have_changed_stay_readable(early):
+  value = json.loads(
+    json.dumps(_run(space=grids.get('quick', 'resnet50')).as_json())
+  )
+  for change in ({'more': [1, 2]}, {'steps': None}):
+    options = {**value['space']['options']['early'], **change}
+    options = {k: v for k, v in options.items() if v is not None}
+    value['space']['options']['early'] = options
+    again = run_lib.from_json(value, None)
+    assert json.loads(json.dumps(again.as_json())) == value
+    assert not isinstance(
+      again.space.of('early'), methods.REGISTERED['early'].options_type
+    )
 
 
 def test_runs_cannot_be_changed_and_take_keywords_only():

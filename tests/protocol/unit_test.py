@@ -18,6 +18,7 @@ from vtab_h2t.features import extraction
 from vtab_h2t.features import store
 from vtab_h2t.methods import interface
 from vtab_h2t.methods import linear
+from vtab_h2t.methods import registry as methods_registry
 from vtab_h2t.methods import space as space_lib
 from vtab_h2t.protocol import grids
 from vtab_h2t.protocol import ledger as ledger_lib
@@ -167,7 +168,7 @@ def test_rows_have_all_fields_and_counts(whole):
 def _setting(row):
   """Of a row, without what a test row says of its predictor besides."""
   found = interface.setting_of(row)
-  for name in ('num_features', 'selected_by_tap'):
+  for name in ('num_features', 'num_examples', 'selected_by_tap'):
     found.pop(name, None)
   return json.dumps(found, sort_keys=True)
 
@@ -181,6 +182,31 @@ def test_final_setting_is_the_best_of_validation(whole):
       scores[key] = scores.get(key, 0) + row['correct']
     for row in _tests(_of(rows, method)):
       assert scores[_setting(row)] == max(scores.values())
+
+
+def test_methods_after_head2toe_are_measured_beside_it(tiny, tmp_path):
+  names = tuple(methods_registry.SUCCESSORS)
+  rows = tiny(tmp_path, methods=('linear', *names), seeds=(0, 1, 2))
+  validated = {}
+  for row in _validated(rows):
+    key = row['method'], _setting(row)
+    validated[key] = validated.get(key, 0) + row['correct']
+  # Of `dino_linear`'s readings the network has two.
+  counts = [sum(m == name for m, _ in validated) for name in names]
+  assert counts == [2, 2, 2, 2, 2, 2 * 2]
+  for name in names:
+    tests = _tests(_of(rows, name))
+    assert [r['seed'] for r in tests] == [0, 1, 2]
+    assert all(r['total'] == 90 and r['num_features'] for r in tests)
+    if name != 'dino_linear':  # Whose 20 steps of SGD are few.
+      assert all(r['correct'] > 45 for r in tests), name  # Chance is 30.
+      # One predictor stands for all seeds.
+      assert len({json.dumps(r | {'seed': 0}) for r in tests}) == 1
+    scores = {s: n for (m, s), n in validated.items() if m == name}
+    assert scores[_setting(tests[0])] == max(scores.values())
+  before = testing.results(tmp_path)
+  again = tiny(tmp_path, methods=names, seeds=(0, 1, 2))
+  assert again == rows and testing.results(tmp_path) == before
 
 
 def test_ties_go_to_the_first():

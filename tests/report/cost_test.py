@@ -89,6 +89,17 @@ def test_stored_bytes_are_those_of_a_file(tmp_path):
   # What the model counts is nearly all of it.
   assert 0 < size - 4 * 70 * 5 - 1001 // 8 < 400
   assert cost.head_bytes(5, 70) < size - 120
+  for columns in (1, 999, 12345):
+    head = {
+      'kernel': np.zeros((3, columns), np.float32),
+      'bias': np.zeros(3, np.float32),
+    }
+    assert cost.head_bytes(3, columns) == cost.stored_bytes(head)
+    examples = {
+      'features': np.zeros((7, columns), np.float32),
+      'labels': np.zeros(7, np.int64),
+    }
+    assert cost.neighbours_bytes(7, columns) == cost.stored_bytes(examples)
 
 
 def test_validating_fractions_adds_their_sum():

@@ -128,6 +128,26 @@ def test_a_half_needs_affinity():
   assert list(evidence.of(near, rows).groups) == ['t3', 't4']
 
 
+def test_methods_that_a_claim_does_not_name_are_not_used():
+  """Such as one that a plugin registered, here or when it was measured."""
+  of = made.run()
+  rows = [
+    made.row(of, 'accuracy', method, task, 0, 50)
+    for method in ('linear', 'head2toe', 'all_l2', 'ones_own')
+    for task in ('digits', 'scan_patches')
+  ]
+  claim = claim_lib.Claim(
+    id='x',
+    sentence='X.',
+    where='here',
+    text='x',
+    gather=claim_lib.methods('linear', 'head2toe'),
+  )
+  assert evidence.of(claim, {'accuracy': rows}).used == (
+    'accuracy/head2toe accuracy/linear'
+  )
+
+
 _PART_CLAIM = claim_lib.Claim(
   id='x',
   sentence='X.',

@@ -100,6 +100,74 @@ def test_shares_say_which_budgets_differ():
   assert measured_cost.shares(table)[0]['unequal'] == ''
 
 
+def _with_successors(unit, **rows):
+  """The same with test rows of methods after Head2Toe, 30 seconds each."""
+  for method, row in rows.items():
+    unit.rows[method] = [{'task': 't', 'split': 'test'} | row] * 3
+    unit.facts['seeds'][method] = [0, 1, 2]
+    unit.facts['seconds'][f'train {method}'] = {'cpu': 30.0, 'wall': 15.0}
+  return unit
+
+
+def test_methods_after_head2toe_are_beside_the_others():
+  later = ledger_lib.Measurement(
+    {
+      'tasks': ['a'],
+      'resumed': ['ridge'],
+      'seeds': {},
+      'seconds': {'embed train': {'cpu': 5.0, 'wall': 5.0}},
+    },
+    {},
+    {'classes': 10},
+  )
+  table = measured_cost.by_method(
+    _RUN,
+    [
+      _with_successors(
+        _unit(),
+        all_ridge={'coefficient': 0.1, 'target_size': 256, 'num_features': 7},
+        knn={'neighbours': 3, 'num_features': 1280, 'num_examples': 1000},
+        dino_linear={'steps': 5, 'num_features': 320},
+      ),
+      _with_successors(
+        later,
+        ridge={'task': 'a', 'num_features': 1280},
+        logistic={'task': 'a', 'num_features': 1280},
+      ),
+    ],
+  )
+  assert list(zip(table.task, table.method)) == [
+    ('a', 'logistic'),
+    *(
+      ('t', m)
+      for m in (
+        *('linear', 'all_l21', 'head2toe', 'all_ridge', 'knn', 'dino_linear'),
+        'finetune',
+      )
+    ),
+  ]
+  lines = table[table.task == 't'].set_index('method')
+  (model,) = measured_cost.measured(_RUN, [_unit()]).to_dict('records')
+  for method in ('linear', 'head2toe', 'finetune'):
+    for column in ('cpu_seconds', 'wall_seconds', 'bytes'):
+      assert lines[column][method] == model[f'{method}_{column}'], method
+  # One predictor stands for three seeds, on two tasks; another has a seed.
+  assert lines.cpu_seconds['all_ridge'] == lines.cpu_seconds['knn'] == 4 + 15
+  assert lines.cpu_seconds['dino_linear'] == 4 + 5
+  assert lines.wall_seconds['knn'] == 2 + 7.5
+  n = lines.num_features['all_ridge']
+  assert n == lines.num_features['all_l21'] == model['num_features']
+  assert lines.bytes['all_ridge'] == cost.head_bytes(10, n)
+  assert lines.bytes['dino_linear'] == cost.head_bytes(10, 320)
+  assert lines.bytes['knn'] == cost.neighbours_bytes(1000, 1280)
+
+
+def test_without_methods_after_head2toe_the_table_is_not_repeated():
+  assert measured_cost.by_method(_RUN, [_unit()]).empty
+  failed = _with_successors(_unit(), ridge={'failed': 'why'})
+  assert measured_cost.by_method(_RUN, [failed]).empty
+
+
 def test_heads_trained_for_another_method_are_counted():
   """+All-l2,1 and Head2Toe's selection may have the same first heads."""
   (row,) = measured_cost.measured(
@@ -110,4 +178,8 @@ def test_heads_trained_for_another_method_are_counted():
 
 def test_a_network_that_cannot_be_built_has_no_cost():
   """Nor does the page end for it."""
-  assert measured_cost.measured(made.run('of a plugin'), [_unit()]).empty
+  run = made.run('of a plugin')
+  assert measured_cost.measured(run, [_unit()]).empty
+  unit = _with_successors(_unit(), ridge={'num_features': 3})
+  assert measured_cost.by_method(run, [unit]).empty
+  assert len(measured_cost.by_method(_RUN, [unit])) == 5

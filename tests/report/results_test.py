@@ -64,7 +64,7 @@ def test_rows_are_in_the_order_of_tasks_and_methods(workdir, tmp_path):
     'all_l1',
     'all_l21',
     'head2toe',
-    'scratch',
+    'ridge',
   ]
   made.write(
     tmp_path,

@@ -79,6 +79,15 @@ def test_what_a_run_measured_is_told_from_what_the_paper_prints():
   )
 
 
+def test_table3_shows_what_each_method_cost(capsys):
+  output = _BY_NAME['table3']
+  table = pd.DataFrame({'method': ['knn'], 'cpu_seconds': [12.3456]})
+  frames = output.of_paper() | {'by_method': table}
+  output.show(frames, 'embedded, made')
+  for text in (capsys.readouterr().out, output.text(frames, 'x')):
+    assert 'method by method' in text.replace('\n', ' ') and '12.3' in text
+
+
 def test_table3_prints_the_overhead_of_the_search(capsys):
   output = _BY_NAME['table3']
   output.show(output.of_paper(), 'published')

@@ -8,6 +8,7 @@ from absl.testing import flagsaver
 import pytest
 
 from runners import common
+from vtab_h2t import devices
 
 _LETTERS = flags.DEFINE_list('common_test_letters', ['a'], 'For this test.')
 common.check_choices('common_test_letters', ['a', 'b'])
@@ -58,6 +59,42 @@ def _program(body, *arguments):
 def test_errors_are_one_line_and_set_the_status(body, status, message):
   done = _program(body)
   assert (done.returncode, done.stderr) == (status, message)
+
+
+@pytest.mark.parametrize(
+  'argument, message',
+  [
+    ('--count=x', 'error: flag --count=x: '),
+    ('--count=7', 'error: flag --count=7: must be small'),
+    ('--count=5', 'error: five is too many'),
+    ('--cuont=1', "error: Unknown command line flag 'cuont'. Did you mean: c"),
+  ],
+)
+def test_what_is_wrong_with_flags_is_one_line(argument, message):
+  body = (
+    'pass\n'
+    'from absl import flags\n'
+    'flags.DEFINE_integer("count", 1, "")\n'
+    'flags.register_validator("count", lambda v: v < 7, "must be small")\n'
+    '@flags.validator("count")\n'
+    'def check(value):\n'
+    '  if value == 5:\n'
+    '    raise errors.InputError("five is too many")\n'
+    '  return True\n'
+  )
+  done = _program(body, argument)
+  assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
+  assert done.stderr.startswith(message)
+  assert _program(body, '--count=2').returncode == 0
+
+
+def test_devices_are_told_in_a_line(capsys):
+  common.say_devices()
+  common.say_devices('something else')
+  out, err = capsys.readouterr()
+  assert not out and err == (
+    f'computes on {devices.summary()}\ncomputes on something else\n'
+  )
 
 
 def test_what_is_no_input_error_keeps_its_traceback():

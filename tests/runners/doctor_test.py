@@ -5,6 +5,9 @@ import functools
 from tests import synthetic_tfds
 from tests import testing
 from tests.runners import tiny
+from vtab_h2t import devices
+from vtab_h2t import machine
+from vtab_h2t.features import store
 
 _run = functools.partial(testing.run_runner, 'doctor')
 
@@ -14,7 +17,7 @@ def test_tfds(tmp_path):
   done = _run('--tasks=dtd,svhn,resisc45', f'--data_dir={tmp_path}')
   assert done.returncode == 1
   lines = done.stdout.splitlines()
-  assert [l.split()[:2] for l in lines] == [
+  assert [l.split()[:2] for l in lines[:-2]] == [
     ['dtd', 'prepared'],
     ['svhn', 'downloadable'],
     ['resisc45', 'manual'],
@@ -28,17 +31,54 @@ def test_archive(tmp_path):
   testing.write_archive(tmp_path / 'cifar')
   done = _run('--data_source=archive', f'--data_dir={tmp_path}')
   lines = done.stdout.splitlines()
-  assert done.returncode == 1 and len(lines) == 19
+  assert done.returncode == 1 and len(lines) == 19 + 2
   assert [l.split()[0] for l in lines if 'prepared' in l] == ['cifar100']
 
 
-def _lines(*arguments):
+def _all_lines(*arguments):
   """Exit status, and the lines in their three columns."""
   done = _run(*arguments)
   assert not done.stderr
   return done.returncode, [
     line.split(maxsplit=2) for line in done.stdout.splitlines()
   ]
+
+
+def _lines(*arguments):
+  """The same without the last two, of devices and disk."""
+  status, lines = _all_lines(*arguments)
+  assert [line[0] for line in lines[-2:]] == ['devices', 'disk']
+  return status, lines[:-2]
+
+
+def test_devices_and_disk(tmp_path):
+  synthetic_tfds.prepare('dtd', tmp_path / 'data')
+  arguments = (
+    f'--plugins={tiny.PLUGIN}',
+    '--backbone=tiny',
+    '--weights=noise',
+    '--tasks=dtd',
+    f'--data_dir={tmp_path}/data',
+  )
+  status, (*_, cpu, disk) = _all_lines(*arguments, f'--workdir={tmp_path}/w')
+  assert status == 0
+  assert cpu[:2] == ['devices', 'CPU']
+  assert cpu[2] == (
+    f'CPU {devices.cpu().description}; no GPU: {machine.why_no_gpu()}'
+  )
+  backbone = testing.normed_backbone()
+  needed = store.size(backbone, (30,), 1000)
+  assert disk[:2] == ['disk', 'enough']
+  assert disk[2].endswith(
+    f' are free for {tmp_path}/w, and features take up to {needed} bytes'
+  )
+  status, (*_, disk) = _all_lines(*arguments, '--grid=paper')
+  needed = store.size(backbone, (30, 120), 1000)
+  assert disk[2].endswith(f' {machine._size(needed)}')
+  assert _all_lines(*arguments, '--require_gpu')[0] == 1
+  (tmp_path / 'file').touch()
+  status, (*_, disk) = _all_lines(*arguments, f'--workdir={tmp_path}/file')
+  assert status == 1 and disk[1] == 'unusable'
 
 
 def test_weights():

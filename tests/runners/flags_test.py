@@ -187,8 +187,26 @@ def test_required_methods_join_those_of_the_grid():
     assert flags.methods(tried, ['head2toe']) == ['linear', 'head2toe']
   with flagsaver.flagsaver(methods=['all']):
     assert flags.methods(tried, []) == list(methods.METHODS)
+    assert flags.methods(tried, ['scratch']) == list(methods.METHODS)
   with flagsaver.flagsaver(grid='fixed', hparams='lr=1,steps=1'):
     assert flags.methods(flags.space(), []) == ['linear']
+
+
+def test_methods_of_ones_own_are_measured_where_they_are_named(early):
+  tried = flags.space()
+  assert tried.of('early').steps == (50, 500)
+  assert 'early' not in flags.methods(tried, [])
+  with flagsaver.flagsaver(methods=['all']):
+    assert flags.methods(tried, []) == list(methods.METHODS)
+  with flagsaver.flagsaver(methods=['all', 'early']):
+    assert flags.methods(tried, []) == [*methods.METHODS, 'early']
+  with flagsaver.flagsaver(methods=['early', 'linear']):
+    assert flags.methods(tried, []) == ['linear', 'early']
+  with (
+    pytest.raises(errors.InputError, match='unknown method .* early$'),
+    flagsaver.flagsaver(methods=['erly']),
+  ):
+    pass
 
 
 def test_the_reduced_job_has_methods_of_its_own():
@@ -257,6 +275,44 @@ def test_places_say_where_files_are(tmp_path):
     places = flags.places()
   assert places.weights['own.npz'] == str(path)
   assert places.memory_bytes == 2**29
+
+
+def test_weights_that_are_not_named_are_the_networks_own():
+  assert flags.run() is not None
+  assert flags.run().network.weights == 'imagenet'
+  assert set(flags.places().weights) == {'imagenet'}
+  with flagsaver.flagsaver(control='efficientnet_lite2'):
+    assert flags.second(flags.run()).weights == 'imagenet'
+  with (
+    flagsaver.flagsaver(control='efficientnet_lite0'),
+    pytest.raises(errors.InputError, match='own network; name another'),
+  ):
+    flags.check_second()
+  with (
+    pytest.raises(errors.InputError, match='^resnet50: .* no weights by def'),
+    flagsaver.flagsaver(backbone='resnet50'),
+  ):
+    pass
+
+
+def test_a_gpu_may_be_required():
+  assert not flags.places().require_gpu
+  with flagsaver.flagsaver(require_gpu=True):
+    assert flags.places().require_gpu
+    with pytest.raises(errors.InputError, match='^--require_gpu: no GPU: '):
+      flags.prepare_tensorflow()
+  with flagsaver.flagsaver(require_gpu=True, executor='ray', unit_gpus=0.5):
+    flags.prepare_tensorflow()  # It is for the workers to have one.
+
+
+def test_a_cluster_is_told_in_place_of_this_machine(capsys):
+  flags.say_devices()
+  assert capsys.readouterr().err.startswith('computes on CPU ')
+  with flagsaver.flagsaver(executor='ray', unit_gpus=0.5, ray_address='a:1'):
+    flags.say_devices()
+  assert capsys.readouterr().err.startswith(
+    'computes on the Ray cluster at a:1, each unit with 1 CPUs and 0.5 GPUs'
+  )
 
 
 def test_shards_deal_the_units():

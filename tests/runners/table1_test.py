@@ -13,6 +13,7 @@ import pytest
 from tests import synthetic_tfds
 from tests import testing
 from tests.runners import tiny
+from vtab_h2t import devices
 
 # A real run of two tasks, short of steps and search.
 _FLAGS = [
@@ -63,7 +64,9 @@ def test_output(tmp_path):
     f'table1: {folder}/table1.md',
   ):
     assert text in out
-  assert [l.split(':')[0] for l in done.stderr.splitlines()] == ['digits']
+  computes, task = done.stderr.splitlines()
+  assert computes == f'computes on CPU {devices.cpu().description}'
+  assert task.startswith('digits: ')
   with open(folder / 'table1.csv', encoding='utf-8') as f:
     table = list(csv.DictReader(f))
   assert [(r['method'], r['task']) for r in table] == [
@@ -176,7 +179,8 @@ def test_killed_anywhere_and_started_again_gives_the_same_bytes(
   'arguments, message',
   [
     (['--tasks=digits,nope'], "unknown task 'nope' in suite embedded; choose"),
-    (['--methods=nope'], "unknown value 'nope'; choose from linear"),
+    (['--methods=nope'], "unknown method 'nope'; choose from linear"),
+    (['--methods=linear,early'], "unknown method 'early'; choose from linear"),
     (['--backbone=nope'], "unknown backbone 'nope'; choose from efficient"),
     (
       ['--weights=nope'],
@@ -186,7 +190,21 @@ def test_killed_anywhere_and_started_again_gives_the_same_bytes(
       ['--backbone=vit_ti16', '--weights=/none.npz'],
       'choose from random, or the path of an npz file',
     ),
+    (
+      ['--backbone=resnet50'],
+      'error: resnet50: this backbone has no weights by default; name them: '
+      'random, or the path of an h5',
+    ),
     (['--taps=released'], "no taps 'released' for this backbone"),
+    (
+      ['--control=resnet50'],
+      'error: --control=resnet50: resnet50: this backbone has no weights by',
+    ),
+    (['--require_gpu'], 'error: --require_gpu: no GPU: '),
+    (
+      ['--require_gpu', '--executor=ray'],
+      'error: --require_gpu with --executor=ray needs --unit_gpus',
+    ),
     (['--suite=nope'], 'should be one of <embedded|vtab|own>'),
     (
       ['--suite=vtab', '--data_source=archive'],
@@ -240,6 +258,9 @@ def test_bad_flags_are_refused_at_once(arguments, message, tmp_path):
   assert done.returncode == 1
   assert message in ' '.join((done.stderr + done.stdout).split())
   assert 'Traceback' not in done.stderr
+  if arguments != ['stray']:  # Which shows how the program is called.
+    assert done.stderr.startswith('error: ')
+    assert len(done.stderr.splitlines()) == 1
   assert not (tmp_path / 'w').exists()
 
 

@@ -24,8 +24,8 @@ def diagnose(
     errors.InputError: an unknown backbone.
   """
   registry.check_name(name)
-  weights = weights or registry.BACKBONES[name].weights[0]
   try:
+    weights = registry.weights_of(name, weights)
     backbone = registry.load(name, weights, image_size, tap_set)
   except errors.InputError as e:
     return BROKEN, str(e)

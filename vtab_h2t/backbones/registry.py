@@ -30,7 +30,9 @@ class Entry:
 
   Attributes:
     build: called with (weights, image_size, tap_set).
-    weights: the weights it offers by name; the first is the default.
+    weights: the weights it offers by name.
+    default_weights: the one of these that is meant where none is named; None
+      if they have to be named.
     files: what a path of weights must be of, or None if it takes none.
     image_size: the side in pixels that its weights want; None for any.
     tap_sets: the sets of taps it offers; the first is the default.
@@ -41,6 +43,7 @@ class Entry:
   build: Callable[[str, int, str], backbone_lib.Backbone]
   weights: tuple[str, ...]
   _: dataclasses.KW_ONLY
+  default_weights: str | None = None
   files: str | None = None
   image_size: int | None = None
   tap_sets: tuple[str, ...] = (backbone_lib.ALL_TAPS,)
@@ -55,13 +58,29 @@ class Entry:
       weights.startswith(('http://', 'https://'))
       or pathlib.Path(weights).exists()
     ):
-      offers = ', '.join(self.weights) + (
-        f', or the path of {self.files}' if self.files else ''
-      )
       raise errors.InputError(
         f'there are no weights {weights!r} for this backbone; choose from '
-        f'{offers}'
+        f'{self._offers}'
       )
+
+  def weights_or_default(self, weights: str | None) -> str:
+    """Weights that are offered, or the default ones where none are named.
+
+    Raises:
+      errors.InputError: they are not offered, or have to be named.
+    """
+    weights = weights or self.default_weights
+    if weights is None:
+      raise errors.InputError(
+        f'this backbone has no weights by default; name them: {self._offers}'
+      )
+    self.check_weights(weights)
+    return weights
+
+  @property
+  def _offers(self) -> str:
+    files_ = [f'the path of {self.files}'] if self.files else []
+    return ', or '.join(filter(None, [', '.join(self.weights), *files_]))
 
   def check_tap_set(self, tap_set: str) -> None:
     """Raises InputError unless the backbone offers this set of taps."""
@@ -92,6 +111,7 @@ def _efficientnet(variant: efficientnet_lite.Variant) -> Entry:
   return Entry(
     functools.partial(efficientnet_lite.efficientnet_lite, variant),
     ('imagenet', 'random'),
+    default_weights='imagenet',
     tap_sets=(backbone_lib.ALL_TAPS, *retapping.KINDS),
   )
 
@@ -169,21 +189,40 @@ def register(
     image_size: the side in pixels that it wants; None for any.
 
   Raises:
-    errors.InputError: a name that is taken or has other characters.
+    errors.InputError: a name that is taken or has other characters, no names
+      of weights, or `build` cannot be called.
   """
   files.check_name('backbone', name)
   if name in BACKBONES:
     raise errors.InputError(f'there is a backbone {name} already')
+  if isinstance(weights, str) or not (weights or any_file):
+    raise errors.InputError(
+      f'backbone {name}: its weights are a list of names, not {weights!r}'
+    )
+  if not callable(build):
+    raise errors.InputError(
+      f'backbone {name}: {build!r} is no function of weights and image size'
+    )
 
   def build_named(
     weights: str,
     size: int,
     tap_set: str,  # noqa: ARG001  # As `Entry.build`.
   ) -> backbone_lib.Backbone:
-    return dataclasses.replace(build(weights, size), name=name)
+    built = build(weights, size)
+    if not isinstance(built, backbone_lib.Backbone):
+      raise errors.InputError(
+        f'backbone {name}: its function gave a {type(built).__name__}, not a '
+        'vtab_h2t.Backbone; see Backbone.of_model'
+      )
+    return dataclasses.replace(built, name=name)
 
   BACKBONES[name] = Entry(
-    build_named, tuple(weights), files=any_file, image_size=image_size
+    build_named,
+    tuple(weights),
+    default_weights=next(iter(weights), None),
+    files=any_file,
+    image_size=image_size,
   )
 
 
@@ -195,9 +234,27 @@ def check_name(name: str) -> None:
     )
 
 
+def weights_of(name: str, weights: str | None) -> str:
+  """The name or path of a backbone's weights.
+
+  Args:
+    name: of the backbone.
+    weights: what was given; None for the backbone's default.
+
+  Raises:
+    errors.InputError: there is no such backbone, it does not offer them, or it
+      has no default.
+  """
+  check_name(name)
+  try:
+    return BACKBONES[name].weights_or_default(weights)
+  except errors.InputError as e:
+    raise errors.InputError(f'{name}: {e}') from e
+
+
 def load(
   name: str,
-  weights: str,
+  weights: str | None,
   image_size: int,
   tap_set: str = backbone_lib.ALL_TAPS,
   resize: str = backbone_lib.BILINEAR,
@@ -207,7 +264,8 @@ def load(
 
   Args:
     name: one of `BACKBONES`.
-    weights: one of those it offers, or a file's path where it takes one.
+    weights: one of those it offers, or a file's path where it takes one; None
+      for its default.
     image_size: side of the input in pixels, for backbones that take any.
     tap_set: one of those it offers.
     resize: of `backbone.RESIZES`.
@@ -217,9 +275,8 @@ def load(
     errors.InputError: unknown name, weights, taps or class token, or the
       weights cannot be read.
   """
-  check_name(name)
+  weights = weights_of(name, weights)
   entry = BACKBONES[name]
-  entry.check_weights(weights)
   entry.check_tap_set(tap_set)
   entry.check_cls_pooling(cls_pooling)
   size = entry.image_size or image_size

@@ -40,7 +40,7 @@ class Head2Toe(sklearn_base.ClassifierMixin, sklearn_base.BaseEstimator):
   def __init__(
     self,
     backbone: str = 'efficientnet_lite0',
-    weights: str = 'imagenet',
+    weights: str | None = None,
     image_size: int = 224,
     method: str = 'head2toe',
     grid: str = 'quick',
@@ -52,7 +52,7 @@ class Head2Toe(sklearn_base.ClassifierMixin, sklearn_base.BaseEstimator):
 
     Args:
       backbone: a registered one.
-      weights: of it: a name or a file.
+      weights: of it: a name or a file; None for its default.
       image_size: side in pixels of what it sees, where it takes any.
       method: 'head2toe', 'linear', 'all_l2', 'all_l1' or 'all_l21'.
       grid: settings to choose from: 'quick' or 'paper'.
@@ -86,7 +86,8 @@ class Head2Toe(sklearn_base.ClassifierMixin, sklearn_base.BaseEstimator):
         f'{len(self.classes_)} classes; there must be as many labels as '
         'images, of at least two classes'
       )
-    network = backbones.load(self.backbone, self.weights, self.image_size)
+    self._weights = backbones.weights_of(self.backbone, self.weights)
+    network = backbones.load(self.backbone, self._weights, self.image_size)
     space = grids.get(self.grid, network.name)
     split = split_of(images, numbers.astype(np.int64))
     with tempfile.TemporaryDirectory() as temporary:
@@ -118,7 +119,7 @@ class Head2Toe(sklearn_base.ClassifierMixin, sklearn_base.BaseEstimator):
   def save(self, folder: str | os.PathLike[str]) -> None:
     """Writes the model as `runners.adapt` does; see `artefact.save`."""
     validation.check_is_fitted(self)
-    artefact.save(self.adapted_, self.weights, folder)
+    artefact.save(self.adapted_, self._weights, folder)
 
 
 def split_of(images: Images, labels: np.ndarray) -> task_lib.Split:

@@ -9,6 +9,7 @@ from vtab_h2t import devices
 from vtab_h2t import errors
 from vtab_h2t import finite
 from vtab_h2t.backbones import backbone as backbone_lib
+from vtab_h2t.features import last_blocks
 from vtab_h2t.features import pooling
 from vtab_h2t.tasks import task as task_lib
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 # The layout of the embedding alone, which the Linear baseline reads.
 EMBEDDING = None
+# As a target size: the layout of the last blocks; see `last_blocks`.
+LAST_BLOCKS = 0
 
 BATCH_SIZE = 64  # Images of a forward pass.
 
@@ -71,7 +74,15 @@ def inputs(
 def layout_of(
   backbone: backbone_lib.Backbone, target_size: int | None
 ) -> pooling.Layout:
-  """The layout of a backbone's taps at a target size, or of `EMBEDDING`."""
+  """The layout of a backbone's taps at a target size.
+
+  Args:
+    backbone: whose taps.
+    target_size: number of features of a tap to aim at, or `EMBEDDING` or
+      `LAST_BLOCKS`.
+  """
+  if target_size == LAST_BLOCKS:
+    return last_blocks.layout(backbone)
   shapes = backbone.tap_shapes()
   if target_size is not EMBEDDING:
     return pooling.layout(shapes, target_size, backbone.cls_pooling)
@@ -95,7 +106,7 @@ class Extractor:
 
   Attributes:
     backbone: the network.
-    layouts: target size (or `EMBEDDING`) to its layout.
+    layouts: target size (or `EMBEDDING` or `LAST_BLOCKS`) to its layout.
     blocks: the distinct blocks of all layouts; what a pass computes.
   """
 
@@ -105,6 +116,7 @@ class Extractor:
     target_sizes: Sequence[int],
     batch_size: int = BATCH_SIZE,
   ) -> None:
+    import keras
     import tensorflow as tf
 
     self.backbone = backbone
@@ -113,6 +125,12 @@ class Extractor:
     }
     self.blocks = pooling.unique_blocks(self.layouts.values())
     self._batch_size = batch_size
+    self._network = backbone.model
+    if LAST_BLOCKS in target_sizes:
+      self._network = keras.Model(
+        backbone.model.inputs,
+        backbone.model.output | last_blocks.outputs(backbone),
+      )
     names = devices.names()
     # A network that was made in a strategy's scope is on all of its devices.
     copied = [tf.distribute.has_strategy() or i > 0 for i in range(len(names))]
@@ -125,10 +143,10 @@ class Extractor:
     import keras
     import tensorflow as tf
 
-    network = self.backbone.model
+    network = self._network
     if copied:
       network = keras.models.clone_model(network)
-      network.set_weights(self.backbone.model.get_weights())
+      network.set_weights(self._network.get_weights())
 
     def forward(
       images: 'tf.Tensor',
@@ -200,9 +218,9 @@ class Extractor:
 
     There may be none, as sums can overflow.
     """
-    by_depth = sorted(
-      self.blocks, key=lambda b: self.backbone.taps.index(b.tap)
-    )
+    taps = {tap: i for i, tap in enumerate(self.backbone.taps)}
+    # What is no tap is of the last blocks.
+    by_depth = sorted(self.blocks, key=lambda b: taps.get(b.tap, len(taps)))
     fault = finite.first_fault({b.name: batch[b.name] for b in by_depth})
     if fault:
       name, row = fault

@@ -14,6 +14,7 @@ import pathlib
 import numpy as np
 
 from vtab_h2t import files
+from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.features import extraction
 from vtab_h2t.features import pooling
 from vtab_h2t.tasks import task as task_lib
@@ -41,6 +42,23 @@ def key(extractor: extraction.Extractor, split: task_lib.Split) -> str:
       'dtype': 'float32',
     }
   )[:32]
+
+
+def size(
+  backbone: backbone_lib.Backbone, target_sizes: Sequence[int], examples: int
+) -> int:
+  """How many bytes a store takes, but for its names and checksums.
+
+  Args:
+    backbone: whose features.
+    target_sizes: for which; the embedding is always there.
+    examples: how many.
+  """
+  blocks = pooling.unique_blocks(
+    extraction.layout_of(backbone, target)
+    for target in (extraction.EMBEDDING, *target_sizes)
+  )
+  return 4 * examples * sum(block.size for block in blocks)
 
 
 class FeatureStore:

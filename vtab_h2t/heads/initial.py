@@ -1,4 +1,7 @@
-"""Where heads start: Glorot-uniform kernels, as Keras' Dense; zero biases."""
+"""Where heads start: Glorot-uniform kernels, as Keras' Dense; zero biases.
+
+DINOv2's linear evaluation starts from normal ones.
+"""
 
 from collections.abc import Iterator, Sequence
 import itertools
@@ -7,7 +10,10 @@ import numpy as np
 
 
 def rows(
-  seed: Sequence[int], features: int, classes: int
+  seed: Sequence[int],
+  features: int,
+  classes: int,
+  deviation: float | None = None,
 ) -> Iterator[np.ndarray]:
   """Rows of a kernel, one at a time, as all of it may be gigabytes.
 
@@ -15,6 +21,7 @@ def rows(
     seed: of the kernel.
     features: its number of columns.
     classes: its number of rows.
+    deviation: standard deviation of a normal kernel; None for a uniform one.
 
   Yields:
     float32 `[features]`, for each class.
@@ -22,12 +29,20 @@ def rows(
   limit = np.float32(np.sqrt(6.0 / (features + classes)))
   rng = np.random.default_rng(seed)
   for _ in range(classes):
+    if deviation is not None:
+      yield rng.standard_normal(features, np.float32) * np.float32(deviation)
+      continue
     yield (rng.random(features, np.float32) * 2 - 1) * limit
 
 
-def kernel(seed: Sequence[int], features: int, classes: int) -> np.ndarray:
+def kernel(
+  seed: Sequence[int],
+  features: int,
+  classes: int,
+  deviation: float | None = None,
+) -> np.ndarray:
   """A whole kernel, float32 `[classes, features]`; see `rows`."""
-  return np.stack(list(rows(seed, features, classes)))
+  return np.stack(list(rows(seed, features, classes, deviation)))
 
 
 def layers(

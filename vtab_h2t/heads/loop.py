@@ -11,9 +11,16 @@ from typing import NamedTuple, Self, TYPE_CHECKING
 import numpy as np
 
 from vtab_h2t.heads import adam
+from vtab_h2t.heads import momentum
 
 if TYPE_CHECKING:
   import tensorflow as tf
+
+# Optimisers: Adam with Keras' defaults, or SGD with momentum as torch has it;
+# and how many moments of a variable each holds.
+ADAM, MOMENTUM = 'adam', 'momentum'
+_MOMENTS = {ADAM: 2, MOMENTUM: 1}
+OPTIMIZERS = tuple(_MOMENTS)
 
 _TINY = 1e-30  # Squared norms of kernel rows up to this have no gradient.
 
@@ -38,25 +45,46 @@ class Constants(NamedTuple):
 
 
 class Slots(NamedTuple):
-  """A variable, and Adam's two moments of it."""
+  """A variable, and the optimiser's moments of it."""
 
   value: 'tf.Variable'
-  m: 'tf.Variable'
-  v: 'tf.Variable'
+  moments: list['tf.Variable']
 
   @classmethod
-  def start(cls, value: np.ndarray) -> Self:
+  def start(cls, value: np.ndarray, optimizer: str = ADAM) -> Self:
     """A variable of this value, and moments of zero."""
     import tensorflow as tf
 
     # Shapes are left open so that one trace serves all.
     open_shape = tf.TensorShape([None] * value.ndim)
+
+    def variable(start: 'np.ndarray | tf.Tensor') -> 'tf.Variable':
+      return tf.Variable(start, shape=open_shape, trainable=False)
+
     return cls(
-      *(
-        tf.Variable(start, shape=open_shape, trainable=False)
-        for start in (value, tf.zeros(value.shape), tf.zeros(value.shape))
-      )
+      variable(value),
+      [variable(tf.zeros(value.shape)) for _ in range(_MOMENTS[optimizer])],
     )
+
+  def step(
+    self,
+    optimizer: str,
+    gradient: 'tf.Tensor',
+    rate: 'tf.Tensor',
+    number: 'tf.Tensor',
+  ) -> None:
+    """Updates the variable and its moments.
+
+    Args:
+      optimizer: that of `start`.
+      gradient: of the variable's shape.
+      rate: a scalar.
+      number: of the step, from 1, as a float.
+    """
+    if optimizer == ADAM:
+      adam.apply(self.value, *self.moments, gradient, rate, number)
+    else:
+      momentum.apply(self.value, *self.moments, gradient, rate)
 
 
 class Variables(NamedTuple):
@@ -79,12 +107,15 @@ _Loop = Callable[
 
 
 @functools.cache
-def compiled(penalty: str | None, xla: bool = False) -> _Loop:
+def compiled(
+  penalty: str | None, xla: bool = False, optimizer: str = ADAM
+) -> _Loop:
   """The training loop for one of `sweep.PENALTIES`.
 
   Args:
     penalty: which.
     xla: whether XLA compiles it, for devices that need it.
+    optimizer: of `OPTIMIZERS`.
   """
   import tensorflow as tf
 
@@ -108,6 +139,7 @@ def compiled(penalty: str | None, xla: bool = False) -> _Loop:
           rate,
           done + 1,
           xla,
+          optimizer,
         )
 
   return tf.function(loop, reduce_retracing=True, jit_compile=xla or None)
@@ -122,6 +154,7 @@ def _step(
   rate: 'tf.Tensor',
   number: 'tf.Tensor',
   xla: bool,
+  optimizer: str,
 ) -> None:
   """One step of one stack.
 
@@ -132,7 +165,7 @@ def _step(
     batch: number of the batch.
     rate: of U, which is the learning rate's share of the initial one.
     number: of the step, from 1, as a float.
-    xla: as in `compiled`.
+    xla, optimizer: as in `compiled`.
   """
   import tensorflow as tf
 
@@ -162,8 +195,8 @@ def _step(
         constants.coefficients * tf.reduce_sum(weight),
       )
       gradient += tf.reshape(extra, tf.shape(gradient))
-    adam.apply(*block, gradient, rate, number)
-  adam.apply(*variables.bias, tf.reduce_sum(error, axis=1), rate, number)
+    block.step(optimizer, gradient, rate, number)
+  variables.bias.step(optimizer, tf.reduce_sum(error, axis=1), rate, number)
 
 
 def _error(

@@ -3,6 +3,7 @@
 The algorithm is the released code's, for every head: softmax cross-entropy and
 a penalty, Adam (Keras' defaults), cosine decay to 0, batches of 128 in one
 fixed order, the loss and the penalty of a partial batch both divided by 128.
+In Adam's place there may be SGD with momentum.
 
 A head's result is that of training it alone in Keras; what is shared is work:
 
@@ -10,9 +11,9 @@ A head's result is that of training it alone in Keras; what is shared is work:
     matrices, `G` heads on each, `C` classes, `D` features; one product with a
     batch `[S, B, D]` gives all logits and one more all gradients, in closed
     form: with P the softmax, Y the labels, dL/dW = (P - Y)^T X / 128.
-  * Adam's update is one fused operation, although learning rates differ:
-    the variables hold U = W / lr, whose Adam steps need no learning rate, and
-    the logits are multiplied by lr.
+  * An update is one fused operation, although learning rates differ: the
+    variables hold U = W / lr, whose steps need no learning rate, and the
+    logits are multiplied by lr.
   * Batches are cut once, padded to 128 rows that a zero weight mutes, so that
     taking one is a view and one trace serves all shapes.
   * Wide matrices and their kernels are cut into blocks of columns: gradients
@@ -53,11 +54,14 @@ class HeadSpec:
     learning_rate: the initial one, above 0.
     seed: of the initial kernel.
     coefficient: of the sweep's penalty.
+    deviation: standard deviation of a normal initial kernel; None for a uniform
+      one (see `initial`).
   """
 
   learning_rate: float
   seed: tuple[int, ...]
   coefficient: float = 0.0
+  deviation: float | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -139,6 +143,7 @@ def train(
   steps: int,
   penalty: str | None,
   memory_bytes: int,
+  optimizer: str = loop.ADAM,
 ) -> Iterator[tuple[int, list[Head]]]:
   """Trains every head of every problem.
 
@@ -152,6 +157,7 @@ def train(
     steps: optimisation steps, also the horizon of the cosine decay.
     penalty: one of `PENALTIES`, for all heads.
     memory_bytes: working memory, batches included; see `devices.memory`.
+    optimizer: of `loop.OPTIMIZERS`.
 
   Yields:
     (index of a problem, its trained heads), for each problem in order.
@@ -159,11 +165,15 @@ def train(
   Raises:
     errors.InputError: not even one head fits the memory, or training gave
       values that are not finite.
-    ValueError: an unknown penalty, labels out of range, or groups that do not
-      add up to the features or have no penalty 'l21'.
+    ValueError: an unknown penalty or optimiser, labels out of range, or groups
+      that do not add up to the features or have no penalty 'l21'.
   """
   if penalty not in PENALTIES:
     raise ValueError(f'unknown penalty {penalty!r}; choose from {PENALTIES}')
+  if optimizer not in loop.OPTIMIZERS:
+    raise ValueError(
+      f'unknown optimizer {optimizer!r}; choose from {loop.OPTIMIZERS}'
+    )
   for p in problems:
     if p.labels.min() < 0 or p.labels.max() >= classes:
       raise ValueError(f'labels must be 0 to {classes - 1}')
@@ -179,7 +189,7 @@ def train(
   chunks = _chunks(problems, classes, devices.memory(memory_bytes))
   for parts in devices.spread(
     lambda chunk, device: _train_together(
-      chunk, classes, steps, penalty, devices.needs_xla(device)
+      chunk, classes, steps, penalty, optimizer, devices.needs_xla(device)
     ),
     chunks,
   ):
@@ -232,6 +242,7 @@ def _train_together(
   classes: int,
   steps: int,
   penalty: str | None,
+  optimizer: str,
   xla: bool,
 ) -> list[list[Head]]:
   """Trains problems with equally many examples in one loop."""
@@ -246,10 +257,10 @@ def _train_together(
   for i, p in enumerate(problems):
     stacks.setdefault((p.num_features, len(p.heads), p.groups), []).append(i)
   states = [
-    _State.start([problems[i] for i in stack], classes)
+    _State.start([problems[i] for i in stack], classes, optimizer)
     for stack in stacks.values()
   ]
-  loop.compiled(penalty, xla)(
+  loop.compiled(penalty, xla, optimizer)(
     [s.constants for s in states],
     [s.variables for s in states],
     tf.constant(weights),
@@ -290,7 +301,7 @@ def _initial_rows(
 ) -> Iterator[np.ndarray]:
   """Rows of U = W / lr of some heads, one head after the other."""
   for head in heads:
-    for row in initial.rows(head.seed, features, classes):
+    for row in initial.rows(head.seed, features, classes, head.deviation):
       yield row / np.float32(head.learning_rate)
 
 
@@ -302,7 +313,9 @@ class _State:
   variables: loop.Variables
 
   @classmethod
-  def start(cls, stack: Sequence[Problem], classes: int) -> Self:
+  def start(
+    cls, stack: Sequence[Problem], classes: int, optimizer: str
+  ) -> Self:
     import tensorflow as tf
 
     features, groups = stack[0].num_features, stack[0].groups
@@ -332,12 +345,14 @@ class _State:
     )
     variables = []
     while kernels:  # One goes as the other comes.
-      variables.append(loop.Slots.start(kernels.pop(0)))
+      variables.append(loop.Slots.start(kernels.pop(0), optimizer))
     return cls(
       constants,
       loop.Variables(
         variables,
-        loop.Slots.start(np.zeros((*rates.shape, classes), np.float32)),
+        loop.Slots.start(
+          np.zeros((*rates.shape, classes), np.float32), optimizer
+        ),
       ),
     )
 

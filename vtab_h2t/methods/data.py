@@ -10,16 +10,18 @@ import dataclasses
 import functools
 import json
 import pathlib
-from typing import Any, TYPE_CHECKING
+from typing import Any, Generic, Protocol, TYPE_CHECKING, TypeVar
 
 from absl import logging
 import numpy as np
 
 from vtab_h2t import files
 from vtab_h2t.features import normalization
+from vtab_h2t.features import pooling
 from vtab_h2t.features import store as store_lib
 from vtab_h2t.heads import counting
 from vtab_h2t.heads import fraction
+from vtab_h2t.heads import loop
 from vtab_h2t.heads import sweep
 
 if TYPE_CHECKING:
@@ -29,14 +31,28 @@ if TYPE_CHECKING:
   from vtab_h2t.training import trainer as trainer_lib
 
 
+class Head(Protocol):
+  """What tells classes apart by features, however it does that."""
+
+  def logits(self, matrix: 'np.ndarray | tf.Tensor') -> 'tf.Tensor':
+    """Scores `[n, C]` of normalised features, float32 `[n, D]`.
+
+    The first largest of an example is the answer. It is called for a batch of
+    test images at a time, wherever their features were computed.
+    """
+
+
+_Head = TypeVar('_Head', bound=Head)
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
-class FeatureHead:
+class FeatureHead(Generic[_Head]):
   """A trained predictor that reads pooled features.
 
   Attributes:
     target_size: which layout it reads; None for the embedding.
     columns: ascending indices of the features it reads, or None for all.
-    head: the linear head.
+    head: what predicts from them; a linear head (`sweep.Head`), or another.
     rule: by which the features are normalised that it reads; of
       `normalization.RULES_OF_AN_IMAGE`.
     measures: what else its result row says.
@@ -44,7 +60,7 @@ class FeatureHead:
 
   target_size: int | None
   columns: np.ndarray | None
-  head: sweep.Head
+  head: _Head
   rule: str
   measures: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -109,16 +125,57 @@ class TrainingData:
     target_size: int | None,
     examples: np.ndarray,
     columns: np.ndarray | None = None,
+    rule: str | None = None,
   ) -> 'tf.Tensor':
-    """Normalised features `[len(examples), D]` of a layout, or some columns."""
+    """Normalised features `[len(examples), D]` of a layout, or some columns.
+
+    Args:
+      target_size: which layout; None for the embedding.
+      examples: indices of the wanted ones.
+      columns: ascending indices of the wanted features, or None for all.
+      rule: of `normalization.RULES_OF_AN_IMAGE`, in place of the data's.
+    """
     return normalization.design_matrix(
       self.features.blocks(target_size),
       self.features.layouts[target_size],
       examples,
       columns,
-      self.rule,
-      self.moments(target_size),
+      rule or self.rule,
+      None if rule else self.moments(target_size),
     )
+
+  def pieces(
+    self,
+    target_size: int | None,
+    examples: np.ndarray,
+    rule: str | None = None,
+  ) -> Iterator[np.ndarray]:
+    """What `matrix` gives, tap by tap, so that only one is held at a time.
+
+    Args:
+      target_size: which layout; None for the embedding.
+      examples: indices of the wanted ones.
+      rule: as in `matrix`.
+
+    Yields:
+      float32 `[len(examples), size]` of each block, in column order.
+    """
+    layout = self.features.layouts[target_size]
+    moments = None if rule else self.moments(target_size)
+    for block, array, start in zip(
+      layout.blocks, self.features.blocks(target_size), layout.starts
+    ):
+      own = None
+      if moments is not None:
+        part = slice(start, start + block.size)
+        own = normalization.Moments(moments.mean[part], moments.deviation[part])
+      yield normalization.design_matrix(
+        [array],
+        pooling.Layout((block,)),
+        examples,
+        rule=rule or self.rule,
+        moments=own,
+      ).numpy()
 
   def moments(self, target_size: int | None) -> normalization.Moments | None:
     """Those of a layout over all usable examples; None if the rule has none.
@@ -136,12 +193,7 @@ class TrainingData:
 
   def raw(self, target_size: int | None, examples: np.ndarray) -> 'tf.Tensor':
     """The features of a layout as they are pooled, not normalised."""
-    return normalization.design_matrix(
-      self.features.blocks(target_size),
-      self.features.layouts[target_size],
-      examples,
-      rule=normalization.NONE,
-    )
+    return self.matrix(target_size, examples, rule=normalization.NONE)
 
   def embedding(self, examples: np.ndarray) -> np.ndarray:
     """The frozen embedding as it is, not normalised, `[len(examples), E]`."""
@@ -154,7 +206,7 @@ class TrainingData:
     columns: np.ndarray | None,
     head: sweep.Head,
     **measures: Any,
-  ) -> FeatureHead:
+  ) -> FeatureHead[sweep.Head]:
     """A head that was trained on `matrix`, for images that are not in it.
 
     Moments are folded into it: it reads features as they are.
@@ -170,7 +222,7 @@ class TrainingData:
       head, rule = _changed(head, columns, moments.folded), normalization.NONE
     return FeatureHead(target_size, columns, head, rule, measures)
 
-  def trained(self, predictor: FeatureHead) -> sweep.Head:
+  def trained(self, predictor: FeatureHead[sweep.Head]) -> sweep.Head:
     """The head that `predictor` was given: it reads what `matrix` gives."""
     moments = self.moments(predictor.target_size)
     if moments is None:
@@ -246,6 +298,7 @@ class Heads:
     problems: Sequence[sweep.Problem],
     steps: int,
     penalty: str | None = None,
+    optimizer: str = loop.ADAM,
   ) -> Iterator[tuple[int, list[sweep.Head]]]:
     """`sweep.train` with this task's classes and memory."""
     return sweep.train(
@@ -254,6 +307,7 @@ class Heads:
       steps=steps,
       penalty=penalty,
       memory_bytes=self._data.memory_bytes,
+      optimizer=optimizer,
     )
 
   def correct(

@@ -86,6 +86,8 @@ class Measured(abc.ABC):
       training moved the embedding of the images there; for what trains the
       network and a head on its embedding.
     folder: of the run's folder, where its rows are.
+    seeded: whether what it trains depends on the seed; else it is trained once
+      and stands for every seed.
   """
 
   name: str
@@ -93,6 +95,7 @@ class Measured(abc.ABC):
   trains_network: ClassVar[bool] = False
   moves: ClassVar[bool] = False
   folder: ClassVar[str] = 'rows'
+  seeded: ClassVar[bool] = True
 
   @property
   def file(self) -> str:
@@ -105,7 +108,7 @@ class Measured(abc.ABC):
 
   @abc.abstractmethod
   def target_sizes(self, space: space_lib.Space) -> Sequence[int]:
-    """Those whose features it reads."""
+    """Those whose features it reads, `extraction.LAST_BLOCKS` among them."""
 
   @abc.abstractmethod
   def measure(

@@ -44,7 +44,7 @@ class AllOptions(Options):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Setting(space_lib.Setting):
+class Setting(space_lib.TrainedSetting):
   """Of a linear head.
 
   Attributes:

@@ -12,11 +12,11 @@ validation accuracy; epoch 0, the probe itself, is one of them.
 from collections.abc import Sequence
 import dataclasses
 from typing import Any
-import warnings
 
 import numpy as np
 
 from vtab_h2t.heads import counting
+from vtab_h2t.heads import logistic
 from vtab_h2t.methods import data as data_lib
 from vtab_h2t.methods import interface
 from vtab_h2t.methods import space as space_lib
@@ -25,7 +25,7 @@ from vtab_h2t.training import readout as readout_lib
 from vtab_h2t.training import trainer as trainer_lib
 
 C_PATH = tuple(float(c) for c in np.logspace(-7, 2, 50))
-_ITERATIONS = 200
+_ITERATIONS, _TOLERANCE = 200, 1e-4  # The protocol's.
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -51,39 +51,22 @@ def probe_path(
     classes: number of classes; those without an example get zeros.
     path: values of C.
   """
-  from sklearn import exceptions
-  from sklearn import linear_model
-  import threadpoolctl
-
   mean, std = float(features.mean()), float(features.std()) or 1.0
-  scaled = (features - mean) / std
-  present = np.unique(labels)
-  if len(present) == 1:  # Nothing to separate: always that class.
-    bias = np.zeros(classes, np.float32)
-    bias[present] = 1
-    return [
-      Probe(np.zeros((classes, features.shape[1]), np.float32), bias)
-      for _ in path
-    ]
-  model = linear_model.LogisticRegression(max_iter=_ITERATIONS, warm_start=True)
-  found = []
-  for c in path:
-    model.C = c
-    # 200 iterations are the protocol. Matrices are so small that a second
-    # thread only waits for the first: one is twice as fast.
-    with warnings.catch_warnings(), threadpoolctl.threadpool_limits(1):
-      warnings.simplefilter('ignore', exceptions.ConvergenceWarning)
-      model.fit(scaled, labels)
-    weights, intercept = model.coef_, model.intercept_
-    if len(present) == 2:  # One row stands for both classes.
-      weights = np.concatenate([-weights, weights]) / 2
-      intercept = np.concatenate([-intercept, intercept]) / 2
-    kernel = np.zeros((classes, features.shape[1]))
-    bias = np.zeros(classes, float)
-    kernel[present] = weights / std
-    bias[present] = intercept - mean / std * weights.sum(axis=1)
-    found.append(Probe(kernel.astype(np.float32), bias.astype(np.float32)))
-  return found
+  solutions = logistic.path(
+    (features - mean) / std,
+    labels,
+    classes,
+    path,
+    iterations=_ITERATIONS,
+    tolerance=_TOLERANCE,
+  )
+  return [
+    Probe(
+      (kernel / std).astype(np.float32),
+      (bias - mean / std * kernel.sum(axis=1)).astype(np.float32),
+    )
+    for kernel, bias in solutions
+  ]
 
 
 def choose_c(

@@ -75,17 +75,22 @@ class Space:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Setting:
-  """One setting of a method; methods add fields.
+  """One setting of a method; methods add fields."""
+
+  def as_row(self) -> dict[str, float | int | str]:
+    """The fields that are given, for a result row."""
+    return {k: v for k, v in dataclasses.asdict(self).items() if v is not None}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainedSetting(Setting):
+  """One of a method that takes optimisation steps.
 
   Attributes:
     learning_rate: the initial one.
   """
 
   learning_rate: float
-
-  def as_row(self) -> dict[str, float | int | str]:
-    """The fields that are given, for a result row."""
-    return {k: v for k, v in dataclasses.asdict(self).items() if v is not None}
 
 
 class Failure(str):

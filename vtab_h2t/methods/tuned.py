@@ -59,7 +59,7 @@ class EpochOptions(Options):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Setting(space_lib.Setting):
+class Setting(space_lib.TrainedSetting):
   """Of a method that trains the backbone.
 
   Attributes:

@@ -16,10 +16,12 @@ import tempfile
 import time
 from typing import Any, Protocol
 
+from vtab_h2t import devices
 from vtab_h2t import errors
 from vtab_h2t import files
 from vtab_h2t import plugins
 from vtab_h2t.features import extraction
+from vtab_h2t.methods import interface
 from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.protocol import run as run_lib
 from vtab_h2t.protocol import unit as unit_lib
@@ -51,8 +53,9 @@ class Places:
     data_dir: of the data of VTAB-1k, or None.
     download: whether TensorFlow Datasets may fetch what is not prepared.
     weights: path or address of weights that are not packaged, by their name.
-    plugins: modules and files that register backbones and tasks.
+    plugins: modules and files that register backbones, methods and tasks.
     memory_bytes: working memory for training heads.
+    require_gpu: whether a worker without a GPU is an error.
   """
 
   data_dir: str | None = None
@@ -60,6 +63,7 @@ class Places:
   weights: Mapping[str, str] = dataclasses.field(default_factory=dict)
   plugins: tuple[str, ...] = ()
   memory_bytes: int = 8 * 2**30
+  require_gpu: bool = False
 
   def tasks(
     self, run: run_lib.Run, names: Sequence[str] | None
@@ -166,7 +170,13 @@ def _on_ray(
   for unit in units:
     if _is_unfinished(unit, places, ledger):
       waiting[
-        send.remote(sys.argv, os.getcwd(), unit, places, _present(unit, ledger))
+        send.remote(
+          sys.argv,
+          os.getcwd(),
+          _Sent.of(unit),
+          places,
+          _present(unit, ledger),
+        )
       ] = unit
   total, failed = len(waiting), {}
   progress.start('')
@@ -264,10 +274,53 @@ def _present(
   )
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Sent:
+  """A unit as a worker is sent it.
+
+  The run is as in JSON: a plugin's method has options of a type that a worker
+  does not know before it has loaded the plugin.
+
+  Attributes:
+    run: what `Run.as_json` gives.
+    name: of the run, if it was given one.
+    tasks, methods, studies, seeds: of the unit.
+  """
+
+  run: Mapping[str, Any]
+  name: str | None
+  tasks: tuple[str, ...]
+  methods: tuple[str, ...]
+  studies: tuple[interface.Measured, ...]
+  seeds: tuple[int, ...]
+
+  @classmethod
+  def of(cls, unit: unit_lib.Unit) -> '_Sent':
+    """Takes a unit apart."""
+    return cls(
+      run=unit.run.as_json(),
+      name=unit.run.chosen_name,
+      tasks=unit.tasks,
+      methods=unit.methods,
+      studies=unit.studies,
+      seeds=unit.seeds,
+    )
+
+  def unit(self) -> unit_lib.Unit:
+    """Puts it together again, once plugins are loaded."""
+    return unit_lib.Unit(
+      run=run_lib.from_json(self.run, self.name),
+      tasks=self.tasks,
+      methods=self.methods,
+      studies=self.studies,
+      seeds=self.seeds,
+    )
+
+
 def _run_elsewhere(
   command: Sequence[str],
   working_directory: str,
-  unit: unit_lib.Unit,
+  sent: _Sent,
   places: Places,
   present: Mapping[str, bytes],
 ) -> dict[str, bytes] | str:
@@ -281,6 +334,9 @@ def _run_elsewhere(
   try:
     for plugin in places.plugins:
       plugins.load(plugin)
+    if places.require_gpu:
+      devices.check_gpu()
+    unit = sent.unit()
     with tempfile.TemporaryDirectory(prefix='vtab_h2t-') as workdir:
       ledger = ledger_lib.Ledger(workdir)
       folder = ledger.open(unit.run).path

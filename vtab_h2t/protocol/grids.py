@@ -5,8 +5,9 @@ ResNet-50 than those from which Table 2 chooses, and no fraction 0.2, which
 Table 2 chooses four times. `paper` follows Table 2, `appendix_a` the text.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import dataclasses
+import functools
 from typing import Any
 
 from vtab_h2t import errors
@@ -63,6 +64,10 @@ _STUDY: dict[str, Any] = {
   'coefficient': 1e-5,
 }
 _FRACTION = 0.1  # The same grid's best, of studies that keep a fraction.
+# Methods that have all options that a single setting gives, between them; of
+# one name the last one's are meant.
+_LIKE_FROZEN = 'knn', 'dino_linear', 'head2toe'
+_LIKE_TRAINED = 'head2toe', 'finetune', 'surgical', 'head_probe'
 
 
 def target_sizes(backbone: str) -> tuple[int, ...]:
@@ -163,7 +168,7 @@ def quick(backbone: str) -> space_lib.Space:
       for field in ('steps', 'target_sizes')
       if field in _fields(method.options_type)
     }
-    for name, method in methods.FROZEN.items()
+    for name, method in (methods.FROZEN | methods.SUCCESSORS).items()
   }
   return dataclasses.replace(
     whole.changed(changes | _QUICK),
@@ -180,9 +185,10 @@ def single(
   Args:
     name: of the grid.
     backbone: id.
-    values: 'lr', 'steps', 'target_size', 'fraction', 'l1', 'l2', 'l21', and for
-      the methods that train the backbone 'ft_lr', 'ft_steps' or 'epochs',
-      'batch', 'block', 'tau'; those not given stay empty.
+    values: 'lr', 'steps', 'target_size', 'fraction', 'l1', 'l2', 'l21'; for
+      the methods after Head2Toe 'ridge', 'logistic', 'k', 'last_blocks',
+      'patch_mean'; for the methods that train the backbone 'ft_lr', 'ft_steps'
+      or 'epochs', 'batch', 'block', 'tau'; those not given stay empty.
   """
 
   def one(key: str) -> tuple[Any, ...]:
@@ -190,13 +196,17 @@ def single(
 
   options = {}
   for method in methods.MEASURED.values():
-    penalty = method.name.removeprefix('all_')
+    kind = method.name.removeprefix('all_')
+    penalty = kind if kind in ('l1', 'l2', 'ridge', 'logistic') else 'l21'
     given: dict[str, Any] = {
       'learning_rates': one('lr'),
       'steps': one('steps'),
       'target_sizes': one('target_size'),
       'fractions': one('fraction'),
-      'coefficients': one(penalty if penalty in ('l1', 'l2') else 'l21'),
+      'coefficients': one(penalty),
+      'neighbours': one('k'),
+      'last_blocks': one('last_blocks'),
+      'patch_means': tuple(map(bool, one('patch_mean'))),
     }
     if method.trains_network:
       given = {
@@ -246,12 +256,23 @@ _POSITIVE = {
   'steps': int,
   'target_size': int,
   'fraction': float,
+  'ridge': float,
+  'logistic': float,
+  'k': int,
+  'last_blocks': int,
   'ft_lr': float,
   'ft_steps': int,
   'epochs': int,
   'batch': int,
 }
-_NOT_NEGATIVE = {'l1': float, 'l2': float, 'l21': float, 'tau': int}
+_NOT_NEGATIVE = {
+  'l1': float,
+  'l2': float,
+  'l21': float,
+  'patch_mean': int,
+  'tau': int,
+}
+_AT_MOST_1 = 'fraction', 'patch_mean'
 
 
 def parse_hparams(text: str) -> dict[str, float | str]:
@@ -277,7 +298,7 @@ def parse_hparams(text: str) -> dict[str, float | str]:
       number = kinds[key](value)
     except ValueError:
       number = -1
-    low_enough = key != 'fraction' or number <= 1
+    low_enough = key not in _AT_MOST_1 or number <= 1
     above = number > 0 if key in _POSITIVE else number >= 0
     if not (low_enough and above and number < float('inf')):
       raise errors.InputError(
@@ -302,8 +323,8 @@ def get(name: str, backbone: str, hparams: str = '') -> space_lib.Space:
     hparams: for 'fixed', the setting as text.
 
   Raises:
-    errors.InputError: unknown grid, or `hparams` with another grid or without
-      content.
+    errors.InputError: unknown grid, `hparams` with another grid or without
+      content, or a registered method that has the name of a study.
   """
   if name not in GRIDS:
     raise errors.InputError(
@@ -314,34 +335,103 @@ def get(name: str, backbone: str, hparams: str = '') -> space_lib.Space:
       '--hparams goes with --grid=fixed, and that grid needs it'
     )
   if name == 'fixed':
-    return single(name, backbone, parse_hparams(hparams))
-  if name == 'published':
-    return from_table_2(backbone)
-  return SEARCHES[name](backbone)
+    space = single(name, backbone, parse_hparams(hparams))
+  elif name == 'published':
+    space = from_table_2(backbone)
+  else:
+    space = SEARCHES[name](backbone)
+  return _with_registered(space)
+
+
+def _with_registered(space: space_lib.Space) -> space_lib.Space:
+  """A space of one of `GRIDS`, and the options of registered methods.
+
+  These are their defaults, but for tuples that are called as those of this
+  package's methods: `target_sizes` that are empty are the backbone's in the
+  space, and in a single setting all are what the setting gives.
+
+  Raises:
+    errors.InputError: one has the name of a study.
+  """
+  if not methods.REGISTERED:
+    return space
+  options = dict(space.options)
+  for name, method in methods.REGISTERED.items():
+    if name in options or name in studies.COMPANIONS:
+      raise errors.InputError(
+        f'the method {name} has the name of a study; choose another'
+      )
+    given: dict[str, Any] = {}
+    for one in _LIKE_TRAINED if method.trains_network else _LIKE_FROZEN:
+      given |= vars(space.of(one))
+    defaults = method.options_type()
+    changes = {}
+    for field in _fields(method.options_type) & given.keys():
+      value = getattr(defaults, field)
+      is_open = not space.folds or (field, value) == ('target_sizes', ())
+      if is_open and isinstance(value, tuple) and given[field]:
+        changes[field] = given[field]
+    options[name] = dataclasses.replace(defaults, **changes)
+  return dataclasses.replace(
+    space,
+    options=options,
+    by_task={
+      task: _with_registered(one) for task, one in space.by_task.items()
+    },
+  )
 
 
 def from_json(value: Mapping[str, Any]) -> space_lib.Space:
   """The space that was written as JSON, by `dataclasses.asdict`.
 
   Raises:
-    KeyError, TypeError: it is not a space of this version.
+    KeyError, TypeError, AttributeError: it is not a space of this version.
   """
+  return space_lib.Space(
+    name=value['name'],
+    folds=tuple(value['folds']),
+    options={
+      name: _options_from_json(name, own)
+      for name, own in value['options'].items()
+    },
+    by_task={
+      task: from_json(space) for task, space in value['by_task'].items()
+    },
+  )
+
+
+def _options_from_json(
+  name: str, value: Mapping[str, Any]
+) -> space_lib.Options:
+  """The options of a method or study that were written as JSON.
+
+  Of a method that is not of this package and is not registered, or has other
+  options since, they are kept as they are: its runs stay readable.
+
+  Raises:
+    TypeError: they are not those of this version.
+  """
+  fields = {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
   types: dict[str, type[space_lib.Options]] = {
     **studies.OPTIONS,
     **{s.name: s.options_type for s in studies.COMPANIONS.values()},
     **{m.name: m.options_type for m in methods.MEASURED.values()},
   }
-  options = {
-    name: types[name](
-      **{k: tuple(v) if isinstance(v, list) else v for k, v in own.items()}
-    )
-    for name, own in value['options'].items()
-  }
-  return space_lib.Space(
-    name=value['name'],
-    folds=tuple(value['folds']),
-    options=options,
-    by_task={
-      task: from_json(space) for task, space in value['by_task'].items()
-    },
+  known = types.get(name)
+  if known is None and name in methods.REGISTERED:
+    registered = methods.REGISTERED[name].options_type
+    known = registered if _fields(registered) == fields.keys() else None
+  return (known or _unknown(tuple(sorted(fields))))(**fields)
+
+
+# Cached, so that equal options are of one type and equal.
+@functools.cache
+def _unknown(fields: Sequence[str]) -> type[space_lib.Options]:
+  """A type of options that are only read."""
+  return dataclasses.make_dataclass(
+    'Options',
+    [(field, Any) for field in fields],
+    bases=(space_lib.Options,),
+    frozen=True,
+    kw_only=True,
   )

@@ -71,11 +71,9 @@ class Part:
     self._manifest_sha256 = manifest.sha256(task)
     self._inputs = self._fingerprint(self._manifest_sha256)
     wanted: list[interface.Measured] = [
-      methods_registry.MEASURED[name]
-      for name in methods_registry.with_required(methods)
-      if name in methods_registry.MEASURED
+      *methods_registry.measured(methods),
+      *studies,
     ]
-    wanted += studies
     self._known = {m.file: self._read(m.folder, m.file) for m in wanted}
     self.missing = [m for m in wanted if self.seeds_of(m)]
     self.measured: dict[str, list[interface.Fields]] = {

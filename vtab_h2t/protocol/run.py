@@ -154,8 +154,9 @@ class Run:
       image_size=self.image_size,
       taps=self.taps,
       precision=self.precision,
+      # Without what is registered: its options are no defaults of this version.
       space=companions.SPACES.get(self.space.name)
-      or grids.get(self.space.name, self.network.backbone),
+      or grids.SEARCHES[self.space.name](self.network.backbone),
     )
 
   def derived(self, job: str, label: str = '', **changes: Any) -> 'Run':

@@ -22,6 +22,7 @@ does not give, `f` and the number of the backbone's parameters; both are fitted.
 
 from collections.abc import Iterable, Mapping
 import dataclasses
+import json
 import math
 from typing import TYPE_CHECKING
 
@@ -203,6 +204,33 @@ def stored_bytes(arrays: Mapping[str, np.ndarray]) -> int:
   return len(safetensors.save(dict(arrays)))
 
 
+# Those of safetensors.
+_TYPES = {'float32': 'F32', 'int64': 'I64', 'uint8': 'U8'}
+
+
+def _planned_bytes(plan: Mapping[str, tuple[str, tuple[int, ...]]]) -> int:
+  """`stored_bytes` of arrays that are not made, as they may be large.
+
+  Args:
+    plan: name to type, of `_TYPES`, and shape.
+  """
+  header: dict[str, Mapping[str, object]] = {}
+  end = 0
+  # In the order of such files, in which offsets follow one another.
+  for name, (kind, shape) in sorted(
+    plan.items(), key=lambda p: (-np.dtype(p[1][0]).itemsize, p[0])
+  ):
+    sides = list(map(int, shape))
+    start, end = end, end + np.dtype(kind).itemsize * math.prod(sides)
+    header[name] = {
+      'dtype': _TYPES[kind],
+      'shape': sides,
+      'data_offsets': (start, end),
+    }
+  size = len(json.dumps(header, separators=(',', ':')))
+  return 8 + size + -size % 8 + end
+
+
 def head_bytes(classes: int, columns: int, features: int | None = None) -> int:
   """Bytes of a stored linear head on some columns.
 
@@ -211,13 +239,28 @@ def head_bytes(classes: int, columns: int, features: int | None = None) -> int:
     columns: how many features it reads.
     features: of how many they are selected, which a bitmap then says.
   """
-  arrays: dict[str, np.ndarray] = {
-    'kernel': np.zeros((classes, columns), np.float32),
-    'bias': np.zeros(classes, np.float32),
+  plan: dict[str, tuple[str, tuple[int, ...]]] = {
+    'kernel': ('float32', (classes, columns)),
+    'bias': ('float32', (classes,)),
   }
   if features is not None:
-    arrays['selected'] = np.packbits(np.zeros(features, bool))
-  return stored_bytes(arrays)
+    plan['selected'] = 'uint8', (-(-features // 8),)
+  return _planned_bytes(plan)
+
+
+def neighbours_bytes(examples: int, columns: int) -> int:
+  """Bytes of stored training examples, with their labels.
+
+  Args:
+    examples: how many.
+    columns: features of each.
+  """
+  return _planned_bytes(
+    {
+      'features': ('float32', (examples, columns)),
+      'labels': ('int64', (examples,)),
+    }
+  )
 
 
 def weights_bytes(backbone: 'backbone_lib.Backbone') -> int:

@@ -158,11 +158,10 @@ def _is_used(
     row: of one of its jobs.
     words: in the names of its conditions.
   """
-  return (
-    row['method'] not in methods.METHODS
-    or row['method'] in words
-    or bool(claim.gather([row]))
+  is_study = (
+    row['job'] != jobs.ACCURACY and row['method'] not in methods.METHODS
   )
+  return is_study or row['method'] in words or bool(claim.gather([row]))
 
 
 def _lacking(job: str) -> str:

@@ -201,11 +201,9 @@ def check(
     if not JOBS[name].has_second:
       wanted += JOBS[name].methods
   measured: list[interface.Measured] = [
-    methods_registry.MEASURED[name]
-    for name in methods_registry.with_required(wanted)
-    if name in methods_registry.MEASURED
+    *methods_registry.measured(wanted),
+    *(_STUDIES[name] for name in names if name in _STUDIES),
   ]
-  measured += [_STUDIES[name] for name in names if name in _STUDIES]
   if any(one.trains_network for one in measured):
     backbone.check_trainable()
 

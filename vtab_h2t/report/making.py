@@ -109,6 +109,9 @@ def table3(results: Results | None = None) -> Frames:
     measured = measured_cost.measured(results.run, results.measurements)
     if len(measured):
       found['measured'] = measured
+    by_method = measured_cost.by_method(results.run, results.measurements)
+    if len(by_method):
+      found['by_method'] = by_method
   return found
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 from vtab_h2t.backbones import registry as backbones
 from vtab_h2t.features import extraction
 from vtab_h2t.heads import fraction as fraction_lib
+from vtab_h2t.methods import registry as methods_registry
 from vtab_h2t.report import budgets
 from vtab_h2t.report import cost
 
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
   from vtab_h2t.protocol import run as run_lib
 
 _COMPARED = 'linear', 'head2toe', 'finetune'
+# What `by_method` tells of, in this order.
+_ALL = (
+  *methods_registry.FROZEN,
+  *methods_registry.SUCCESSORS,
+  'finetune',
+)
 
 
 def measure(backbone: 'backbone_lib.Backbone') -> cost.Network:
@@ -51,12 +58,7 @@ def suffices(measurement: 'ledger_lib.Measurement') -> bool:
   return (
     set(_COMPARED) <= set(measurement.rows)
     and not measurement.facts['resumed']
-    and not any(
-      'failed' in row
-      for method in _COMPARED
-      for row in measurement.rows[method]
-      if row['split'] == 'test'
-    )
+    and all(_is_whole(measurement, method) for method in _COMPARED)
   )
 
 
@@ -84,11 +86,59 @@ def measured(
     `flops_vs_finetune`, `size_vs_finetune`, `size_vs_linear`: the model's;
       `flops_at_equal_steps`: if fine-tuning had Head2Toe's steps and batch.
   """
-  entry = backbones.BACKBONES.get(run.network.backbone)
-  if entry is None or 'random' not in entry.weights:
-    return pd.DataFrame()  # What it would take to build it is not here.
+  if not _can_be_built(run):
+    return pd.DataFrame()
   return pd.DataFrame(
     [_measured(run, one) for one in measurements if suffices(one)]
+  )
+
+
+def by_method(
+  run: 'run_lib.Run', measurements: 'Iterable[ledger_lib.Measurement]'
+) -> pd.DataFrame:
+  """What each method on frozen features cost, and fine-tuning.
+
+  Args:
+    run: the run.
+    measurements: its; methods that failed, or that another process had begun,
+      are passed over, and all of a network that cannot be built without a file.
+
+  Returns:
+    A line for each task and method with `num_features` (that its predictor
+    reads), `cpu_seconds` and `wall_seconds` (as `measured` has them) and
+    `bytes`; nothing unless a method after Head2Toe was measured, as `measured`
+    says it of the others.
+  """
+  if not _can_be_built(run):
+    return pd.DataFrame()
+  found = [
+    _of_method(run, unit, method)
+    for unit in measurements
+    for method in _ALL
+    if method in unit.rows and _is_whole(unit, method)
+  ]
+  if not any(line['method'] in methods_registry.SUCCESSORS for line in found):
+    return pd.DataFrame()
+  table = pd.DataFrame(found)
+  order = table.method.map(_ALL.index)
+  return (
+    table.assign(order=order)
+    .sort_values(['task', 'order'], kind='stable')
+    .drop(columns='order')
+    .reset_index(drop=True)
+  )
+
+
+def _can_be_built(run: 'run_lib.Run') -> bool:
+  """Whether what it would take to build a run's network is here."""
+  entry = backbones.BACKBONES.get(run.network.backbone)
+  return entry is not None and 'random' in entry.weights
+
+
+def _is_whole(unit: 'ledger_lib.Measurement', method: str) -> bool:
+  """Whether a measurement tells what a method cost, in full."""
+  return method not in unit.facts['resumed'] and not any(
+    'failed' in row for row in unit.rows[method] if row['split'] == 'test'
   )
 
 
@@ -131,14 +181,71 @@ def _network(
   return backbone, measure(backbone), cost.weights_bytes(backbone)
 
 
+def _tests(
+  unit: 'ledger_lib.Measurement',
+) -> dict[str, list[dict[str, Any]]]:
+  """The test rows of each method."""
+  return {
+    m: [r for r in rows if r['split'] == 'test']
+    for m, rows in unit.rows.items()
+  }
+
+
+def _seconds(unit: 'ledger_lib.Measurement', method: str, clock: str) -> float:
+  """Of training one predictor of a method with its chosen setting.
+
+  Args:
+    unit: has its rows.
+    method: its id.
+    clock: 'cpu' or 'wall'.
+  """
+  stages = [f'train {method}']
+  if method == 'head2toe' and _selects_as_all_l21(_tests(unit)):
+    stages.append('train all_l21')
+  trained = methods_registry.MEASURED[method]
+  # Tasks that share images are timed together.
+  count = len(unit.facts['tasks'])
+  if trained.seeded:
+    count *= len(unit.facts['seeds'][method])
+  seconds = sum(unit.facts['seconds'][s][clock] for s in stages) / count
+  if not trained.trains_network:
+    seconds += unit.facts['seconds']['embed train'][clock]
+  return seconds
+
+
+def _of_method(
+  run: 'run_lib.Run', unit: 'ledger_lib.Measurement', method: str
+) -> dict[str, Any]:
+  """A line of `by_method`."""
+  row, classes = _tests(unit)[method][0], unit.manifest['classes']
+  backbone, network, size = _network(
+    run.network.backbone, run.image_size, run.taps, run.cls_pooling
+  )
+  columns, selected_of = row.get('num_features', network.embedding), None
+  if 'target_size' in row:
+    columns = extraction.layout_of(backbone, row['target_size']).size
+  if method == 'head2toe':
+    selected_of = columns
+    columns = fraction_lib.num_kept(columns, row['fraction'])
+  if method == 'knn':
+    stored = cost.neighbours_bytes(row['num_examples'], columns)
+  else:
+    stored = cost.head_bytes(classes, columns, selected_of)
+  return {
+    'task': row['task'],
+    'method': method,
+    'num_features': columns,
+    'cpu_seconds': _seconds(unit, method, 'cpu'),
+    'wall_seconds': _seconds(unit, method, 'wall'),
+    'bytes': stored + (size if method == 'finetune' else 0),
+  }
+
+
 def _measured(
   run: 'run_lib.Run', unit: 'ledger_lib.Measurement'
 ) -> dict[str, Any]:
   """A line of `measured`."""
-  tests = {
-    m: [r for r in rows if r['split'] == 'test']
-    for m, rows in unit.rows.items()
-  }
+  tests = _tests(unit)
   linear, ours, tuned = (tests[m][0] for m in _COMPARED)
   backbone, network, size = _network(
     run.network.backbone, run.image_size, run.taps, run.cls_pooling
@@ -157,16 +264,8 @@ def _measured(
     'finetune_batch': tuned['batch'],
   }
   for method in _COMPARED:
-    stages = [f'train {method}']
-    if method == 'head2toe' and _selects_as_all_l21(tests):
-      stages.append('train all_l21')
     for clock in ('cpu', 'wall'):
-      # Tasks that share images are timed together.
-      count = len(unit.facts['seeds'][method]) * len(unit.facts['tasks'])
-      seconds = sum(unit.facts['seconds'][s][clock] for s in stages) / count
-      if method != 'finetune':
-        seconds += unit.facts['seconds']['embed train'][clock]
-      found[f'{method}_{clock}_seconds'] = seconds
+      found[f'{method}_{clock}_seconds'] = _seconds(unit, method, clock)
   kept = fraction_lib.num_kept(features, fraction)
   found |= {
     'linear_bytes': cost.head_bytes(classes, network.embedding),

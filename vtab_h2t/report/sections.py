@@ -48,19 +48,24 @@ def html(table: pd.DataFrame) -> 'markupsafe.Markup':
 
 def of_run(results: results_lib.Results) -> Section:
   """All that was measured with a run."""
+  import markupsafe
+
   run, rows = results.run, results.of(jobs.ACCURACY)
-  measured = measured_cost.measured(run, results.measurements)
+  costs = [
+    measured_cost.measured(run, results.measurements),
+    measured_cost.by_method(run, results.measurements),
+  ]
   section = {
     'name': run.name,
     'answer': answer(results),
     'published': papers.comparable(run),
     'protocol': f'{run.title}.',
     'claims': _claims(judging.of_run(results)),
-    'cost': html(
-      measured.drop(columns=[c for c in measured if c.endswith('wall_seconds')])
-    )
-    if len(measured)
-    else '',
+    'cost': markupsafe.Markup('').join(
+      html(table.drop(columns=[c for c in table if c.endswith('wall_seconds')]))
+      for table in costs
+      if len(table)
+    ),
     'failures': [
       f'{r["method"]} on {r["task"]}, {r["split"]}, seed {r["seed"]}: '
       f'{r["failed"]}'

@@ -58,6 +58,7 @@ def _table3_markdown(frames: output_lib.Frames, source: str) -> str:
     'overhead': 'Operations of the search for the fraction, relative to the '
     'heads on all features',
     'measured': f'Measured: {source}',
+    'by_method': f'Measured, method by method: {source}',
   }
   return (
     '\n\n'.join(
@@ -81,6 +82,13 @@ def _print_table3(frames: output_lib.Frames, source: str) -> None:
   )
   if 'measured' in frames:
     tables.print_measured_cost(frames['measured'])
+  if 'by_method' in frames:
+    rich.console.Console().print(
+      'One predictor with the chosen setting, without the search, method by '
+      f'method:\n{tables.plain(frames["by_method"], ".4g")}',
+      highlight=False,
+      markup=False,
+    )
 
 
 def _print_claims(frames: output_lib.Frames, source: str) -> None:
