@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 
 _MAX_BYTES = 4 * 2**30  # A ViT-g/14's weights fit.
+_MAX_SHOWN = 200  # Characters of what a file says, in a message.
 
 
 class Tensor(NamedTuple):
@@ -96,19 +97,8 @@ def check_size(path: str | os.PathLike[str], sizes: Iterable[int]) -> None:
     )
 
 
-def read_npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-  """Reads all arrays of an npz file, without pickle.
-
-  Raises:
-    errors.InputError: the file is missing, damaged or holds objects.
-  """
-  try:
-    with np.load(path, allow_pickle=False) as file:
-      check_size(path, (i.file_size for i in file.zip.infolist()))
-      return {name: file[name] for name in file.files}
-  except errors.InputError:
-    raise
-  except Exception as e:  # Damage shows as errors of a dozen kinds.
-    raise errors.InputError(
-      f'weights file {path} cannot be read ({e}); fetch it again'
-    ) from e
+def one_line(text: object) -> str:
+  """Text of any origin as a part of one line that people read."""
+  line = ' '.join(str(text)[:10000].split())
+  line = ''.join(c if c.isprintable() else '?' for c in line)
+  return line if len(line) <= _MAX_SHOWN else f'{line[: _MAX_SHOWN - 3]}...'

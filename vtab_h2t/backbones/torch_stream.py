@@ -2,117 +2,42 @@
 
 Files written by `torch.save` before version 1.6 are a sequence of pickles
 (magic number, protocol version, system information, the object, the storage
-keys) followed by each storage's element count (int64) and raw bytes. The
-unpickler here resolves four names and refuses every other one, so a hostile
-file cannot run code; the sha256 is checked before anything is parsed.
+keys) followed by each storage's element count (int64) and raw bytes. Of a file
+whose sha256 is known, it is checked before anything is parsed.
 """
 
-import collections
 import io
-import math
 import os
-import pickle
-from typing import Any, NamedTuple
+from typing import BinaryIO
 
 import numpy as np
 
 from vtab_h2t import errors
 from vtab_h2t import files
+from vtab_h2t.backbones import importing
+from vtab_h2t.backbones import torch_pickle
+from vtab_h2t.backbones import torch_state
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
 
 
-class _StorageType(NamedTuple):
-  dtype: str
-
-
-class _Storage(NamedTuple):
-  dtype: str
-  key: str
-  numel: int
-
-
-class _Tensor(NamedTuple):
-  storage: _Storage
-  offset: int
-  shape: tuple[int, ...]
-  stride: tuple[int, ...]  # In elements, not bytes.
-
-  def view(self, storage: np.ndarray) -> np.ndarray:
-    strides = tuple(s * storage.itemsize for s in self.stride)
-    return np.lib.stride_tricks.as_strided(
-      storage[self.offset :], self.shape, strides, writeable=False
-    ).copy()
-
-
-def _rebuild_tensor(
-  storage: Any, offset: Any, shape: Any, stride: Any, *unused: Any
-) -> _Tensor:
-  """Stands in for `torch._utils._rebuild_tensor_v2`; trusts no argument."""
-  del unused  # requires_grad and backward hooks mean nothing here.
-  shape, stride = tuple(shape), tuple(stride)
-  natural = all(type(n) is int and n >= 0 for n in (offset, *shape, *stride))
-  if (
-    not natural
-    or not isinstance(storage, _Storage)
-    or len(shape) != len(stride)
-    or 0 in shape
-  ):
-    raise pickle.UnpicklingError('not a plain tensor')
-  last = offset + sum((n - 1) * s for n, s in zip(shape, stride))
-  if last >= storage.numel or math.prod(shape) > storage.numel:
-    raise pickle.UnpicklingError('tensor reaches outside its storage')
-  return _Tensor(storage, offset, shape, stride)
-
-
-_ALLOWED = {
-  ('collections', 'OrderedDict'): collections.OrderedDict,
-  ('torch._utils', '_rebuild_tensor_v2'): _rebuild_tensor,
-  ('torch', 'FloatStorage'): _StorageType('<f4'),
-  ('torch', 'LongStorage'): _StorageType('<i8'),
-}
-
-
-class _Unpickler(pickle._Unpickler):  # pylint: disable=protected-access
-  """Resolves only what a plain state dict of float and long tensors needs.
-
-  It is the Python one: the C one allocates a table as large as any memo index
-  that a damaged file names, gigabytes for one wrong byte.
-  """
-
-  def find_class(self, module: str, name: str) -> Any:
-    try:
-      return _ALLOWED[module, name]
-    except KeyError:
-      raise pickle.UnpicklingError(f'refuses to load {module}.{name}') from None
-
-  def persistent_load(self, pid: Any) -> _Storage:
-    if not (
-      isinstance(pid, tuple)
-      and len(pid) == 6
-      and pid[0] == 'storage'
-      and isinstance(pid[1], _StorageType)
-      and isinstance(pid[2], str)
-      and isinstance(pid[4], int)
-      and pid[4] >= 0
-      and pid[5] is None
-    ):
-      raise pickle.UnpicklingError('unknown kind of persistent object')
-    return _Storage(pid[1].dtype, pid[2], pid[4])
+def is_one(head: bytes) -> bool:
+  """Whether a file that begins so is torch's legacy stream."""
+  return head.startswith(b'\x80') and _MAGIC.to_bytes(10, 'little') in head[:32]
 
 
 def read_state_dict(
   path: str | os.PathLike[str], sha256: str
 ) -> dict[str, np.ndarray]:
-  """Reads a legacy-format state dict.
+  """Reads a legacy-format state dict whose hash is known.
 
   Args:
     path: the `.pth` file.
     sha256: its expected hash, hexadecimal.
 
   Returns:
-    Tensor name to float32 or int64 array, in file order.
+    Tensor name to array of the type it is stored in, in file order.
 
   Raises:
     errors.InputError: the file is missing, its hash differs, it needs a name
@@ -133,46 +58,59 @@ def read_state_dict(
       'or another version: reinstall the package that provides it'
     )
   try:
-    return _parse(data)
+    return read(io.BytesIO(data))[0]
   except Exception as e:  # A hostile pickle may raise anything; all mean: no.
     raise errors.InputError(
-      f'weights file {path} is not a plain torch legacy state dict ({e}); '
-      'use the original file'
+      f'weights file {path} is not a plain torch legacy state dict '
+      f'({importing.one_line(e)}); use the original file'
     ) from e
 
 
-def _read_storage(stream: io.BytesIO, storage: _Storage) -> np.ndarray:
-  dtype, numel = np.dtype(storage.dtype), storage.numel
-  if int.from_bytes(stream.read(8), 'little') != numel:
-    raise ValueError(f'storage {storage.key} has another size')
-  raw = stream.read(numel * dtype.itemsize)
-  if len(raw) != numel * dtype.itemsize:
-    raise ValueError('truncated')
-  return np.frombuffer(raw, dtype)
+def read(file: BinaryIO) -> tuple[dict[str, np.ndarray], str]:
+  """Reads a legacy-format file.
 
+  Args:
+    file: at its beginning.
 
-def _parse(data: bytes) -> dict[str, np.ndarray]:
-  stream = io.BytesIO(data)
+  Returns:
+    Arrays of the types they are stored in by name, in the file's order, and
+    where in the file they were, see `torch_state.state_dict`.
 
-  def load() -> Any:
-    return _Unpickler(stream, encoding='utf-8').load()
-
-  if load() != _MAGIC or load() != _PROTOCOL:
+  Raises:
+    torch_state.RefusedError: it is more, or less, than a plain state dict.
+    Exception: of many kinds, if it is damaged.
+  """
+  machine = torch_pickle.Machine()
+  head = io.BytesIO(file.read(torch_pickle.MAX_BYTES))
+  if machine.run(head) != _MAGIC or machine.run(head) != _PROTOCOL:
     raise ValueError('wrong magic number or protocol')
-  if load().get('little_endian') is not True:
-    raise ValueError('not little-endian')
-  state, keys = load(), load()
-  if not isinstance(state, dict) or not isinstance(keys, list):
-    raise ValueError('not a state dict')
-  tensors = {k: v for k, v in state.items() if isinstance(v, _Tensor)}
-  if len(tensors) != len(state):
-    raise ValueError('holds something that is not a tensor')
-  storages = {t.storage.key: t.storage for t in tensors.values()}
-  if sorted(keys) != sorted(storages):
+  if machine.run(head).get('little_endian') is not True:
+    raise torch_state.RefusedError('is not little-endian')
+  tensors, place = torch_state.state_dict(machine.run(head))
+  keys = machine.run(head)
+  if (
+    not isinstance(keys, list)
+    or not all(isinstance(key, str) for key in keys)
+    or sorted(keys) != sorted(machine.storages)
+  ):
     raise ValueError('storage keys and tensors differ')
+
+  start, end = head.tell(), file.seek(0, os.SEEK_END)
+  used = {tensor.storage.key for tensor in tensors.values()}
   arrays = {}
   for key in keys:
-    arrays[key] = _read_storage(stream, storages[key])
-  if stream.read(1):
+    storage = machine.storages[key]
+    file.seek(start)
+    if int.from_bytes(file.read(8), 'little') != storage.count:
+      raise ValueError(f'storage {importing.one_line(key)} has another size')
+    start += 8 + storage.nbytes
+    if start > end:
+      raise ValueError('truncated')
+    if key in used:
+      arrays[key] = storage.array(file.read(storage.nbytes))
+  if start != end:
     raise ValueError('has bytes after its end')
-  return {name: t.view(arrays[t.storage.key]) for name, t in tensors.items()}
+  return {
+    name: tensor.view(arrays[tensor.storage.key])
+    for name, tensor in tensors.items()
+  }, place
