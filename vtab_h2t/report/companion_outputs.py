@@ -125,7 +125,8 @@ OUTPUTS = (
   _Output(
     name='head_probe_figure',
     title='Head probing, figure: features and accuracy by the energy when '
-    'fine-tuning begins',
+    'fine-tuning begins; crosses did not reach the common training loss and '
+    'are in no claim',
     jobs=(companion_rows.HEAD_PROBE,),
     measured=lambda r: {
       'head_probe_figure': head_probe_frames.figure(

@@ -4,6 +4,9 @@ A head of no or some hidden units is trained for tau epochs on frozen features,
 then everything is fine-tuned. Energy is the average initial energy when
 fine-tuning begins; measures of features are the means over images of what
 `methods.head_probe` defines. Over seeds the median is taken.
+
+Claims compare trainings that ended at the common training loss or below it; the
+table counts the others, and the figure sets them apart.
 """
 
 from collections.abc import Callable
@@ -53,13 +56,19 @@ def tests(rows: companion_rows.Rows) -> pd.DataFrame:
   """Test rows with `unit`, `percent`, `probe_percent` and `train_percent`."""
   table = companion_rows.tests(rows)
   if table.empty:
-    return pd.DataFrame(columns=['unit', 'seed'])
+    return pd.DataFrame(columns=['unit', 'task', 'hidden', 'tau', 'seed'])
   table['unit'] = [unit_of(r) for r in table.to_dict('records')]
   for name in ('probe', 'train'):  # Of the same images.
     table[f'{name}_percent'] = (
       100 * table[f'{name}_correct'] / table.probe_total
     )
   return table
+
+
+def compared(rows: companion_rows.Rows) -> pd.DataFrame:
+  """Those of `tests` that reached the common training loss."""
+  found = tests(rows)
+  return found if found.empty else found[found.reached.astype(bool)]
 
 
 def table(rows: companion_rows.Rows) -> pd.DataFrame:
@@ -74,7 +83,10 @@ def table(rows: companion_rows.Rows) -> pd.DataFrame:
     features of training and of test images, percent (of the test images), and
     whether that is the `best` tau of the task and head.
   """
-  found = tests(rows)
+  return _by_tau(tests(rows))
+
+
+def _by_tau(found: pd.DataFrame) -> pd.DataFrame:
   if found.empty:
     return pd.DataFrame()
   keys = ['task', 'hidden', 'tau']
@@ -102,12 +114,17 @@ def figure(rows: companion_rows.Rows) -> pd.DataFrame:
   Returns:
     task, hidden, tau, images (of `IMAGES`), energy; l2 and norm over the mean
     norm of the training images' features before, dot over their mean square
-    norm, cos as it is; percent.
+    norm, cos as it is; percent; `reached`: whether these are of seeds that
+    reached the common loss, which those of a tau are if there is one.
   """
-  found = table(rows)
+  keys = ['task', 'hidden', 'tau']
+  every = tests(rows)
+  any_reached = every.groupby(keys).reached.transform('any').astype(bool)
+  found = _by_tau(every[every.reached.astype(bool) | ~any_reached])
   parts = []
   for images in IMAGES:
-    part = found[['task', 'hidden', 'tau']].copy()
+    part = found[keys].copy()
+    part['reached'] = found.reached > 0
     part['images'] = images
     part['energy'] = found.aie
     for measure in MEASURES:
@@ -148,10 +165,13 @@ def trend(
     value: of energies and the measure `[taus]`, by ascending energy.
 
   Returns:
-    unit, seed, value; of curves with three taus at least.
+    unit, seed, value; of curves with three taus at least that reached the
+    common loss.
   """
   lines = []
-  for (unit, seed), part in tests(rows).groupby(['unit', 'seed'], sort=False):
+  for (unit, seed), part in compared(rows).groupby(
+    ['unit', 'seed'], sort=False
+  ):
     part = part.dropna(subset=[column(measure, images)])
     if len(part) > 2:
       part = part.sort_values('aie', kind='stable')
@@ -187,13 +207,16 @@ def best_between(rows: companion_rows.Rows) -> pd.DataFrame:
   and judged on one.
 
   Returns:
-    unit, seed, value in points; of tasks and heads with two seeds and three
-    taus at least, one of them 0.
+    unit, seed, value in points; of tasks and heads with two seeds that
+    reached the common loss with each of three taus at least, the smallest and
+    the largest that were tried among them.
   """
   lines = []
-  for unit, part in tests(rows).groupby('unit', sort=False):
+  tried = tests(rows).groupby('unit', sort=False).tau.agg(['min', 'max'])
+  for unit, part in compared(rows).groupby('unit', sort=False):
     wide = part.pivot(index='seed', columns='tau', values='percent').dropna()
-    if len(wide) < 2 or len(wide.columns) < 3 or 0 not in wide.columns:
+    extremes = {0, *tried.loc[unit]}
+    if len(wide) < 2 or len(wide.columns) < 3 or extremes - {*wide.columns}:
       continue
     inner, outer = wide.columns[1:-1], wide.columns[[0, -1]]
     for seed in wide.index:
