@@ -78,7 +78,7 @@ def _grows(measure: str, images: str) -> Claim:
     where=_WHERE,
     of=(),
     text="mean over tasks and heads of Spearman's rho of energy and distance "
-    'over tau',
+    'over the taus that reached the common loss',
     jobs=(companion_rows.HEAD_PROBE,),
     gather=_trend(measure, images, frames.rises),
     statistic=_mean,
@@ -98,9 +98,10 @@ def _peaks(measure: str, images: str) -> Claim:
     f'energy, then falls ({images} images).',
     where=_WHERE,
     of=(),
-    text='share of tasks, heads and seeds whose largest value is inside, with '
-    f'a rank correlation of {frames.STEEP} at least up to it and of '
-    f'-{frames.STEEP} at most after it, less a half',
+    text='share of tasks, heads and seeds whose largest value, of the taus '
+    'that reached the common loss, is inside, with a rank correlation of '
+    f'{frames.STEEP} at least up to it and of -{frames.STEEP} at most after '
+    'it, less a half',
     jobs=(companion_rows.HEAD_PROBE,),
     gather=_shares(measure, images),
     statistic=_share,
@@ -125,9 +126,10 @@ CLAIMS: tuple[Claim, ...] = (
     'largest.',
     where='Ren et al., 2023, TL;DR',
     of=(),
-    text='mean over tasks and heads of the best tau between less the better of '
-    'the two extreme ones, points of test accuracy, each chosen by test '
-    'accuracy of the other seeds (there is no validation)',
+    text='mean over tasks and heads, of the taus that reached the common loss, '
+    'of the best tau between less the better of the two extreme ones, points '
+    'of test accuracy, each chosen by test accuracy of the other seeds (there '
+    'is no validation)',
     jobs=(companion_rows.HEAD_PROBE,),
     gather=_gains,
     statistic=_mean,
