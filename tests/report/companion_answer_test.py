@@ -10,7 +10,7 @@ _RESULTS = made.results()
 def test_claims_are_counted_and_numbers_told():
   text = companion_answer.answer(_RESULTS)
   counts = re.match(
-    r'Of 43 claims of the companion papers (\d+) hold, (1) is undecided, '
+    r'Of 43 claims of the companion papers (\d+) hold, (\d+) are undecided, '
     r'(\d+) cannot be tested\. ',
     text,
   )

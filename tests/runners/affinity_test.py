@@ -10,6 +10,7 @@ from vtab_h2t.report import catalogue
 _ALL = {'figure2', 'figure3', 'figure4', 'figure8', 'figure11'}
 
 
+@pytest.mark.soak
 def test_all_five_of_the_paper(tmp_path):
   done = testing.run_runner(
     'affinity', '--source=published', f'--workdir={tmp_path}'

@@ -5,8 +5,9 @@ then everything is fine-tuned. Energy is the average initial energy when
 fine-tuning begins; measures of features are the means over images of what
 `methods.head_probe` defines. Over seeds the median is taken.
 
-Claims compare trainings that ended at the common training loss or below it; the
-table counts the others, and the figure sets them apart.
+Claims on features compare trainings that ended at the common training loss or
+below it; the table counts the others, and the figure sets them apart. Those on
+accuracy compare equal steps, whatever the loss.
 """
 
 from collections.abc import Callable
@@ -156,7 +157,7 @@ def trend(
   images: str,
   value: Callable[[np.ndarray, np.ndarray], float],
 ) -> pd.DataFrame:
-  """A value of each curve of a measure over the energy.
+  """A value of each task's curves of a measure over the energy.
 
   Args:
     rows: of the study.
@@ -165,19 +166,25 @@ def trend(
     value: of energies and the measure `[taus]`, by ascending energy.
 
   Returns:
-    unit, seed, value; of curves with three taus at least that reached the
-    common loss.
+    task, seed, value; the mean over heads, of curves with three taus at least
+    that reached the common loss.
   """
   lines = []
-  for (unit, seed), part in compared(rows).groupby(
-    ['unit', 'seed'], sort=False
+  for (task, _, seed), part in compared(rows).groupby(
+    ['task', 'hidden', 'seed'], sort=False
   ):
     part = part.dropna(subset=[column(measure, images)])
     if len(part) > 2:
       part = part.sort_values('aie', kind='stable')
       values = part[column(measure, images)]
-      lines.append((unit, seed, value(part.aie.to_numpy(), values.to_numpy())))
-  return pd.DataFrame(lines, columns=['unit', 'seed', 'value'])
+      lines.append((task, seed, value(part.aie.to_numpy(), values.to_numpy())))
+  return _over_heads(lines)
+
+
+def _over_heads(lines: list[tuple[str, int, float]]) -> pd.DataFrame:
+  """Means of (task, seed, value) of each head."""
+  found = pd.DataFrame(lines, columns=['task', 'seed', 'value'])
+  return found.groupby(['task', 'seed'], sort=False).value.mean().reset_index()
 
 
 def rises(energy: np.ndarray, values: np.ndarray) -> float:
@@ -207,21 +214,18 @@ def best_between(rows: companion_rows.Rows) -> pd.DataFrame:
   and judged on one.
 
   Returns:
-    unit, seed, value in points; of tasks and heads with two seeds that
-    reached the common loss with each of three taus at least, the smallest and
-    the largest that were tried among them.
+    task, seed, value in points; the mean over heads with two seeds and three
+    taus at least, one of them 0.
   """
   lines = []
-  tried = tests(rows).groupby('unit', sort=False).tau.agg(['min', 'max'])
-  for unit, part in compared(rows).groupby('unit', sort=False):
+  for (task, _), part in tests(rows).groupby(['task', 'hidden'], sort=False):
     wide = part.pivot(index='seed', columns='tau', values='percent').dropna()
-    extremes = {0, *tried.loc[unit]}
-    if len(wide) < 2 or len(wide.columns) < 3 or extremes - {*wide.columns}:
+    if len(wide) < 2 or len(wide.columns) < 3 or 0 not in wide.columns:
       continue
     inner, outer = wide.columns[1:-1], wide.columns[[0, -1]]
     for seed in wide.index:
       others = wide.drop(index=seed).mean()
       own = wide.loc[seed]
       gain = own[others[inner].idxmax()] - own[others[outer].idxmax()]
-      lines.append((unit, seed, float(gain)))
-  return pd.DataFrame(lines, columns=['unit', 'seed', 'value'])
+      lines.append((task, seed, float(gain)))
+  return _over_heads(lines)
