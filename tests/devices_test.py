@@ -250,6 +250,7 @@ with three.scope():
   assert lines == [f'{i} CPU:{i % 3} CPU:{i % 3}' for i in range(6)]
 
 
+@pytest.mark.soak
 def test_features_and_heads_of_three_devices_equal_those_of_one():
   lines = _on_three("""
 from tests import testing

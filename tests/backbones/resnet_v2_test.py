@@ -116,13 +116,8 @@ def test_stride_in_the_first_unit():
   assert sides['block4_unit1_layer2'] == 8
 
 
-@pytest.mark.parametrize(
-  'tap_set',
-  [
-    resnet_v2.TAP_SETS[0],
-    *(pytest.param(t, marks=pytest.mark.soak) for t in resnet_v2.TAP_SETS[1:]),
-  ],
-)
+@pytest.mark.soak
+@pytest.mark.parametrize('tap_set', resnet_v2.TAP_SETS)
 def test_does_what_every_backbone_does(tmp_path, tap_set):
   testing.check_backbone(
     lambda size: resnet_v2.resnet50('random', size, tap_set), (64, 96), tmp_path

@@ -828,6 +828,7 @@ def test_names_of_units_are_for_people(tiny):
   ).name.endswith('reduced 0.5: tiny')
 
 
+@pytest.mark.soak
 def test_studies_run_beside_methods(tiny, whole, tmp_path):
   shutil.copytree(whole, tmp_path / 'w')
   rows = tiny(tmp_path / 'w', studies=_STUDIES)

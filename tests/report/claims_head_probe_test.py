@@ -5,7 +5,12 @@ from vtab_h2t.report import claims_head_probe
 from vtab_h2t.report import judging
 
 _BY_ID = {c.id: c for c in claims_head_probe.CLAIMS}
-_ROWS = made.head_probe(made.run())
+# Of two tasks, each under two names: two tasks decide nothing.
+_ROWS = [
+  row | {'task': f'{row["task"]}{again}'}
+  for again in ('', '_again')
+  for row in made.head_probe(made.run())
+]
 
 
 def _judge(name, rows=_ROWS):
@@ -15,7 +20,6 @@ def _judge(name, rows=_ROWS):
 @pytest.mark.parametrize('name', _BY_ID)
 def test_all_hold_where_rows_are_as_the_paper_says(name):
   found = _judge(name)
-  # Two tasks with two heads.
   assert (found.verdict, found.tasks) == (judging.HOLDS, 4)
   value = {'best_tau_between': 4.0}.get(name, 1.0 if 'grows' in name else 0.5)
   assert found.interval.value == pytest.approx(value)
@@ -37,13 +41,11 @@ def test_perfect_order_leaves_an_error():
   found = _judge('l2_grows_with_energy_train').interval
   assert (found.value, found.high) == (pytest.approx(1), 1)
   assert 0.6 < found.low < 0.8 and 0.2 < found.detectable < 1
-  # One task and head in reverse order among four is not enough.
+  # One task in reverse order among four is too much.
   rows = _changed(
     'train_adaptation_l2',
     lambda r: (
-      -r['aie']
-      if (r['task'], r['hidden']) == ('mnist_5k', 0)
-      else r['train_adaptation_l2']
+      -r['aie'] if r['task'] == 'mnist_5k' else r['train_adaptation_l2']
     ),
   )
   assert _judge('l2_grows_with_energy_train', rows).verdict == judging.UNDECIDED
@@ -82,6 +84,12 @@ def test_other_budgets_give_no_verdict():
 def test_the_best_tau_needs_fine_tuning_without_probing():
   rows = [r for r in _ROWS if r['tau']]
   assert _judge('best_tau_between', rows).verdict == judging.UNTESTABLE
+
+
+def test_two_tasks_decide_nothing():
+  rows = [r for r in _ROWS if not r['task'].endswith('_again')]
+  found = _judge('l2_grows_with_energy_train', rows)
+  assert (found.verdict, found.tasks) == (judging.UNDECIDED, 2)
 
 
 def test_two_taus_or_one_seed_are_too_few():

@@ -10,7 +10,7 @@ _RESULTS = made.results()
 def test_claims_are_counted_and_numbers_told():
   text = companion_answer.answer(_RESULTS)
   counts = re.match(
-    r'Of 43 claims of the companion papers (\d+) hold, (1) is undecided, '
+    r'Of 43 claims of the companion papers (\d+) hold, (\d+) are undecided, '
     r'(\d+) cannot be tested\. ',
     text,
   )
@@ -27,9 +27,18 @@ def test_claims_are_counted_and_numbers_told():
   ) in text
   assert not re.search(r'\. [a-z]', text)
   assert 'a rank correlation of +1.00 with the energy, and the best tau' in text
+  assert 'common training loss' not in text
+  assert text.count('. ') <= 1 and text.endswith('.')
+
+
+def test_trainings_that_missed_the_common_loss_are_told():
+  job = companion_rows.HEAD_PROBE
+  results = made.results(
+    {job: [r | {'reached': r['tau'] > 0} for r in _RESULTS.of(job)]}
+  )
+  text = companion_answer.answer(results)
   # Of 60 trainings those without probing, of two tasks with two heads.
   assert ', and 12 of 60 trainings after probing ended above the' in text
-  assert text.count('. ') <= 1 and text.endswith('.')
 
 
 def test_what_was_not_measured_is_not_told():

@@ -154,10 +154,9 @@ _PART_CLAIM = claim_lib.Claim(
   where='here',
   text='x',
   gather=lambda rows: {
-    'value': {f'{r["task"]} {r["part"]}': [float(r['correct'])] for r in rows}
+    'value': {r['task']: [float(r['correct'])] for r in rows}
   },
   needs=('value',),
-  unit=lambda row: f'{row["task"]} {row["part"]}',
   differing=lambda rows: ' '.join(sorted({r['budget'] for r in rows})),
 )
 
@@ -171,18 +170,13 @@ def _part_rows():
   ]
 
 
-def test_what_is_drawn_may_be_a_part_of_a_task():
+def test_budgets_of_all_rows_are_compared():
   found = evidence.of(_PART_CLAIM, {'accuracy': _part_rows()})
-  assert found.groups == {
-    'digits 1': 'natural',
-    'digits 2': 'natural',
-    'scan_patches 1': 'specialized',
-    'scan_patches 2': 'specialized',
-  }
+  assert found.groups == {'digits': 'natural', 'scan_patches': 'specialized'}
   assert found.unequal == 'b1 b2' and found.used == 'accuracy/linear'
 
 
-def test_budgets_are_of_the_parts_that_are_judged():
+def test_budgets_are_of_the_tasks_that_are_judged():
   claim = dataclasses.replace(_PART_CLAIM, groups=('natural',))
   rows = [
     r | {'budget': 'other'} if r['group'] == 'specialized' else r
@@ -194,4 +188,4 @@ def test_budgets_are_of_the_parts_that_are_judged():
 def test_without_strata_all_tasks_are_in_one():
   claim = dataclasses.replace(_PART_CLAIM, stratified=False)
   found = evidence.of(claim, {'accuracy': _part_rows()})
-  assert set(found.groups.values()) == {'all'} and len(found.groups) == 4
+  assert set(found.groups.values()) == {'all'} and len(found.groups) == 2

@@ -30,3 +30,16 @@ def test_lines_go_by_energy_training_and_test_images_apart():
   assert {l.get_label() for l in accuracy.lines} == {
     f'{task}, test images' for task in made.PROBED
   }
+
+
+def test_what_missed_the_common_loss_is_a_cross_beside_the_line():
+  missed = (_TABLE.tau == made.TAUS[0]) & (_TABLE.task == 'mnist_5k')
+  drawn = figures.figure(_TABLE.assign(reached=~missed))
+  distance = drawn.axes[0]
+  line = next(l for l in distance.lines if l.get_label().startswith('mnist_5k'))
+  assert len(line.get_xdata()) == len(made.TAUS) - 1
+  crosses = [tuple(x) for c in distance.collections for x in c.get_offsets()]
+  (wanted,) = _TABLE[missed & (_TABLE.hidden == 0) & (_TABLE.images == 'test')][
+    ['energy', 'l2']
+  ].to_numpy()
+  assert len(crosses) == 2 and tuple(wanted) in crosses

@@ -198,9 +198,9 @@ def head_probe(of, tasks=tuple(PROBED), seeds=(0, 1, 2), taus=TAUS):
               start_norm=3.0,
               start_square=9.0,
               train_correct=990,
-              train_loss=0.05 if tau else 0.15,
+              train_loss=0.05,
               common_loss=0.1,
-              reached=tau > 0,
+              reached=True,
               **{f'train_{k}': 1.1 * v for k, v in moved.items()},
               **moved,
             )

@@ -256,6 +256,15 @@ def test_rows_under_shifts_are_in_the_order_of_what_is_declared(tmp_path):
   assert folder.run.backbone == 'small_net' and folder.run.parent == of.id
 
 
+def test_runs_of_studies_alone_come_last(tmp_path):
+  of = made_shifted.run(space=companions.space(companions.FULL))
+  made_shifted.write(tmp_path, of)
+  made.write(tmp_path, made.run(), names=('linear',), jobs_=('accuracy',))
+  few, many = _read(tmp_path)
+  assert (few.run, many.run) == (made.run(), of)
+  assert len(few.of('accuracy')) < len(many.of('lp_ft_shift'))
+
+
 def test_another_small_network_is_never_pooled(tmp_path):
   of = made_shifted.run(space=companions.space(companions.FULL))
   other = made.network('other_net', '5d')

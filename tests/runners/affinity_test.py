@@ -10,6 +10,7 @@ from vtab_h2t.report import catalogue
 _ALL = {'figure2', 'figure3', 'figure4', 'figure8', 'figure11'}
 
 
+@pytest.mark.soak
 def test_all_five_of_the_paper(tmp_path):
   done = testing.run_runner(
     'affinity', '--source=published', f'--workdir={tmp_path}'
@@ -30,6 +31,7 @@ def test_all_five_of_the_paper(tmp_path):
   assert gains.head2toe_gain['svhn'] == pytest.approx(84.1 - 47.5)
 
 
+@pytest.mark.soak
 def test_measured_for_one_task_with_the_methods_that_they_need(tmp_path):
   done = tiny.run(
     'affinity', tmp_path, '--tasks=one', '--seeds=0', '--methods=linear'

@@ -53,6 +53,7 @@ def test_papers_are_measured_in_two_runs(tmp_path):
   assert len(list(tmp_path.glob('*/sources/*.npz'))) == 2
 
 
+@pytest.mark.soak
 def test_where_claims_on_lp_ft_are_undecided_two_seeds_are_added(
   workdir, tmp_path
 ):

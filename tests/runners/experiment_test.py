@@ -307,6 +307,7 @@ def test_a_failed_task_is_named_and_the_others_are_made(tmp_path):
   assert pd.read_csv(folder / 'table1.csv').task.tolist() == ['mine']
 
 
+@pytest.mark.soak
 def test_shards_measure_what_one_process_does(tmp_path):
   arguments = [_SEEDS, '--methods=linear']
   tiny.run('table1', tmp_path / 'one', *arguments)

@@ -365,6 +365,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(reference, tmp_path):
     subprocess.run(['umount', str(disk)], check=True)
 
 
+@pytest.mark.soak
 def test_vtab_from_tfds_with_shared_images_and_legacy_resize(tmp_path):
   synthetic_tfds.prepare('dsprites_loc', tmp_path / 'data')
   done = _run(

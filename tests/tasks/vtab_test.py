@@ -145,11 +145,12 @@ def test_pairs_share_images_and_not_labels(some_tasks):
     assert (one.train.labels != two.train.labels).any()
 
 
+@_SOAK
 @pytest.mark.parametrize(
   'data, names',
   [
     ('some_of_vtab', ('dtd', 'clevr_count', 'clevr_dist', 'dsprites_loc')),
-    pytest.param('synthetic_vtab', tuple(vtab.ENTRIES), marks=_SOAK),
+    ('synthetic_vtab', tuple(vtab.ENTRIES)),
   ],
   ids=['some', 'all'],
 )

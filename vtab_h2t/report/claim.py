@@ -84,8 +84,6 @@ class Claim:
       is about; a task in the middle is in neither. '' for all tasks.
     groups: whose tasks it is about; none for all. If they are several,
       conditions 'is NAME' say with 1 which tasks are a group's.
-    unit: from a row to what its interval is over and `gather` calls a task: the
-      row's task, or a part of what was measured on it.
     stratified: whether tasks are drawn within their groups. If few tasks are in
       many groups, there would be no interval.
     sides: methods whose training budgets must be equal.
@@ -118,7 +116,6 @@ class Claim:
   partial: bool = False
   half: str = ''
   groups: tuple[str, ...] = ()
-  unit: Callable[[Row], str] = task_of
   stratified: bool = True
   sides: tuple[str, ...] = ()
   equal_chosen: bool = False

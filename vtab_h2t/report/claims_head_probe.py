@@ -1,8 +1,6 @@
 """Claims of head probing's abstract (Ren et al., 2023), on networks.
 
-What is drawn is a task with one of its heads, from one stratum. The two heads
-of a task share its images, so that intervals are too short rather than too
-long.
+What is drawn is a task: its heads share images, so that their mean is taken.
 """
 
 from collections.abc import Callable
@@ -47,25 +45,25 @@ def _share(a: claim.Accuracies) -> np.ndarray:
 def _trend(
   measure: str, images: str, value: Callable[[np.ndarray, np.ndarray], float]
 ) -> claim.Gather:
-  """A value of each curve, by task and head; its seeds'."""
+  """A value of each task's curves; its seeds'."""
 
   def gather(rows: companion_rows.Rows) -> claim.Found:
     table = frames.trend(rows, measure, images, value)
-    return companion_rows.found(table, 'unit', [_VALUE])
+    return companion_rows.found(table, 'task', [_VALUE])
 
   return gather
 
 
 def _shares(measure: str, images: str) -> claim.Gather:
-  """The share of seeds whose curve rises and then falls, by task and head.
+  """The share of a task's heads and seeds whose curve rises and then falls.
 
   It is one value, as the median of what is 0 or 1 would be a vote.
   """
 
   def gather(rows: companion_rows.Rows) -> claim.Found:
     table = frames.trend(rows, measure, images, frames.rises_then_falls)
-    means = table.groupby('unit', sort=False).value.mean().reset_index()
-    return companion_rows.found(means, 'unit', [_VALUE])
+    means = table.groupby('task', sort=False).value.mean().reset_index()
+    return companion_rows.found(means, 'task', [_VALUE])
 
   return gather
 
@@ -78,12 +76,11 @@ def _grows(measure: str, images: str) -> Claim:
     where=_WHERE,
     of=(),
     text="mean over tasks and heads of Spearman's rho of energy and distance "
-    'over tau',
+    'over the taus that reached the common loss',
     jobs=(companion_rows.HEAD_PROBE,),
     gather=_trend(measure, images, frames.rises),
     statistic=_mean,
     needs=(_VALUE,),
-    unit=frames.unit_of,
     stratified=False,
     differing=_differing,
     least_error=_least_error,
@@ -98,14 +95,14 @@ def _peaks(measure: str, images: str) -> Claim:
     f'energy, then falls ({images} images).',
     where=_WHERE,
     of=(),
-    text='share of tasks, heads and seeds whose largest value is inside, with '
-    f'a rank correlation of {frames.STEEP} at least up to it and of '
-    f'-{frames.STEEP} at most after it, less a half',
+    text='share of tasks, heads and seeds whose largest value, of the taus '
+    'that reached the common loss, is inside, with a rank correlation of '
+    f'{frames.STEEP} at least up to it and of -{frames.STEEP} at most after '
+    'it, less a half',
     jobs=(companion_rows.HEAD_PROBE,),
     gather=_shares(measure, images),
     statistic=_share,
     needs=(_VALUE,),
-    unit=frames.unit_of,
     stratified=False,
     differing=_differing,
     **claim.SHARE,
@@ -113,7 +110,7 @@ def _peaks(measure: str, images: str) -> Claim:
 
 
 def _gains(rows: companion_rows.Rows) -> claim.Found:
-  return companion_rows.found(frames.best_between(rows), 'unit', [_VALUE])
+  return companion_rows.found(frames.best_between(rows), 'task', [_VALUE])
 
 
 CLAIMS: tuple[Claim, ...] = (
@@ -132,7 +129,6 @@ CLAIMS: tuple[Claim, ...] = (
     gather=_gains,
     statistic=_mean,
     needs=(_VALUE,),
-    unit=frames.unit_of,
     stratified=False,
     differing=_differing,
   ),

@@ -105,8 +105,12 @@ def _ranks(rows: companion_rows.Rows) -> claim.Found:
     return {}
   ranks = surgical_rows.ranks_by_seed(table)
   ranks[list(surgical_rows.RANKED)] *= -1  # The first is best.
-  rgn = _is(surgical_rows.AUTO_RGN)
-  return _differences(ranks, rgn, lambda name: not rgn(name))
+  rgn = _is(f'rank of {surgical_rows.AUTO_RGN}')
+  return _differences(
+    ranks.rename(columns={m: f'rank of {m}' for m in surgical_rows.RANKED}),
+    rgn,
+    lambda name: not rgn(name),
+  )
 
 
 def _of_blocks(row: claim.Row) -> bool:
@@ -248,9 +252,10 @@ def _claims(job: str, prefix: str, network: str) -> tuple[Claim, ...]:
       text="the smallest average rank of the others less Auto-RGN's",
       gather=_ranks,
       statistic=_margin,
-      needs=(_RGN_AND_ALL,),
+      needs=('rank of auto_rgn and rank of all',),
       stratified=False,
-      stated='1.29 against 2.71, the next best of six on seven data sets',
+      stated='1.42, from 1.29 against 2.71, the next best of six on seven data '
+      'sets',
       **rules,
     ),
     make(

@@ -113,6 +113,6 @@ def _head_probe(
   if short:
     parts.append(
       f'{short} of {len(table)} trainings after probing ended above the common '
-      'training loss'
+      'training loss and are in no claim'
     )
   return ', and '.join(parts)

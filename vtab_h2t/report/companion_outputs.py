@@ -37,7 +37,8 @@ _SURGICAL_HEADINGS = {
   'on the same seeds, with the standard deviation',
   'ranks': 'Average rank over targets with a shift, with the fewest labelled '
   'images, 1 being best; '
-  "published_rank is the paper's, of six methods on its seven tasks",
+  "published_rank is the paper's, of six methods on its seven tasks, of which "
+  'L1 is not measured; Auto-SNR is measured in two forms',
   'batch_norm': 'Ablation: accuracy in percent with batch norms in inference '
   'and in training mode',
   'edges': 'Of how many trainings, over targets and seeds, validation chose '
@@ -125,7 +126,8 @@ OUTPUTS = (
   _Output(
     name='head_probe_figure',
     title='Head probing, figure: features and accuracy by the energy when '
-    'fine-tuning begins',
+    'fine-tuning begins; crosses are taus of which no seed reached the '
+    'common training loss, lines the medians of the seeds that did',
     jobs=(companion_rows.HEAD_PROBE,),
     measured=lambda r: {
       'head_probe_figure': head_probe_frames.figure(

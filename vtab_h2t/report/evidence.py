@@ -23,6 +23,7 @@ _IN_WORDS = {
   'later': 'head2toe with the selected features of each tap',
   'within': 'two seeds of a task',
   'between': 'two tasks',
+  'rank of auto_rgn and rank of all': 'all rules that are ranked',
   'few': 'two tasks',
   'twin': 'two tasks on the same images',
   'others': 'tasks on other images',
@@ -72,7 +73,7 @@ def of(claim: claim_lib.Claim, rows: Rows) -> Evidence:
       for name in lacking
     )
     raise LackingError(f'no rows of {", ".join(names)}')
-  groups = {claim.unit(r): r['group'] for r in considered}
+  groups = {r['task']: r['group'] for r in considered}
   tasks = _common_tasks(claim, found, groups, rows)
   samples = {
     name: {t: np.array(by_task.get(t, [np.nan])) for t in tasks}
@@ -84,7 +85,7 @@ def of(claim: claim_lib.Claim, rows: Rows) -> Evidence:
       for group in claim.groups
     }
   words = {word for name in found for word in name.split()}
-  judged = [r for r in considered if claim.unit(r) in tasks]
+  judged = [r for r in considered if r['task'] in tasks]
   used = sorted(
     {f'{r["job"]}/{r["method"]}' for r in judged if _is_used(claim, r, words)}
   )

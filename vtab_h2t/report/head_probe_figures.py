@@ -23,6 +23,8 @@ _PANELS = {
 def figure(table: pd.DataFrame) -> 'figure_lib.Figure':
   """Each measure against the energy; a row a head, a line a task and images.
 
+  What did not reach the common training loss is a cross beside the lines.
+
   Args:
     table: what `head_probe_frames.figure` gives.
   """
@@ -41,6 +43,16 @@ def figure(table: pd.DataFrame) -> 'figure_lib.Figure':
           & (table.task == task)
           & (table.images == images)
         ].sort_values('energy', kind='stable')
+        missed = part[~part.reached]
+        part = part[part.reached]
+        ax.scatter(
+          missed.energy,
+          missed[measure],
+          s=16 if images == frames.TRAIN else 49,
+          color=style['color'],
+          marker='x',
+          linewidths=0.8,
+        )
         ax.plot(
           part.energy,
           part[measure],

@@ -4,6 +4,10 @@ A head of no or some hidden units is trained for tau epochs on frozen features,
 then everything is fine-tuned. Energy is the average initial energy when
 fine-tuning begins; measures of features are the means over images of what
 `methods.head_probe` defines. Over seeds the median is taken.
+
+Claims on features compare trainings that ended at the common training loss or
+below it; the table counts the others, and the figure sets them apart. Those on
+accuracy compare equal steps, whatever the loss.
 """
 
 from collections.abc import Callable
@@ -53,13 +57,19 @@ def tests(rows: companion_rows.Rows) -> pd.DataFrame:
   """Test rows with `unit`, `percent`, `probe_percent` and `train_percent`."""
   table = companion_rows.tests(rows)
   if table.empty:
-    return pd.DataFrame(columns=['unit', 'seed'])
+    return pd.DataFrame(columns=['unit', 'task', 'hidden', 'tau', 'seed'])
   table['unit'] = [unit_of(r) for r in table.to_dict('records')]
   for name in ('probe', 'train'):  # Of the same images.
     table[f'{name}_percent'] = (
       100 * table[f'{name}_correct'] / table.probe_total
     )
   return table
+
+
+def compared(rows: companion_rows.Rows) -> pd.DataFrame:
+  """Those of `tests` that reached the common training loss."""
+  found = tests(rows)
+  return found if found.empty else found[found.reached.astype(bool)]
 
 
 def table(rows: companion_rows.Rows) -> pd.DataFrame:
@@ -74,7 +84,10 @@ def table(rows: companion_rows.Rows) -> pd.DataFrame:
     features of training and of test images, percent (of the test images), and
     whether that is the `best` tau of the task and head.
   """
-  found = tests(rows)
+  return _by_tau(tests(rows))
+
+
+def _by_tau(found: pd.DataFrame) -> pd.DataFrame:
   if found.empty:
     return pd.DataFrame()
   keys = ['task', 'hidden', 'tau']
@@ -102,12 +115,17 @@ def figure(rows: companion_rows.Rows) -> pd.DataFrame:
   Returns:
     task, hidden, tau, images (of `IMAGES`), energy; l2 and norm over the mean
     norm of the training images' features before, dot over their mean square
-    norm, cos as it is; percent.
+    norm, cos as it is; percent; `reached`: whether these are of seeds that
+    reached the common loss, which those of a tau are if there is one.
   """
-  found = table(rows)
+  keys = ['task', 'hidden', 'tau']
+  every = tests(rows)
+  any_reached = every.groupby(keys).reached.transform('any').astype(bool)
+  found = _by_tau(every[every.reached.astype(bool) | ~any_reached])
   parts = []
   for images in IMAGES:
-    part = found[['task', 'hidden', 'tau']].copy()
+    part = found[keys].copy()
+    part['reached'] = found.reached > 0
     part['images'] = images
     part['energy'] = found.aie
     for measure in MEASURES:
@@ -139,7 +157,7 @@ def trend(
   images: str,
   value: Callable[[np.ndarray, np.ndarray], float],
 ) -> pd.DataFrame:
-  """A value of each curve of a measure over the energy.
+  """A value of each task's curves of a measure over the energy.
 
   Args:
     rows: of the study.
@@ -148,16 +166,25 @@ def trend(
     value: of energies and the measure `[taus]`, by ascending energy.
 
   Returns:
-    unit, seed, value; of curves with three taus at least.
+    task, seed, value; the mean over heads, of curves with three taus at least
+    that reached the common loss.
   """
   lines = []
-  for (unit, seed), part in tests(rows).groupby(['unit', 'seed'], sort=False):
+  for (task, _, seed), part in compared(rows).groupby(
+    ['task', 'hidden', 'seed'], sort=False
+  ):
     part = part.dropna(subset=[column(measure, images)])
     if len(part) > 2:
       part = part.sort_values('aie', kind='stable')
       values = part[column(measure, images)]
-      lines.append((unit, seed, value(part.aie.to_numpy(), values.to_numpy())))
-  return pd.DataFrame(lines, columns=['unit', 'seed', 'value'])
+      lines.append((task, seed, value(part.aie.to_numpy(), values.to_numpy())))
+  return _over_heads(lines)
+
+
+def _over_heads(lines: list[tuple[str, int, float]]) -> pd.DataFrame:
+  """Means of (task, seed, value) of each head."""
+  found = pd.DataFrame(lines, columns=['task', 'seed', 'value'])
+  return found.groupby(['task', 'seed'], sort=False).value.mean().reset_index()
 
 
 def rises(energy: np.ndarray, values: np.ndarray) -> float:
@@ -187,11 +214,11 @@ def best_between(rows: companion_rows.Rows) -> pd.DataFrame:
   and judged on one.
 
   Returns:
-    unit, seed, value in points; of tasks and heads with two seeds and three
+    task, seed, value in points; the mean over heads with two seeds and three
     taus at least, one of them 0.
   """
   lines = []
-  for unit, part in tests(rows).groupby('unit', sort=False):
+  for (task, _), part in tests(rows).groupby(['task', 'hidden'], sort=False):
     wide = part.pivot(index='seed', columns='tau', values='percent').dropna()
     if len(wide) < 2 or len(wide.columns) < 3 or 0 not in wide.columns:
       continue
@@ -200,5 +227,5 @@ def best_between(rows: companion_rows.Rows) -> pd.DataFrame:
       others = wide.drop(index=seed).mean()
       own = wide.loc[seed]
       gain = own[others[inner].idxmax()] - own[others[outer].idxmax()]
-      lines.append((unit, seed, float(gain)))
-  return pd.DataFrame(lines, columns=['unit', 'seed', 'value'])
+      lines.append((task, seed, float(gain)))
+  return _over_heads(lines)

@@ -92,7 +92,10 @@ def read(
 
 
 def read_all(ledger: ledger_lib.Ledger) -> list[Results]:
-  """What a work directory has, run by run; the run with most rows first.
+  """What a work directory has, run by run.
+
+  Runs of Table 1's methods come first, then those of studies alone; of either
+  those with most rows first.
 
   Raises:
     errors.InputError: rows are damaged.
@@ -106,7 +109,10 @@ def read_all(ledger: ledger_lib.Ledger) -> list[Results]:
   return sorted(
     (r for r in found if r.rows),
     reverse=True,
-    key=lambda r: sum(map(len, r.rows.values())),
+    key=lambda r: (
+      bool(r.of(jobs.ACCURACY)),
+      sum(map(len, r.rows.values())),
+    ),
   )
 
 
