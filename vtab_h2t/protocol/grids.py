@@ -5,9 +5,8 @@ ResNet-50 than those from which Table 2 chooses, and no fraction 0.2, which
 Table 2 chooses four times. `paper` follows Table 2, `appendix_a` the text.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 import dataclasses
-import functools
 from typing import Any
 
 from vtab_h2t import errors
@@ -378,60 +377,4 @@ def _with_registered(space: space_lib.Space) -> space_lib.Space:
     by_task={
       task: _with_registered(one) for task, one in space.by_task.items()
     },
-  )
-
-
-def from_json(value: Mapping[str, Any]) -> space_lib.Space:
-  """The space that was written as JSON, by `dataclasses.asdict`.
-
-  Raises:
-    KeyError, TypeError, AttributeError: it is not a space of this version.
-  """
-  return space_lib.Space(
-    name=value['name'],
-    folds=tuple(value['folds']),
-    options={
-      name: _options_from_json(name, own)
-      for name, own in value['options'].items()
-    },
-    by_task={
-      task: from_json(space) for task, space in value['by_task'].items()
-    },
-  )
-
-
-def _options_from_json(
-  name: str, value: Mapping[str, Any]
-) -> space_lib.Options:
-  """The options of a method or study that were written as JSON.
-
-  Of a method that is not of this package and is not registered, or has other
-  options since, they are kept as they are: its runs stay readable.
-
-  Raises:
-    TypeError: they are not those of this version.
-  """
-  fields = {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
-  types: dict[str, type[space_lib.Options]] = {
-    **studies.OPTIONS,
-    **{s.name: s.options_type for s in studies.COMPANIONS.values()},
-    **{m.name: m.options_type for m in methods.MEASURED.values()},
-  }
-  known = types.get(name)
-  if known is None and name in methods.REGISTERED:
-    registered = methods.REGISTERED[name].options_type
-    known = registered if _fields(registered) == fields.keys() else None
-  return (known or _unknown(tuple(sorted(fields))))(**fields)
-
-
-# Cached, so that equal options are of one type and equal.
-@functools.cache
-def _unknown(fields: Sequence[str]) -> type[space_lib.Options]:
-  """A type of options that are only read."""
-  return dataclasses.make_dataclass(
-    'Options',
-    [(field, Any) for field in fields],
-    bases=(space_lib.Options,),
-    frozen=True,
-    kw_only=True,
   )

@@ -24,6 +24,7 @@ from vtab_h2t.methods import space as space_lib
 from vtab_h2t.protocol import accuracy
 from vtab_h2t.protocol import companions
 from vtab_h2t.protocol import grids
+from vtab_h2t.protocol import space_json
 from vtab_h2t.tasks import registry as tasks
 
 ACCURACY = 'accuracy'  # The job of methods in a run that is not derived.
@@ -100,6 +101,7 @@ class Run:
     """All of it but its name, as a JSON value."""
     value = dataclasses.asdict(self)
     del value['chosen_name']
+    value['space'] = space_json.as_json(self.space, self.network.backbone)
     return value
 
   @functools.cached_property
@@ -249,7 +251,9 @@ def from_json(value: Mapping[str, Any], name: str | None) -> Run:
       **value,
       'network': Network(**value['network']),
       'second': Network(**second) if second else None,
-      'space': grids.from_json(value['space']),
+      'space': space_json.from_json(
+        value['space'], value['network']['backbone']
+      ),
       'chosen_name': name,
     }
   )
