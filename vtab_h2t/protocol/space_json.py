@@ -1,9 +1,9 @@
 """Spaces as JSON values.
 
 Methods that came after those of the paper leave the runs that were measured
-before them what they were. Of `methods.registry.SUCCESSORS`, options that a grid
-has by itself are not written, and are added again where a space is read. A test
-holds them to their values: else rows of one run could be of two settings.
+before them what they were. Of `methods.registry.SUCCESSORS`, options that a
+grid has by itself are not written, and are added again where a space is read. A
+test holds them to their values: else rows of one run could be of two settings.
 """
 
 from collections.abc import Mapping, Sequence
