@@ -153,9 +153,9 @@ def unit(
     network=run_lib.Network(
       backbone=backbone.name,
       weights=weights,
-      scale=backbone.scale,
+      scale=backbone.input.scale,
       sha256=backbone.weights_sha256,
-      offset=backbone.offset,
+      offset=backbone.input.offset,
     ),
     space=space,
   )

@@ -304,7 +304,8 @@ from vtab_h2t.features import extraction
 from vtab_h2t.methods import registry
 from vtab_h2t.protocol import evaluation
 task, space = testing.tiny_task(), testing.tiny_space()
-backbone, sizes = testing.tiny_backbone(), (30, extraction.LAST_BLOCKS)
+backbone = testing.tiny_backbone()
+sizes = 30, extraction.LAST_BLOCKS, extraction.BLOCK_TOKENS
 folder = tempfile.TemporaryDirectory()  # Removed when the program ends.
 data = testing.training_data(
     pathlib.Path(folder.name), task, sizes, backbone)
@@ -320,7 +321,7 @@ def run():
 one = run()
 with three.scope():
   several = run()
-print(len(one) == 6 and one == several, len(set(one)))
+print(len(one) == 7 and one == several, len(set(one)))
 """)
   same, different = line.split()
   assert same == 'True' and int(different) > 1

@@ -1,6 +1,7 @@
 """Whatever bytes a file holds, its reader gives values or one line of error.
 
-`torch_stream` and pictures have such tests of their own.
+Weights files and pictures have more such tests of their own, in `tensors_test`,
+`torch_stream_test` and `pictures_test`.
 """
 
 import contextlib
@@ -8,7 +9,6 @@ import functools
 import json
 import tarfile
 
-import h5py
 from hypothesis import given
 from hypothesis import HealthCheck
 from hypothesis import settings
@@ -21,10 +21,9 @@ from safetensors import numpy as safetensors_numpy
 from tests import testing
 from vtab_h2t import errors
 from vtab_h2t import files
-from vtab_h2t.backbones import importing
 from vtab_h2t.backbones import registry as backbones
-from vtab_h2t.backbones import resnet_v2
 from vtab_h2t.backbones import saved_model
+from vtab_h2t.backbones import tensors as tensors_lib
 from vtab_h2t.classifier import artefact
 from vtab_h2t.features import extraction
 from vtab_h2t.features import store
@@ -70,21 +69,19 @@ def _run():
   )
 
 
-def _npz(folder):
-  np.savez(folder / 'w.npz', a=np.arange(50.0), b=np.eye(3, dtype='f4'))
-  return folder / 'w.npz', importing.read_npz
-
-
 def _npz_compressed(folder):
   np.savez_compressed(folder / 'w.npz', a=np.zeros(5000))
-  return folder / 'w.npz', importing.read_npz
+  return folder / 'w.npz', tensors_lib.read
 
 
-def _h5(folder):
-  with h5py.File(folder / 'w.h5', 'w') as f:
-    f['layer/layer/kernel:0'] = np.arange(50.0)
-    f['other/other/bias:0'] = np.eye(3)
-  return folder / 'w.h5', resnet_v2.read_h5
+def _index_of_shards(folder):
+  weight_map = {}
+  for name in 'abc':
+    safetensors_numpy.save_file({name: np.eye(2)}, folder / f'{name}.st')
+    weight_map[name] = f'{name}.st'
+  path = folder / 'w.index.json'
+  path.write_text(json.dumps({'metadata': {}, 'weight_map': weight_map}))
+  return path, tensors_lib.read
 
 
 def _rows(folder):
@@ -146,9 +143,8 @@ def _keras_cv(folder):
 @pytest.mark.parametrize(
   'make',
   [
-    _npz,
     _npz_compressed,
-    _h5,
+    _index_of_shards,
     _rows,
     _run_json,
     _provenance,

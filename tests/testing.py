@@ -449,8 +449,8 @@ def tiny_network(backbone):
     backbone=backbone.name,
     weights='noise',
     sha256=backbone.weights_sha256,
-    scale=backbone.scale,
-    offset=backbone.offset,
+    scale=backbone.input.scale,
+    offset=backbone.input.offset,
   )
 
 
@@ -500,6 +500,12 @@ def tiny_space(folds=(0, 4), **changes):
       'all_logistic': {'coefficients': (1e-2, 1.0), 'target_sizes': (30,)},
       'knn': {'neighbours': (3, 20)},
       'dino_linear': {'learning_rates': (0.1, 0.01), 'steps': (20,)},
+      'alf': {
+        'learning_rates': (0.01,),
+        'weight_decays': (0.1, 1e-3),
+        'dropouts': (0.0,),
+        'steps': (20,),
+      },
     }
     | dict.fromkeys(
       ('scratch', 'finetune', 'linearized', 'head2toe_ft'),

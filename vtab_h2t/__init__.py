@@ -8,6 +8,7 @@ from typing import Any, TYPE_CHECKING
 
 if TYPE_CHECKING:
   from vtab_h2t.backbones.backbone import Backbone
+  from vtab_h2t.backbones.preprocessing import Input
   from vtab_h2t.backbones.registry import load as load_backbone
   from vtab_h2t.backbones.registry import register as register_backbone
   from vtab_h2t.classifier.estimator import Head2Toe
@@ -38,6 +39,7 @@ _API = {
   'Extractor': ('features.extraction', 'Extractor'),
   'Head2Toe': ('classifier.estimator', 'Head2Toe'),
   'HeadSpec': ('heads.sweep', 'HeadSpec'),
+  'Input': ('backbones.preprocessing', 'Input'),
   'InputError': ('errors', 'InputError'),
   'L21': ('heads.regularizers', 'L21'),
   'Ledger': ('protocol.ledger', 'Ledger'),

@@ -58,37 +58,21 @@ def test_a_plan_covers_the_model(model):
     importing.load(model, {'head/kernel': _PLAN['head/kernel']}, _TENSORS, 'f')
 
 
-def test_read_npz(tmp_path):
-  path = tmp_path / 'w.npz'
-  np.savez(path, a=np.arange(3), b=np.eye(2))
-  read = importing.read_npz(path)
-  assert list(read) == ['a', 'b'] and (read['b'] == np.eye(2)).all()
+def test_a_file_that_claims_too_much_is_one_line():
+  with mock.patch.object(importing, '_MAX_BYTES', 1000):
+    importing.check_size('w', [500, 500])
+    with pytest.raises(errors.InputError, match='w claims to hold .* GiB'):
+      importing.check_size('w', [500, 501])
 
 
-@pytest.mark.parametrize(
-  'content',
-  [
-    lambda p: p.write_bytes(p.read_bytes()[:-40]),
-    lambda p: p.write_bytes(b''),
-    lambda p: p.write_bytes(b'\x80\x04no npz'),
-    lambda p: p.unlink(),
-    lambda p: np.savez(p, a=np.array([print], dtype=object)),
-    lambda p: np.save(p.open('wb'), np.eye(2)),
-  ],
-)
-def test_what_is_no_plain_npz_is_one_line(tmp_path, content):
-  path = tmp_path / 'w.npz'
-  np.savez(path, a=np.arange(300))
-  content(path)
-  with pytest.raises(errors.InputError, match='w.npz cannot be read'):
-    importing.read_npz(path)
-
-
-def test_a_file_that_claims_too_much_is_one_line(tmp_path):
-  path = tmp_path / 'w.npz'
-  np.savez_compressed(path, a=np.zeros(100_000))
+def test_damage_names_its_tensor():
   with (
-    mock.patch.object(importing, '_MAX_BYTES', 1000),
-    pytest.raises(errors.InputError, match='claims to hold .* GiB'),
+    pytest.raises(ValueError, match='^a b: KeyError$'),
+    importing.naming('a\nb'),
   ):
-    importing.read_npz(path)
+    raise KeyError
+  with (
+    pytest.raises(errors.InputError, match='^as it is$'),
+    importing.naming('a'),
+  ):
+    raise errors.InputError('as it is')

@@ -16,7 +16,9 @@ def test_unknown_names_are_one_line():
 
 def test_a_file_of_weights_must_be_there(tmp_path):
   entry = registry.BACKBONES['vit_ti16']
-  with pytest.raises(errors.InputError, match='random, or the path of an npz'):
+  with pytest.raises(
+    errors.InputError, match='random, or the path of a weights file'
+  ):
     entry.check_weights(str(tmp_path / 'none.npz'))
   (tmp_path / 'some.npz').write_bytes(b'')
   entry.check_weights(str(tmp_path / 'some.npz'))

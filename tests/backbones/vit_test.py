@@ -1,8 +1,10 @@
 import keras
 import numpy as np
 import pytest
+from safetensors import numpy as safetensors_numpy
 
 from tests import testing
+from tests.backbones import torch_files
 from vtab_h2t import errors
 from vtab_h2t.backbones import registry
 from vtab_h2t.backbones import vit
@@ -227,6 +229,24 @@ def test_augreg_files_equal_timms_but_for_gelu(tiny, tmp_path, classes):
   differs = np.abs(a['block00_mlp1'] - b['block00_mlp1']).max()
   assert 0 < differs < 1e-3  # JAX's GELU is the tanh approximation.
   np.testing.assert_allclose(a['logits'], b['logits'], atol=1e-2)
+
+
+def test_weights_of_any_format_give_equal_features(tiny, tmp_path):
+  timm = _timm(tiny)
+  np.savez(tmp_path / 'timm.npz', **timm)
+  safetensors_numpy.save_file(timm, tmp_path / 'timm.safetensors')
+  (tmp_path / 'timm.pth').write_bytes(
+    torch_files.zipped(*torch_files.state_of(timm))
+  )
+  x = np.random.default_rng(1).normal(size=(2, 32, 32, 3)).astype(np.float32)
+  one, *others = (
+    vit.vit('vit_ti16', str(tmp_path / f'timm.{ending}'), 32)
+    for ending in ('npz', 'safetensors', 'pth')
+  )
+  wanted = one.model(x)['pre_logits']
+  for other in others:
+    np.testing.assert_array_equal(other.model(x)['pre_logits'], wanted)
+    assert other.weights_sha256 != one.weights_sha256
 
 
 def test_augreg_equals_jaxs_formula(tiny, tmp_path):

@@ -84,6 +84,38 @@ def test_a_vits_last_blocks_go_through_its_final_norm(vit):
   np.testing.assert_allclose(found, np.concatenate(wanted, axis=1), atol=1e-4)
 
 
+@pytest.mark.parametrize('before', [0, 1, 3])
+def test_registers_are_in_no_mean_and_a_class_token_may_be_missing(before):
+  """Tokens before those of the patches: none, a class token, two registers."""
+  init = keras.initializers.RandomNormal(seed=0)
+  inputs = keras.Input((32, 32, 3))
+  x = keras.layers.Conv2D(
+    _WIDTH, 16, 16, kernel_initializer=init, name='patches'
+  )(inputs)
+  x = keras.layers.Reshape((4, _WIDTH))(x)
+  if before:
+    x = keras.ops.concatenate([2 * x[:, :before], x], axis=1)
+  for i in range(2):
+    y = keras.layers.Dense(_WIDTH, 'gelu', kernel_initializer=init)(x)
+    x = keras.layers.Add(name=f'block{i:02d}_add2')([x, y])
+  x = keras.layers.LayerNormalization(name='norm')(x)
+  model = keras.Model(inputs, {'norm': x})
+  backbone = backbone_lib.Backbone(
+    'v', model, ('norm',), 'norm', 32, 1 / 128, -1.0, 'f'
+  )
+  images, split = _split()
+  found = _features(extraction.Extractor(backbone, (_LAST,)), split)
+  x, normed = backbone.preprocess(images), model.get_layer('norm')
+  wanted = []
+  for i in range(2):
+    output = model.get_layer(f'block{i:02d}_add2').output
+    tokens = normed(keras.Model(model.inputs, output)(x)).numpy()
+    wanted.append(tokens[:, 0] if before else tokens.mean(axis=1))
+  if before:
+    wanted.append(tokens[:, before:].mean(axis=1))
+  np.testing.assert_allclose(found, np.concatenate(wanted, axis=1), atol=1e-4)
+
+
 def test_taps_stay_as_they_are_beside_the_last_blocks(vit):
   _, split = _split()
   alone = extraction.Extractor(vit, (_WIDTH,))

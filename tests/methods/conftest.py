@@ -50,7 +50,9 @@ def examples():
 def _features(folder, backbone, task):
   return store.open_or_compute(
     folder,
-    extraction.Extractor(backbone, (30, extraction.LAST_BLOCKS)),
+    extraction.Extractor(
+      backbone, (30, extraction.LAST_BLOCKS, extraction.BLOCK_TOKENS)
+    ),
     task.train,
     testing.no_progress,
   )

@@ -209,6 +209,7 @@ def test_where_a_known_row_is_missing_all_is_validated(lacks):
     'logistic',
     'knn',
     'dino_linear',
+    'alf',
     'finetune',
     'linearized',
     'head2toe_ft',

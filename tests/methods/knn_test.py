@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from scipy import special
+from sklearn import neighbors
 
 from vtab_h2t import errors
 from vtab_h2t.methods import data as data_lib
@@ -48,8 +49,8 @@ def test_scores_are_those_of_brute_force(rule, data, examples, space):
     data.features, data.labels, data.classes, rule, data.memory_bytes
   )
   train, test = examples[:240], examples[240:]
-  # 200 of 240 share the weight; more than 240 do not exist.
-  for k, nearest in ((3, 200), (150, 200), (1000, 1000), (30, 10)):
+  # 200 of 240 share the weight, or k; more than 240 do not exist.
+  for k, nearest in ((3, 200), (150, 200), (1000, 1000), (30, 10), (220, 200)):
     options = _space(space, k, nearest=nearest, temperature=0.2)
     one, other = _KNN.fit(
       own, train, knn.Setting(neighbours=k), options, (0, 1)
@@ -63,7 +64,7 @@ def test_scores_are_those_of_brute_force(rule, data, examples, space):
       own.embedding(test),
       3,
       k,
-      nearest,
+      max(k, nearest),
       0.2,
     )
     scores = one.head.logits(own.matrix(None, test, rule='selected'))
@@ -72,7 +73,32 @@ def test_scores_are_those_of_brute_force(rule, data, examples, space):
     assert (scores.numpy().sum(axis=1) < 1 - 1e-3).all() == (k < nearest)
 
 
-def test_validation_counts_what_brute_force_has_right(hard, folds, space):
+@pytest.mark.parametrize('k', [1, 20, 150])
+def test_shares_of_the_votes_are_scikit_learns(k, hard, folds, space):
+  """Which votes by weights that need not add up to 1."""
+  train, val = folds[0].train, folds[0].val
+  model = neighbors.KNeighborsClassifier(
+    k,
+    algorithm='brute',
+    metric='cosine',
+    weights=lambda distances: np.exp((1 - distances) / 0.07),
+  ).fit(hard.embedding(train), hard.labels[train])
+  (found,) = _KNN.fit(
+    hard, train, knn.Setting(neighbours=k), _space(space, k), (0,)
+  )
+  votes = found.head.logits(hard.matrix(None, val, rule='selected')).numpy()
+  np.testing.assert_allclose(
+    votes / votes.sum(axis=1, keepdims=True),
+    model.predict_proba(hard.embedding(val)),
+    atol=1e-4,
+  )
+
+
+@pytest.mark.parametrize('batch_size', [128, 25])
+def test_validation_counts_what_brute_force_has_right(
+  batch_size, hard, folds, space, monkeypatch
+):
+  monkeypatch.setattr(knn, '_BATCH_SIZE', batch_size)
   options = _space(space, 1, 20, 150)
   results = _KNN.validate(hard, folds, options, 0)
   assert list(results) == _KNN.candidates(options)

@@ -38,6 +38,7 @@ def test_table_1_and_the_companions_are_there():
     'all_logistic',
     'knn',
     'dino_linear',
+    'alf',
     'scratch',
     'finetune',
     'linearized',

@@ -70,6 +70,12 @@ def test_quick_grid_of_frozen_methods_has_fewer_folds_steps_and_target_sizes():
       changes['steps'] = (500,)
     if name in (*_READ_SIZES, *_ALSO_READ_SIZES):
       changes['target_sizes'] = (768,)
+    if name == 'alf':
+      changes |= {
+        'weight_decays': (0.1, 1e-3),
+        'dropouts': (0.0, 0.3),
+        'steps': (500,),
+      }
     wanted = dataclasses.replace(paper.of(name), **changes)
     assert quick.of(name) == wanted, name
   assert quick.of('linear').steps == (500,)
@@ -87,11 +93,13 @@ def test_methods_after_head2toe_try_what_their_sources_do():
   dino = space.of('dino_linear')
   assert (dino.steps, dino.last_blocks) == ((500, 5000), (1, 4))
   assert len(dino.learning_rates) == 13 and dino.patch_means == (False, True)
+  assert len(methods.SUCCESSORS['alf'].candidates(space)) == 63
 
 
 def test_one_setting_of_methods_after_head2toe():
   text = 'lr=0.1,steps=5,ridge=0.1,logistic=2,k=7,target_size=8'
-  space = grids.get('fixed', 'x', f'{text},last_blocks=4,patch_mean=1')
+  text += ',last_blocks=4,patch_mean=1,weight_decay=0,dropout=0.2'
+  space = grids.get('fixed', 'x', text)
   found = {
     name: [c.as_row() for c in method.candidates(space)]
     for name, method in methods.SUCCESSORS.items()
@@ -104,6 +112,9 @@ def test_one_setting_of_methods_after_head2toe():
     'knn': [{'neighbours': 7}],
     'dino_linear': [
       {'learning_rate': 0.1, 'steps': 5, 'last_blocks': 4, 'patch_mean': True}
+    ],
+    'alf': [
+      {'learning_rate': 0.1, 'steps': 5, 'weight_decay': 0.0, 'dropout': 0.2}
     ],
   }
   assert methods.available(space) == ['linear']

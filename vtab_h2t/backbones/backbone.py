@@ -10,14 +10,13 @@ import numpy as np
 
 from vtab_h2t import errors
 from vtab_h2t import files
+from vtab_h2t.backbones import preprocessing
 
 if TYPE_CHECKING:
   import keras
   import tensorflow as tf
 
 ALL_TAPS = 'all'  # The default set of taps.
-BILINEAR, LEGACY = 'bilinear', 'legacy'
-RESIZES = (BILINEAR, LEGACY)
 # What a network computes in, as Keras' dtype policies.
 FLOAT32, MIXED_BFLOAT16 = 'float32', 'mixed_bfloat16'
 PRECISIONS = (FLOAT32, MIXED_BFLOAT16)
@@ -31,17 +30,14 @@ class Backbone:
   Attributes:
     name: registry name, as in result rows.
     model: functional Keras model from float32 images `[B, H, W, 3]`, already
-      scaled (see `scale` and `offset`), to a dict of tap name to tensor:
-      `[B, h, w, C]` maps, `[B, n, C]` tokens or `[B, C]` vectors.
+      scaled (see `input`), to a dict of tap name to tensor: `[B, h, w, C]`
+      maps, `[B, n, C]` tokens or `[B, C]` vectors.
     taps: all tap names, ordered by depth; columns of features follow it.
     embedding: the tap that the Linear baseline reads (the paper's pre-logits).
     image_size: side of the square input, in pixels.
-    scale, offset: the model is fed `pixel * scale + offset` for pixels 0..255.
+    input: how images become the model's input.
     weights_sha256: identifies the weights in result rows and in cache keys.
     tap_set: which of the network's sets of taps this is, as in result rows.
-    resize: of `RESIZES`. Both are bilinear to a square, without antialias;
-      'bilinear' has half-pixel centres (TF2), 'legacy' has not (TF1, and so the
-      released code).
     cls_pooling: how a class token is treated; see `features.pooling`.
     precision: of `PRECISIONS`; what the model computes in, and a trained copy
       of it. Its weights are float32.
@@ -56,12 +52,10 @@ class Backbone:
   taps: tuple[str, ...]
   embedding: str
   image_size: int
-  scale: float
-  offset: float
+  input: preprocessing.Input
   weights_sha256: str
   _: dataclasses.KW_ONLY
   tap_set: str = ALL_TAPS
-  resize: str = BILINEAR
   cls_pooling: str = 'pooled'
   precision: str = FLOAT32
   blocks: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -77,28 +71,37 @@ class Backbone:
   def of_model(
     cls,
     model: 'keras.Model',
-    taps: Sequence[str],
-    scale: float,
-    offset: float,
+    taps: "Sequence[str] | Mapping[str, 'keras.KerasTensor']",
+    scale: float | Sequence[float] | None = None,
+    offset: float | Sequence[float] | None = None,
     embedding: str | None = None,
     blocks: Mapping[str, str] | None = None,
+    *,
+    input: preprocessing.Input | None = None,  # noqa: A002  # As the attribute.
   ) -> 'Backbone':
     """A functional Keras model of one's own.
 
     Args:
       model: takes one image batch `[B, H, W, 3]` of a fixed, square size. Its
-        outputs are not used; it becomes frozen.
-      taps: names of layers whose outputs are the features, by depth.
+        outputs are not used; it becomes frozen, or is copied, see
+        `tapping.tap`.
+      taps: the features, by depth: names of layers, whose outputs they are; or
+        of taps, with their tensors of the model's graph, or of a model within.
       scale, offset: the model is fed `pixel * scale + offset` for pixels
-        0..255.
+        0..255, squashed to a square; numbers, or three each for red, green and
+        blue.
       embedding: the tap that the Linear baseline reads; the last by default.
       blocks: of `Backbone.blocks`; by default all of it is one, 'whole'.
+      input: instead of scale and offset, all that is done to images.
 
     Raises:
-      errors.InputError: the model is not functional or takes something else, or
-        a tap is no layer of it or not a map, tokens or a vector.
+      errors.InputError: the model is not functional or takes something else, a
+        tap is not in it or not a map, tokens or a vector, or the input is
+        missing, given twice or not one that there is.
     """
     import keras
+
+    from vtab_h2t.backbones import tapping  # Imports Keras.
 
     if (
       not isinstance(model, keras.Model)
@@ -120,37 +123,26 @@ class Backbone:
         f'a backbone takes one batch of images [B, H, H, 3] with a fixed H; '
         f'{model.name} takes {[tuple(i.shape) for i in model.inputs]}'
       )
-    outputs = {}
-    for tap in taps:
-      try:
-        outputs[tap] = model.get_layer(tap).output
-      except (ValueError, AttributeError) as e:
-        raise errors.InputError(
-          f'{model.name} has no layer {tap!r} to tap'
-        ) from e
-      if not hasattr(outputs[tap], 'shape') or (
-        len(outputs[tap].shape) not in (2, 3, 4)
-        or None in outputs[tap].shape[1:]
-      ):
-        raise errors.InputError(
-          f'tap {tap} of {model.name} is no [B, h, w, C] map, [B, n, C] '
-          'tokens or [B, C] vector of a fixed size'
-        )
     if embedding not in (None, *taps) or not taps:
       raise errors.InputError(
         f'the embedding {embedding!r} is not among the taps '
         f'{", ".join(taps) or "(none)"}'
       )
-    tapped = keras.Model(model.inputs, outputs)
+    if (input is None) == (scale is None) or (scale is None) != (offset is None):
+      raise errors.InputError(
+        f'say how {model.name} is fed: give scale and offset, or input'
+      )
+    if input is None:
+      input = preprocessing.Input(scale=scale, offset=offset)  # noqa: A001
+    tapped = tapping.tap(model, taps)
     tapped.trainable = False
     return cls(
       model.name,
       tapped,
       tuple(taps),
-      embedding or taps[-1],
+      embedding or tuple(taps)[-1],
       shape[0],
-      scale,
-      offset,
+      input,
       hash_weights(tapped),
       blocks={'whole': '.*'} if blocks is None else blocks,
     )
@@ -178,24 +170,12 @@ class Backbone:
   def input_protocol(self) -> str:
     """Fingerprint of all that happens to an image before the first layer."""
     return files.fingerprint(
-      {
-        'resize': f'{self.resize}, no antialias, square',
-        'image_size': self.image_size,
-        'scale': self.scale,
-        'offset': self.offset,
-      }
+      self.input.described() | {'image_size': self.image_size}
     )
 
   def preprocess(self, image: 'np.ndarray | tf.Tensor') -> 'tf.Tensor':
     """uint8 `[H, W, 3]` or `[B, H, W, 3]` to the model's float32 input."""
-    import tensorflow as tf
-
-    size = [self.image_size, self.image_size]
-    resize = (
-      tf.image.resize if self.resize == BILINEAR else tf.compat.v1.image.resize
-    )
-    image = resize(tf.cast(image, tf.float32), size)
-    return image * self.scale + self.offset
+    return self.input.apply(image, self.image_size)
 
 
 def unit_of(tap: str) -> str:

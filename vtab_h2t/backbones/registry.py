@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 import dataclasses
 import functools
+import math
 import pathlib
 
 from vtab_h2t import errors
@@ -10,6 +11,7 @@ from vtab_h2t import files
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.backbones import efficientnet_lite
 from vtab_h2t.backbones import keras_cv_resnet
+from vtab_h2t.backbones import preprocessing
 from vtab_h2t.backbones import resnet26
 from vtab_h2t.backbones import retapping
 
@@ -18,10 +20,23 @@ from vtab_h2t.backbones import retapping
 RELEASED_TAPS = 'released'
 PAPER_TAPS = backbone_lib.ALL_TAPS, RELEASED_TAPS
 # What a network's input is: as its weights want it, which for the paper's
-# networks is -1 to 1, or 0 to 1, as in VTAB's own script.
+# networks is -1 to 1, or 0 to 1, as in VTAB's own script, or as others' are.
 USUAL_INPUT, VTAB_INPUT = 'usual', 'vtab'
-INPUT_SCALINGS = (USUAL_INPUT, VTAB_INPUT)
-_OF_VTAB = 1 / 255, 0.0  # Scale and offset.
+_HALF_INPUT, _IMAGENET_INPUT = 'half', 'imagenet'
+# Of two names for one scaling, the first is the one that runs are named by.
+_SCALINGS = {
+  VTAB_INPUT: preprocessing.UNIT,
+  _HALF_INPUT: preprocessing.HALF,
+  _IMAGENET_INPUT: preprocessing.IMAGENET,
+  'clip': preprocessing.CLIP,
+  'unit': preprocessing.UNIT,
+  'pixels': preprocessing.PIXELS,
+}
+INPUT_SCALINGS = (USUAL_INPUT, *_SCALINGS)
+# How an image is made square: as the weights want it, or of
+# `preprocessing.RESIZES`; and which part of it is seen.
+USUAL_RESIZE = USUAL_CROP = 'usual'
+WHOLE = 'square'  # As a crop: all of it, squashed.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +52,8 @@ class Entry:
     image_size: the side in pixels that its weights want; None for any.
     tap_sets: the sets of taps it offers; the first is the default.
     cls_token: whether its tokens begin with a class token.
-    unit_input: whether its weights want pixels scaled to 0 to 1.
+    scaling: of `INPUT_SCALINGS`, the one that its weights want, as far as runs
+      are named after it; '' if they want another.
   """
 
   build: Callable[[str, int, str], backbone_lib.Backbone]
@@ -48,7 +64,7 @@ class Entry:
   image_size: int | None = None
   tap_sets: tuple[str, ...] = (backbone_lib.ALL_TAPS,)
   cls_token: bool = False
-  unit_input: bool = False
+  scaling: str = _HALF_INPUT
 
   def check_weights(self, weights: str) -> None:
     """Raises InputError unless they are offered, or a file that may do."""
@@ -113,6 +129,7 @@ def _efficientnet(variant: efficientnet_lite.Variant) -> Entry:
     ('imagenet', 'random'),
     default_weights='imagenet',
     tap_sets=(backbone_lib.ALL_TAPS, *retapping.KINDS),
+    scaling='',
   )
 
 
@@ -127,7 +144,7 @@ def _vit(name: str) -> Entry:
   return Entry(
     build,
     ('random',),
-    files='an npz file (names of timm or of AugReg) or of a SavedModel '
+    files='a weights file (names of timm or of AugReg) or of a SavedModel '
     '(folder, .tar.gz or URL)',
     image_size=224,
     tap_sets=PAPER_TAPS,
@@ -146,24 +163,44 @@ def _resnet50() -> Entry:
   return Entry(
     build,
     ('random',),
-    files='an h5 file of keras.applications or of a SavedModel (folder, '
-    '.tar.gz or URL)',
+    files="a weights file (of keras.applications, or timm's resnetv2_50) or of "
+    'a SavedModel (folder, .tar.gz or URL)',
     image_size=240,
     tap_sets=(backbone_lib.ALL_TAPS, 'figure6', *retapping.KINDS),
   )
 
 
+def _resnet_v1() -> Entry:
+  def build(
+    weights: str, image_size: int, tap_set: str
+  ) -> backbone_lib.Backbone:
+    from vtab_h2t.backbones import resnet_v1  # Imports Keras.
+
+    return resnet_v1.resnet_v1(weights, image_size, tap_set)
+
+  return Entry(
+    build,
+    ('random',),
+    files='a weights file of a ResNet v1 (names of torchvision, timm or '
+    'Hugging Face)',
+    tap_sets=(backbone_lib.ALL_TAPS, *retapping.KINDS),
+    scaling=_IMAGENET_INPUT,
+  )
+
+
 BACKBONES: dict[str, Entry] = {
   'efficientnet_lite0': _efficientnet(efficientnet_lite.LITE0),
+  'efficientnet_lite1': _efficientnet(efficientnet_lite.LITE1),
   'efficientnet_lite2': _efficientnet(efficientnet_lite.LITE2),
   resnet26.NAME: Entry(resnet26.resnet26, ('random',)),
   'resnet50': _resnet50(),
+  'resnet_v1': _resnet_v1(),
   'keras_cv_resnet50': Entry(
     keras_cv_resnet.keras_cv_resnet50,
     ('random',),
     files="a file that KerasCV's save_weights wrote",
     image_size=240,
-    unit_input=True,
+    scaling=VTAB_INPUT,
   ),
   'vit_ti16': _vit('vit_ti16'),
   'vit_s16': _vit('vit_s16'),
@@ -257,8 +294,8 @@ def load(
   weights: str | None,
   image_size: int,
   tap_set: str = backbone_lib.ALL_TAPS,
-  resize: str = backbone_lib.BILINEAR,
   cls_pooling: str = 'pooled',
+  fed: preprocessing.Input | None = None,
 ) -> backbone_lib.Backbone:
   """Builds a registered backbone.
 
@@ -268,8 +305,8 @@ def load(
       for its default.
     image_size: side of the input in pixels, for backbones that take any.
     tap_set: one of those it offers.
-    resize: of `backbone.RESIZES`.
     cls_pooling: of `pooling.CLS_POOLINGS`; 'pooled' for all but ViTs.
+    fed: how images become its input; None for as its weights want it.
 
   Raises:
     errors.InputError: unknown name, weights, taps or class token, or the
@@ -286,32 +323,64 @@ def load(
     )
   else:
     backbone = entry.build(weights, size, tap_set)
-  return dataclasses.replace(backbone, resize=resize, cls_pooling=cls_pooling)
+  return dataclasses.replace(
+    backbone, cls_pooling=cls_pooling, input=fed or backbone.input
+  )
 
 
 def scaled_input(
-  backbone: backbone_lib.Backbone, scaling: str
-) -> tuple[float, float]:
-  """Scale and offset of a network's input: its own, or VTAB's.
+  usual: preprocessing.Input,
+  scaling: str = USUAL_INPUT,
+  resize: str = USUAL_RESIZE,
+  crop: str = USUAL_CROP,
+) -> preprocessing.Input:
+  """A network's input, but for what is asked for.
 
   Args:
-    backbone: the network, as `load` gave it.
+    usual: what its weights want.
     scaling: of `INPUT_SCALINGS`.
+    resize: `USUAL_RESIZE`, or of `preprocessing.RESIZES`.
+    crop: `USUAL_CROP`, `WHOLE`, or a number; see `preprocessing.Input`.
 
   Raises:
-    errors.InputError: an unknown scaling.
+    errors.InputError: one of them is unknown.
   """
   if scaling not in INPUT_SCALINGS:
     raise errors.InputError(
       f'unknown input scaling {scaling!r}; choose from '
       f'{", ".join(INPUT_SCALINGS)}'
     )
-  if scaling == VTAB_INPUT:
-    return _OF_VTAB
-  return backbone.scale, backbone.offset
+  levels = _SCALINGS.get(scaling, usual)
+  return preprocessing.Input(
+    scale=levels.scale,
+    offset=levels.offset,
+    resize=usual.resize if resize == USUAL_RESIZE else resize,
+    crop=usual.crop if crop == USUAL_CROP else crop_of(crop),
+  )
 
 
-def input_scaling(name: str, scale: float, offset: float) -> str:
+def crop_of(text: str) -> float | None:
+  """The crop that is written so: `WHOLE`, or a number.
+
+  Raises:
+    errors.InputError: it is neither.
+  """
+  if text == WHOLE:
+    return preprocessing.SQUARE
+  try:
+    crop = float(text)
+  except ValueError:
+    crop = math.nan
+  if not 0 < crop <= 1:
+    raise errors.InputError(
+      f'a crop is {USUAL_CROP}, {WHOLE}, or above 0 and at most 1, not {text!r}'
+    )
+  return crop
+
+
+def input_scaling(
+  name: str, scale: preprocessing.Level, offset: preprocessing.Level
+) -> str:
   """Which of `INPUT_SCALINGS` a network has that is fed so.
 
   Args:
@@ -319,6 +388,8 @@ def input_scaling(name: str, scale: float, offset: float) -> str:
     scale, offset: the network is fed `pixel * scale + offset`.
   """
   entry = BACKBONES.get(name)
-  if (scale, offset) != _OF_VTAB or (entry is not None and entry.unit_input):
-    return USUAL_INPUT
-  return VTAB_INPUT
+  usual = _HALF_INPUT if entry is None else entry.scaling
+  for scaling, fed in _SCALINGS.items():
+    if (scale, offset) == (fed.scale, fed.offset):
+      return USUAL_INPUT if scaling == usual else scaling
+  return USUAL_INPUT

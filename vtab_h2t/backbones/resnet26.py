@@ -25,6 +25,7 @@ There are no pretrained weights: it is trained from random ones.
 from typing import TYPE_CHECKING
 
 from vtab_h2t.backbones import backbone as backbone_lib
+from vtab_h2t.backbones import preprocessing
 
 if TYPE_CHECKING:
   import keras
@@ -108,8 +109,8 @@ def resnet26(
     taps=taps,
     embedding='embedding',
     image_size=image_size,
-    scale=1 / 127.5,
-    offset=-1,
+    # As `HALF`, but for the offset's type, which ids of stored runs go by.
+    input=preprocessing.Input(scale=1 / 127.5, offset=-1),
     weights_sha256=backbone_lib.randomise(model, 0),
     tap_set=tap_set,
     blocks=_BLOCKS,

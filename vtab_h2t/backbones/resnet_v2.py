@@ -3,9 +3,11 @@
 The graph and its layers' names are those of `keras.applications.ResNet50V2`;
 inputs are `pixel / 127.5 - 1`. Some details vary between published weights: a
 stage's stride is in its last unit (keras.applications, TF-Slim) or in its first
-(Head2Toe's own network), the root's pooling is padded by one on all sides
-(keras.applications) or as TensorFlow's SAME (TF-Slim), and convolutions that no
-batch norm follows have biases (both of these) or not (google-research/s4l).
+(Head2Toe's own network, timm's `resnetv2_50`), the root's pooling is padded by
+one on all sides, with zeros (keras.applications) or with what is never largest
+(timm), or as TensorFlow's SAME (TF-Slim), and convolutions that no batch norm
+follows have biases (keras.applications, TF-Slim) or not (google-research/s4l,
+timm).
 
 Taps (Head2Toe, Appendix C), 52 in all: after root pooling; in each of 16 units
 the activation before its first convolution and those after its first and second
@@ -16,22 +18,22 @@ the root, each unit's first, and the last three.
 from collections.abc import Mapping, Sequence
 import dataclasses
 import functools
-import os
+import math
 
 import keras
 from keras import layers
 import numpy as np
 
 from vtab_h2t import errors
-from vtab_h2t import files
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.backbones import importing
+from vtab_h2t.backbones import preprocessing
 from vtab_h2t.backbones import reading
 from vtab_h2t.backbones import resnet_v2_names
 from vtab_h2t.backbones import saved_model
 from vtab_h2t.backbones import saved_variables
+from vtab_h2t.backbones import tensors as tensors_lib
 
-_SCALE, _OFFSET = 1 / 127.5, -1.0
 _WIDTHS = (64, 128, 256, 512)
 _UNITS = resnet_v2_names.UNITS
 FIGURE6 = 'figure6'
@@ -53,6 +55,8 @@ class Variant:
     stride_in_first: whether the first unit of a stage has its stride; else the
       last one of the stage before.
     same_root_pooling: whether the root's pooling is padded as SAME.
+    root_padding: what the root's pooling is padded with, if not as SAME; the
+      root has no ReLU, so that zeros may be larger than all that they pad.
     epsilon: of batch norm.
     biases: whether convolutions that no batch norm follows have biases.
     classes: of the logits.
@@ -60,6 +64,7 @@ class Variant:
 
   stride_in_first: bool = False
   same_root_pooling: bool = False
+  root_padding: float = 0.0
   epsilon: float = 1.001e-5
   biases: bool = True
   classes: int = 1000
@@ -70,6 +75,10 @@ SLIM = Variant(same_root_pooling=True, epsilon=1e-5)
 # Of google-research/s4l: the signature and the endpoints of Head2Toe's own
 # network are called as its are.
 PAPER = Variant(stride_in_first=True, epsilon=1e-3, biases=False)
+# timm's resnetv2_50, whose weights 'a1h_in1k' are of ImageNet.
+TIMM = Variant(
+  stride_in_first=True, root_padding=-math.inf, epsilon=1e-5, biases=False
+)
 
 
 def _stride(stage: int, unit: int, variant: Variant) -> int:
@@ -113,7 +122,11 @@ def build(
   if variant.same_root_pooling:
     x = layers.MaxPooling2D(3, 2, 'same', name='pool1_pool')(x)
   else:
-    x = layers.ZeroPadding2D(1, name='pool1_pad')(x)
+    if variant.root_padding == 0:
+      x = layers.ZeroPadding2D(1, name='pool1_pad')(x)
+    else:
+      sides = ((0, 0), (1, 1), (1, 1), (0, 0))
+      x = keras.ops.pad(x, sides, constant_values=variant.root_padding)
     x = layers.MaxPooling2D(3, 2, name='pool1_pool')(x)
   taps['root'] = x
   for stage, (width, units) in enumerate(zip(_WIDTHS, _UNITS)):
@@ -161,7 +174,7 @@ def tap_names(tap_set: str) -> tuple[str, ...]:
 def load(
   model: keras.Model, tensors: Mapping[str, np.ndarray], name: str
 ) -> None:
-  """Loads the arrays of a file of keras.applications, from `read_h5`.
+  """Loads the arrays of a file of keras.applications, from `tensors.read`.
 
   Raises:
     errors.InputError: a tensor is missing, left over, or of another shape.
@@ -169,36 +182,28 @@ def load(
   importing.load(model, resnet_v2_names.same(model), tensors, name)
 
 
-def read_h5(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-  """Reads a weights file of keras.applications.
+def _from_timm(
+  tensors: Mapping[str, np.ndarray], name: str, image_size: int, tap_set: str
+) -> tuple[keras.Model, tuple[str, ...]]:
+  """Builds the network that timm's tensors are of, with them as its weights.
 
-  Returns:
-    Arrays by '<layer>/<weight>'.
+  Args:
+    tensors: of `resnetv2_50`, by any prefix and timm's names.
+    name: of the file, for messages.
+    image_size: side of the input in pixels.
+    tap_set: of `TAP_SETS`.
 
   Raises:
-    errors.InputError: the file is missing or damaged.
+    errors.InputError: they are of another network, or incomplete.
   """
-  import h5py
-
-  found = {}
-
-  def visit(name: str, item: h5py.Dataset | h5py.Group) -> None:
-    if isinstance(item, h5py.Dataset):
-      parts = name.split('/')
-      found[f'{parts[0]}/{parts[-1].split(":")[0]}'] = item
-
-  try:
-    with h5py.File(path, 'r') as f:
-      f.get('model_weights', f).visititems(visit)
-      importing.check_size(path, (item.nbytes for item in found.values()))
-      tensors = {name: item[()] for name, item in found.items()}
-  except errors.InputError:
-    raise
-  except Exception as e:  # Damage shows as errors of a dozen kinds.
-    raise errors.InputError(
-      f'weights file {path} cannot be read ({e}); fetch it again'
-    ) from e
-  return tensors
+  tensors = resnet_v2_names.without_timms_extras(tensors, name)
+  head = tensors.get('head.fc.bias')
+  variant = dataclasses.replace(
+    TIMM, classes=1000 if head is None else head.size
+  )
+  model, taps = build(image_size, variant, tap_set)
+  importing.load(model, resnet_v2_names.timm(model), tensors, name)
+  return model, taps
 
 
 # Taps that Head2Toe's SavedModel has under another name.
@@ -290,8 +295,7 @@ def _from_saved_model(
         taps,
         'pre_logits',
         image_size,
-        _SCALE,
-        _OFFSET,
+        preprocessing.HALF,
         tap_set,
       ),
       variables,
@@ -318,8 +322,7 @@ def _backbone(
     taps=taps,
     embedding='pre_logits',
     image_size=image_size,
-    scale=_SCALE,
-    offset=_OFFSET,
+    input=preprocessing.HALF,
     weights_sha256=sha256,
     tap_set=tap_set,
     blocks=BLOCKS,
@@ -332,8 +335,9 @@ def resnet50(
   """A ResNet-50 v2.
 
   Args:
-    weights: 'random' (keras.applications' graph); a file of keras.applications;
-      or a SavedModel, see `saved_model.fetch`: of TF-Slim's variables
+    weights: 'random' (keras.applications' graph); a file that `tensors.read`
+      reads, of keras.applications or of timm's `resnetv2_50`; or a SavedModel,
+      see `saved_model.fetch`: of TF-Slim's variables
       (google/imagenet/resnet_v2_50, the classification version), which are
       copied, or with the endpoints of Head2Toe's own, see `reading.read`.
     image_size: side of the input in pixels.
@@ -344,10 +348,15 @@ def resnet50(
   """
   if saved_model.is_location(weights):
     return _from_saved_model(weights, image_size, tap_set)
-  model, taps = build(image_size, KERAS, tap_set)
-  if weights == 'random':
-    sha256 = backbone_lib.randomise(model, 0)
+  if weights != 'random':
+    stored = tensors_lib.read(weights)
+    if resnet_v2_names.is_timms(stored.arrays):
+      model, taps = _from_timm(stored.arrays, weights, image_size, tap_set)
+    else:
+      model, taps = build(image_size, KERAS, tap_set)
+      load(model, stored.arrays, weights)
+    sha256 = stored.sha256
   else:
-    load(model, read_h5(weights), weights)
-    sha256 = files.sha256_file(weights)
+    model, taps = build(image_size, KERAS, tap_set)
+    sha256 = backbone_lib.randomise(model, 0)
   return _backbone(model, taps, image_size, sha256, tap_set)

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vtab_h2t import errors
 from vtab_h2t.backbones import importing
+from vtab_h2t.backbones import tensors as tensors_lib
 
 if TYPE_CHECKING:
   import keras
@@ -22,6 +24,7 @@ KERAS_ANCHOR = 'conv1_conv/kernel'
 SLIM_ANCHOR = 'resnet_v2_50/conv1/weights'
 S4L_ANCHOR = 'root_block/conv2d/kernel'
 NUMBERED_ANCHOR = 'conv2d_52/kernel'
+TIMM_ANCHOR = 'stages.0.blocks.0.conv1.weight'
 
 
 def same(model: 'keras.Model') -> dict[str, importing.Tensor]:
@@ -101,6 +104,106 @@ def numbered(model: 'keras.Model', head: str) -> dict[str, importing.Tensor]:
     for number, layer in enumerate(some):
       scopes[layer] = f'{kind}_{number}' if number else kind
   return _plan(model, scopes)
+
+
+_TIMM_UNIT = {
+  '_preact_bn': 'norm1',
+  '_0_conv': 'downsample.conv',
+  '_1_conv': 'conv1',
+  '_1_bn': 'norm2',
+  '_2_conv': 'conv2',
+  '_2_bn': 'norm3',
+  '_3_conv': 'conv3',
+}
+_TIMM_TOP = {
+  'conv1_conv': 'stem.conv',
+  'post_bn': 'norm',
+  'predictions': 'head.fc',
+}
+_TIMM_WEIGHTS = {
+  'kernel': 'weight',
+  'gamma': 'weight',
+  'beta': 'bias',
+  'moving_mean': 'running_mean',
+  'moving_variance': 'running_var',
+}
+
+
+def is_timms(tensors: Mapping[str, object]) -> bool:
+  """Whether tensors have the names of timm's `resnetv2`."""
+  return any(
+    name == TIMM_ANCHOR or name.endswith(f'.{TIMM_ANCHOR}') for name in tensors
+  )
+
+
+def without_timms_extras(
+  tensors: Mapping[str, np.ndarray], file: str
+) -> dict[str, np.ndarray]:
+  """timm's tensors without prefix and without batch norm's counts of batches.
+
+  Args:
+    tensors: by the names that the file has.
+    file: where they are from, for messages.
+
+  Raises:
+    errors.InputError: they are of a network whose details are others.
+  """
+  known = tensors_lib.without_prefix(tensors, [TIMM_ANCHOR], file)
+  known |= {name: name for name in set(tensors) - set(known.values())}
+  found = {
+    name: tensors[full]
+    for name, full in known.items()
+    if not name.endswith('num_batches_tracked')
+  }
+  for fault, what in (
+    (
+      'stages.0.blocks.0.norm1.running_mean' not in found,
+      'group norm in place of batch norm, as BiT',
+    ),
+    ('stem.conv1.weight' in found, 'a stem of three convolutions'),
+    (
+      'stages.0.blocks.0.conv3.weight' not in found,
+      'units of two convolutions',
+    ),
+  ):
+    if fault:
+      raise errors.InputError(
+        f"{file} is a network of timm's resnetv2 with {what}; of these only "
+        'resnetv2_50 is read'
+      )
+  return found
+
+
+def timm(model: 'keras.Model') -> dict[str, importing.Tensor]:
+  """timm: 'stages.0.blocks.0.conv1.weight', with torch's order of axes."""
+  plan = {}
+  # Torch counts stages and units from 0.
+  scopes = dict(_TIMM_TOP) | {
+    f'conv{stage + 2}_block{unit + 1}{suffix}': f'stages.{stage}.blocks.{unit}.'
+    f'{scope}'
+    for stage, units in enumerate(UNITS)
+    for unit in range(units)
+    for suffix, scope in _TIMM_UNIT.items()
+  }
+  for weight in model.weights:
+    layer, kind = weight.path.split('/')
+    convert = {'predictions/kernel': _of_timms_head}.get(
+      weight.path, _of_torch if kind == 'kernel' else np.asarray
+    )
+    plan[weight.path] = importing.Tensor(
+      f'{scopes[layer]}.{_TIMM_WEIGHTS.get(kind, kind)}', convert
+    )
+  return plan
+
+
+def _of_torch(value: np.ndarray) -> np.ndarray:
+  """A kernel `[out, in, h, w]` as `[h, w, in, out]`."""
+  return value.transpose(2, 3, 1, 0)
+
+
+def _of_timms_head(value: np.ndarray) -> np.ndarray:
+  """A convolution of 1x1 kernels as a matrix `[in, out]`."""
+  return np.squeeze(_of_torch(value), (0, 1))
 
 
 def _scopes(

@@ -15,6 +15,7 @@ import numpy as np
 from vtab_h2t import errors
 from vtab_h2t import files
 from vtab_h2t.backbones import backbone as backbone_lib
+from vtab_h2t.backbones import preprocessing
 
 if TYPE_CHECKING:
   import tensorflow as tf
@@ -234,8 +235,7 @@ def backbone(
   taps: Sequence[str],
   embedding: str,
   image_size: int,
-  scale: float,
-  offset: float,
+  input: preprocessing.Input,  # noqa: A002  # As of a backbone.
   tap_set: str = backbone_lib.ALL_TAPS,
 ) -> backbone_lib.Backbone:
   """A SavedModel whose signature returns a dict of endpoints, as a backbone.
@@ -247,7 +247,7 @@ def backbone(
     taps: what to expose, by depth.
     embedding: the tap that the Linear baseline reads.
     image_size: side of the square input in pixels.
-    scale, offset: see `backbone.Backbone`.
+    input: how images become the model's input.
     tap_set: what to call this set of taps in result rows.
 
   Raises:
@@ -271,8 +271,7 @@ def backbone(
     taps=tuple(taps),
     embedding=embedding,
     image_size=image_size,
-    scale=scale,
-    offset=offset,
+    input=input,
     weights_sha256=sha256(folder),
     tap_set=tap_set,
   )

@@ -5,12 +5,11 @@ importers call. Nothing that a file says is run, and no pickle is loaded but by
 `torch_pickle`.
 """
 
-import codecs
 from collections.abc import Callable
+import json
+import math
 import os
-import pathlib
-import re
-from typing import NamedTuple
+from typing import IO, NamedTuple
 import zipfile
 
 import ml_dtypes
@@ -18,12 +17,14 @@ import numpy as np
 
 from vtab_h2t import errors
 from vtab_h2t.backbones import importing
+from vtab_h2t.backbones import tensor_errors
 from vtab_h2t.backbones import torch_state
 from vtab_h2t.backbones import torch_stream
 from vtab_h2t.backbones import torch_zip
 
 _HEAD = 512  # Bytes that tell a format.
-_MAX_JSON = 100 * 10**6  # The longest header that safetensors may have.
+_MAX_JSON = 100 * 10**6  # The longest header that safetensors may have,
+_MAX_HEADER = 16 * 2**20  # and that is read: of a hundred thousand tensors.
 # Types of safetensors that NumPy has, with ml_dtypes.
 _SAFETENSORS: dict[str, type] = {
   'F64': np.float64,
@@ -64,40 +65,23 @@ def head_of(path: str | os.PathLike[str]) -> bytes:
   """
   try:
     if os.path.isdir(path):
-      raise cannot_be_read(path, 'it is a folder', 'name the file in it')
+      raise tensor_errors.cannot_be_read(
+        path, 'it is a folder', 'name the file in it'
+      )
     if not os.path.isfile(path) and os.path.exists(path):
-      raise cannot_be_read(path, 'it is no regular file', 'name a file')
+      raise tensor_errors.cannot_be_read(
+        path, 'it is no regular file', 'name a file'
+      )
     with open(path, 'rb') as f:
       return f.read(_HEAD)
-  except OSError as e:
-    raise cannot_be_read(
-      path, e.strerror or type(e).__name__, 'check the path'
-    ) from e
+  except (OSError, ValueError) as e:  # The latter if a path has a null byte.
+    reason = getattr(e, 'strerror', None) or importing.one_line(e)
+    raise tensor_errors.cannot_be_read(path, reason, 'check the path') from e
 
 
 def is_json(head: bytes) -> bool:
   """Whether a file that begins so may be JSON, such as an index of shards."""
   return not _is_safetensors(head) and head.lstrip().startswith(b'{')
-
-
-def cannot_be_read(
-  path: str | os.PathLike[str], why: str, remedy: str
-) -> errors.InputError:
-  """The one line about a weights file that is not read."""
-  return errors.InputError(
-    f'weights file {path} cannot be read: {why}; {remedy}'
-  )
-
-
-def unknown_type(
-  path: str | os.PathLike[str], name: str, dtype: str
-) -> errors.InputError:
-  """The one line about a tensor of a type that is not read."""
-  return cannot_be_read(
-    path,
-    f'{importing.one_line(name)} is stored as {importing.one_line(dtype)}',
-    'convert it to float32',
-  )
 
 
 def read(path: str | os.PathLike[str]) -> Stored:
@@ -110,21 +94,21 @@ def read(path: str | os.PathLike[str]) -> Stored:
   head = head_of(path)
   reader = next((reader for fits, reader in _READERS if fits(head)), None)
   if reader is None:
-    raise cannot_be_read(path, *_foreign(head))
+    raise tensor_errors.cannot_be_read(path, *tensor_errors.foreign(head))
   try:
     return reader(path)
   except errors.InputError:
     raise
   except torch_state.RefusedError as e:
-    raise cannot_be_read(
+    raise tensor_errors.cannot_be_read(
       path,
       f'it {e}',
       'save its state dict alone, torch.save(model.state_dict(), FILE), or '
       'as safetensors',
     ) from e
   except Exception as e:  # Damage shows as errors of a dozen kinds.
-    raise cannot_be_read(
-      path, importing.one_line(e) or type(e).__name__, 'fetch it again'
+    raise tensor_errors.cannot_be_read(
+      path, f'it is damaged ({importing.reason(e)})', 'fetch it again'
     ) from e
 
 
@@ -137,12 +121,25 @@ def _read_safetensors(path: str | os.PathLike[str]) -> Stored:
   import safetensors
 
   importing.check_size(path, [os.path.getsize(path)])
-  arrays = {}
-  for name, tensor in safetensors.deserialize(pathlib.Path(path).read_bytes()):
-    if tensor['dtype'] not in _SAFETENSORS:
-      raise unknown_type(path, name, tensor['dtype'])
-    dtype = np.dtype(_SAFETENSORS[tensor['dtype']])
-    arrays[name] = np.frombuffer(tensor['data'], dtype).reshape(tensor['shape'])
+  with open(path, 'rb') as f:
+    length = int.from_bytes(f.read(8), 'little')
+    if length > _MAX_HEADER:
+      raise ValueError('its header is longer than one of weights')
+    # Checks the header, also that the values lie side by side, none of them
+    # twice; what the library returns has neither an order nor bfloat16.
+    with safetensors.safe_open(path, framework='numpy'):
+      pass
+    header = json.loads(f.read(length))
+    header.pop('__metadata__', None)
+    arrays = {}
+    for name, tensor in header.items():
+      if tensor['dtype'] not in _SAFETENSORS:
+        raise tensor_errors.unknown_type(path, name, tensor['dtype'])
+      dtype = np.dtype(_SAFETENSORS[tensor['dtype']])
+      start, end = tensor['data_offsets']
+      f.seek(8 + length + start)
+      values = np.frombuffer(f.read(end - start), dtype)
+      arrays[name] = values.reshape(tensor['shape'])
   return Stored('safetensors', arrays)
 
 
@@ -152,20 +149,54 @@ def _read_zip(path: str | os.PathLike[str]) -> Stored:
     importing.check_size(path, (e.file_size for e in archive.infolist()))
     if torch_zip.is_one(names):
       return Stored('torch zip', *torch_zip.read(archive))
-  others = [name for name in names if not name.endswith('.npy')]
-  if others or not names:
-    raise cannot_be_read(
-      path,
-      'it is a zip file, but neither npz nor of torch.save'
-      + (f' (it holds {importing.one_line(others[0])})' if others else ''),
-      'save the tensors as npz or safetensors',
-    )
-  with np.load(path, allow_pickle=False) as file:
-    arrays = {name: file[name] for name in file.files}
-  # What is no array comes as bytes.
-  if not all(isinstance(array, np.ndarray) for array in arrays.values()):
-    raise ValueError('an entry is no array')
+    if 'model.weights.h5' in names:
+      raise tensor_errors.cannot_be_read(
+        path,
+        'it is a whole model of Keras',
+        'load it with Keras and save it as h5, model.save("FILE.h5")',
+      )
+    others = [name for name in names if not name.endswith('.npy')]
+    if others:
+      raise tensor_errors.cannot_be_read(
+        path,
+        'it is a zip file, but neither npz nor of torch.save (it holds '
+        f'{importing.one_line(others[0])})',
+        'save the tensors as npz or safetensors',
+      )
+    arrays = {}
+    for entry in archive.infolist():
+      name = entry.filename.removesuffix('.npy')
+      if name in arrays:
+        raise ValueError(f'{importing.one_line(name)} is there twice')
+      with importing.naming(name), archive.open(entry) as f:
+        arrays[name] = _read_npy(path, name, f, entry.file_size)
   return Stored('npz', arrays)
+
+
+def _read_npy(
+  path: str | os.PathLike[str], name: str, file: IO[bytes], size: int
+) -> np.ndarray:
+  """An array of an npz file; no memory is taken that is not in the file.
+
+  Args:
+    path, name: of the npz file and of the array, for messages.
+    file: of NumPy's format, at its beginning.
+    size: its length in bytes.
+
+  Raises:
+    errors.InputError: it holds Python's objects.
+    Exception: of many kinds, if it is damaged.
+  """
+  if np.lib.format.read_magic(file) == (1, 0):
+    shape, in_columns, dtype = np.lib.format.read_array_header_1_0(file)
+  else:  # Version 3 is only written for structures with names beyond Latin-1.
+    shape, in_columns, dtype = np.lib.format.read_array_header_2_0(file)
+  if dtype.hasobject:
+    raise tensor_errors.unknown_type(path, name, 'objects of Python')
+  if size - file.tell() != math.prod(shape) * dtype.itemsize:
+    raise ValueError('it has another size than its values')
+  values = np.frombuffer(file.read(), dtype)
+  return values.reshape(shape, order='F' if in_columns else 'C')
 
 
 def _read_stream(path: str | os.PathLike[str]) -> Stored:
@@ -178,22 +209,32 @@ def _read_h5(path: str | os.PathLike[str]) -> Stored:
   """Of Keras: names are '<layer>/<weight>' where these two suffice."""
   import h5py
 
-  found = {}
+  found: dict[str, h5py.Dataset] = {}
 
   def visit(name: str, item: h5py.Dataset | h5py.Group) -> None:
     if isinstance(item, h5py.Dataset):
+      name = name.removesuffix(':0')
+      if name in found:
+        raise ValueError(f'{importing.one_line(name)} is there twice')
       if item.external or item.is_virtual:
-        raise cannot_be_read(
+        raise tensor_errors.cannot_be_read(
           path,
           f'the values of {importing.one_line(name)} are in another file',
           'save them in this one',
         )
-      found[re.sub(r':\d+$', '', name)] = item
+      found[name] = item
 
   with h5py.File(path, 'r') as f:
-    f.get('model_weights', f).visititems(visit)
+    # Links to other files are not followed, here as in `visititems`.
+    link = f.get('model_weights', getlink=True)
+    (f['model_weights'] if isinstance(link, h5py.HardLink) else f).visititems(
+      visit
+    )
     importing.check_size(path, (item.nbytes for item in found.values()))
-    arrays = {name: np.asarray(item[()]) for name, item in found.items()}
+    arrays = {}
+    for name, item in found.items():
+      with importing.naming(name):
+        arrays[name] = np.asarray(item[()])
   # Files of Keras 2 repeat a layer's name; those of Keras 3 number the weights.
   short = {
     name: f'{name.split("/")[0]}/{name.split("/")[-1]}' for name in found
@@ -213,54 +254,3 @@ _READERS: list[
   (lambda head: head.startswith(b'\x89HDF\r\n\x1a\n'), _read_h5),
   (torch_stream.is_one, _read_stream),
 ]
-
-
-# What people name instead of a weights file, and what to do then.
-_FOREIGN: list[tuple[tuple[bytes, ...], str, str]] = [
-  (
-    (b'version https://git-lfs',),
-    'it is a pointer of git-lfs in place of the file',
-    'run `git lfs pull`',
-  ),
-  (
-    (b'<',),
-    'it is a web page or an answer of a server',
-    'fetch the file itself',
-  ),
-  (
-    (b'\x1f\x8b', b'BZh', b'\xfd7zXZ', b'\x28\xb5\x2f\xfd'),
-    'it is compressed',
-    'unpack it first',
-  ),
-  (
-    (b'\x80',),
-    'it is a pickle that torch.save did not write, which may run code',
-    'save the tensors as npz or safetensors',
-  ),
-  (
-    (b'\x93NUMPY',),
-    'it is a single array without a name',
-    'save the tensors as npz or safetensors',
-  ),
-]
-
-
-def _foreign(head: bytes) -> tuple[str, str]:
-  """Why a file that begins so is not read, and the remedy."""
-  if not head:
-    return 'it is empty', 'fetch it again'
-  if head[257:262] == b'ustar':
-    return 'it is a tar archive', 'unpack it first'
-  for beginnings, why, remedy in _FOREIGN:
-    if head.lstrip().startswith(beginnings):
-      return why, remedy
-  try:
-    text = codecs.getincrementaldecoder('utf-8')().decode(head)
-  except UnicodeDecodeError:
-    text = '\0'
-  if '\0' not in text:
-    return f'it is text, "{importing.one_line(text)}"', 'fetch it again'
-  return (
-    'it is neither safetensors, npz, a file of torch.save nor h5',
-    'fetch it again, or save the tensors as safetensors',
-  )

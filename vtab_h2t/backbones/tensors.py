@@ -13,11 +13,12 @@ import numpy as np
 from vtab_h2t import errors
 from vtab_h2t import files
 from vtab_h2t.backbones import importing
+from vtab_h2t.backbones import tensor_errors
 from vtab_h2t.backbones import tensor_formats
 
 _FLOATS = frozenset(('float64', 'float32', 'float16', 'bfloat16'))
 _MAX_NAME = 300
-_MAX_INDEX = 32 * 2**20  # Bytes of an index of shards.
+_MAX_INDEX = 8 * 2**20  # Bytes of an index of shards.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,7 +68,7 @@ def read(path: str | os.PathLike[str]) -> Tensors:
     stored = tensor_formats.read(path)
     sha256 = files.sha256_file(path)
   if not stored.arrays:
-    raise tensor_formats.cannot_be_read(
+    raise tensor_errors.cannot_be_read(
       path, 'it holds no tensors', 'name another file'
     )
   arrays = {n: _checked(path, n, a) for n, a in stored.arrays.items()}
@@ -80,10 +81,11 @@ def read(path: str | os.PathLike[str]) -> Tensors:
   )
   dtypes = tuple(sorted({a.dtype.name for a in arrays.values()}))
   stored.arrays.clear()
-  for name, array in arrays.items():  # In place, so that each is freed in turn.
-    is_float = array.dtype.name in _FLOATS
-    wanted = np.dtype(np.float32) if is_float else array.dtype.newbyteorder('=')
-    arrays[name] = np.asarray(array, wanted, order='C')
+  with np.errstate(all='ignore'):  # Infinities and NaN stay what they are.
+    for name, array in arrays.items():  # In place: each is freed in turn.
+      is_float = array.dtype.name in _FLOATS
+      wanted = np.dtype('f4') if is_float else array.dtype.newbyteorder('=')
+      arrays[name] = np.asarray(array, wanted, order='C')
   return Tensors(
     arrays=arrays,
     format=stored.format,
@@ -143,7 +145,7 @@ def _checked(
     errors.InputError: it holds no numbers, or its name cannot be shown.
   """
   if not (name.isprintable() and 0 < len(name) <= _MAX_NAME):
-    raise tensor_formats.cannot_be_read(
+    raise tensor_errors.cannot_be_read(
       path,
       f'{importing.one_line(name)!r} is no name of a tensor',
       'fetch it again',
@@ -151,7 +153,7 @@ def _checked(
   if array.dtype == 'V2':  # Files of JAX's networks have such arrays.
     array = array.view(ml_dtypes.bfloat16)
   if array.dtype.name not in _FLOATS and array.dtype.kind not in 'iub':
-    raise tensor_formats.unknown_type(path, name, str(array.dtype))
+    raise tensor_errors.unknown_type(path, name, str(array.dtype))
   return array
 
 
@@ -168,7 +170,7 @@ def _read_shards(
   parts = [index.parent / name for name in dict.fromkeys(shard_of.values())]
   for part in parts:
     if not part.is_file():
-      raise tensor_formats.cannot_be_read(
+      raise tensor_errors.cannot_be_read(
         path, f'its shard {part} is not there', 'fetch all shards'
       )
   importing.check_size(path, (part.stat().st_size for part in parts))
@@ -179,7 +181,7 @@ def _read_shards(
     formats.add(stored.format)
     for name, array in stored.arrays.items():
       if shard_of.get(name) != part.name:
-        raise tensor_formats.cannot_be_read(
+        raise tensor_errors.cannot_be_read(
           path,
           f'its shard {part} holds {importing.one_line(name)}, which it does '
           'not name',
@@ -188,7 +190,7 @@ def _read_shards(
       arrays[name] = array
   missing = [name for name in shard_of if name not in arrays]
   if missing:
-    raise tensor_formats.cannot_be_read(
+    raise tensor_errors.cannot_be_read(
       path,
       f'its shards lack {importing.one_line(missing[0])}',
       'fetch all shards again',
@@ -216,11 +218,11 @@ def _index(path: pathlib.Path) -> dict[str, str]:
       for shard in shard_of.values()
     )
   except Exception as e:  # Any JSON may have any shape, or be none.
-    raise tensor_formats.cannot_be_read(
+    raise tensor_errors.cannot_be_read(
       path, 'it is JSON, but no index of shards', 'name the weights file'
     ) from e
   if not good:
-    raise tensor_formats.cannot_be_read(
+    raise tensor_errors.cannot_be_read(
       path,
       'it names shards that are not beside it',
       'put all shards into its folder, and their names into it',

@@ -10,7 +10,6 @@ are. `torch_zip` and `torch_stream` know where in a file the storages are.
 """
 
 from collections.abc import Callable, Mapping
-import math
 import pickletools
 from typing import Any, BinaryIO, NamedTuple
 
@@ -20,9 +19,15 @@ import numpy as np
 from vtab_h2t.backbones import importing
 from vtab_h2t.backbones import torch_state
 
-# State dicts of a thousand tensors are pickles of 0.2 MB; as Python's objects
-# a hostile one may take a hundred times its size.
-MAX_BYTES = 16 * 2**20
+# State dicts of a thousand tensors are pickles of 0.2 MB. As Python's objects a
+# hostile one takes up to a hundred times its size.
+MAX_BYTES = 4 * 2**20
+# Values that calls are handed in all. A pickle may mention one long list often,
+# and copies of it would take time and memory without end.
+_MAX_HANDED = 10**6
+_MAX_DIMENSIONS = 32
+_MAX_COUNT = 2**50  # Elements; products of two are exact and quick.
+_MAX_KEY = 2**31  # Of whole numbers as keys; their hashes differ.
 
 
 class _StorageType(NamedTuple):
@@ -42,27 +47,22 @@ def _rebuild_tensor(
 ) -> torch_state.Tensor:
   """Stands for `torch._utils._rebuild_tensor_v2`; trusts no argument."""
   del unused  # requires_grad and backward hooks mean nothing here.
-  shape, strides = tuple(shape), tuple(strides)
-  natural = all(type(n) is int and n >= 0 for n in (offset, *shape, *strides))
-  if (
-    not natural
-    or not isinstance(storage, torch_state.Storage)
-    or len(shape) != len(strides)
+  if not (
+    type(storage) is torch_state.Storage
+    and type(shape) is type(strides) is tuple
+    and len(shape) == len(strides) <= _MAX_DIMENSIONS
+    and all(
+      type(n) is int and 0 <= n < _MAX_COUNT for n in (offset, *shape, *strides)
+    )
   ):
-    raise torch_state.RefusedError('has a tensor that is none')
-  if 0 not in shape:
-    last = offset + sum((n - 1) * s for n, s in zip(shape, strides))
-    if last >= storage.count or math.prod(shape) > storage.count:
-      raise torch_state.RefusedError(
-        'has a tensor that is larger than its storage'
-      )
+    raise ValueError('a tensor has no shape, or another storage')
   return torch_state.Tensor(storage, offset, shape, strides)
 
 
 def _rebuild_parameter(tensor: Any, *unused: Any) -> torch_state.Tensor:
   """Stands for `torch._utils._rebuild_parameter`."""
   del unused
-  if not isinstance(tensor, torch_state.Tensor):
+  if type(tensor) is not torch_state.Tensor:
     raise torch_state.RefusedError('has a parameter that is no tensor')
   return tensor
 
@@ -78,9 +78,11 @@ def _ordered_dict(pairs: Any = ()) -> dict[Any, Any]:
 
 def _key(key: Any) -> Any:
   """A key of a dict, unless finding its hash could take for ever."""
-  if not isinstance(key, str | int | float | None):
+  if not isinstance(key, str | int | None) or (
+    isinstance(key, int) and abs(key) >= _MAX_KEY
+  ):
     raise torch_state.RefusedError(
-      f'has a dict with a {type(key).__name__} for a key'
+      f'has a dict with a key that is no name ({type(key).__name__})'
     )
   return key
 
@@ -134,6 +136,7 @@ class Machine:
     self._stack: list[Any] = []
     self._marks: list[int] = []
     self._memo: dict[int, Any] = {}
+    self._handed = 0
 
   def run(self, stream: BinaryIO) -> Any:
     """The value of the next pickle of a stream.
@@ -204,6 +207,11 @@ class Machine:
     function, arguments = self._take(2)
     if not isinstance(function, _Function) or type(arguments) is not tuple:
       raise torch_state.RefusedError('is a pickle that calls no function')
+    self._handed += sum(
+      len(a) for a in (arguments, *arguments) if isinstance(a, tuple | list)
+    )
+    if self._handed > _MAX_HANDED:
+      raise torch_state.RefusedError('is a pickle that copies without end')
     self.push(function.call(*arguments))
 
   def attributes(self, _: Any) -> None:
@@ -221,7 +229,7 @@ class Machine:
       and isinstance(pid[1], _StorageType)
       and isinstance(pid[2], str)
       and type(pid[4]) is int
-      and pid[4] >= 0
+      and 0 <= pid[4] < _MAX_COUNT
       and pid[5:] in ((), (None,))
     ):
       raise torch_state.RefusedError('refers to what is no plain storage')

@@ -1,6 +1,7 @@
 """What torch's files hold: storages, tensors that view them, state dicts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,22 +23,22 @@ class Storage(NamedTuple):
   Attributes:
     dtype: of its elements.
     key: its name in the file.
-    count: of its elements.
+    size: the number of its elements.
   """
 
   dtype: np.dtype[Any]
   key: str
-  count: int
+  size: int
 
   @property
   def nbytes(self) -> int:
     """Its size in bytes."""
-    return self.count * self.dtype.itemsize
+    return self.size * self.dtype.itemsize
 
   def array(self, data: bytes) -> np.ndarray:
-    """Its elements, given its bytes; raises ValueError if it has others."""
+    """Its elements, given its bytes; raises ValueError if they are others."""
     if len(data) != self.nbytes:
-      raise ValueError(f'storage {importing.one_line(self.key)} is cut short')
+      raise ValueError('it is cut short')
     return np.frombuffer(data, self.dtype)
 
 
@@ -55,6 +56,18 @@ class Tensor(NamedTuple):
   offset: int
   shape: tuple[int, ...]
   strides: tuple[int, ...]
+
+  @property
+  def fits(self) -> bool:
+    """Whether its elements are in its storage, and not more than there are."""
+    if 0 in self.shape:
+      return True
+    last = self.offset + sum(
+      (n - 1) * stride for n, stride in zip(self.shape, self.strides)
+    )
+    return (
+      last < self.storage.size and math.prod(self.shape) <= self.storage.size
+    )
 
   def view(self, values: np.ndarray) -> np.ndarray:
     """The tensor as a view of its storage's elements, without a copy."""
@@ -81,6 +94,7 @@ def state_dict(value: Any) -> tuple[dict[str, Tensor], str]:
 
   Raises:
     RefusedError: there are no tensors, or those of several networks.
+    ValueError: a tensor is larger than its storage.
   """
   found = _nested(value, ())
   if not found:
@@ -93,6 +107,9 @@ def state_dict(value: Any) -> tuple[dict[str, Tensor], str]:
   ((place, tensors),) = found
   if not all(isinstance(name, str) for name in tensors):
     raise RefusedError('has tensors without names')
+  for name, tensor in tensors.items():
+    if not tensor.fits:
+      raise ValueError(f'{importing.one_line(name)} is larger than its storage')
   return tensors, '/'.join(place)
 
 
@@ -111,3 +128,29 @@ def _nested(
     return found
   tensors = {k: v for k, v in value.items() if isinstance(v, Tensor)}
   return [(place, tensors)] if tensors else []
+
+
+def arrays(
+  tensors: Mapping[str, Tensor], read: Callable[[Storage], bytes]
+) -> dict[str, np.ndarray]:
+  """Reads each storage that tensors need, once.
+
+  Args:
+    tensors: by name, as `state_dict` gives them.
+    read: gives the bytes of a storage.
+
+  Returns:
+    Views of the storages by name, in the same order.
+
+  Raises:
+    ValueError: one cannot be read; the text names the tensor.
+  """
+  values: dict[str, np.ndarray] = {}
+  result = {}
+  for name, tensor in tensors.items():
+    storage = tensor.storage
+    with importing.naming(name):
+      if storage.key not in values:
+        values[storage.key] = storage.array(read(storage))
+      result[name] = tensor.view(values[storage.key])
+  return result

@@ -95,22 +95,20 @@ def read(file: BinaryIO) -> tuple[dict[str, np.ndarray], str]:
   ):
     raise ValueError('storage keys and tensors differ')
 
+  starts = {}
   start, end = head.tell(), file.seek(0, os.SEEK_END)
-  used = {tensor.storage.key for tensor in tensors.values()}
-  arrays = {}
   for key in keys:
-    storage = machine.storages[key]
-    file.seek(start)
-    if int.from_bytes(file.read(8), 'little') != storage.count:
-      raise ValueError(f'storage {importing.one_line(key)} has another size')
-    start += 8 + storage.nbytes
-    if start > end:
-      raise ValueError('truncated')
-    if key in used:
-      arrays[key] = storage.array(file.read(storage.nbytes))
+    starts[key] = start
+    start += 8 + machine.storages[key].nbytes
   if start != end:
-    raise ValueError('has bytes after its end')
-  return {
-    name: tensor.view(arrays[tensor.storage.key])
-    for name, tensor in tensors.items()
-  }, place
+    raise ValueError(
+      'it is cut short' if start > end else 'it has bytes after its end'
+    )
+
+  def read_storage(storage: torch_state.Storage) -> bytes:
+    file.seek(starts[storage.key])
+    if int.from_bytes(file.read(8), 'little') != storage.size:
+      raise ValueError('it has another size than its values')
+    return file.read(storage.nbytes)
+
+  return torch_state.arrays(tensors, read_storage), place

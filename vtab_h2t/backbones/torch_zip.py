@@ -54,13 +54,13 @@ def read(archive: zipfile.ZipFile) -> tuple[dict[str, np.ndarray], str]:
 
   value = torch_pickle.Machine().run(io.BytesIO(archive.read(pickled)))
   tensors, place = torch_state.state_dict(value)
-  arrays: dict[str, np.ndarray] = {}
-  for storage in {t.storage.key: t.storage for t in tensors.values()}.values():
-    entry = entries[f'{folder}data/{storage.key}']
+
+  def read_storage(storage: torch_state.Storage) -> bytes:
+    entry = entries.get(f'{folder}data/{storage.key}')
+    if entry is None:
+      raise ValueError('its values are not in the file')
     if entry.file_size != storage.nbytes:
-      raise ValueError('a storage has another size than its tensors say')
-    arrays[storage.key] = storage.array(archive.read(entry))
-  return {
-    name: tensor.view(arrays[tensor.storage.key])
-    for name, tensor in tensors.items()
-  }, place
+      raise ValueError('it has another size than its values')
+    return archive.read(entry)
+
+  return torch_state.arrays(tensors, read_storage), place

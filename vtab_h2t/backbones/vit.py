@@ -20,16 +20,16 @@ from keras import layers
 import numpy as np
 
 from vtab_h2t import errors
-from vtab_h2t import files
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.backbones import importing
+from vtab_h2t.backbones import preprocessing
 from vtab_h2t.backbones import reading
 from vtab_h2t.backbones import saved_model
 from vtab_h2t.backbones import saved_variables
+from vtab_h2t.backbones import tensors as tensors_lib
 from vtab_h2t.backbones import vit_names
 
 _EPSILON = 1e-6
-_SCALE, _OFFSET = 1 / 127.5, -1.0
 _PATCH, _DEPTH = 16, vit_names.DEPTH
 # Of each set of taps, those of the model that it leaves out.
 _LEFT_OUT = {
@@ -249,17 +249,18 @@ def _variant(
   )
 
 
-def _from_npz(
+def _from_file(
   name: str, weights: str, image_size: int, tap_set: str
-) -> tuple[keras.Model, tuple[str, ...]]:
-  """Builds the variant that a file holds, and loads it."""
-  tensors = importing.read_npz(weights)
+) -> tuple[keras.Model, tuple[str, ...], str]:
+  """Builds the variant that a file holds, loads it, and hashes the file."""
+  stored = tensors_lib.read(weights)
+  tensors = stored.arrays
   from_jax = any(n.startswith(('Transformer/', 'embedding/')) for n in tensors)
   head = tensors.get('head/bias' if from_jax else 'head.bias')
   variant = _variant(tensors, head, approximate_gelu=from_jax)
   model, taps = build(name, image_size, tap_set, variant)
   (load_jax if from_jax else load_timm)(model, tensors, weights)
-  return model, taps
+  return model, taps, stored.sha256
 
 
 def _from_saved_model(
@@ -292,8 +293,7 @@ def _from_saved_model(
       tap_names(tap_set),
       'pre_logits',
       image_size,
-      _SCALE,
-      _OFFSET,
+      preprocessing.HALF,
       tap_set,
     ),
     saved_variables.read(folder),
@@ -317,9 +317,9 @@ def vit(
 
   Args:
     name: 'vit_ti16', 'vit_s16' or 'vit_b16'.
-    weights: 'random'; an npz file with the names of timm or of
-      google-research/vision_transformer (AugReg); or a SavedModel with the
-      endpoints that the released code reads, see `saved_model.fetch` and
+    weights: 'random'; a file that `tensors.read` reads, with the names of timm
+      or of google-research/vision_transformer (AugReg); or a SavedModel with
+      the endpoints that the released code reads, see `saved_model.fetch` and
       `reading.read`.
     image_size: side of the input in pixels.
     tap_set: of `TAP_SETS`.
@@ -338,16 +338,14 @@ def vit(
         weight.assign(value.astype(np.float32))
     sha256 = backbone_lib.hash_weights(model)
   else:
-    model, taps = _from_npz(name, weights, image_size, tap_set)
-    sha256 = files.sha256_file(weights)
+    model, taps, sha256 = _from_file(name, weights, image_size, tap_set)
   return backbone_lib.Backbone(
     name=name,
     model=model,
     taps=taps,
     embedding='pre_logits',
     image_size=image_size,
-    scale=_SCALE,
-    offset=_OFFSET,
+    input=preprocessing.HALF,
     weights_sha256=sha256,
     tap_set=tap_set,
     blocks=BLOCKS,

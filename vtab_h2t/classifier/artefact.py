@@ -20,6 +20,7 @@ import numpy as np
 from vtab_h2t import errors
 from vtab_h2t import files
 from vtab_h2t.backbones import backbone as backbone_lib
+from vtab_h2t.backbones import preprocessing
 from vtab_h2t.backbones import registry as backbones
 from vtab_h2t.classifier import adapting
 from vtab_h2t.features import extraction
@@ -30,10 +31,12 @@ from vtab_h2t.training import readout as readout_lib
 if TYPE_CHECKING:
   import tensorflow as tf
 
-FORMAT = 1
+FORMAT = 2
+# Without the input, which was then always the one that the weights want.
+_FIRST_FORMAT = 1
 _JSON, _TENSORS = 'model.json', 'model.safetensors'
 _BATCH = 32
-# Field to type; `weights` is a name, or the file name of weights to be given.
+# Field to type, of all formats; `weights` is a name, or the file name of weights to be given.
 _FIELDS: dict[str, type | tuple[type, ...]] = {
   'format': int,
   'classes': list,
@@ -52,6 +55,12 @@ _FIELDS: dict[str, type | tuple[type, ...]] = {
   'tensors_sha256': str,
   'accuracy': dict,
   'linear': dict,
+}
+# What `FORMAT` has besides.
+_INPUT_FIELDS: dict[str, type | tuple[type, ...]] = {
+  'scale': (int, float, list),
+  'offset': (int, float, list),
+  'crop': (int, float, type(None)),
 }
 
 
@@ -175,7 +184,7 @@ def save(
     'weights_sha256': backbone.weights_sha256,
     'image_size': backbone.image_size,
     'taps': backbone.tap_set,
-    'resize': backbone.resize,
+    **dataclasses.asdict(backbone.input),
     'cls_pooling': backbone.cls_pooling,
     'tensors_sha256': files.sha256(data),
     'accuracy': dataclasses.asdict(adapted.accuracy),
@@ -217,8 +226,10 @@ def load(folder: str | os.PathLike[str], weights: str | None = None) -> Model:
     weights or facts['weights'],
     facts['image_size'],
     facts['taps'],
-    facts['resize'],
     facts['cls_pooling'],
+  )
+  backbone = dataclasses.replace(
+    backbone, input=_input(facts, backbone.input, folder)
   )
   if backbone.weights_sha256 != facts['weights_sha256']:
     raise errors.InputError(
@@ -253,6 +264,25 @@ def load(folder: str | os.PathLike[str], weights: str | None = None) -> Model:
   )
 
 
+def _input(
+  facts: dict[str, Any], usual: preprocessing.Input, folder: pathlib.Path
+) -> preprocessing.Input:
+  """How images become the network's input; `usual` is as its weights want."""
+  if facts['format'] == _FIRST_FORMAT:
+    return dataclasses.replace(
+      usual, resize=facts['resize'], crop=preprocessing.SQUARE
+    )
+  try:
+    return preprocessing.Input(
+      scale=facts['scale'],
+      offset=facts['offset'],
+      resize=facts['resize'],
+      crop=facts['crop'],
+    )
+  except errors.InputError as e:
+    raise errors.InputError(f'{folder / _JSON}: {e}') from e
+
+
 def _read_json(path: pathlib.Path) -> dict[str, Any]:
   try:
     facts = json.loads(path.read_text(encoding='utf-8'))
@@ -262,11 +292,12 @@ def _read_json(path: pathlib.Path) -> dict[str, Any]:
     ) from e
   except (OSError, ValueError, RecursionError) as e:
     raise errors.InputError(f'{path} is damaged ({e}); adapt again') from e
-  if not isinstance(facts, dict) or facts.get('format') != FORMAT:
+  formats = {_FIRST_FORMAT: _FIELDS, FORMAT: _FIELDS | _INPUT_FIELDS}
+  if not isinstance(facts, dict) or facts.get('format') not in (1, 2):
     raise errors.InputError(
       f'{path} is not of format {FORMAT}; adapt again with this version'
     )
-  for name, kind in _FIELDS.items():
+  for name, kind in formats[facts['format']].items():
     value = facts.get(name)
     if (
       name not in facts
@@ -283,7 +314,7 @@ def _read_json(path: pathlib.Path) -> dict[str, Any]:
     raise errors.InputError(f'{path}: classes must be distinct names')
   for name, allowed in (
     ('backbone', backbones.BACKBONES),
-    ('resize', backbone_lib.RESIZES),
+    ('resize', preprocessing.RESIZES),
     ('normalization', normalization.RULES_OF_AN_IMAGE),
   ):
     if facts[name] not in allowed:

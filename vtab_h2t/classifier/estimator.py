@@ -12,6 +12,7 @@ from sklearn.utils import multiclass
 from sklearn.utils import validation
 
 from vtab_h2t import files
+from vtab_h2t.backbones import preprocessing
 from vtab_h2t.backbones import registry as backbones
 from vtab_h2t.classifier import adapting
 from vtab_h2t.classifier import artefact
@@ -47,6 +48,7 @@ class Head2Toe(sklearn_base.ClassifierMixin, sklearn_base.BaseEstimator):
     val_fraction: float | None = None,
     seed: int = 0,
     workdir: str | None = None,
+    fed: preprocessing.Input | None = None,
   ) -> None:
     """Initialises.
 
@@ -59,6 +61,7 @@ class Head2Toe(sklearn_base.ClassifierMixin, sklearn_base.BaseEstimator):
       val_fraction: share of the images to choose on; by default five folds.
       seed: of folds and heads.
       workdir: where features are kept between fits; by default nowhere.
+      fed: how images become its input; None for as its weights want it.
     """
     self.backbone = backbone
     self.weights = weights
@@ -68,6 +71,7 @@ class Head2Toe(sklearn_base.ClassifierMixin, sklearn_base.BaseEstimator):
     self.val_fraction = val_fraction
     self.seed = seed
     self.workdir = workdir
+    self.fed = fed
 
   def fit(self, images: Images, labels: Sequence[Any]) -> 'Head2Toe':
     """Chooses a setting on held-out images and trains with it on all.
@@ -87,7 +91,9 @@ class Head2Toe(sklearn_base.ClassifierMixin, sklearn_base.BaseEstimator):
         'images, of at least two classes'
       )
     self._weights = backbones.weights_of(self.backbone, self.weights)
-    network = backbones.load(self.backbone, self._weights, self.image_size)
+    network = backbones.load(
+      self.backbone, self._weights, self.image_size, fed=self.fed
+    )
     space = grids.get(self.grid, network.name)
     split = split_of(images, numbers.astype(np.int64))
     with tempfile.TemporaryDirectory() as temporary:

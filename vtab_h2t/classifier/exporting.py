@@ -13,7 +13,6 @@ import numpy as np
 
 from vtab_h2t import errors
 from vtab_h2t import files
-from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.classifier import artefact
 from vtab_h2t.features import normalization
 
@@ -33,19 +32,14 @@ def standalone(model: artefact.Model) -> 'keras.Model':
     A functional model, float32 `[B, H, W, 3]` to `[B, C]`.
 
   Raises:
-    errors.InputError: the backbone resizes as TensorFlow 1 did, or is a
-      SavedModel's signature; Keras has no layer for either.
+    errors.InputError: the backbone is a SavedModel's signature, which is no
+      layer of Keras'.
   """
   import keras
   from keras import layers
   from keras import ops
 
   backbone, readout = model.backbone, model.readout
-  if backbone.resize != backbone_lib.BILINEAR:
-    raise errors.InputError(
-      'Keras has no layer that resizes as --resize=legacy does; adapt with '
-      '--resize=bilinear to export'
-    )
   foreign = [
     layer
     for layer in backbone.model.layers
@@ -57,13 +51,7 @@ def standalone(model: artefact.Model) -> 'keras.Model':
       'own, so it cannot be exported'
     )
   images = keras.Input((None, None, 3), name='image')
-  x = layers.Resizing(
-    backbone.image_size,
-    backbone.image_size,
-    interpolation='bilinear',
-    name='resize',
-  )(images)
-  x = layers.Rescaling(backbone.scale, backbone.offset, name='rescale')(x)
+  x = backbone.input.symbolic(images, backbone.image_size)
   part = keras.Model(
     backbone.model.inputs,
     {t: backbone.model.output[t] for t in readout.taps},

@@ -1,6 +1,8 @@
 """One forward pass gives all taps at all target sizes, pooled in the graph."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+import functools
+import operator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +11,7 @@ from vtab_h2t import devices
 from vtab_h2t import errors
 from vtab_h2t import finite
 from vtab_h2t.backbones import backbone as backbone_lib
+from vtab_h2t.features import block_tokens
 from vtab_h2t.features import last_blocks
 from vtab_h2t.features import pooling
 from vtab_h2t.tasks import task as task_lib
@@ -20,6 +23,14 @@ if TYPE_CHECKING:
 EMBEDDING = None
 # As a target size: the layout of the last blocks; see `last_blocks`.
 LAST_BLOCKS = 0
+# As a target size: the layout of two vectors of each depth; see `block_tokens`.
+BLOCK_TOKENS = -1
+# What gives such layouts, and the tensors that are read besides taps.
+_LAYOUTS = {LAST_BLOCKS: last_blocks.layout, BLOCK_TOKENS: block_tokens.layout}
+_OUTPUTS = {
+  LAST_BLOCKS: last_blocks.outputs,
+  BLOCK_TOKENS: block_tokens.outputs,
+}
 
 BATCH_SIZE = 64  # Images of a forward pass.
 
@@ -78,11 +89,11 @@ def layout_of(
 
   Args:
     backbone: whose taps.
-    target_size: number of features of a tap to aim at, or `EMBEDDING` or
-      `LAST_BLOCKS`.
+    target_size: number of features of a tap to aim at, or `EMBEDDING`,
+      `LAST_BLOCKS` or `BLOCK_TOKENS`.
   """
-  if target_size == LAST_BLOCKS:
-    return last_blocks.layout(backbone)
+  if target_size in _LAYOUTS:
+    return _LAYOUTS[target_size](backbone)
   shapes = backbone.tap_shapes()
   if target_size is not EMBEDDING:
     return pooling.layout(shapes, target_size, backbone.cls_pooling)
@@ -106,7 +117,8 @@ class Extractor:
 
   Attributes:
     backbone: the network.
-    layouts: target size (or `EMBEDDING` or `LAST_BLOCKS`) to its layout.
+    layouts: target size (or `EMBEDDING`, `LAST_BLOCKS` or `BLOCK_TOKENS`) to
+      its layout.
     blocks: the distinct blocks of all layouts; what a pass computes.
   """
 
@@ -126,10 +138,11 @@ class Extractor:
     self.blocks = pooling.unique_blocks(self.layouts.values())
     self._batch_size = batch_size
     self._network = backbone.model
-    if LAST_BLOCKS in target_sizes:
+    others = [_OUTPUTS[s](backbone) for s in target_sizes if s in _OUTPUTS]
+    if others:
       self._network = keras.Model(
         backbone.model.inputs,
-        backbone.model.output | last_blocks.outputs(backbone),
+        functools.reduce(operator.or_, others, backbone.model.output),
       )
     names = devices.names()
     # A network that was made in a strategy's scope is on all of its devices.

@@ -2,10 +2,12 @@
 
 Of a vision transformer these are the outputs of its last four blocks, each
 through the network's final norm: of each the class token, and of the last the
-mean of the other tokens as well. Blocks and norm are found by the names of
-layers: `blockNN_output`, or `blockNN_add2` where there is none, and `norm`.
+mean of the patches' tokens as well, without registers. Blocks and norm are
+found by the names of layers: `blockNN_output`, or `blockNN_add2` where there is
+none, and `norm`.
 
 A network without class tokens has no such thing. In place of them stand, of a
+transformer, the means of all tokens of the last four blocks; and of a
 convolutional network, the means over all positions of the last tap of each of
 the last four units (see `backbone.unit_of`), of which the very last is what
 most such networks embed images with. Of tokens whose network's layers are out
@@ -19,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.features import pooling
+from vtab_h2t.features import transformer_blocks
 
 if TYPE_CHECKING:
   import keras
@@ -31,12 +34,15 @@ _NORM = 'norm'
 def layout(backbone: backbone_lib.Backbone) -> pooling.Layout:
   """The layout of the last blocks, at most `MOST`, by depth."""
   found = _before_norm(backbone)
+  normed = _final_norm(backbone.model) is not None
   blocks = []
   for i, (name, x) in enumerate(found.items(), 1):
     *positions, channels = x.shape[1:]
-    if len(positions) != 1:
+    # Whose layers are out of reach has a class token and no registers.
+    before = _before_patches(backbone, x) if normed else 1
+    if len(positions) != 1 or not before:
       blocks.append(pooling.Block(name, pooling.GLOBAL, channels))
-    elif i < len(found) or positions == [1]:
+    elif i < len(found) or positions == [before]:
       blocks.append(
         pooling.Block(name, pooling.GLOBAL, channels, pooling.CLS_ONLY)
       )
@@ -51,11 +57,36 @@ def outputs(
   backbone: backbone_lib.Backbone,
 ) -> dict[str, 'keras.KerasTensor']:
   """The tensors whose blocks `layout` names, those that are taps among them."""
-  norm = _final_norm(backbone.model)
+  norm, found = _final_norm(backbone.model), _before_norm(backbone)
+  if norm is None:
+    return found
   return {
-    name: x if norm is None else norm(x)
-    for name, x in _before_norm(backbone).items()
+    name: _without_registers(norm(x), _before_patches(backbone, x))
+    for name, x in found.items()
   }
+
+
+def _without_registers(
+  tokens: 'keras.KerasTensor', before: int
+) -> 'keras.KerasTensor':
+  """Tokens `[B, n, d]` but for those between the class token and patches.
+
+  Args:
+    tokens: all of them.
+    before: how many of them stand before those of patches.
+  """
+  from keras import ops
+
+  if before < 2:
+    return tokens
+  return ops.concatenate([tokens[:, :1], tokens[:, before:]], axis=1)
+
+
+def _before_patches(
+  backbone: backbone_lib.Backbone, tokens: 'keras.KerasTensor'
+) -> int:
+  """How many of the tokens `[B, n, d]` stand before those of patches."""
+  return transformer_blocks.prefix(backbone.model, tokens.shape[1])
 
 
 def _before_norm(

@@ -15,11 +15,15 @@ from typing import Any
 
 import numpy as np
 
+from vtab_h2t import errors
 from vtab_h2t.heads import counting
 from vtab_h2t.heads import gram as gram_lib
 from vtab_h2t.methods import data as data_lib
 from vtab_h2t.methods import interface
 from vtab_h2t.methods import space as space_lib
+
+# Of all pairs of examples, in float64, that are held at once.
+_MATRICES = 8
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -104,7 +108,7 @@ class Dual(interface.Searched):
       np.concatenate([part for f in folds for part in (f.train, f.val)])
     )
     for size in dict.fromkeys(c.target_size for c in found):
-      products = gram_lib.gram(data.pieces(size, examples, self._rule))
+      products = self._gram(data, size, examples)
       for fold in folds:
         train, val = (
           np.searchsorted(examples, part) for part in (fold.train, fold.val)
@@ -118,7 +122,9 @@ class Dual(interface.Searched):
           options.coefficients,
           options,
         )
-        for coefficient, solution in zip(options.coefficients, solutions):
+        for coefficient, solution in zip(
+          options.coefficients, solutions, strict=True
+        ):
           setting = Setting(coefficient=coefficient, target_size=size)
           found[setting].append(
             counting.correct(solution.scores(held_out), data.labels[fold.val])
@@ -134,9 +140,7 @@ class Dual(interface.Searched):
     seeds: Sequence[int],
   ) -> Iterator[data_lib.FeatureHead]:
     size, options = setting.target_size, space.of(self.name)
-    spectrum = gram_lib.Spectrum.of(
-      gram_lib.gram(data.pieces(size, examples, self._rule))
-    )
+    spectrum = gram_lib.Spectrum.of(self._gram(data, size, examples))
     # Those before it, too, as one is where the next may start.
     before = itertools.takewhile(
       lambda c: c != setting.coefficient, options.coefficients
@@ -160,3 +164,21 @@ class Dual(interface.Searched):
     )
     for _ in seeds:
       yield predictor
+
+  def _gram(
+    self, data: data_lib.TrainingData, size: int | None, examples: np.ndarray
+  ) -> np.ndarray:
+    """The Gram matrix of examples' features.
+
+    Raises:
+      errors.InputError: there are too many examples for the memory.
+    """
+    needed = _MATRICES * 8 * len(examples) ** 2
+    if needed > data.memory_bytes:
+      raise errors.InputError(
+        f'{self.name}: the inner products of {len(examples)} examples need '
+        f'{needed / 2**30:.1f} GiB, more than the allowed '
+        f'{data.memory_bytes / 2**30:.1f}; raise --memory_gib or leave the '
+        'method out of --methods'
+      )
+    return gram_lib.gram(data.pieces(size, examples, self._rule))

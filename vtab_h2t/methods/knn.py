@@ -5,8 +5,8 @@ normalisation; the 200 training images with the largest cosine similarity are
 found; a softmax over these, of similarity / 0.07, gives each a weight; and a
 class's score is the sum of the weights of its images among the first k.
 
-DINOv2 reports each k; here k is chosen by validation. Where there are fewer
-training images than 200 or k, all of them count.
+DINOv2 reports each k; here k is chosen by validation. Where k is above 200,
+that many share the weight; where there are fewer training images, all do.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
   import tensorflow as tf
 
 _RULE = normalization.SELECTED  # Of one tap, all of it: unit norm.
+_BATCH_SIZE = 128  # Images that are judged at once in validation.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,7 +34,7 @@ class Options(space_lib.Options):
 
   Attributes:
     neighbours: values of k, numbers of those that vote.
-    nearest: how many share the weight, at most.
+    nearest: how many share the weight; k, if that is more.
     temperature: divides similarities before the softmax.
   """
 
@@ -77,7 +78,7 @@ class Neighbours:
 
     similar, which = tf.math.top_k(
       tf.matmul(matrix, self.features, transpose_b=True),
-      min(self.options.nearest, len(self.labels)),
+      min(max(self.options.nearest, self.count), len(self.labels)),
     )
     weights = tf.nn.softmax(similar / self.options.temperature)
     votes = tf.one_hot(
@@ -102,30 +103,6 @@ class Knn(interface.Searched):
       for k in space_lib.require(self.name, 'k', space.of(self.name).neighbours)
     ]
 
-  def _predictor(
-    self,
-    data: data_lib.TrainingData,
-    examples: np.ndarray,
-    setting: Setting,
-    options: Options,
-  ) -> data_lib.FeatureHead[Neighbours]:
-    return data_lib.FeatureHead(
-      None,
-      None,
-      Neighbours(
-        data.matrix(None, examples, rule=_RULE),
-        data.labels[examples],
-        data.classes,
-        setting.neighbours,
-        options,
-      ),
-      _RULE,
-      {
-        'num_features': data.num_features(None),
-        'num_examples': len(examples),
-      },
-    )
-
   def validate(
     self,
     data: data_lib.TrainingData,
@@ -137,14 +114,18 @@ class Knn(interface.Searched):
     options = space.of(self.name)
     found: dict[Setting, list[int]] = {c: [] for c in self.candidates(space)}
     for fold in folds:
-      held_out = data.matrix(None, fold.val, rule=_RULE)
-      for setting, counts in found.items():
-        predictor = self._predictor(data, fold.train, setting, options)
-        counts.append(
-          counting.correct(
-            predictor.head.logits(held_out), data.labels[fold.val]
-          )
-        )
+      one = _neighbours(data, fold.train, 1, options)
+      own = [dataclasses.replace(one, count=c.neighbours) for c in found]
+      correct = np.zeros(len(own), np.int64)
+      for first in range(0, len(fold.val), _BATCH_SIZE):
+        examples = fold.val[first : first + _BATCH_SIZE]
+        held_out = data.matrix(None, examples, rule=_RULE)
+        correct += [
+          counting.correct(voting.logits(held_out), data.labels[examples])
+          for voting in own
+        ]
+      for counts, count in zip(found.values(), correct.tolist(), strict=True):
+        counts.append(count)
     return found
 
   def fit(
@@ -155,6 +136,31 @@ class Knn(interface.Searched):
     space: space_lib.Space,
     seeds: Sequence[int],
   ) -> Iterator[data_lib.FeatureHead]:
-    predictor = self._predictor(data, examples, setting, space.of(self.name))
+    predictor = data_lib.FeatureHead(
+      None,
+      None,
+      _neighbours(data, examples, setting.neighbours, space.of(self.name)),
+      _RULE,
+      {
+        'num_features': data.num_features(None),
+        'num_examples': len(examples),
+      },
+    )
     for _ in seeds:
       yield predictor
+
+
+def _neighbours(
+  data: data_lib.TrainingData,
+  examples: np.ndarray,
+  count: int,
+  options: Options,
+) -> Neighbours:
+  """Training examples of which so many vote."""
+  return Neighbours(
+    data.matrix(None, examples, rule=_RULE),
+    data.labels[examples],
+    data.classes,
+    count,
+    options,
+  )

@@ -7,6 +7,7 @@ from typing import Any
 
 from vtab_h2t import errors
 from vtab_h2t import files
+from vtab_h2t.methods import alf
 from vtab_h2t.methods import dino_linear
 from vtab_h2t.methods import finetune
 from vtab_h2t.methods import head2toe
@@ -43,6 +44,7 @@ SUCCESSORS: dict[str, interface.Searched] = {
     logistic.AllLogistic(),
     knn.Knn(),
     dino_linear.DinoLinear(),
+    alf.Alf(),
   )
 }
 MEASURED: dict[str, interface.Searched] = (

@@ -55,6 +55,14 @@ _QUICK: dict[str, dict[str, Any]] = {
   },
   'head_probe': {'epochs': (32,), 'batch': 64, 'taus': (0, 8, 64)},
 }
+# And of methods after Head2Toe that take long to train.
+_QUICK_SUCCESSORS: dict[str, dict[str, Any]] = {
+  'alf': {
+    'weight_decays': (0.1, 1e-3),
+    'dropouts': (0.0, 0.3),
+    'steps': (500,),
+  },
+}
 # Of the studies: the setting of the quick grid that did best on the validation
 # parts of the embedded suite's tasks, on average.
 _STUDY: dict[str, Any] = {
@@ -170,7 +178,7 @@ def quick(backbone: str) -> space_lib.Space:
     for name, method in (methods.FROZEN | methods.SUCCESSORS).items()
   }
   return dataclasses.replace(
-    whole.changed(changes | _QUICK),
+    whole.changed(changes | _QUICK | _QUICK_SUCCESSORS),
     name='quick',
     folds=(task_lib.NUM_FOLDS - 1,),
   )
@@ -186,8 +194,9 @@ def single(
     backbone: id.
     values: 'lr', 'steps', 'target_size', 'fraction', 'l1', 'l2', 'l21'; for
       the methods after Head2Toe 'ridge', 'logistic', 'k', 'last_blocks',
-      'patch_mean'; for the methods that train the backbone 'ft_lr', 'ft_steps'
-      or 'epochs', 'batch', 'block', 'tau'; those not given stay empty.
+      'patch_mean', 'weight_decay', 'dropout', 'queries'; for the methods that
+      train the backbone 'ft_lr', 'ft_steps' or 'epochs', 'batch', 'block',
+      'tau'; those not given stay empty.
   """
 
   def one(key: str) -> tuple[Any, ...]:
@@ -206,8 +215,11 @@ def single(
       'neighbours': one('k'),
       'last_blocks': one('last_blocks'),
       'patch_means': tuple(map(bool, one('patch_mean'))),
+      'weight_decays': one('weight_decay'),
+      'dropouts': one('dropout'),
+      'queries': one('queries'),
     }
-    if method.trains_network:
+    if method.trains_network and method.name not in methods.SUCCESSORS:
       given = {
         'learning_rates': one('ft_lr'),
         'steps': one('ft_steps'),
@@ -259,6 +271,7 @@ _POSITIVE = {
   'logistic': float,
   'k': int,
   'last_blocks': int,
+  'queries': int,
   'ft_lr': float,
   'ft_steps': int,
   'epochs': int,
@@ -269,9 +282,12 @@ _NOT_NEGATIVE = {
   'l2': float,
   'l21': float,
   'patch_mean': int,
+  'weight_decay': float,
+  'dropout': float,
   'tau': int,
 }
 _AT_MOST_1 = 'fraction', 'patch_mean'
+_BELOW_1 = ('dropout',)
 
 
 def parse_hparams(text: str) -> dict[str, float | str]:
@@ -298,6 +314,7 @@ def parse_hparams(text: str) -> dict[str, float | str]:
     except ValueError:
       number = -1
     low_enough = key not in _AT_MOST_1 or number <= 1
+    low_enough &= key not in _BELOW_1 or number < 1
     above = number > 0 if key in _POSITIVE else number >= 0
     if not (low_enough and above and number < float('inf')):
       raise errors.InputError(

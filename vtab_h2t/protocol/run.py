@@ -17,6 +17,7 @@ from vtab_h2t import files
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.backbones import pair
 from vtab_h2t.backbones import precision as precision_lib
+from vtab_h2t.backbones import preprocessing
 from vtab_h2t.backbones import registry as backbones
 from vtab_h2t.features import normalization as normalization_lib
 from vtab_h2t.features import pooling
@@ -38,14 +39,15 @@ class Network:
     backbone: registry id.
     weights: their name; of a file, its name without the folder.
     sha256: of the weights themselves.
-    scale, offset: the network is fed `pixel * scale + offset`.
+    scale, offset: the network is fed `pixel * scale + offset`; numbers, or
+      three each where channels differ.
   """
 
   backbone: str
   weights: str
   sha256: str
-  scale: float
-  offset: float
+  scale: preprocessing.Level
+  offset: preprocessing.Level
 
   @property
   def input_scaling(self) -> str:
@@ -64,7 +66,8 @@ class Run:
     second: a network whose embedding stands beside the first's, in place of the
       first's other taps (the Control of Figure 4); or None.
     image_size: side in pixels of what the network sees.
-    resize: of `backbone.RESIZES`.
+    resize: of `preprocessing.RESIZES`; for all networks.
+    crop: of `preprocessing.Input`; for all networks.
     taps: which of the network's sets of taps.
     cls_pooling: what becomes of a class token; of `pooling.CLS_POOLINGS`.
     precision: of `backbone.PRECISIONS`; what networks compute in, frozen or
@@ -84,7 +87,8 @@ class Run:
   network: Network
   second: Network | None = None
   image_size: int
-  resize: str = backbone_lib.BILINEAR
+  resize: str = preprocessing.BILINEAR
+  crop: float | None = preprocessing.SQUARE
   taps: str = backbone_lib.ALL_TAPS
   cls_pooling: str = pooling.CLS_POOLED
   precision: str = backbone_lib.FLOAT32
@@ -98,9 +102,15 @@ class Run:
   chosen_name: str | None = dataclasses.field(default=None, compare=False)
 
   def as_json(self) -> dict[str, Any]:
-    """All of it but its name, as a JSON value."""
+    """All of it but its name, as a JSON value.
+
+    The crop is left out where there is none: no run had one before it could be
+    chosen, and a run's id is that of this value.
+    """
     value = dataclasses.asdict(self)
     del value['chosen_name']
+    if self.crop is preprocessing.SQUARE:
+      del value['crop']
     value['space'] = space_json.as_json(self.space, self.network.backbone)
     return value
 
@@ -216,7 +226,8 @@ class Run:
       f'{what} {value}'
       for what, value, usual in (
         ('class token', self.cls_pooling, pooling.CLS_POOLED),
-        ('resize', self.resize, backbone_lib.BILINEAR),
+        ('resize', self.resize, preprocessing.BILINEAR),
+        ('crop', _written(self.crop), _written(preprocessing.SQUARE)),
         (
           'input scaling',
           self.network.input_scaling,
@@ -239,6 +250,20 @@ class Run:
     )
 
 
+def _written(crop: float | None) -> str:
+  return backbones.WHOLE if crop is preprocessing.SQUARE else f'{crop:g}'
+
+
+def _network(value: Mapping[str, Any]) -> Network:
+  """Of JSON, which has lists."""
+  levels = {
+    name: tuple(value[name])
+    for name in ('scale', 'offset')
+    if isinstance(value[name], list)
+  }
+  return Network(**{**value, **levels})
+
+
 def from_json(value: Mapping[str, Any], name: str | None) -> Run:
   """The run that `Run.as_json` gave, under a name.
 
@@ -249,8 +274,8 @@ def from_json(value: Mapping[str, Any], name: str | None) -> Run:
   return Run(
     **{
       **value,
-      'network': Network(**value['network']),
-      'second': Network(**second) if second else None,
+      'network': _network(value['network']),
+      'second': _network(second) if second else None,
       'space': space_json.from_json(
         value['space'], value['network']['backbone']
       ),
@@ -295,22 +320,41 @@ def network(
     errors.InputError: one of them is unknown or cannot be read, or the weights
       lack the taps.
   """
-  found = _load(
-    backbone,
-    weights,
-    image_size,
-    taps,
-    backbone_lib.BILINEAR,
-    pooling.CLS_POOLED,
-    backbone_lib.FLOAT32,
-  )
-  scale, offset = backbones.scaled_input(found, input_scaling)
+  found = _usual(backbone, weights, image_size, taps)
+  fed = backbones.scaled_input(found.input, input_scaling)
   return Network(
     backbone=backbone,
     weights=pathlib.Path(weights).name,
     sha256=found.weights_sha256,
-    scale=scale,
-    offset=offset,
+    scale=fed.scale,
+    offset=fed.offset,
+  )
+
+
+def usual_input(
+  backbone: str, weights: str, image_size: int, taps: str
+) -> preprocessing.Input:
+  """How images become the input of a network, as its weights want it.
+
+  Args:
+    backbone, weights, image_size, taps: as of `network`.
+
+  Raises:
+    errors.InputError: as `network` raises.
+  """
+  return _usual(backbone, weights, image_size, taps).input
+
+
+def _usual(
+  backbone: str, weights: str, image_size: int, taps: str
+) -> backbone_lib.Backbone:
+  return _load(
+    backbone,
+    weights,
+    image_size,
+    taps,
+    pooling.CLS_POOLED,
+    backbone_lib.FLOAT32,
   )
 
 
@@ -321,12 +365,11 @@ def _load(
   weights: str,
   image_size: int,
   taps: str,
-  resize: str,
   cls_pooling: str,
   precision: str,
 ) -> backbone_lib.Backbone:
   return precision_lib.compute_in(
-    backbones.load(name, weights, image_size, taps, resize, cls_pooling),
+    backbones.load(name, weights, image_size, taps, cls_pooling),
     precision,
   )
 
@@ -351,7 +394,6 @@ def load(run: Run, weights: Mapping[str, str]) -> backbone_lib.Backbone:
       weights.get(network.weights, network.weights),
       run.image_size,
       taps,
-      run.resize,
       cls_pooling,
       run.precision,
     )
@@ -361,9 +403,13 @@ def load(run: Run, weights: Mapping[str, str]) -> backbone_lib.Backbone:
         f'of the run {run.name}: their sha256 is {found.weights_sha256[:16]},'
         f' not {network.sha256[:16]}; give those with --weights or --control'
       )
-    return dataclasses.replace(
-      found, scale=network.scale, offset=network.offset
+    fed = preprocessing.Input(
+      scale=network.scale,
+      offset=network.offset,
+      resize=run.resize,
+      crop=run.crop,
     )
+    return dataclasses.replace(found, input=fed)
 
   first = one(run.network, run.taps, run.cls_pooling)
   if run.second is None:

@@ -248,6 +248,11 @@ def head_bytes(classes: int, columns: int, features: int | None = None) -> int:
   return _planned_bytes(plan)
 
 
+def parameters_bytes(count: int) -> int:
+  """Bytes of so many stored numbers, float32."""
+  return _planned_bytes({'parameters': ('float32', (count,))})
+
+
 def neighbours_bytes(examples: int, columns: int) -> int:
   """Bytes of stored training examples, with their labels.
 

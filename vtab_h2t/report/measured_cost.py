@@ -229,6 +229,8 @@ def _of_method(
     columns = fraction_lib.num_kept(columns, row['fraction'])
   if method == 'knn':
     stored = cost.neighbours_bytes(row['num_examples'], columns)
+  elif 'num_parameters' in row:
+    stored = cost.parameters_bytes(row['num_parameters'])
   else:
     stored = cost.head_bytes(classes, columns, selected_of)
   return {

@@ -24,6 +24,7 @@ LABELS = {
   'all_logistic': '+All, logistic',
   'knn': 'k nearest',
   'dino_linear': 'DINOv2 linear',
+  'alf': 'Layer fusion',
   'scratch': 'Scratch',
   'finetune': 'Fine-tuning',
   'linearized': 'Linearized',

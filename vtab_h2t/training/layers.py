@@ -23,6 +23,8 @@ from typing import Any, TYPE_CHECKING
 import keras
 import numpy as np
 
+from vtab_h2t.backbones import tapping
+
 if TYPE_CHECKING:
   import tensorflow as tf
 
@@ -62,7 +64,7 @@ def copy_of(model: keras.Model, policy: str, on_cpu: bool) -> keras.Model:
     kind = _type_of(layer)
     if kind in (Conv2D, DepthwiseConv2D) and not on_cpu:
       kind = type(layer)
-    copy = kind.from_config(config)
+    copy = tapping.made_of(kind, config)
     if kind is BatchNormalization:
       copy.on_cpu = on_cpu
     if layer.name in norms:

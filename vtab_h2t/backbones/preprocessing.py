@@ -1,0 +1,372 @@
+"""What happens to an image before a network's first layer.
+
+An image is made square, and its pixels are scaled. Published networks differ in
+both. What their own code does, and what is matched here:
+
+- timm, torchvision and Hugging Face resize 8-bit images with Pillow, one axis
+  after the other, the width first. Pillow's filters grow with the factor by
+  which an image shrinks ('antialias'), and each of the two results is rounded
+  half up and kept within 0..255. `BILINEAR_ANTIALIAS` and `BICUBIC_ANTIALIAS`
+  are that. torchvision's tensors with antialias=True come to the same up to a
+  level: its bicubic filter is then Pillow's too.
+- Pillow's bicubic filter has a = -0.5 (Keys, 1981), and so has TensorFlow's
+  with half-pixel centres. PyTorch's without antialias has a = -0.75, and is not
+  offered.
+- `BILINEAR` is `tf.image.resize`, and `BICUBIC` is its bicubic without
+  antialias; TensorFlow rounds the filter to 1024 steps, which changes less than
+  half a level. Both give fractions of levels.
+- With a crop the shorter side becomes floor(size / crop), as in timm, and the
+  longer side keeps the shape, rounded down, as in all three. Then a square is
+  cut out of the middle, from round(difference / 2), halves to the even number,
+  as in timm and torchvision; Hugging Face rounds these halves down.
+"""
+
+from collections.abc import Sequence
+import dataclasses
+import math
+import numbers
+from typing import Any, TYPE_CHECKING
+
+from vtab_h2t import errors
+
+if TYPE_CHECKING:
+  import keras
+  import numpy as np
+  import tensorflow as tf
+
+BILINEAR, LEGACY, BICUBIC = 'bilinear', 'legacy', 'bicubic'
+BILINEAR_ANTIALIAS = 'bilinear_antialias'
+BICUBIC_ANTIALIAS = 'bicubic_antialias'
+RESIZES = (BILINEAR, LEGACY, BICUBIC, BILINEAR_ANTIALIAS, BICUBIC_ANTIALIAS)
+_ANTIALIASED = (BILINEAR_ANTIALIAS, BICUBIC_ANTIALIAS)
+_CUBIC = (BICUBIC, BICUBIC_ANTIALIAS)
+# The crop that is none: the whole image is squashed to a square.
+SQUARE = None
+# Sums whose exact value is half a level are rounded up, as Pillow does it,
+# though they are a little less in float32.
+_HALF = 0.5 + 2**-10
+
+Channels = tuple[float, float, float]
+# One for all channels, or one a channel (red, green, blue).
+Level = float | Channels
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Input:
+  """From pixels 0..255 of any size to what a network is fed.
+
+  Attributes:
+    scale, offset: the network is fed `pixel * scale + offset`; a number, or
+      three. They, and not mean and deviation, are what is kept, as it is they
+      that are computed with; see `of`.
+    resize: of `RESIZES`.
+    crop: which part of the shorter side is seen, above 0 and up to 1, of a
+      square in the middle; `SQUARE`: all of the image, squashed.
+  """
+
+  scale: Level
+  offset: Level
+  resize: str = BILINEAR
+  crop: float | None = SQUARE
+
+  def __post_init__(self) -> None:
+    for name in ('scale', 'offset'):
+      object.__setattr__(self, name, _level(name, getattr(self, name)))
+    if 0 in _each(self.scale):
+      raise errors.InputError('the scale of an input must not be 0')
+    if self.resize not in RESIZES:
+      raise errors.InputError(
+        f'unknown resize {self.resize!r}; choose from {", ".join(RESIZES)}'
+      )
+    if self.crop is not SQUARE and not (
+      isinstance(self.crop, numbers.Real)
+      and not isinstance(self.crop, bool)
+      and 0 < self.crop <= 1
+    ):
+      raise errors.InputError(
+        f'a crop is above 0 and at most 1, not {self.crop!r}; None squashes '
+        'the whole image to a square'
+      )
+    if self.crop is not SQUARE:
+      object.__setattr__(self, 'crop', float(self.crop))
+
+  @classmethod
+  def of(
+    cls,
+    *,
+    mean: float | Sequence[float],
+    std: float | Sequence[float],
+    resize: str = BILINEAR,
+    crop: float | None = SQUARE,
+  ) -> 'Input':
+    """By mean and standard deviation, as networks are published with them.
+
+    Args:
+      mean, std: the network is fed `(pixel / 255 - mean) / std`; a number, or
+        three.
+      resize, crop: as the attributes.
+
+    Raises:
+      errors.InputError: a number is not finite, a deviation is 0, there are
+        not one or three numbers, or an unknown resize or crop.
+    """
+    means, stds = (
+      _each(_level(n, v)) for n, v in (('mean', mean), ('std', std))
+    )
+    if 0 in stds:
+      raise errors.InputError(
+        'the standard deviation of an input must not be 0'
+      )
+    return cls(
+      scale=tuple(1 / (255 * s) for s in stds),
+      # Not -m, which of 0 is -0.
+      offset=tuple((0 - m) / s for m, s in zip(means, stds)),
+      resize=resize,
+      crop=crop,
+    )
+
+  def described(self) -> dict[str, Any]:
+    """What it does, as a JSON value, from which stored results have names.
+
+    The words are those that the first two ways to resize were stored with.
+    """
+    resize = f'{self.resize}, no antialias, square'
+    if self.resize not in (BILINEAR, LEGACY) or self.crop is not SQUARE:
+      resize = f'{self.resize}, crop {self.crop}'
+    return {'resize': resize, 'scale': self.scale, 'offset': self.offset}
+
+  def apply(self, image: 'np.ndarray | tf.Tensor', size: int) -> 'tf.Tensor':
+    """Pixels 0..255 to what a network is fed.
+
+    Args:
+      image: `[H, W, 3]` or `[B, H, W, 3]`.
+      size: side of the network's square input, in pixels.
+
+    Returns:
+      float32 `[size, size, 3]` or `[B, size, size, 3]`.
+    """
+    import tensorflow as tf
+
+    image = tf.cast(image, tf.float32)
+    if self.crop is SQUARE:
+      image = self._resized(image, size, size)
+    else:
+      height, width = tf.unstack(tf.shape(image)[-3:-1])
+      short = tf.minimum(height, width)
+      side = _shorter_side(size, self.crop)
+      new = [side * height // short, side * width // short]
+      image = self._resized(image, *new)
+      # tf.round rounds halves to the even number, as round() does.
+      top, left = (
+        tf.cast(tf.round(tf.cast(n - size, tf.float32) / 2), tf.int32)
+        for n in new
+      )
+      image = image[..., top : top + size, left : left + size, :]
+      # What slices lose.
+      image.set_shape([*image.shape[:-3], size, size, image.shape[-1]])
+    return image * self.scale + self.offset
+
+  def _resized(
+    self,
+    image: 'tf.Tensor',
+    height: 'int | tf.Tensor',
+    width: 'int | tf.Tensor',
+  ) -> 'tf.Tensor':
+    """Levels in float32, of another height and width."""
+    import tensorflow as tf
+
+    if self.resize == BILINEAR:
+      return tf.image.resize(image, [height, width])
+    if self.resize == LEGACY:
+      return tf.compat.v1.image.resize(image, [height, width])
+    batch = image if image.shape.rank == 4 else image[None]
+
+    def scaled(x: 'tf.Tensor', new: Sequence['int | tf.Tensor']) -> 'tf.Tensor':
+      return tf.raw_ops.ScaleAndTranslate(
+        images=x,
+        size=new,
+        scale=tf.cast(new, tf.float32) / tf.cast(tf.shape(x)[1:3], tf.float32),
+        translation=[0.0, 0.0],
+        kernel_type='keyscubic' if self.resize in _CUBIC else 'triangle',
+        antialias=self.resize in _ANTIALIASED,
+      )
+
+    if self.resize in _ANTIALIASED:
+      wide = scaled(batch, [tf.shape(batch)[1], width])
+      wide = tf.clip_by_value(tf.floor(wide + _HALF), 0, 255)
+      batch = scaled(wide, [height, width])
+      batch = tf.clip_by_value(tf.floor(batch + _HALF), 0, 255)
+    else:
+      batch = scaled(batch, [height, width])
+    return batch if image.shape.rank == 4 else batch[0]
+
+  def after(self, other: 'Input') -> tuple[Any, Any]:
+    """Scale and offset from another input of the same pixels to this one.
+
+    Returns:
+      A number each, or a list of three, as Keras' Rescaling takes them.
+    """
+    factors = [s / o for s, o in zip(_each(self.scale), _each(other.scale))]
+    offsets = [
+      s - o * f
+      for s, o, f in zip(_each(self.offset), _each(other.offset), factors)
+    ]
+    return _for_keras(factors), _for_keras(offsets)
+
+  def symbolic(self, images: 'keras.KerasTensor', size: int) -> Any:
+    """What `apply` does, of Keras' own layers and operations.
+
+    It is for exported models. Where no layer of Keras' resizes so, each axis is
+    multiplied by the matrix of all weights, which costs more than `apply` on
+    large images.
+
+    Args:
+      images: symbolic, float32 `[B, H, W, 3]` of any size, pixels 0..255.
+      size: side of the network's square input, in pixels.
+
+    Returns:
+      Symbolic, float32 `[B, size, size, 3]`.
+    """
+    from keras import layers
+    from keras import ops
+
+    if self.resize == BILINEAR and self.crop is SQUARE:
+      x = layers.Resizing(size, size, interpolation='bilinear', name='resize')(
+        images
+      )
+    else:
+      # 0, 1, ... up to the height and the width, which are not known yet.
+      rows, columns = (
+        ops.cumsum(ops.reshape(ops.ones_like(line), (-1,))) - 1
+        for line in (images[:1, :, :1, :1], images[:1, :1, :, :1])
+      )
+      height, width = ops.max(rows) + 1, ops.max(columns) + 1
+      new, start = [size, size], [0.0, 0.0]
+      if self.crop is not SQUARE:
+        whole = [ops.cast(n, 'int32') for n in (height, width)]
+        side = _shorter_side(size, self.crop)
+        short = ops.minimum(*whole)
+        new = [
+          ops.cast(ops.floor_divide(side * n, short), 'float32') for n in whole
+        ]
+        start = [ops.round((n - size) / 2) for n in new]
+      x = ops.einsum(
+        'bhwc,xw->bhxc',
+        images,
+        self._matrix(columns, width, new[1], start[1], size),
+      )
+      x = self._levels(x)
+      x = ops.einsum(
+        'bhxc,yh->byxc', x, self._matrix(rows, height, new[0], start[0], size)
+      )
+      x = self._levels(x)
+      x = ops.reshape(x, (-1, size, size, 3))
+    scale, offset = _for_keras(self.scale), _for_keras(self.offset)
+    return layers.Rescaling(scale, offset, name='rescale')(x)
+
+  def _matrix(
+    self, places: Any, length: Any, new: Any, start: Any, size: int
+  ) -> Any:
+    """Symbolic weights `[size, length]` of an axis.
+
+    Args:
+      places: 0, 1, ... `[length]`.
+      length: of the axis, in pixels.
+      new: what the axis is resized to, in pixels.
+      start: the first of `size` pixels of it that are wanted.
+      size: how many.
+    """
+    from keras import ops
+
+    factor = length / new
+    wanted = ops.arange(size, dtype='float32') + start
+    if self.resize == LEGACY:
+      at = ops.minimum(wanted * factor, length - 1)
+    else:
+      at = (wanted + 0.5) * factor - 0.5
+    far = ops.abs(ops.expand_dims(at, 1) - ops.expand_dims(places, 0))
+    if self.resize in _ANTIALIASED:
+      far = far / ops.maximum(factor, 1.0)
+    if self.resize in _CUBIC:
+      weights = ops.where(
+        far < 1,
+        (1.5 * far - 2.5) * far * far + 1,
+        ops.where(far < 2, ((2.5 - 0.5 * far) * far - 4) * far + 2, 0.0),
+      )
+    else:
+      weights = ops.maximum(1 - far, 0.0)
+    return weights / ops.sum(weights, axis=1, keepdims=True)
+
+  def _levels(self, x: Any) -> Any:
+    """Symbolic: whole levels where Pillow's results are matched."""
+    from keras import ops
+
+    if self.resize not in _ANTIALIASED:
+      return x
+    return ops.clip(ops.floor(x + _HALF), 0.0, 255.0)
+
+  @property
+  def mean(self) -> Channels:
+    """Of each channel, in units of pixels 0..1."""
+    red, green, blue = (
+      (0 - o) / (255 * s) for s, o in zip(_each(self.scale), _each(self.offset))
+    )
+    return red, green, blue
+
+  @property
+  def std(self) -> Channels:
+    """Standard deviation of each channel, in units of pixels 0..1."""
+    red, green, blue = (1 / (255 * s) for s in _each(self.scale))
+    return red, green, blue
+
+
+def _level(name: str, value: Any) -> Level:
+  """A number as it is, three as a tuple, or as one where they are alike.
+
+  A number is not converted: 0 and 0.0 are written differently, and what is
+  written of an input is a part of the names of stored results.
+  """
+  if hasattr(value, 'tolist'):
+    value = value.tolist()  # Of NumPy.
+  several = tuple(value) if isinstance(value, Sequence) else (value,)
+  if len(several) not in (1, 3) or not all(
+    isinstance(v, numbers.Real) and not isinstance(v, bool) and math.isfinite(v)
+    for v in several
+  ):
+    raise errors.InputError(
+      f'the {name} of an input is one finite number or three, not {value!r}'
+    )
+  return several[0] if len(set(several)) == 1 else several
+
+
+def _for_keras(level: Sequence[float] | float) -> list[float] | float:
+  """A number, or a list where channels differ."""
+  level = _level('scale', level)
+  return list(level) if isinstance(level, tuple) else level
+
+
+def _each(level: Level) -> Channels:
+  """One a channel."""
+  return level if isinstance(level, tuple) else (level, level, level)
+
+
+def _shorter_side(size: int, crop: float) -> int:
+  """To how many pixels the shorter side is resized before it is cropped.
+
+  The little that is added keeps 224 / (224 / 232) from becoming 231.
+  """
+  return math.floor(size / crop + 1e-6)
+
+
+# Scalings by the names that they have elsewhere, of images that are squashed;
+# `dataclasses.replace` gives them another resize or crop.
+# torchvision's and timm's.
+IMAGENET = Input.of(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+# OpenAI's.
+CLIP = Input.of(
+  mean=(0.48145466, 0.4578275, 0.40821073),
+  std=(0.26862954, 0.26130258, 0.27577711),
+)
+HALF = Input.of(mean=0.5, std=0.5)  # -1 to 1.
+UNIT = Input.of(mean=0, std=1)  # 0 to 1.
+PIXELS = Input(scale=1.0, offset=0.0)  # 0 to 255.
