@@ -10,6 +10,7 @@ Linear's, the taps that matter and the size of what was written.
 """
 
 import contextlib
+import dataclasses
 import pathlib
 import tempfile
 from typing import TYPE_CHECKING
@@ -51,6 +52,9 @@ _IMAGE_SIZE = flags.DEFINE_integer(
   'Side in pixels of what the network sees, for networks that take any.',
   lower_bound=32,
 )
+_INPUT_SCALING = shared_flags.input_scaling()
+_RESIZE = shared_flags.resize()
+_CROP = shared_flags.crop(backbones.USUAL_CROP)
 _GRID = flags.DEFINE_enum(
   'grid', 'quick', ['quick', 'paper'], 'Which settings to choose from.'
 )
@@ -91,6 +95,10 @@ def main() -> None:
 
   weights = backbones.weights_of(_BACKBONE.value, _WEIGHTS.value)
   backbone = backbones.load(_BACKBONE.value, weights, _IMAGE_SIZE.value)
+  fed = backbones.scaled_input(
+    backbone.input, _INPUT_SCALING.value, _RESIZE.value, _CROP.value
+  )
+  backbone = dataclasses.replace(backbone, input=fed)
   space = grids.get(_GRID.value, backbone.name)
   common.say_devices()
   with contextlib.ExitStack() as stack:

@@ -12,6 +12,7 @@ from absl import flags
 from vtab_h2t import errors
 from vtab_h2t import files
 from vtab_h2t.backbones import backbone as backbone_lib
+from vtab_h2t.backbones import preprocessing
 from vtab_h2t.backbones import registry as backbones
 from vtab_h2t.backbones import retapping
 from vtab_h2t.features import normalization
@@ -90,14 +91,9 @@ _TAPS = flags.DEFINE_enum(
   "all: Appendix C's. released: the released code's (ViTs). figure6: one a "
   "unit. Others: Table 6's.",
 )
-_RESIZE = flags.DEFINE_enum(
-  'resize',
-  backbone_lib.BILINEAR,
-  backbone_lib.RESIZES,
-  'bilinear: to a '
-  'square, without antialias. legacy: as TensorFlow 1 did it, which the '
-  'released code uses.',
-)
+_RESIZE = shared_flags.resize()
+# All of it: tasks ask for what is at the border, too.
+_CROP = shared_flags.crop(backbones.WHOLE)
 _CLS_POOLING = flags.DEFINE_enum(
   'cls_pooling',
   pooling.CLS_POOLED,
@@ -106,13 +102,7 @@ _CLS_POOLING = flags.DEFINE_enum(
   'token. pooled: as the other tokens. only: no other token is used. both: '
   'beside the pooled others (Table 7).',
 )
-_INPUT_SCALING = flags.DEFINE_enum(
-  'input_scaling',
-  backbones.USUAL_INPUT,
-  backbones.INPUT_SCALINGS,
-  "The network's input. usual: what its weights want, for the paper's -1 to 1. "
-  "vtab: 0 to 1, as VTAB's own script.",
-)
+_INPUT_SCALING = shared_flags.input_scaling()
 _PRECISION = flags.DEFINE_enum(
   'precision',
   backbone_lib.FLOAT32,
@@ -229,7 +219,8 @@ def _valid_methods(values: dict[str, Any]) -> bool:
 # What --as_released sets: flag to value. Of backbones that do not offer the
 # released taps, those are all, as of the ResNet-50, or there are none.
 _RELEASED: dict[str, Any] = {
-  'resize': backbone_lib.LEGACY,
+  'resize': preprocessing.LEGACY,
+  'crop': backbones.WHOLE,
   'input_scaling': backbones.USUAL_INPUT,
   'taps': backbones.RELEASED_TAPS,
   'cls_pooling': pooling.CLS_POOLED,
@@ -413,6 +404,13 @@ def run() -> run_lib.Run:
     or tasks_registry.IMAGE_SIZES[_SUITE.value]
   )
   tried = space()
+  taps = _value(_TAPS)
+  fed = backbones.scaled_input(
+    run_lib.usual_input(*_own(), size, taps),
+    _value(_INPUT_SCALING),
+    _value(_RESIZE),
+    _value(_CROP),
+  )
   return run_lib.Run(
     suite=_SUITE.value,
     data_source=(
@@ -421,12 +419,13 @@ def run() -> run_lib.Run:
     network=run_lib.network(
       *_own(),
       size,
-      _value(_TAPS),
+      taps,
       _value(_INPUT_SCALING),
     ),
     image_size=size,
-    resize=_value(_RESIZE),
-    taps=_value(_TAPS),
+    resize=fed.resize,
+    crop=fed.crop,
+    taps=taps,
     cls_pooling=_value(_CLS_POOLING),
     precision=_value(_PRECISION),
     normalization=_value(_NORMALIZATION),

@@ -5,7 +5,9 @@ from typing import Any
 
 from absl import flags
 
+from vtab_h2t import errors
 from vtab_h2t import plugins as plugins_lib
+from vtab_h2t.backbones import preprocessing
 from vtab_h2t.backbones import registry as backbones
 from vtab_h2t.tasks import registry
 
@@ -96,6 +98,53 @@ def weights(are_checked: bool = True) -> flags.FlagHolder[str | None]:
     def _known(values: dict[str, Any]) -> bool:
       backbones.weights_of(values['backbone'], values['weights'])
       return True
+
+  return holder
+
+
+def input_scaling() -> flags.FlagHolder[str]:
+  """What a network's input is."""
+  return flags.DEFINE_enum(
+    'input_scaling',
+    backbones.USUAL_INPUT,
+    backbones.INPUT_SCALINGS,
+    "The network's input. usual: what its weights want. vtab, unit: 0 to 1. "
+    'half: -1 to 1. pixels: 0 to 255. imagenet, clip: by their mean.',
+  )
+
+
+def resize() -> flags.FlagHolder[str]:
+  """How images are made square."""
+  return flags.DEFINE_enum(
+    'resize',
+    backbones.USUAL_RESIZE,
+    [backbones.USUAL_RESIZE, *preprocessing.RESIZES],
+    "usual: as the weights want it; the paper's bilinear. legacy: TensorFlow "
+    "1's, as released. With antialias: Pillow's.",
+  )
+
+
+def crop(default: str) -> flags.FlagHolder[str]:
+  """Which part of an image is seen; validated.
+
+  Args:
+    default: as `backbones.registry.crop_of` reads it, or 'usual'.
+  """
+  holder = flags.DEFINE_string(
+    'crop',
+    default,
+    'What is seen. square: all, squashed. 0.875: so much of the shorter side, '
+    'in the middle. usual: as the weights want it.',
+  )
+
+  @flags.validator('crop')
+  def _valid(value: str) -> bool:
+    if value != backbones.USUAL_CROP:
+      try:
+        backbones.crop_of(value)
+      except errors.InputError as e:
+        raise flags.ValidationError(str(e)) from e
+    return True
 
   return holder
 

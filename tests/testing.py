@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from vtab_h2t.backbones import backbone as backbone_lib
+from vtab_h2t.backbones import preprocessing
 from vtab_h2t.tasks import task as task_lib
 
 SHARED = pathlib.Path(__file__).parents[2] / 'shared'
@@ -24,6 +25,8 @@ needs_photos = pytest.mark.skipif(
   not _PHOTOS.exists(), reason='../shared/images/imagenet17 is not there'
 )
 
+# Of the small networks.
+INPUT = preprocessing.Input(scale=1 / 128, offset=-1.0)
 SHAPES = {'early': (8, 8, 6), 'tokens': (5, 7), 'pooled': (9,)}
 
 
@@ -70,8 +73,7 @@ def tiny_backbone(name='tiny', seed=0) -> backbone_lib.Backbone:
     tuple(SHAPES),
     'pooled',
     16,
-    1 / 128,
-    -1.0,
+    INPUT,
     backbone_lib.hash_weights(model),
   )
 
@@ -105,8 +107,7 @@ def normed_backbone(seed=0) -> backbone_lib.Backbone:
     tuple(taps),
     'pooled',
     16,
-    1 / 128,
-    -1.0,
+    INPUT,
     backbone_lib.hash_weights(model),
     blocks={'first': 'a_', 'second': 'b_'},
   )

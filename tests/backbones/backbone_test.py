@@ -7,17 +7,27 @@ import tensorflow as tf
 
 from tests import testing
 from vtab_h2t import errors
+from vtab_h2t import files
 from vtab_h2t.backbones import backbone as backbone_lib
+from vtab_h2t.backbones import preprocessing
 
 
 def test_taps_must_be_the_outputs():
   good = testing.tiny_backbone()
   with pytest.raises(ValueError, match='differ'):
     backbone_lib.Backbone(
-      'x', good.model, ('early', 'pooled'), 'pooled', 16, 1, 0, ''
+      'x',
+      good.model,
+      ('early', 'pooled'),
+      'pooled',
+      16,
+      preprocessing.PIXELS,
+      '',
     )
   with pytest.raises(ValueError, match='not a tap'):
-    backbone_lib.Backbone('x', good.model, good.taps, 'none', 16, 1, 0, '')
+    backbone_lib.Backbone(
+      'x', good.model, good.taps, 'none', 16, preprocessing.PIXELS, ''
+    )
 
 
 @pytest.mark.parametrize(
@@ -50,8 +60,13 @@ def test_legacy_resize_has_no_half_pixel_centres():
   """Two columns, 0 and 100, become 16: written out for both rules."""
   image = np.zeros((4, 2, 3), np.uint8)
   image[:, 1] = 100
-  backbone = dataclasses.replace(testing.tiny_backbone(), scale=1, offset=0)
-  legacy = dataclasses.replace(backbone, resize=backbone_lib.LEGACY)
+  backbone = dataclasses.replace(
+    testing.tiny_backbone(), input=preprocessing.PIXELS
+  )
+  legacy = dataclasses.replace(
+    backbone,
+    input=dataclasses.replace(backbone.input, resize=preprocessing.LEGACY),
+  )
   column = np.arange(16)
   for one, at in ((backbone, (column + 0.5) / 8 - 0.5), (legacy, column / 8)):
     out = one.preprocess(image)
@@ -66,7 +81,9 @@ def test_without_variables_it_cannot_be_trained():
   trainable.check_trainable()
   inputs = keras.Input((16, 16, 3))
   model = keras.Model(inputs, {'x': keras.layers.Flatten()(inputs)})
-  fixed = backbone_lib.Backbone('fixed', model, ('x',), 'x', 16, 1, 0, '')
+  fixed = backbone_lib.Backbone(
+    'fixed', model, ('x',), 'x', 16, preprocessing.PIXELS, ''
+  )
   assert not fixed.is_trainable
   for misfit, message in (
     ('', 'which cannot be trained; give weights'),
@@ -84,22 +101,40 @@ def test_weights_hash_tells_weights_apart():
   del same
 
 
-def test_input_protocol_covers_size_and_scale():
+def test_input_protocol_covers_size_and_input():
   backbone = testing.tiny_backbone()
-  assert (
-    len(
-      {
-        dataclasses.replace(backbone, **change).input_protocol()
-        for change in (
-          {},
-          {'scale': 1.0},
-          {'offset': 0.0},
-          {'image_size': 32},
-          {'resize': 'legacy'},
-        )
-      }
+  of = lambda **c: dataclasses.replace(backbone.input, **c)
+  found = {
+    dataclasses.replace(backbone, **change).input_protocol()
+    for change in (
+      {},
+      {'input': of(scale=1.0)},
+      {'input': of(scale=(1 / 128, 1 / 128, 1 / 127))},
+      {'input': of(offset=0.0)},
+      {'image_size': 32},
+      {'input': of(resize='legacy')},
+      {'input': of(resize='bicubic')},
+      {'input': of(crop=1)},
+      {'input': of(crop=0.875)},
     )
-    == 5
+  }
+  assert len(found) == 9
+
+
+@pytest.mark.parametrize('resize', ['bilinear', 'legacy'])
+def test_input_protocol_of_stored_results_stays(resize):
+  """Rows and features that are stored are found by it."""
+  backbone = testing.tiny_backbone()
+  fed = dataclasses.replace(backbone.input, resize=resize)
+  assert dataclasses.replace(
+    backbone, input=fed
+  ).input_protocol() == files.fingerprint(
+    {
+      'resize': f'{resize}, no antialias, square',
+      'image_size': 16,
+      'scale': 1 / 128,
+      'offset': -1.0,
+    }
   )
 
 
@@ -132,6 +167,28 @@ def test_a_keras_model_of_ones_own():
   assert again.weights_sha256 == backbone.weights_sha256
   other = backbone_lib.Backbone.of_model(_small_model(), ['a'], 1 / 255, 0)
   assert other.weights_sha256 != backbone.weights_sha256
+
+
+def test_a_model_of_ones_own_is_fed_as_it_says():
+  model, image = _small_model(), testing.images(2)
+  of = lambda *args, **named: backbone_lib.Backbone.of_model(
+    model, ['a'], *args, **named
+  )
+  by_channel = of([0.1, 0.2, 0.3], (0, 1, 2))
+  assert by_channel.input.scale == (0.1, 0.2, 0.3)
+  np.testing.assert_allclose(
+    by_channel.preprocess(image), image * [0.1, 0.2, 0.3] + [0, 1, 2], rtol=1e-6
+  )
+  fed = dataclasses.replace(preprocessing.CLIP, crop=1.0)
+  assert of(input=fed).input == fed
+  for args, named in (
+    ((), {}),
+    ((1,), {}),
+    ((1, 0), {'input': fed}),
+    ((), {'input': fed, 'offset': 0}),
+  ):
+    with pytest.raises(errors.InputError, match='give scale and offset, or in'):
+      of(*args, **named)
 
 
 @pytest.mark.parametrize(

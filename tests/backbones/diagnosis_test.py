@@ -8,6 +8,7 @@ from tests import testing
 from vtab_h2t import errors
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.backbones import diagnosis
+from vtab_h2t.backbones import preprocessing
 from vtab_h2t.backbones import registry
 
 
@@ -35,7 +36,9 @@ def test_variables_can_be_trained(registered):
 def test_a_signature_can_be_called_only(registered, misfit):
   inputs = keras.Input((16, 16, 3))
   model = keras.Model(inputs, {'x': keras.layers.Flatten()(inputs)})
-  fixed = backbone_lib.Backbone('fixed', model, ('x',), 'x', 16, 1, 0, '')
+  fixed = backbone_lib.Backbone(
+    'fixed', model, ('x',), 'x', 16, preprocessing.PIXELS, ''
+  )
   registered(dataclasses.replace(fixed, misfit=misfit))
   status, advice = diagnosis.diagnose('mine', None, 16, 'all')
   assert status == 'frozen only'

@@ -5,14 +5,33 @@ import pytest
 
 from tests import testing
 from vtab_h2t.backbones import pair
+from vtab_h2t.backbones import preprocessing
 from vtab_h2t.backbones import registry
 
 
-def test_both_embeddings_are_those_of_the_networks_alone():
+_FED = preprocessing.Input(scale=1 / 255, offset=0.25)
+
+
+@pytest.mark.parametrize(
+  'inputs',
+  [
+    (testing.INPUT, _FED),
+    (testing.INPUT, preprocessing.IMAGENET),
+    (preprocessing.IMAGENET, testing.INPUT),
+    (
+      dataclasses.replace(preprocessing.CLIP, resize='bicubic', crop=0.9),
+      dataclasses.replace(preprocessing.IMAGENET, resize='bicubic', crop=0.9),
+    ),
+  ],
+  ids=['numbers', 'second', 'first', 'both'],
+)
+def test_both_embeddings_are_those_of_the_networks_alone(inputs):
   """Though their inputs are scaled differently."""
-  first = testing.normed_backbone()
-  second = dataclasses.replace(
-    testing.tiny_backbone(), scale=1 / 255, offset=0.25
+  first, second = (
+    dataclasses.replace(b, input=fed)
+    for b, fed in zip(
+      (testing.normed_backbone(), testing.tiny_backbone()), inputs
+    )
   )
   both = pair.pair(first, second)
   images = testing.images(5)
@@ -39,3 +58,7 @@ def test_networks_for_other_images_are_refused():
   first = testing.normed_backbone()
   with pytest.raises(ValueError, match='want other images'):
     pair.pair(first, dataclasses.replace(first, image_size=32))
+  for change in ({'resize': 'bicubic'}, {'crop': 0.5}):
+    fed = dataclasses.replace(first.input, **change)
+    with pytest.raises(ValueError, match='want other images'):
+      pair.pair(first, dataclasses.replace(first, input=fed))

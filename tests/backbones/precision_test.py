@@ -10,6 +10,7 @@ from vtab_h2t import errors
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.backbones import pair
 from vtab_h2t.backbones import precision
+from vtab_h2t.backbones import preprocessing
 from vtab_h2t.backbones import registry
 from vtab_h2t.backbones import saved_model
 from vtab_h2t.backbones import vit
@@ -34,7 +35,7 @@ def _small_vit():
   model, taps = vit.build('vit_ti16', 32)
   sha256 = backbone_lib.randomise(model, 0)
   return backbone_lib.Backbone(
-    'vit', model, taps, 'pre_logits', 32, 1 / 128, -1.0, sha256
+    'vit', model, taps, 'pre_logits', 32, testing.INPUT, sha256
   )
 
 
@@ -72,7 +73,9 @@ def test_operations_and_networks_inside_a_network_follow():
   x = inner(inputs)['a']
   x = keras.ops.concatenate([x, -x], axis=-1)
   model = keras.Model(inputs, {'x': keras.ops.mean(x, axis=(1, 2))})
-  backbone = backbone_lib.Backbone('own', model, ('x',), 'x', 16, 1, 0, '')
+  backbone = backbone_lib.Backbone(
+    'own', model, ('x',), 'x', 16, preprocessing.PIXELS, ''
+  )
   mixed = precision.compute_in(backbone, _MIXED)
   images = tf.constant(testing.images(3), tf.float32)
   output = mixed.model(images)['x']
@@ -98,7 +101,7 @@ def test_a_signature_cannot_follow(tmp_path):
   tiny = testing.tiny_backbone()
   testing.export(tiny, {'pooled': 'pooled'}, tmp_path, 'representation')
   backbone = saved_model.backbone(
-    'saved', tmp_path, {}, ('pooled',), 'pooled', 16, 1, 0
+    'saved', tmp_path, {}, ('pooled',), 'pooled', 16, preprocessing.PIXELS
   )
   with pytest.raises(
     errors.InputError, match='saved are a SavedModel.*leave out --precision'

@@ -67,7 +67,7 @@ def _save(model, folder, rename=lambda name: name, **options):
 def _read(folder, *schemes):
   called = functools.partial(
     saved_model.backbone,
-    *('small', folder, {}, ('a', 'b', 'pooled'), 'pooled', 16, 1 / 128, -1.0),
+    *('small', folder, {}, ('a', 'b', 'pooled'), 'pooled', 16, testing.INPUT),
   )
   return reading.read(
     called, saved_variables.read(folder), 'FOLDER', schemes, _BLOCKS

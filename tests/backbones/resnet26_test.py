@@ -163,7 +163,8 @@ def test_the_trained_copy_gives_the_same(at_64, training):
     lambda: tf.keras.models.clone_model(at_64.model),
   ):
     model = make()
-    model.trainable = True
+    for layer in model.layers:  # The model's own flag is on already.
+      layer.trainable = True
     model.set_weights(weights)
     found.append(model(x, training=training) | {'state': model.get_weights()})
   copy, original = found

@@ -275,7 +275,8 @@ def test_the_trained_copy_gives_the_same(training):
     lambda: keras.models.clone_model(original),
   ):
     model = make()
-    model.trainable = True
+    for layer in model.layers:  # The model's own flag is on already.
+      layer.trainable = True
     model.set_weights(weights)
     outputs = model(tf.constant(_X), training=training)
     found.append(outputs | {'state': model.get_weights()})
@@ -285,12 +286,6 @@ def test_the_trained_copy_gives_the_same(training):
     np.testing.assert_allclose(copy[tap], wanted[tap], atol=1e-4 * scale)
   for one, two in zip(copy['state'], wanted['state'], strict=True):
     np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-5)
-  kinds = {type(layer).__module__ for layer in copy_layers(original)}
-  assert 'vtab_h2t.training.layers' in kinds
-
-
-def copy_layers(model):
-  return fast_layers.copy_of(model, 'float32', on_cpu=True).layers
 
 
 def test_registry_offers_it():

@@ -7,6 +7,7 @@ import pytest
 from tests import testing
 from vtab_h2t import errors
 from vtab_h2t.backbones import backbone as backbone_lib
+from vtab_h2t.backbones import preprocessing
 from vtab_h2t.backbones import registry
 from vtab_h2t.backbones import retapping
 from vtab_h2t.backbones import saved_model
@@ -95,7 +96,7 @@ def test_where_no_tap_can_be_moved_there_is_no_variant(kind, tmp_path):
   names = {tap: tap for tap in usual.taps}
   testing.export(usual, names, tmp_path / 'm', 'representation')
   called = saved_model.backbone(
-    'called', tmp_path / 'm', {}, usual.taps, 'pooled', 16, 1 / 128, -1.0
+    'called', tmp_path / 'm', {}, usual.taps, 'pooled', 16, testing.INPUT
   )
   called = dataclasses.replace(called, misfit='F lacks w')
   message = (
@@ -116,7 +117,13 @@ def test_without_a_batch_norm_a_tap_stays():
   x = a = keras.layers.ReLU()(x)
   b = keras.layers.ReLU()(keras.layers.Conv2D(4, 3)(x))
   backbone = backbone_lib.Backbone(
-    'x', keras.Model(inputs, {'a': a, 'b': b}), ('a', 'b'), 'b', 16, 1, 0, ''
+    'x',
+    keras.Model(inputs, {'a': a, 'b': b}),
+    ('a', 'b'),
+    'b',
+    16,
+    preprocessing.PIXELS,
+    '',
   )
   moved = retapping.retap(backbone, 'pre_normalization')
   assert moved.taps == ('a.pre_normalization', 'b')

@@ -85,7 +85,7 @@ def server(tmp_path):
 
 def _backbone(folder, size=16):
   return saved_model.backbone(
-    'test', folder, _NAMES, tuple(_NAMES), 'pooled', size, 1 / 128, -1.0
+    'test', folder, _NAMES, tuple(_NAMES), 'pooled', size, testing.INPUT
   )
 
 
@@ -237,10 +237,12 @@ def test_what_a_model_lacks_is_named(tmp_path, folder):
     match='lacks endpoints four, three .it has 3: first, pre_logits, second, ',
   ):
     saved_model.backbone(
-      'x', folder, {}, ('first', 'three', 'four'), 'first', 16, 1, 0
+      'x', folder, {}, ('first', 'three', 'four'), 'first', 16, testing.INPUT
     )
   with pytest.raises(errors.InputError, match='endpoints a, b, c and 2 more'):
-    saved_model.backbone('x', folder, {}, tuple('abcde'), 'a', 16, 1, 0)
+    saved_model.backbone(
+      'x', folder, {}, tuple('abcde'), 'a', 16, testing.INPUT
+    )
   other = _save(tmp_path / 'other', 'nope')
   with pytest.raises(
     errors.InputError,

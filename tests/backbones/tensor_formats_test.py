@@ -73,7 +73,10 @@ _TWO = _safetensors(
 @pytest.mark.parametrize(
   'content, message',
   [
-    (_TWO[:-1], r'it is damaged \(.*file not fully covered\); fetch it again'),
+    (
+      _TWO[:-1],
+      r'damaged or cut short \(.*file not fully covered\); fetch it again',
+    ),
     (_TWO + b'\0', 'it is damaged'),
     (_TWO[:20], 'it is damaged'),
     (_safetensors({'a': _entry('F32', [1], 4, 8)}, b'\0' * 8), 'damaged'),
@@ -131,7 +134,7 @@ def test_an_npz_that_claims_memory_takes_none(path):
     archive.writestr('a.npy', entry)
   tracemalloc.start()
   try:
-    _refuses(path, r'damaged \(a: it has another size than its values\)')
+    _refuses(path, r'cut short \(a: it has another size than its values\)')
     assert tracemalloc.get_traced_memory()[1] < 10**6
   finally:
     tracemalloc.stop()
@@ -161,11 +164,14 @@ def _objects(path):
 @pytest.mark.parametrize(
   'write, message',
   [
-    (_cut, r'it is damaged \(File is not a zip file\); fetch it again'),
+    (
+      _cut,
+      r'it is damaged or cut short \(File is not a zip file\); fetch it again',
+    ),
     (_objects, 'a is stored as objects of Python; convert it to float32'),
-    (_zip(('a.npy', b'')), r'it is damaged \(a: '),
-    (_zip(('a.npy', b'x')), r'it is damaged \(a: '),
-    (_zip(('a.npy', b'\x93NUMPY\x09\0')), r'it is damaged \(a: '),
+    (_zip(('a.npy', b'')), r'it is damaged or cut short \(a: '),
+    (_zip(('a.npy', b'x')), r'it is damaged or cut short \(a: '),
+    (_zip(('a.npy', b'\x93NUMPY\x09\0')), r'it is damaged or cut short \(a: '),
     (_zip(('a.npy', b''), ('a.npy', b'')), 'it is damaged'),
     (_zip(('a.npy', b''), ('b\n.txt', b'')), r'it holds b .txt\); save the'),
     (
@@ -274,7 +280,7 @@ def _twice(f):
   [
     (_external, 'values of a are in another file; save them in this one'),
     (_virtual, 'values of a are in another file; save them in this one'),
-    (_twice, r'it is damaged \(a is there twice\)'),
+    (_twice, r'it is damaged or cut short \(a is there twice\)'),
   ],
 )
 def test_other_h5_files_are_one_line(path, write, message):

@@ -269,7 +269,7 @@ _damage = st.tuples(
 
 
 @settings(
-  max_examples=300,
+  max_examples=100,
   deadline=None,
   derandomize=True,
   suppress_health_check=[HealthCheck.function_scoped_fixture],

@@ -69,6 +69,14 @@ def test_other_zip_files_are_refused(options, message):
     _read(torch_files.zipped(*torch_files.plain(), **options))
 
 
+def test_a_folders_name_cannot_break_the_line():
+  data = torch_files.zipped(
+    *torch_files.plain(), folder='a\nb\x1b', others=[('x', b'')]
+  )
+  with pytest.raises(torch_state.RefusedError, match=r'outside of a b\?/$'):
+    _read(data)
+
+
 @pytest.mark.filterwarnings('ignore:Duplicate name')
 def test_two_entries_of_one_name_are_refused():
   data = torch_files.zipped(

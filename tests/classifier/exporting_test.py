@@ -3,12 +3,14 @@ import pathlib
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests import testing
 from vtab_h2t import errors
+from vtab_h2t.backbones import preprocessing
 from vtab_h2t.backbones import registry
 from vtab_h2t.classifier import adapting
 from vtab_h2t.classifier import artefact
@@ -129,14 +131,37 @@ def test_xla_gives_the_same_probabilities(models, name):
     np.testing.assert_allclose(compiled(batch), one(batch), atol=1e-5)
 
 
-def test_what_keras_has_no_layer_for_is_refused(models, tmp_path):
+@pytest.mark.parametrize(
+  'change',
+  [
+    {'resize': 'legacy'},
+    {'resize': 'bicubic_antialias', 'crop': 0.875},
+    {'resize': 'bilinear_antialias'},
+    {'resize': 'bilinear', 'crop': 1.0},
+  ],
+  ids=lambda change: '-'.join(map(str, change.values())),
+)
+def test_any_input_is_exported_as_predict_has_it(models, tmp_path, change):
+  """Through the files, by channel, and of images of other shapes."""
+  model, _ = models['once']
+  fed = dataclasses.replace(preprocessing.IMAGENET, **change)
+  backbone = dataclasses.replace(model.backbone, input=fed)
+  model = dataclasses.replace(model, backbone=backbone)
+  exporting.export(model, tmp_path / 'out')
+  whole = keras.models.load_model(tmp_path / 'out' / 'model.keras')
+  served = tf.saved_model.load(str(tmp_path / 'out' / 'saved_model')).serve
+  rng = np.random.default_rng(0)
+  forward = model.forward()
+  for shape in ((2, 50, 41, 3), (1, 12, 40, 3)):
+    images = rng.integers(0, 256, shape, np.uint8)
+    wanted = forward(backbone.preprocess(images)).numpy()
+    for one in (whole, served):
+      found = one(images.astype(np.float32))
+      np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_a_folder_is_not_written_over(models, tmp_path):
   model, _ = models['linear']
-  legacy = dataclasses.replace(
-    model, backbone=dataclasses.replace(model.backbone, resize='legacy')
-  )
-  with pytest.raises(errors.InputError, match='--resize=legacy'):
-    exporting.export(legacy, tmp_path / 'out')
   (tmp_path / 'there').mkdir()
   with pytest.raises(errors.InputError, match='there already'):
     exporting.export(model, tmp_path / 'there')
-  assert not (tmp_path / 'out').exists()

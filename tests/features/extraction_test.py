@@ -187,7 +187,7 @@ def _backbone(built, embedding, cls=pooling.CLS_POOLED):
   model, taps = built
   backbone_lib.randomise(model, 0)
   return backbone_lib.Backbone(
-    'x', model, taps, embedding, 32, 1 / 128, -1.0, '', cls_pooling=cls
+    'x', model, taps, embedding, 32, testing.INPUT, '', cls_pooling=cls
   )
 
 

@@ -6,6 +6,7 @@ import tensorflow as tf
 from tests import testing
 from vtab_h2t import errors
 from vtab_h2t.backbones import backbone as backbone_lib
+from vtab_h2t.backbones import preprocessing
 from vtab_h2t.backbones import registry
 from vtab_h2t.features import extraction
 from vtab_h2t.features import last_blocks
@@ -60,8 +61,7 @@ def vit():
     tuple(taps),
     'pre_logits',
     32,
-    1 / 128,
-    -1.0,
+    testing.INPUT,
     backbone_lib.hash_weights(model),
   )
 
@@ -100,9 +100,7 @@ def test_registers_are_in_no_mean_and_a_class_token_may_be_missing(before):
     x = keras.layers.Add(name=f'block{i:02d}_add2')([x, y])
   x = keras.layers.LayerNormalization(name='norm')(x)
   model = keras.Model(inputs, {'norm': x})
-  backbone = backbone_lib.Backbone(
-    'v', model, ('norm',), 'norm', 32, 1 / 128, -1.0, 'f'
-  )
+  backbone = backbone_lib.Backbone.of_model(model, ('norm',), 1 / 128, -1.0)
   images, split = _split()
   found = _features(extraction.Extractor(backbone, (_LAST,)), split)
   x, normed = backbone.preprocess(images), model.get_layer('norm')
@@ -204,7 +202,9 @@ def _of_vectors(shape):
   if shape is not None:
     x = keras.layers.Reshape(shape, name='tokens')(x)
   model = keras.Model(inputs, {'x': x})
-  return backbone_lib.Backbone('v', model, ('x',), 'x', 16, 1.0, 0.0, 'f')
+  return backbone_lib.Backbone(
+    'v', model, ('x',), 'x', 16, preprocessing.PIXELS, 'f'
+  )
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 from tests import testing
 from vtab_h2t import errors
 from vtab_h2t.backbones import precision
+from vtab_h2t.backbones import preprocessing
 from vtab_h2t.features import extraction
 from vtab_h2t.features import store
 from vtab_h2t.tasks import task as task_lib
@@ -66,7 +67,7 @@ def test_key_covers_what_changes_values(extractor):
   other_weights = testing.tiny_backbone(seed=1)
   keys.add(store.key(extraction.Extractor(other_weights, (30,)), split))
   keys.add(store.key(extraction.Extractor(extractor.backbone, (6,)), split))
-  scaled = dataclasses.replace(extractor.backbone, scale=1.0)
+  scaled = dataclasses.replace(extractor.backbone, input=preprocessing.PIXELS)
   keys.add(store.key(extraction.Extractor(scaled, (30,)), split))
   mixed = precision.compute_in(extractor.backbone, 'mixed_bfloat16')
   keys.add(store.key(extraction.Extractor(mixed, (30,)), split))

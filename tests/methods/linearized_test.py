@@ -4,6 +4,7 @@ import pytest
 
 from vtab_h2t import errors
 from vtab_h2t.backbones import backbone as backbone_lib
+from vtab_h2t.backbones import preprocessing
 from vtab_h2t.methods import data as data_lib
 from vtab_h2t.methods import finetune
 from vtab_h2t.methods import linearized
@@ -61,7 +62,9 @@ def test_weights_that_cannot_be_trained_are_refused(
 ):
   inputs = keras.Input((16, 16, 3))
   model = keras.Model(inputs, {'x': keras.layers.Flatten()(inputs)})
-  fixed = backbone_lib.Backbone('fixed', model, ('x',), 'x', 16, 1, 0, '')
+  fixed = backbone_lib.Backbone(
+    'fixed', model, ('x',), 'x', 16, preprocessing.PIXELS, ''
+  )
   tunable.networks = data_lib.Networks(
     tunable.networks.inputs,
     lambda: network_lib.Network(fixed),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests import testing
+from vtab_h2t.backbones import preprocessing
 from vtab_h2t.methods import lp_ft
 from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.protocol import part as part_lib
@@ -97,7 +98,7 @@ def test_a_source_is_read_as_its_task_is(backbone, tmp_path, monkeypatch):
   assert _source(backbone, tmp_path, None) is None
   # What was trained on it is known by all that it follows from.
   ids = [found.id, _source(backbone, tmp_path, testing.tiny_task('source')).id]
-  other = dataclasses.replace(backbone, offset=0.0)
+  other = dataclasses.replace(backbone, input=preprocessing.HALF)
   ids.append(_source(other, tmp_path, of_source).id)
   monkeypatch.setattr(part_lib, 'VERSION', part_lib.VERSION + 1)
   ids.append(_source(backbone, tmp_path, of_source).id)

@@ -479,7 +479,8 @@ def test_a_network_is_loaded_with_its_weights_hash():
   run = _run(network=network, image_size=32)
   backbone = run_lib.load(run, {})
   assert backbone.weights_sha256 == network.sha256
-  assert (backbone.scale, backbone.offset) == (network.scale, network.offset)
+  fed = backbone.input
+  assert (fed.scale, fed.offset) == (network.scale, network.offset)
   assert backbone.image_size == 32
   other = dataclasses.replace(
     run, network=dataclasses.replace(network, sha256='0' * 64)

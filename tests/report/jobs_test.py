@@ -4,6 +4,7 @@ from tests import testing
 from tests.report import made
 from vtab_h2t import errors
 from vtab_h2t.backbones import backbone as backbone_lib
+from vtab_h2t.backbones import preprocessing
 from vtab_h2t.features import normalization
 from vtab_h2t.methods import head2toe
 from vtab_h2t.protocol import companions
@@ -52,7 +53,9 @@ def _signature():
 
   inputs = keras.Input((16, 16, 3))
   model = keras.Model(inputs, {'x': keras.layers.ReLU()(inputs)})
-  return backbone_lib.Backbone('called', model, ('x',), 'x', 16, 1, 0, '')
+  return backbone_lib.Backbone(
+    'called', model, ('x',), 'x', 16, preprocessing.PIXELS, ''
+  )
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def _called() -> vtab_h2t.Backbone:
     names = {tap: tap for tap in usual.taps}
     testing.export(usual, names, folder, 'representation')
     return saved_model.backbone(
-      'tiny', pathlib.Path(folder), {}, usual.taps, 'pooled', 16, 1 / 128, -1.0
+      'tiny', pathlib.Path(folder), {}, usual.taps, 'pooled', 16, testing.INPUT
     )
 
 

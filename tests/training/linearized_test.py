@@ -65,8 +65,7 @@ def _network(kind):
       ('pooled',),
       'pooled',
       16,
-      1 / 128,
-      -1.0,
+      testing.INPUT,
       backbone_lib.hash_weights(model),
     )
   )

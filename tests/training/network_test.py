@@ -11,6 +11,7 @@ from tests import testing
 from vtab_h2t import errors
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.backbones import precision
+from vtab_h2t.backbones import preprocessing
 from vtab_h2t.backbones import registry
 from vtab_h2t.backbones import vit
 from vtab_h2t.heads import initial
@@ -110,7 +111,9 @@ def test_a_signature_cannot_be_trained():
   assert len(net.variables) == 149
   inputs = keras.Input((16, 16, 3))
   model = keras.Model(inputs, {'x': keras.layers.Flatten()(inputs)})
-  fixed = backbone_lib.Backbone('fixed', model, ('x',), 'x', 16, 1, 0, '')
+  fixed = backbone_lib.Backbone(
+    'fixed', model, ('x',), 'x', 16, preprocessing.PIXELS, ''
+  )
   with pytest.raises(errors.InputError, match='of fixed are a SavedModel'):
     network_lib.Network(fixed)
 

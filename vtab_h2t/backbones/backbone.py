@@ -128,12 +128,15 @@ class Backbone:
         f'the embedding {embedding!r} is not among the taps '
         f'{", ".join(taps) or "(none)"}'
       )
-    if (input is None) == (scale is None) or (scale is None) != (offset is None):
+    given = (scale is not None, offset is not None, input is not None)
+    if given not in ((True, True, False), (False, False, True)):
       raise errors.InputError(
         f'say how {model.name} is fed: give scale and offset, or input'
       )
-    if input is None:
-      input = preprocessing.Input(scale=scale, offset=offset)  # noqa: A001
+    fed = input or preprocessing.Input(
+      scale=preprocessing.level('scale', scale),
+      offset=preprocessing.level('offset', offset),
+    )
     tapped = tapping.tap(model, taps)
     tapped.trainable = False
     return cls(
@@ -142,7 +145,7 @@ class Backbone:
       tuple(taps),
       embedding or tuple(taps)[-1],
       shape[0],
-      input,
+      fed,
       hash_weights(tapped),
       blocks={'whole': '.*'} if blocks is None else blocks,
     )

@@ -71,7 +71,7 @@ class Input:
 
   def __post_init__(self) -> None:
     for name in ('scale', 'offset'):
-      object.__setattr__(self, name, _level(name, getattr(self, name)))
+      object.__setattr__(self, name, level(name, getattr(self, name)))
     if 0 in _each(self.scale):
       raise errors.InputError('the scale of an input must not be 0')
     if self.resize not in RESIZES:
@@ -111,16 +111,16 @@ class Input:
         not one or three numbers, or an unknown resize or crop.
     """
     means, stds = (
-      _each(_level(n, v)) for n, v in (('mean', mean), ('std', std))
+      _each(level(n, v)) for n, v in (('mean', mean), ('std', std))
     )
     if 0 in stds:
       raise errors.InputError(
         'the standard deviation of an input must not be 0'
       )
     return cls(
-      scale=tuple(1 / (255 * s) for s in stds),
+      scale=level('scale', [1 / (255 * s) for s in stds]),
       # Not -m, which of 0 is -0.
-      offset=tuple((0 - m) / s for m, s in zip(means, stds)),
+      offset=level('offset', [(0 - m) / s for m, s in zip(means, stds)]),
       resize=resize,
       crop=crop,
     )
@@ -320,11 +320,18 @@ class Input:
     return red, green, blue
 
 
-def _level(name: str, value: Any) -> Level:
+def level(name: str, value: Any) -> Level:
   """A number as it is, three as a tuple, or as one where they are alike.
 
   A number is not converted: 0 and 0.0 are written differently, and what is
   written of an input is a part of the names of stored results.
+
+  Args:
+    name: what it is, for messages.
+    value: the number or numbers.
+
+  Raises:
+    errors.InputError: there are not one or three, or one is not finite.
   """
   if hasattr(value, 'tolist'):
     value = value.tolist()  # Of NumPy.
@@ -339,15 +346,15 @@ def _level(name: str, value: Any) -> Level:
   return several[0] if len(set(several)) == 1 else several
 
 
-def _for_keras(level: Sequence[float] | float) -> list[float] | float:
+def _for_keras(value: Sequence[float] | float) -> list[float] | float:
   """A number, or a list where channels differ."""
-  level = _level('scale', level)
-  return list(level) if isinstance(level, tuple) else level
+  value = level('scale', value)
+  return list(value) if isinstance(value, tuple) else value
 
 
-def _each(level: Level) -> Channels:
+def _each(value: Level) -> Channels:
   """One a channel."""
-  return level if isinstance(level, tuple) else (level, level, level)
+  return value if isinstance(value, tuple) else (value, value, value)
 
 
 def _shorter_side(size: int, crop: float) -> int:

@@ -260,6 +260,7 @@ def register(
     default_weights=next(iter(weights), None),
     files=any_file,
     image_size=image_size,
+    scaling='',  # What it wants is not known before it is built.
   )
 
 
@@ -295,7 +296,7 @@ def load(
   image_size: int,
   tap_set: str = backbone_lib.ALL_TAPS,
   cls_pooling: str = 'pooled',
-  fed: preprocessing.Input | None = None,
+  input: preprocessing.Input | None = None,  # noqa: A002  # As of a backbone.
 ) -> backbone_lib.Backbone:
   """Builds a registered backbone.
 
@@ -306,7 +307,7 @@ def load(
     image_size: side of the input in pixels, for backbones that take any.
     tap_set: one of those it offers.
     cls_pooling: of `pooling.CLS_POOLINGS`; 'pooled' for all but ViTs.
-    fed: how images become its input; None for as its weights want it.
+    input: how images become its input; None for as its weights want it.
 
   Raises:
     errors.InputError: unknown name, weights, taps or class token, or the
@@ -324,7 +325,7 @@ def load(
   else:
     backbone = entry.build(weights, size, tap_set)
   return dataclasses.replace(
-    backbone, cls_pooling=cls_pooling, input=fed or backbone.input
+    backbone, cls_pooling=cls_pooling, input=input or backbone.input
   )
 
 
@@ -388,7 +389,7 @@ def input_scaling(
     scale, offset: the network is fed `pixel * scale + offset`.
   """
   entry = BACKBONES.get(name)
-  usual = _HALF_INPUT if entry is None else entry.scaling
+  usual = '' if entry is None else entry.scaling
   for scaling, fed in _SCALINGS.items():
     if (scale, offset) == (fed.scale, fed.offset):
       return USUAL_INPUT if scaling == usual else scaling

@@ -1,8 +1,9 @@
 """Taps at any place of a functional Keras model, also in models within it.
 
 Keras keeps a model within another apart: its tensors are those of its own
-graph, of which the outer model sees the outputs alone. To tap it inside, the
-models are copied into one graph without models within it.
+graph, of which the outer model sees the outputs alone, and its layers are none
+of the outer one's. So that they can be tapped and trained as any others, models
+within others are copied into one graph.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +14,9 @@ import keras
 from vtab_h2t import errors
 from vtab_h2t.backbones import importing
 
-_KINDS = 'no [B, h, w, C] map, [B, n, C] tokens or [B, C] vector of a fixed size'
+_KINDS = (
+  'no [B, h, w, C] map, [B, n, C] tokens or [B, C] vector of a fixed size'
+)
 
 
 def tap(
@@ -28,13 +31,13 @@ def tap(
       tensors, of the model, of models within it, or computed from the model's.
 
   Returns:
-    A model with a dict of outputs, in the order of the taps. It has the layers
-    of `model` itself; where a tap is in a model within it, copies of them, with
-    the names `<model>_<layer>` for those within, and without what no tap needs.
+    A model with a dict of outputs, in the order of the taps, without what no
+    tap needs. It has the layers of `model` itself; of one with models within
+    it, copies, with the names `<model>_<layer>` of those within.
 
   Raises:
     errors.InputError: a tap is of no such place, or not a map, tokens or a
-      vector; or a layer cannot be copied.
+      vector; or a layer cannot be copied, and a tap is in a model within.
   """
   if isinstance(taps, Mapping):
     outputs = dict(taps)
@@ -51,10 +54,16 @@ def tap(
       raise errors.InputError(f'tap {name} of {model.name} is {_KINDS}')
   own = {name for name, x in outputs.items() if _is_computed_from(x, model)}
   image = model.inputs[0]
-  if own == set(outputs):
-    return keras.Model(image, outputs)
   whole = keras.Model(image, [*model.outputs, *(outputs[n] for n in own)])
-  copy = _Copy(whole)
+  is_whole = own == set(outputs)
+  if is_whole and not any(_graph(node.operation) for node in _nodes(whole)):
+    return keras.Model(image, outputs)
+  try:
+    copy = _Copy(whole)
+  except errors.InputError:
+    if is_whole:  # Enough for features.
+      return keras.Model(image, outputs)
+    raise
   for name, x in outputs.items():
     if id(x) not in copy.tensors:
       raise errors.InputError(

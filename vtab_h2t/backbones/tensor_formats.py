@@ -108,7 +108,9 @@ def read(path: str | os.PathLike[str]) -> Stored:
     ) from e
   except Exception as e:  # Damage shows as errors of a dozen kinds.
     raise tensor_errors.cannot_be_read(
-      path, f'it is damaged ({importing.reason(e)})', 'fetch it again'
+      path,
+      f'it is damaged or cut short ({importing.reason(e)})',
+      'fetch it again',
     ) from e
 
 

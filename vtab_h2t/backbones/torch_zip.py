@@ -10,6 +10,7 @@ import zipfile
 
 import numpy as np
 
+from vtab_h2t.backbones import importing
 from vtab_h2t.backbones import torch_pickle
 from vtab_h2t.backbones import torch_state
 
@@ -39,7 +40,9 @@ def read(archive: zipfile.ZipFile) -> tuple[dict[str, np.ndarray], str]:
   pickled = next(name for name in entries if is_one([name]))
   folder = pickled.removesuffix(_PICKLE)
   if any(not name.startswith(folder) for name in entries):
-    raise torch_state.RefusedError(f'has entries outside of {folder}')
+    raise torch_state.RefusedError(
+      f'has entries outside of {importing.one_line(folder)}'
+    )
   if len(entries) < len(archive.infolist()):
     raise torch_state.RefusedError('has two entries of one name')
   if f'{folder}constants.pkl' in entries:

@@ -36,7 +36,8 @@ FORMAT = 2
 _FIRST_FORMAT = 1
 _JSON, _TENSORS = 'model.json', 'model.safetensors'
 _BATCH = 32
-# Field to type, of all formats; `weights` is a name, or the file name of weights to be given.
+# Field to type, of all formats; `weights` is a name, or the file name of
+# weights to be given.
 _FIELDS: dict[str, type | tuple[type, ...]] = {
   'format': int,
   'classes': list,
@@ -293,7 +294,10 @@ def _read_json(path: pathlib.Path) -> dict[str, Any]:
   except (OSError, ValueError, RecursionError) as e:
     raise errors.InputError(f'{path} is damaged ({e}); adapt again') from e
   formats = {_FIRST_FORMAT: _FIELDS, FORMAT: _FIELDS | _INPUT_FIELDS}
-  if not isinstance(facts, dict) or facts.get('format') not in (1, 2):
+  if not isinstance(facts, dict) or facts.get('format') not in (
+    _FIRST_FORMAT,
+    FORMAT,
+  ):
     raise errors.InputError(
       f'{path} is not of format {FORMAT}; adapt again with this version'
     )

@@ -48,7 +48,7 @@ class Head2Toe(sklearn_base.ClassifierMixin, sklearn_base.BaseEstimator):
     val_fraction: float | None = None,
     seed: int = 0,
     workdir: str | None = None,
-    fed: preprocessing.Input | None = None,
+    input: preprocessing.Input | None = None,  # noqa: A002  # As of a backbone.
   ) -> None:
     """Initialises.
 
@@ -61,7 +61,7 @@ class Head2Toe(sklearn_base.ClassifierMixin, sklearn_base.BaseEstimator):
       val_fraction: share of the images to choose on; by default five folds.
       seed: of folds and heads.
       workdir: where features are kept between fits; by default nowhere.
-      fed: how images become its input; None for as its weights want it.
+      input: how images become its input; None for as its weights want it.
     """
     self.backbone = backbone
     self.weights = weights
@@ -71,7 +71,7 @@ class Head2Toe(sklearn_base.ClassifierMixin, sklearn_base.BaseEstimator):
     self.val_fraction = val_fraction
     self.seed = seed
     self.workdir = workdir
-    self.fed = fed
+    self.input = input
 
   def fit(self, images: Images, labels: Sequence[Any]) -> 'Head2Toe':
     """Chooses a setting on held-out images and trains with it on all.
@@ -92,7 +92,7 @@ class Head2Toe(sklearn_base.ClassifierMixin, sklearn_base.BaseEstimator):
       )
     self._weights = backbones.weights_of(self.backbone, self.weights)
     network = backbones.load(
-      self.backbone, self._weights, self.image_size, fed=self.fed
+      self.backbone, self._weights, self.image_size, input=self.input
     )
     space = grids.get(self.grid, network.name)
     split = split_of(images, numbers.astype(np.int64))
