@@ -464,7 +464,7 @@ def methods(tried: space_lib.Space, required: Sequence[str]) -> list[str]:
     next(iter(tried.by_task.values()), tried)
   )
   if methods_registry.ALL in names:
-    names = [*methods_registry.METHODS, *names]
+    names = [*methods_registry.ANYWHERE, *names]
   return methods_registry.with_required([*names, *required])
 
 

@@ -4,6 +4,8 @@ import importlib
 from importlib import metadata
 import pathlib
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -40,3 +42,26 @@ def test_every_requirement_is_pinned():
     for requirement in metadata.requires('vtab_h2t')
   }
   assert len(wanted) > 15 and wanted <= pinned, wanted - pinned
+
+
+_IMPORTS = """
+import importlib, pkgutil, sys
+import runners, vtab_h2t
+for name in vtab_h2t.__all__:
+  getattr(vtab_h2t, name)
+for module in pkgutil.iter_modules(runners.__path__, 'runners.'):
+  importlib.import_module(module.name)
+print(*sorted({'keras_cv', 'keras_hub', 'torch'} & set(sys.modules)), 'done')
+"""
+
+
+def test_keras_cv_is_imported_only_by_its_own_backbone():
+  """KerasHub, which is not in the stack, and torch are not imported at all."""
+  done = subprocess.run(
+    [sys.executable, '-c', _IMPORTS],
+    cwd=pathlib.Path(__file__).parents[1],
+    capture_output=True,
+    text=True,
+    check=True,
+  )
+  assert done.stdout.split() == ['done']

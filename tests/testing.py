@@ -113,6 +113,70 @@ def normed_backbone(seed=0) -> backbone_lib.Backbone:
   )
 
 
+def tiny_vit(seed=0) -> backbone_lib.Backbone:
+  """16-pixel images; two blocks of five tokens, the first a class token.
+
+  Layers are called as those of the ViTs.
+  """
+  import keras
+
+  layers, width = keras.layers, 8
+
+  def dense(size, name, activation=None):
+    init = keras.initializers.RandomNormal(stddev=0.3, seed=seed)
+    return layers.Dense(
+      size,
+      activation,
+      name=name,
+      kernel_initializer=init,
+      bias_initializer=init,
+    )
+
+  def norm(name):
+    init = keras.initializers.RandomUniform(0.5, 1.5, seed=seed)
+    return layers.LayerNormalization(
+      epsilon=1e-6, name=name, gamma_initializer=init, beta_initializer=init
+    )
+
+  init = keras.initializers.RandomNormal(stddev=0.3, seed=seed)
+  inputs = keras.Input((16, 16, 3))
+  x = layers.Conv2D(width, 8, 8, name='patches', kernel_initializer=init)(
+    inputs
+  )
+  x = layers.Reshape((4, width))(x)
+  first = keras.ops.mean(x, axis=1, keepdims=True)
+  x = keras.ops.concatenate([keras.ops.tanh(first), x], axis=1)
+  taps = {}
+  for name in ('block00', 'block01'):
+    y = norm(f'{name}_norm')(x)
+    y = taps[f'{name}_attention'] = layers.MultiHeadAttention(
+      2,
+      4,
+      name=f'{name}_attention',
+      kernel_initializer=init,
+      bias_initializer=init,
+    )(y, y)
+    x = layers.Add(name=f'{name}_add1')([x, y])
+    y = dense(16, f'{name}_mlp1', 'gelu')(norm(f'{name}_norm2')(x))
+    y = taps[f'{name}_mlp2'] = dense(width, f'{name}_mlp2')(y)
+    x = layers.Add(name=f'{name}_add2')([x, y])
+  x = taps['norm'] = norm('norm')(x)
+  taps['pre_logits'] = x[:, 0]
+  model = keras.Model(inputs, taps)
+  model.trainable = False
+  return backbone_lib.Backbone(
+    'tiny_vit',
+    model,
+    tuple(taps),
+    'pre_logits',
+    16,
+    1 / 128,
+    -1.0,
+    backbone_lib.hash_weights(model),
+    blocks={'first': '(patches|block00_)', 'second': '(block01_|norm)'},
+  )
+
+
 def images(count, seed=0, size=16):
   """Noise, `[count, size, size, 3]` uint8."""
   return np.random.default_rng(seed).integers(
@@ -506,6 +570,14 @@ def tiny_space(folds=(0, 4), **changes):
         'weight_decays': (0.1, 1e-3),
         'dropouts': (0.0,),
         'steps': (20,),
+      },
+      'vqt': {
+        'learning_rates': (0.1, 1.0),
+        'weight_decays': (1e-4,),
+        'queries': (1, 2),
+        'fractions': (0.5,),
+        'epochs': 3,
+        'warmup': 1,
       },
     }
     | dict.fromkeys(

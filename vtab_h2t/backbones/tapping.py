@@ -39,19 +39,7 @@ def tap(
     errors.InputError: a tap is of no such place, or not a map, tokens or a
       vector; or a layer cannot be copied, and a tap is in a model within.
   """
-  if isinstance(taps, Mapping):
-    outputs = dict(taps)
-    for name, x in outputs.items():
-      if not isinstance(x, keras.KerasTensor):
-        raise errors.InputError(
-          f'tap {name} of {model.name} is a {type(x).__name__}, not a '
-          "KerasTensor of the model's graph"
-        )
-  else:
-    outputs = {name: _output(model, name) for name in taps}
-  for name, x in outputs.items():
-    if len(x.shape) not in (2, 3, 4) or None in x.shape[1:]:
-      raise errors.InputError(f'tap {name} of {model.name} is {_KINDS}')
+  outputs = _outputs(model, taps)
   own = {name for name, x in outputs.items() if _is_computed_from(x, model)}
   image = model.inputs[0]
   whole = keras.Model(image, [*model.outputs, *(outputs[n] for n in own)])
@@ -80,6 +68,30 @@ def tap(
   )
   copy.assign_weights()
   return tapped
+
+
+def _outputs(
+  model: keras.Model,
+  taps: Sequence[str] | Mapping[str, keras.KerasTensor],
+) -> dict[str, keras.KerasTensor]:
+  """The tensors of taps, given as those of `tap`.
+
+  Raises:
+    errors.InputError: one is none, or not a map, tokens or a vector.
+  """
+  if isinstance(taps, Mapping):
+    found = dict(taps)
+  else:
+    found = {name: _output(model, name) for name in taps}
+  for name, x in found.items():
+    if not isinstance(x, keras.KerasTensor):
+      raise errors.InputError(
+        f'tap {name} of {model.name} is a {type(x).__name__}, not a '
+        "KerasTensor of the model's graph"
+      )
+    if len(x.shape) not in (2, 3, 4) or None in x.shape[1:]:
+      raise errors.InputError(f'tap {name} of {model.name} is {_KINDS}')
+  return found
 
 
 def _output(model: keras.Model, name: str) -> keras.KerasTensor:
@@ -148,7 +160,7 @@ class _Copy:
     ambiguous: ids of those of which there are several copies.
   """
 
-  def __init__(self, model: keras.Model):
+  def __init__(self, model: keras.Model) -> None:
     """Copies all layers but not their weights.
 
     Args:
@@ -164,7 +176,7 @@ class _Copy:
     self.tensors = {id(image): self.image}
     self.ambiguous: set[int] = set()
     self._copies: dict[int, tuple[keras.Operation, keras.Operation]] = {}
-    self._run(model, '', {})
+    self._run(model, '')
 
   def assign_weights(self) -> None:
     """Gives the copied layers the weights of the originals."""
@@ -172,15 +184,12 @@ class _Copy:
       if isinstance(layer, keras.Layer):
         copy.set_weights(layer.get_weights())
 
-  def _run(
-    self, model: keras.Model, prefix: str, options: Mapping[str, Any]
-  ) -> None:
+  def _run(self, model: keras.Model, prefix: str) -> None:
     """Calls copies of a model's operations on copies of its inputs.
 
     Args:
       model: functional or Sequential.
       prefix: of the copies' names.
-      options: with which the model is called itself, such as `training`.
     """
     for node in _nodes(model):
       if node.is_input:
@@ -189,16 +198,13 @@ class _Copy:
       layer = node.operation
       inner = _graph(layer)
       if inner is None:
-        if 'training' in options and getattr(
-          layer, '_call_has_training_arg', False
-        ):
-          kwargs = {'training': options['training']} | kwargs
         outputs = keras.tree.flatten(self._copy(layer, prefix)(*args, **kwargs))
       else:
         for x, copy in zip(inner.inputs, keras.tree.flatten(args), strict=True):
           self._add(x, copy)
-        given = {k: v for k, v in kwargs.items() if v is not None}
-        self._run(layer, f'{prefix}{layer.name}_', {**options, **given})
+        # Whether it is called as in training is up to what calls the outer
+        # model, in Keras too, whatever it says where it calls the inner one.
+        self._run(layer, f'{prefix}{layer.name}_')
         outputs = [self.tensors[id(x)] for x in inner.outputs]
       for x, copy in zip(node.outputs, outputs, strict=True):
         self._add(x, copy)

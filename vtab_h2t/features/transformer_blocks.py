@@ -9,6 +9,7 @@ image into patches `patches`.
 
 from collections.abc import Mapping
 import dataclasses
+import math
 import re
 from typing import TYPE_CHECKING
 
@@ -96,6 +97,14 @@ def prefix(model: 'keras.Model', tokens: int) -> int:
       _, height, width, _ = layer.output.shape
       return max(tokens - height * width, 0)
   return 1
+
+
+def patch_inputs(model: 'keras.Model') -> int:
+  """How many numbers of an image a patch has; 16 by 16 pixels by default."""
+  for layer in model.layers:
+    if layer.name == _PATCHES and hasattr(layer, 'kernel'):
+      return math.prod(layer.kernel.shape[:-1])
+  return 3 * 16 * 16
 
 
 def _layers(model: 'keras.Model') -> Mapping[str, dict[str, 'keras.Layer']]:

@@ -16,6 +16,7 @@ import numpy as np
 from vtab_h2t import devices
 from vtab_h2t import errors
 from vtab_h2t.heads import attention
+from vtab_h2t.heads import stateless
 
 if TYPE_CHECKING:
   import tensorflow as tf
@@ -26,7 +27,6 @@ LAST_RATE = 1e-6  # Where the cosine ends.
 # share of the images.
 JITTER, JITTERED = 0.05, 0.5
 _MOMENTUM = 0.1  # What a batch adds to a batch norm's running statistics.
-_BETA_1, _BETA_2, _ADAM_EPSILON = 0.9, 0.999, 1e-8
 # Arrays of a head's size that a step holds: values, two moments, gradients,
 # and what is computed from them; and of activations, with gradients.
 _PARAMETER_COPIES, _ACTIVATION_COPIES = 7, 4
@@ -50,29 +50,10 @@ class Spec:
   dropout: float
 
 
-def order(
-  examples: int, batches: int, steps: int, seed: tuple[int, ...]
-) -> np.ndarray:
-  """Examples of each step, int32 `[steps, B]`.
-
-  Each epoch goes over the examples in an order of its own, in `batches` batches
-  of equal size; fewer than `batches` examples are left out of an epoch.
-
-  Args:
-    examples: how many there are.
-    batches: of an epoch, at least.
-    steps: how many batches are wanted.
-    seed: of the orders.
-  """
-  rng = np.random.default_rng(seed)
-  # A batch norm needs two examples.
-  size = min(max(examples // batches, 2), examples)
-  number = examples // size
-  epochs = [
-    rng.permutation(examples)[: number * size].reshape(number, size)
-    for _ in range(-(-steps // number))
-  ]
-  return np.concatenate(epochs)[:steps].astype(np.int32)
+def batch_size(examples: int, batches: int) -> int:
+  """Images of a batch where an epoch has so many, of equal size."""
+  # A batch norm needs two.
+  return min(max(examples // batches, 2), examples)
 
 
 def balanced(labels: np.ndarray, classes: int) -> np.ndarray:
@@ -112,7 +93,7 @@ def train(
     sizes: of the heads.
     specs: what they differ in.
     steps: optimisation steps.
-    batches: of an epoch; see `order`.
+    batches: of an epoch, each in an order of its own.
     seed: of the initial parameters.
     order_seed: of the examples' order, jitter and dropout.
     memory_bytes: working memory; as many heads as fit are trained at a time.
@@ -125,8 +106,9 @@ def train(
   """
   if not specs:
     return
-  batch_order = order(len(labels), batches, steps, order_seed)
-  own = head_bytes(sizes, batch_order.shape[1])
+  size = batch_size(len(labels), batches)
+  batch_order = stateless.order(len(labels), size, steps, order_seed)
+  own = head_bytes(sizes, size)
   shared = 8 * len(labels) * sizes.tokens * sizes.width
   free = devices.memory(memory_bytes) - shared
   if own > free:
@@ -350,12 +332,9 @@ def _step(
   for name, value in values.items():
     axes = [-1, *[1] * (len(value.shape) - 1)]
     gradient = gradients[name] * tf.reshape(factors, axes)
-    first = _BETA_1 * state['first'][name] + (1 - _BETA_1) * gradient
-    second = _BETA_2 * state['second'][name] + (1 - _BETA_2) * tf.square(
-      gradient
+    change, first, second = stateless.adam(
+      gradient, state['first'][name], state['second'][name], number
     )
-    root = tf.sqrt(second / (1 - tf.pow(_BETA_2, number))) + _ADAM_EPSILON
-    change = first / (1 - tf.pow(_BETA_1, number)) / root
     rate = tf.reshape(rates, axes)
     decay = tf.reshape(decays, axes)
     found['values'][name] = value * (1 - rate * decay) - rate * change

@@ -27,7 +27,8 @@ def path(
     classes: number of classes; those without an example get zeros.
     strengths: values of `C`, above 0; ascending ones make good starts.
     iterations: at most so many for each, and then the solution is what it is.
-    tolerance: of the gradient's largest entry.
+    tolerance: of the gradient's largest entry. It also stops where the loss
+      falls by no more than rounding.
 
   Yields:
     For each `C` the kernel `[classes, d]` and the bias `[classes]`.

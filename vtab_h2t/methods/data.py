@@ -28,7 +28,6 @@ if TYPE_CHECKING:
   import tensorflow as tf
 
   from vtab_h2t.training import network as network_lib
-  from vtab_h2t.training import trainer as trainer_lib
 
 
 class Head(Protocol):
@@ -65,16 +64,26 @@ class FeatureHead(Generic[_Head]):
   measures: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
+class Network(Protocol):
+  """What tells classes apart by images."""
+
+  def predict(self, images: 'tf.Tensor') -> np.ndarray:
+    """Classes `[B]` of images as the network wants them."""
+
+
+_Network = TypeVar('_Network', bound=Network)
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
-class TrainedNetwork:
+class TrainedNetwork(Generic[_Network]):
   """A trained network; valid until the next one is trained.
 
   Attributes:
-    trainer: predicts.
+    trainer: predicts; a `trainer.Trainer`, or another.
     measures: what else was measured, for the result row.
   """
 
-  trainer: 'trainer_lib.Trainer'
+  trainer: _Network
   measures: dict[str, float]
 
 

@@ -3,12 +3,15 @@
 import abc
 from collections.abc import Iterator, Mapping, Sequence
 import dataclasses
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TYPE_CHECKING
 
 import numpy as np
 
 from vtab_h2t.methods import data as data_lib
 from vtab_h2t.methods import space as space_lib
+
+if TYPE_CHECKING:
+  from vtab_h2t.backbones import backbone as backbone_lib
 
 # Stages of a method, second part of a head's seed.
 FIRST, SECOND, HEAD, ORDER = 1, 2, 3, 4
@@ -80,8 +83,9 @@ class Measured(abc.ABC):
   Attributes:
     name: its id, as in rows.
     options_type: of its options in a space.
-    trains_network: whether it trains a copy of the backbone. What it yields
-      are then `data.TrainedLater`, else `data.FeatureHead`.
+    trains_network: whether it trains a copy of the backbone, or something
+      within the backbone. What it yields are then `data.TrainedLater`, else
+      `data.FeatureHead`.
     moves: whether its rows are of each of a task's test sets, and tell how far
       training moved the embedding of the images there; for what trains the
       network and a head on its embedding.
@@ -105,6 +109,11 @@ class Measured(abc.ABC):
   @abc.abstractmethod
   def check(self, space: space_lib.Space) -> None:
     """Raises InputError if the space lacks what it needs."""
+
+  def check_backbone(self, backbone: 'backbone_lib.Backbone') -> None:
+    """Raises InputError if a network does not allow it."""
+    if self.trains_network:
+      backbone.check_trainable()
 
   @abc.abstractmethod
   def target_sizes(self, space: space_lib.Space) -> Sequence[int]:

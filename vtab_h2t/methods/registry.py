@@ -22,6 +22,7 @@ from vtab_h2t.methods import lp_ft
 from vtab_h2t.methods import ridge
 from vtab_h2t.methods import space as space_lib
 from vtab_h2t.methods import surgical
+from vtab_h2t.methods import vqt
 
 # Those of Table 1 that leave the backbone as it is.
 FROZEN: dict[str, interface.Searched] = {
@@ -34,7 +35,7 @@ FROZEN: dict[str, interface.Searched] = {
     head2toe.Head2Toe(),
   )
 }
-# What came after Head2Toe, on the same frozen features.
+# What came after Head2Toe, on the same frozen network.
 SUCCESSORS: dict[str, interface.Searched] = {
   m.name: m
   for m in (
@@ -45,6 +46,7 @@ SUCCESSORS: dict[str, interface.Searched] = {
     knn.Knn(),
     dino_linear.DinoLinear(),
     alf.Alf(),
+    vqt.Vqt(),
   )
 }
 MEASURED: dict[str, interface.Searched] = (
@@ -82,7 +84,10 @@ METHODS = _in_order()
 # Those of plugins, in the order in which they were registered. Only who names
 # them measures them: they are in none of the other collections.
 REGISTERED: dict[str, interface.Searched] = {}
-ALL = 'all'  # Stands for `METHODS`.
+# Those that any network allows. The others ask the blocks of a vision
+# transformer; who wants them names them.
+ANYWHERE = tuple(name for name in METHODS if name != 'vqt')
+ALL = 'all'  # Stands for `ANYWHERE`.
 
 
 def register(method: interface.Searched) -> None:

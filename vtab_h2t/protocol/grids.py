@@ -25,6 +25,7 @@ TARGET_SIZES = {
   'vit_s16': (768, 15360, 32448),
   'vit_ti16': (768, 15360, 32448),
   'efficientnet_lite0': (256, 1024, 4096),
+  'efficientnet_lite1': (256, 1024, 4096),
   'efficientnet_lite2': (256, 1024, 4096),
   'resnet26': (64, 256, 1024),
 }
@@ -37,6 +38,7 @@ EMBEDDING_SIZES = {
   'vit_s16': 384,
   'vit_ti16': 192,
   'efficientnet_lite0': 1280,
+  'efficientnet_lite1': 1280,
   'efficientnet_lite2': 1280,
   'resnet26': 64,
 }
@@ -61,6 +63,12 @@ _QUICK_SUCCESSORS: dict[str, dict[str, Any]] = {
     'weight_decays': (0.1, 1e-3),
     'dropouts': (0.0, 0.3),
     'steps': (500,),
+  },
+  'vqt': {
+    'learning_rates': (0.05, 0.25, 1.0),
+    'weight_decays': (1e-4,),
+    'queries': (1,),
+    'fractions': (0.3, 0.7),
   },
 }
 # Of the studies: the setting of the quick grid that did best on the validation

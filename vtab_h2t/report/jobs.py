@@ -204,8 +204,8 @@ def check(
     *methods_registry.measured(wanted),
     *(_STUDIES[name] for name in names if name in _STUDIES),
   ]
-  if any(one.trains_network for one in measured):
-    backbone.check_trainable()
+  for one in measured:
+    one.check_backbone(backbone)
 
 
 def batches(names: Sequence[str]) -> list[list[str]]:

@@ -25,6 +25,7 @@ LABELS = {
   'knn': 'k nearest',
   'dino_linear': 'DINOv2 linear',
   'alf': 'Layer fusion',
+  'vqt': 'Query tuning',
   'scratch': 'Scratch',
   'finetune': 'Fine-tuning',
   'linearized': 'Linearized',
