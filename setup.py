@@ -39,6 +39,7 @@ setuptools.setup(
     'keras',
     'keras-cv',
     'matplotlib',
+    'ml_dtypes',
     'mlxtend',
     'numba',
     'numpy',
@@ -61,5 +62,7 @@ setuptools.setup(
   extras_require={
     'ray': ['ray'],
     'test': ['hypothesis', 'mypy', 'pytest', 'pytest-xdist', 'ray', 'ruff'],
+    # TFDS prepares SUN397, KITTI and Diabetic Retinopathy with it.
+    'vtab': ['opencv-python-headless'],
   },
 )

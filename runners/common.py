@@ -211,6 +211,45 @@ def say_devices(text: str | None = None) -> None:
   print(f'computes on {text or devices.summary()}', file=sys.stderr)
 
 
+def download(
+  names: Sequence[str], data_dir: str | os.PathLike[str] | None
+) -> list[str]:
+  """Lets TFDS prepare the data sets of tasks of VTAB-1k, one after the other.
+
+  Those that are prepared are left alone, and one that fails does not stop the
+  others. Prints a line for each at the end.
+
+  Args:
+    names: task ids.
+    data_dir: TFDS's directory; None for its default.
+
+  Returns:
+    The data sets that failed, as TFDS names them.
+  """
+  from vtab_h2t.tasks import preparing
+  from vtab_h2t.tasks import tfds_source
+  from vtab_h2t.tasks import vtab
+
+  root = tfds_source.root(data_dir)
+  sources = vtab.sources(names)
+  found = {}
+  with Progress(len(sources), 'data sets') as progress:
+    for source in sources:
+      progress.start(source.spec)
+      try:
+        was_made = preparing.download(source, root, progress.stage)
+      except errors.InputError as e:
+        found[source.spec] = 'failed', str(e)
+      else:
+        status = 'prepared' if was_made else 'was there'
+        found[source.spec] = status, str(tfds_source.find(source, root))
+      progress.finish(f'{source.spec}: {found[source.spec][0]}')
+  width = max(map(len, found), default=0)
+  for spec, (status, text) in found.items():
+    print(f'{spec:{width}}  {status:9}  {" ".join(text.split())}')
+  return [spec for spec, (status, _) in found.items() if status == 'failed']
+
+
 class Progress:
   """A bar on a terminal; elsewhere a line for each task.
 

@@ -1,7 +1,8 @@
 r"""Says whether data, weights and machine are ready, without starting a run.
 
 For each task of VTAB-1k a line: prepared, downloadable, manual (the files named
-have to be fetched by hand) or broken, and what to do. With --backbone, and no
+have to be fetched by hand, or a package installed) or broken, and what to do.
+With --backbone, and no
 --tasks, a line for its weights instead: trainable, frozen only (their features
 can be read, but they cannot be trained) or broken. The last lines are of the
 devices that compute, with the reason if that is no GPU, and of the disk of

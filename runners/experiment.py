@@ -1,6 +1,7 @@
 """The course of every runner of tables and figures: measure, derive, write."""
 
 from collections.abc import Sequence
+import dataclasses
 from typing import TYPE_CHECKING
 
 from vtab_h2t import errors
@@ -13,6 +14,7 @@ from . import flags
 
 if TYPE_CHECKING:
   from vtab_h2t.backbones import backbone as backbone_lib
+  from vtab_h2t.protocol import executors
   from vtab_h2t.report import output as output_lib
   from vtab_h2t.report import results as results_lib
 
@@ -141,6 +143,29 @@ def _has_second(outputs: Sequence['output_lib.Output']) -> bool:
   return any(jobs.JOBS[job].has_second for o in outputs for job in o.all_jobs)
 
 
+def _downloaded(
+  places: 'executors.Places', names: Sequence[str]
+) -> 'executors.Places':
+  """Downloads what tasks lack, if that is wanted, before any is measured.
+
+  Shards, and Ray's workers, download what they need themselves.
+
+  Args:
+    places: whether to download, and where to.
+    names: of the tasks.
+
+  Returns:
+    The places, where what failed is not tried again.
+  """
+  from vtab_h2t.protocol import executors
+
+  is_here = flags.executor() is executors.local and not flags.is_shard()
+  if not places.download or not is_here:
+    return places
+  common.download(names, places.data_dir)
+  return dataclasses.replace(places, download=False)
+
+
 def _measure(
   outputs: Sequence['output_lib.Output'], are_named: bool
 ) -> tuple[
@@ -183,6 +208,7 @@ def _measure(
   flags.prepare_tensorflow()
   from vtab_h2t.protocol import ledger as ledger_lib
 
+  places = _downloaded(places, [t.name for t in tasks])
   ledger = ledger_lib.Ledger(flags.WORKDIR.value)
   run_ = flags.run()
   backbone = run_lib.load(run_, places.weights)

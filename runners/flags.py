@@ -50,7 +50,8 @@ _HPARAMS = flags.DEFINE_string(
   'hparams',
   '',
   'Setting of --grid=fixed, as lr=0.1,...: lr, steps, target_size, fraction, '
-  'l1, l2, l21; for networks ft_lr, ft_steps, epochs, batch, block, tau.',
+  'l1, l2, l21; for networks ft_lr, ft_steps, epochs, batch, block, tau; '
+  'others in docs/protocol.md.',
 )
 WORKDIR = shared_flags.workdir()
 _RUN_NAME = flags.DEFINE_string(

@@ -46,11 +46,14 @@ def test_every_requirement_is_pinned():
 
 _IMPORTS = """
 import importlib, pkgutil, sys
+from absl import flags
 import runners, vtab_h2t
 for name in vtab_h2t.__all__:
   getattr(vtab_h2t, name)
 for module in pkgutil.iter_modules(runners.__path__, 'runners.'):
   importlib.import_module(module.name)
+  for flag in list(flags.FLAGS):  # Each program has flags of its own.
+    delattr(flags.FLAGS, flag)
 print(*sorted({'keras_cv', 'keras_hub', 'torch'} & set(sys.modules)), 'done')
 """
 

@@ -113,6 +113,11 @@ def normed_backbone(seed=0) -> backbone_lib.Backbone:
   )
 
 
+def positions(seed=0):
+  """What `tiny_vit` adds to its tokens."""
+  return np.random.default_rng(seed).normal(0, 0.5, (5, 8)).astype(np.float32)
+
+
 def tiny_vit(seed=0) -> backbone_lib.Backbone:
   """16-pixel images; two blocks of five tokens, the first a class token.
 
@@ -146,6 +151,7 @@ def tiny_vit(seed=0) -> backbone_lib.Backbone:
   x = layers.Reshape((4, width))(x)
   first = keras.ops.mean(x, axis=1, keepdims=True)
   x = keras.ops.concatenate([keras.ops.tanh(first), x], axis=1)
+  x += positions(seed)
   taps = {}
   for name in ('block00', 'block01'):
     y = norm(f'{name}_norm')(x)
@@ -170,8 +176,7 @@ def tiny_vit(seed=0) -> backbone_lib.Backbone:
     tuple(taps),
     'pre_logits',
     16,
-    1 / 128,
-    -1.0,
+    INPUT,
     backbone_lib.hash_weights(model),
     blocks={'first': '(patches|block00_)', 'second': '(block01_|norm)'},
   )
@@ -575,7 +580,7 @@ def tiny_space(folds=(0, 4), **changes):
         'learning_rates': (0.1, 1.0),
         'weight_decays': (1e-4,),
         'queries': (1, 2),
-        'fractions': (0.5,),
+        'kept_fractions': (0.5,),
         'epochs': 3,
         'warmup': 1,
       },

@@ -8,7 +8,6 @@ from vtab_h2t.backbones import pair
 from vtab_h2t.backbones import preprocessing
 from vtab_h2t.backbones import registry
 
-
 _FED = preprocessing.Input(scale=1 / 255, offset=0.25)
 
 
@@ -41,7 +40,9 @@ def test_both_embeddings_are_those_of_the_networks_alone(inputs):
     wanted = one.model(one.preprocess(images))[one.embedding]
     np.testing.assert_allclose(outputs[tap], wanted, atol=1e-4)
   assert both.name == f'{first.name}+{second.name}'
-  other = pair.pair(first, testing.tiny_backbone(seed=1))
+  other = pair.pair(
+    first, dataclasses.replace(testing.tiny_backbone(seed=1), input=inputs[1])
+  )
   assert other.weights_sha256 != both.weights_sha256
 
 

@@ -1,5 +1,6 @@
 """ResNets v1 under each naming, against a forward pass in NumPy."""
 
+import math
 import re
 
 import keras
@@ -186,7 +187,15 @@ def test_files_that_do_not_fit_are_one_line():
     ),
     (
       state | {'layer2.0.conv2.weight': np.zeros((5, 5, 1, 1), 'f4')},
-      r'^w has layer2.0.conv2.weight of shape \(5, 5, 1, 1\), which does not',
+      r'^w has layer2.0.conv2.weight of shape \(5, 5, 1, 1\), not \(5, 5, 3, 3',
+    ),
+    (  # As a network, 36 TB.
+      state
+      | {
+        'layer1.0.conv1.weight': np.zeros((10**6, 1, 1, 1), 'f4'),
+        'layer1.0.conv2.weight': np.zeros((1, 10**6, 1, 1), 'f4'),
+      },
+      r'^w has layer1.0.conv1.weight of shape \(1000000, 1, 1, 1\), not',
     ),
     (
       state | {'layer1.0.conv1.weight': one},
@@ -237,18 +246,19 @@ def test_published_networks(depth, parameters, taps):
 
 
 def test_published_architectures_are_read_from_their_own_shapes():
-  for depth in (18, 34, 50, 101, 152):
+  """Numbers of parameters are those that torchvision prints."""
+  for depth, parameters in (
+    (18, 11_689_512),
+    (34, 21_797_672),
+    (50, 25_557_032),
+    (101, 44_549_160),
+    (152, 60_192_808),
+  ):
     network = names.of_depth(depth)
-    shapes = {t.name: (1, 1) for t in names.plan(network).values()}
-    before = 64
-    for i, stage in enumerate(network.stages, 1):
-      shapes[f'layer{i}.0.conv1.weight'] = (stage.width, before, 3, 3)
-      shapes[f'layer{i}.0.conv2.weight'] = (stage.width, stage.width, 3, 3)
-      if network.bottleneck:
-        shapes[f'layer{i}.0.conv3.weight'] = (stage.output, stage.width, 1, 1)
-      before = stage.output
-    shapes |= {'conv1.weight': (64, 3, 7, 7), 'fc.weight': (1000, before)}
+    shapes = names.shapes(network)
     assert names.architecture(shapes, 'w') == network
+    trained = [s for n, s in shapes.items() if 'running' not in n]
+    assert sum(map(math.prod, trained)) == parameters
 
 
 def test_parts_hold_each_layer_once():

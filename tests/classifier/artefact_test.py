@@ -7,6 +7,7 @@ import pytest
 from tests import testing
 from vtab_h2t import errors
 from vtab_h2t.backbones import precision
+from vtab_h2t.backbones import preprocessing
 from vtab_h2t.backbones import registry
 from vtab_h2t.classifier import adapting
 from vtab_h2t.classifier import artefact
@@ -92,6 +93,59 @@ def test_predictions_are_those_of_the_head_on_stored_features(
   )
 
 
+@pytest.mark.parametrize(
+  'change',
+  [
+    {},
+    {'resize': 'bicubic_antialias', 'crop': 0.875},
+    {'resize': 'legacy'},
+    {'scale': 1, 'offset': 0},
+  ],
+  ids=['imagenet', 'crop', 'legacy', 'pixels'],
+)
+def test_the_input_is_kept(backbone, split, tmp_path, change):
+  fed = dataclasses.replace(preprocessing.IMAGENET, **change)
+  adapted = adapting.adapt(
+    split,
+    'abc',
+    dataclasses.replace(backbone, input=fed),
+    tmp_path,
+    method='linear',
+    space=_SPACE,
+    val_fraction=0.3,
+  )
+  artefact.save(adapted, 'random', tmp_path / 'm')
+  model = artefact.load(tmp_path / 'm')
+  assert model.backbone.input == fed != backbone.input
+  np.testing.assert_array_equal(
+    _probabilities(model, split),
+    _probabilities(artefact.model_of(adapted), split),
+  )
+
+
+@pytest.mark.parametrize('resize', ['bilinear', 'legacy'])
+def test_a_folder_of_the_first_format_is_read(
+  saved, backbone, tmp_path, resize
+):
+  """Which says nothing of the input but how it is resized."""
+  folder = tmp_path / 'm'
+  folder.mkdir()
+  facts = json.loads((saved / 'model.json').read_text())
+  for name in ('scale', 'offset', 'crop'):
+    del facts[name]
+  facts |= {'format': 1, 'resize': resize}
+  (folder / 'model.json').write_text(json.dumps(facts))
+  (folder / 'model.safetensors').write_bytes(
+    (saved / 'model.safetensors').read_bytes()
+  )
+  assert artefact.load(folder).backbone.input == dataclasses.replace(
+    backbone.input, resize=resize
+  )
+  (folder / 'model.json').write_text(json.dumps(facts | {'format': 2}))
+  with pytest.raises(errors.InputError, match='scale is missing'):
+    artefact.load(folder)
+
+
 @pytest.fixture(scope='module')
 def saved(backbone, split, tmp_path_factory):
   folder = tmp_path_factory.mktemp('saved') / 'm'
@@ -112,7 +166,15 @@ def saved(backbone, split, tmp_path_factory):
 @pytest.mark.parametrize(
   'change, message',
   [
-    ({'format': 2}, 'not of format 1'),
+    ({'format': 3}, 'not of format 2'),
+    ({'format': ['x']}, 'not of format 2'),
+    ({'scale': 'x'}, 'scale is missing or not'),
+    ({'scale': [1, 2]}, 'model.json: the scale of an input is one'),
+    ({'scale': 0}, 'model.json: the scale of an input must not be 0'),
+    ({'offset': [1, 2, 'x']}, 'model.json: the offset of an input is one'),
+    ({'offset': float('inf')}, 'model.json: the offset of an input is one'),
+    ({'crop': 2}, 'model.json: a crop is above 0 and at most 1, not 2'),
+    ({'resize': 'x'}, "unknown resize 'x'; choose from bilinear, legacy"),
     ({'classes': ['a', 'b']}, 'does not fit 2 classes'),
     ({'classes': ['a', 'a', 'b']}, 'distinct names'),
     ({'classes': 'abc'}, 'classes is missing or not'),

@@ -149,13 +149,13 @@ def test_any_input_is_exported_as_predict_has_it(models, tmp_path, change):
   model = dataclasses.replace(model, backbone=backbone)
   exporting.export(model, tmp_path / 'out')
   whole = keras.models.load_model(tmp_path / 'out' / 'model.keras')
-  served = tf.saved_model.load(str(tmp_path / 'out' / 'saved_model')).serve
+  served = tf.saved_model.load(str(tmp_path / 'out' / 'saved_model'))
   rng = np.random.default_rng(0)
   forward = model.forward()
   for shape in ((2, 50, 41, 3), (1, 12, 40, 3)):
     images = rng.integers(0, 256, shape, np.uint8)
     wanted = forward(backbone.preprocess(images)).numpy()
-    for one in (whole, served):
+    for one in (whole, served.serve):
       found = one(images.astype(np.float32))
       np.testing.assert_allclose(found, wanted, atol=1e-5)
 

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tests.heads import attention_test
+from vtab_h2t import devices
 from vtab_h2t import errors
 from vtab_h2t.heads import attention
 from vtab_h2t.heads import attention_training as training
@@ -157,6 +158,20 @@ def test_seeds_are_all_that_chance_is():
   for name in ('keys', 'values', 'kernel', 'bias'):
     np.testing.assert_array_equal(getattr(one, name), getattr(again, name))
   assert np.abs(one.kernel - other.kernel).max() > 1e-3
+
+
+def test_xla_compiles_it(monkeypatch):
+  """As a TPU needs it."""
+  matrix, _, labels = _problem()
+  specs = [
+    _QUIET,
+    training.Spec(learning_rate=0.01, weight_decay=0.1, dropout=0.3),
+  ]
+  wanted = _train(specs, matrix, labels)
+  monkeypatch.setattr(devices, 'needs_xla', lambda device: True)
+  found = _train(specs, matrix, labels)
+  for one, other in zip(found, wanted, strict=True):
+    _assert_close(one, other, 1e-3)
 
 
 def test_jitter_is_of_half_of_the_images():

@@ -61,6 +61,21 @@ def _trained():
   return set(methods.MEASURED) - set(methods.FROZEN) - set(methods.SUCCESSORS)
 
 
+_QUICK_SUCCESSORS = {
+  'alf': {
+    'weight_decays': (0.1, 1e-3),
+    'dropouts': (0.0, 0.3),
+    'steps': (500,),
+  },
+  'vqt': {
+    'learning_rates': (0.05, 0.25, 1.0),
+    'weight_decays': (1e-4,),
+    'queries': (1,),
+    'kept_fractions': (0.3, 0.7),
+  },
+}
+
+
 def test_quick_grid_of_frozen_methods_has_fewer_folds_steps_and_target_sizes():
   quick, paper = grids.quick('vit_b16'), grids.paper('vit_b16')
   assert quick.folds == (4,) and quick.name == 'quick'
@@ -70,12 +85,7 @@ def test_quick_grid_of_frozen_methods_has_fewer_folds_steps_and_target_sizes():
       changes['steps'] = (500,)
     if name in (*_READ_SIZES, *_ALSO_READ_SIZES):
       changes['target_sizes'] = (768,)
-    if name == 'alf':
-      changes |= {
-        'weight_decays': (0.1, 1e-3),
-        'dropouts': (0.0, 0.3),
-        'steps': (500,),
-      }
+    changes |= _QUICK_SUCCESSORS.get(name, {})
     wanted = dataclasses.replace(paper.of(name), **changes)
     assert quick.of(name) == wanted, name
   assert quick.of('linear').steps == (500,)
@@ -99,6 +109,7 @@ def test_methods_after_head2toe_try_what_their_sources_do():
 def test_one_setting_of_methods_after_head2toe():
   text = 'lr=0.1,steps=5,ridge=0.1,logistic=2,k=7,target_size=8'
   text += ',last_blocks=4,patch_mean=1,weight_decay=0,dropout=0.2'
+  text += ',queries=3,fraction=0.5'
   space = grids.get('fixed', 'x', text)
   found = {
     name: [c.as_row() for c in method.candidates(space)]
@@ -115,6 +126,14 @@ def test_one_setting_of_methods_after_head2toe():
     ],
     'alf': [
       {'learning_rate': 0.1, 'steps': 5, 'weight_decay': 0.0, 'dropout': 0.2}
+    ],
+    'vqt': [
+      {
+        'learning_rate': 0.1,
+        'weight_decay': 0.0,
+        'queries': 3,
+        'fraction': 0.5,
+      }
     ],
   }
   assert methods.available(space) == ['linear']

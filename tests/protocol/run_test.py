@@ -10,6 +10,7 @@ import pytest
 
 from tests import testing
 from vtab_h2t import errors
+from vtab_h2t.backbones import preprocessing
 from vtab_h2t.backbones import registry
 from vtab_h2t.methods import registry as methods
 from vtab_h2t.methods import space as space_lib
@@ -42,12 +43,15 @@ _FIELDS = {
       {'weights': 'imagenet.npz'},
       {'sha256': 'c' * 64},
       {'scale': 1.0},
+      {'scale': (1.0, 1.0, 2.0)},
       {'offset': 0.0},
+      {'offset': (0.0, 0.0, 1.0)},
     )
   ],
   'second': [_LITE2, dataclasses.replace(_LITE2, sha256='c' * 64)],
   'image_size': [32, 97],
-  'resize': ['legacy'],
+  'resize': ['legacy', 'bicubic_antialias'],
+  'crop': [1.0, 0.875],
   'taps': ['released', 'units'],
   'cls_pooling': ['only', 'both'],
   'precision': ['mixed_bfloat16'],
@@ -458,11 +462,12 @@ def test_title_says_what_is_unusual():
     precision='mixed_bfloat16',
     train_fraction=0.1,
     normalization='once',
+    crop=0.875,
     network=_AS_VTAB,
   ).title
   assert (
-    'class token only, resize legacy, input scaling vtab, precision '
-    'mixed_bfloat16, training images 10%'
+    'class token only, resize legacy, crop 0.875, input scaling vtab, '
+    'precision mixed_bfloat16, training images 10%'
   ) in title
   assert 'normalization once' in title
 
@@ -528,6 +533,62 @@ def test_the_input_of_a_network_is_scaled_as_the_run_says():
   )
   with pytest.raises(errors.InputError, match="unknown input scaling 'x'"):
     run_lib.network('efficientnet_lite0', 'random', 32, input_scaling='x')
+
+
+def test_the_input_of_a_network_is_made_as_the_run_says():
+  """By channel, of a crop, and back from JSON."""
+  network = run_lib.network(
+    'efficientnet_lite0', 'random', 32, input_scaling='imagenet'
+  )
+  run = _run(
+    network=network, image_size=32, resize='bicubic_antialias', crop=0.875
+  )
+  wanted = dataclasses.replace(
+    preprocessing.IMAGENET, resize='bicubic_antialias', crop=0.875
+  )
+  assert run_lib.load(run, {}).input == wanted
+  again = run_lib.from_json(json.loads(json.dumps(run.as_json())), None)
+  assert again == run and again.id == run.id
+  assert run_lib.load(again, {}).input == wanted
+  usual = run_lib.usual_input('efficientnet_lite0', 'random', 32, 'all')
+  assert (usual.scale, usual.offset, usual.resize, usual.crop) == (
+    1 / 128,
+    -127 / 128,
+    'bilinear',
+    None,
+  )
+
+
+def test_a_run_without_a_crop_is_written_as_before_there_were_crops():
+  assert 'crop' not in _run().as_json()
+  assert _run(crop=1.0).as_json()['crop'] == 1.0
+
+
+def test_scalings_are_named():
+  of = lambda backbone, fed: (
+    dataclasses.replace(
+      _LITE0, backbone=backbone, scale=fed.scale, offset=fed.offset
+    ).input_scaling
+  )
+  for name, fed in (
+    ('vtab', preprocessing.UNIT),
+    ('half', preprocessing.HALF),
+    ('imagenet', preprocessing.IMAGENET),
+    ('clip', preprocessing.CLIP),
+    ('pixels', preprocessing.PIXELS),
+  ):
+    assert of('efficientnet_lite0', fed) == name == of('mine', fed)
+  assert of('resnet50', preprocessing.HALF) == 'usual'
+  assert of('resnet50', preprocessing.IMAGENET) == 'imagenet'
+  # Of JSON, which has other types for the same numbers.
+  assert (
+    of('resnet26', preprocessing.Input(scale=1 / 127.5, offset=-1)) == 'usual'
+  )
+  for scaling in registry.INPUT_SCALINGS:
+    network = run_lib.network(
+      'efficientnet_lite0', 'random', 32, input_scaling=scaling
+    )
+    assert network.input_scaling == ('vtab' if scaling == 'unit' else scaling)
 
 
 def test_what_weights_want_is_usual():

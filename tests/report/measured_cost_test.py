@@ -128,6 +128,8 @@ def test_methods_after_head2toe_are_beside_the_others():
         all_ridge={'coefficient': 0.1, 'target_size': 256, 'num_features': 7},
         knn={'neighbours': 3, 'num_features': 1280, 'num_examples': 1000},
         dino_linear={'steps': 5, 'num_features': 320},
+        alf={'steps': 5, 'num_features': 640, 'num_parameters': 1234},
+        vqt={'queries': 1, 'num_features': 50, 'num_parameters': 777},
       ),
       _with_successors(
         later,
@@ -142,7 +144,7 @@ def test_methods_after_head2toe_are_beside_the_others():
       ('t', m)
       for m in (
         *('linear', 'all_l21', 'head2toe', 'all_ridge', 'knn', 'dino_linear'),
-        'finetune',
+        *('alf', 'vqt', 'finetune'),
       )
     ),
   ]
@@ -159,6 +161,11 @@ def test_methods_after_head2toe_are_beside_the_others():
   assert n == lines.num_features['all_l21'] == model['num_features']
   assert lines.bytes['all_ridge'] == cost.head_bytes(10, n)
   assert lines.bytes['dino_linear'] == cost.head_bytes(10, 320)
+  for method, count in (('alf', 1234), ('vqt', 777)):
+    size = lines.bytes[method] - 4 * count
+    assert 0 <= size < 1000  # What names and shapes of a file take.
+  # Who asks the network needs no pass for features; it is a part of training.
+  assert lines.cpu_seconds['alf'] == 4 + 5 == 4 + lines.cpu_seconds['vqt']
   assert lines.bytes['knn'] == cost.neighbours_bytes(1000, 1280)
 
 

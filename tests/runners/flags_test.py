@@ -42,6 +42,19 @@ def test_without_flags_the_run_has_the_short_name():
       {'image_size': 32, 'input_scaling': 'vtab'},
       'embedded-lite0-32px-vtab_input',
     ),
+    (
+      {'image_size': 32, 'input_scaling': 'unit'},
+      'embedded-lite0-32px-vtab_input',
+    ),
+    (
+      {'image_size': 32, 'input_scaling': 'imagenet'},
+      'embedded-lite0-32px-imagenet_input',
+    ),
+    # What is usual for the network.
+    (
+      {'image_size': 32, 'resize': 'bilinear', 'crop': 'usual'},
+      'embedded-lite0-32px',
+    ),
     ({'image_size': 32, 'weights': 'random'}, 'embedded-lite0-32px-random'),
     (
       {'image_size': 32, 'taps': 'pre_activation'},
@@ -73,6 +86,9 @@ def test_what_is_usual_but_for_its_name_needs_no_hash(changes, name):
     {'normalization': 'feature'},
     {'normalization': 'none'},
     {'resize': 'legacy'},
+    {'resize': 'bicubic_antialias'},
+    {'crop': '0.875'},
+    {'crop': '1'},
     {'grid': 'fixed', 'hparams': 'lr=1,steps=1'},
   ],
   ids=lambda c: '='.join(map(str, next(iter(c.items())))),

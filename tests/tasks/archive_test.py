@@ -75,6 +75,27 @@ def test_bad_lists_are_one_line(folder, name, line, message):
     archive.load(folder, 3)
 
 
+def test_encodings_are_counted_over_the_listed_files(folder):
+  (folder / 'images/train/more.jpg').write_bytes(b'not listed')
+  examples = archive.load(folder, 3)
+  assert examples.train.encodings() == {'JPEG of quality 75': 4, 'PNG': 8}
+  assert examples.test.encodings() == {'PNG': 5}
+
+
+def test_a_run_on_lossy_copies_warns(tmp_path, caplog):
+  for name in ('cifar', 'dtd', 'mine'):
+    testing.write_archive(tmp_path / name)
+  tasks = registry.tasks(
+    'vtab', ['cifar100', 'dtd', 'mine'], tmp_path, registry.ARCHIVE
+  )
+  assert all(task.train for task in tasks)
+  (line,) = caplog.messages
+  assert line.startswith(
+    f'{tmp_path}/cifar: 4 of 12 images are JPEG of quality 75, but those of '
+    'cifar100 have no loss'
+  )
+
+
 def test_a_missing_list_names_what_is_needed(folder):
   (folder / 'val200.txt').unlink()
   with pytest.raises(

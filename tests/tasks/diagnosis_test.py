@@ -1,13 +1,17 @@
+import importlib.util
+
 import pytest
 
 from tests import synthetic_tfds
 from tests import testing
 from vtab_h2t import errors
 from vtab_h2t.tasks import diagnosis
+from vtab_h2t.tasks import preparing
 from vtab_h2t.tasks import registry
 
 
-def test_each_state_of_tfds_data_is_told(tmp_path):
+def test_each_state_of_tfds_data_is_told(tmp_path, monkeypatch):
+  monkeypatch.setattr(preparing, 'missing_modules', lambda source: [])
   for name in ('dtd', 'svhn', 'eurosat'):
     synthetic_tfds.prepare(name, tmp_path)
   next((tmp_path / 'svhn_cropped').rglob('*test.tfrecord*')).unlink()
@@ -23,12 +27,42 @@ def test_each_state_of_tfds_data_is_told(tmp_path):
   for name, text in (
     ('resisc45', f'{tmp_path}/downloads/manual/NWPU-RESISC45'),
     ('retinopathy', 'trainLabels.csv'),
+    ('sun397', 'SUN397.tar.gz (39077296924 bytes, SHA-256 f404130965a7ad77'),
   ):
     status, advice = found.pop(name)
     assert status == diagnosis.MANUAL and text in advice
-  assert set(found.values()) == {
-    (diagnosis.DOWNLOADABLE, 'a run with --download fetches and prepares it')
+    assert advice.endswith('; a run with --download then prepares it')
+  assert {status for status, _ in found.values()} == {diagnosis.DOWNLOADABLE}
+  plain = 'a run with --download fetches and prepares it'
+  assert all(advice.startswith(plain) for _, advice in found.values())
+  assert found['kitti_dist'][1] == found['dmlab'][1] == plain
+  assert (
+    'https://github.com/tensorflow/datasets/issues/5336'
+    in (found['snorb_azim'][1])
+  )
+
+
+def test_opencv_is_asked_for_where_it_is_needed_and_not_there(
+  tmp_path, monkeypatch
+):
+  known = importlib.util.find_spec
+  monkeypatch.setattr(
+    importlib.util, 'find_spec', lambda n: None if n == 'cv2' else known(n)
+  )
+  synthetic_tfds.prepare('kitti_dist', tmp_path)
+  names = ['sun397', 'kitti_dist', 'retinopathy', 'dtd']
+  found = diagnosis.diagnose(names, tmp_path, registry.TFDS)
+  assert {n: s for n, (s, _) in found.items()} == {
+    'sun397': diagnosis.MANUAL,
+    'kitti_dist': diagnosis.PREPARED,
+    'retinopathy': diagnosis.MANUAL,
+    'dtd': diagnosis.DOWNLOADABLE,
   }
+  assert {n for n, (_, advice) in found.items() if 'cv2' in advice} == {
+    'sun397',
+    'retinopathy',
+  }
+  assert found['sun397'][1].startswith("pip install 'vtab_h2t[vtab]', as TFDS")
 
 
 def test_each_state_of_archives_is_told(tmp_path):
@@ -46,6 +80,8 @@ def test_each_state_of_archives_is_told(tmp_path):
     'mine': diagnosis.PREPARED,
   }
   assert '8 + 4 train, 5 test' in found['mine'][1]
+  assert 'warning' not in found['mine'][1]
+  assert '5 test); warning: 4 of 17 images are JPEG' in found['cifar100'][1]
   assert 'dtd/images/test/2.png cannot be decoded' in found['dtd'][1]
   assert '--tasks=svhn --out=' in found['svhn'][1]
 

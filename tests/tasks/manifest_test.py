@@ -83,3 +83,20 @@ def test_further_sets_and_source_are_part_of_it_where_there_are_any():
   found = manifest.describe(others[0])['splits']['further/far']
   assert found['ids'] == list(task.train.ids)
   assert manifest.describe(others[3])['source'] == plain
+
+
+def test_encodings_are_told_and_in_no_hash():
+  task = testing.tiny_task()
+  assert 'encodings' not in manifest.describe(task)
+  counts = {'JPEG of quality 75': 299, 'PNG': 1}
+  whole = task.examples
+  encoded = dataclasses.replace(
+    task,
+    load=lambda: dataclasses.replace(
+      whole,
+      train=dataclasses.replace(whole.train, encodings=lambda: counts),
+    ),
+  )
+  found = manifest.describe(encoded)
+  assert found.pop('encodings') == {'train': counts, 'test': {}}
+  assert found == manifest.describe(task)

@@ -31,10 +31,8 @@ def damaged(prepared, tmp_path):
   return tmp_path / 'tfds'
 
 
-def _load(root, entry=_ENTRY, download=False):
-  return tfds_source.load(
-    entry.source, entry.rule, entry.classes, root, download
-  )
+def _load(root, entry=_ENTRY):
+  return tfds_source.load(entry.source, entry.rule, entry.classes, root)
 
 
 def _stored(root, split):
@@ -85,6 +83,21 @@ def test_reading_again_gives_the_same(prepared):
   assert one.train.sha256 != one.test.sha256
 
 
+def test_encodings_are_of_what_is_stored(prepared, monkeypatch):
+  examples = _load(prepared)
+  assert examples.train.encodings() == {'PNG': 1200}
+  assert examples.test.encodings() == {'PNG': synthetic_tfds.TEST}
+  # Where the builder names the encoding, no record is read.
+  import tensorflow_datasets as tfds
+
+  examples = _load(prepared)
+  monkeypatch.setattr(
+    tfds.features.Image, 'encoding_format', property(lambda _: 'jpeg')
+  )
+  monkeypatch.delattr(tfds_source, '_read')
+  assert examples.train.encodings() == {'JPEG': 1200}
+
+
 def test_another_version_of_the_same_major_is_found(prepared, tmp_path):
   source = prepared / 'cifar100' / '3.0.2'
   for version in ('3.0.9', '3.0.10', '2.0.0', '3.1.0.incompleteABC'):
@@ -108,46 +121,12 @@ def test_nothing_is_downloaded_unless_asked_for(tmp_path, monkeypatch):
   assert not calls
 
 
-def test_a_failed_download_is_one_line(tmp_path, monkeypatch):
-  import requests
-  import tensorflow_datasets as tfds
-
-  class Builder:
-    def download_and_prepare(self):
-      raise requests.exceptions.ConnectionError('no route')
-
-  monkeypatch.setattr(tfds, 'builder', lambda *a, **k: Builder())
+def test_manual_data_name_file_and_place(tmp_path):
   with pytest.raises(
-    errors.InputError, match='cifar100 could not be downloaded .no route.; '
+    errors.InputError,
+    match=f'get {tmp_path}/downloads/manual/NWPU-RESISC45 from https://',
   ):
-    _load(tmp_path, download=True)
-
-
-def test_download_leaves_prepared_data_alone(prepared, monkeypatch):
-  import tensorflow_datasets as tfds
-
-  monkeypatch.delattr(tfds, 'builder')
-  assert len(_load(prepared, download=True).test.ids) == synthetic_tfds.TEST
-
-
-@pytest.mark.parametrize(
-  'name, wanted',
-  [
-    ('resisc45', ['NWPU-RESISC45']),
-    ('retinopathy', ['sample', 'train', 'test', 'trainLabels.csv']),
-  ],
-)
-@pytest.mark.parametrize('download', [False, True])
-def test_manual_data_name_file_and_place(tmp_path, name, wanted, download):
-  entry = vtab.ENTRIES[name]
-  with pytest.raises(errors.InputError) as caught:
-    _load(tmp_path, entry, download)
-  for file in wanted:
-    assert f'{tmp_path}/downloads/manual/{file}' in str(caught.value)
-  assert 'https://' in str(caught.value)
-  for file in wanted:
-    (tmp_path / 'downloads/manual' / file).mkdir(parents=True)
-  assert tfds_source.missing_files(entry.source, tmp_path) == []
+    _load(tmp_path, vtab.ENTRIES['resisc45'])
 
 
 def test_a_missing_shard_is_one_line(damaged):

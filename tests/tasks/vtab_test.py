@@ -92,6 +92,47 @@ def test_sources_are_what_tfds_can_prepare():
     assert bool(source.manual) == bool(builder.MANUAL_DOWNLOAD_INSTRUCTIONS)
 
 
+def test_lossless_data_are_those_that_tfds_stores_without_loss():
+  """Where TFDS's features say so; the others give arrays or files."""
+  import tensorflow_datasets as tfds
+
+  found = {}
+  for entry in vtab.ENTRIES.values():
+    spec = entry.source.spec
+    features = tfds.builder(spec, data_dir='/nowhere').info.features
+    found[spec] = features['image'].encoding_format
+  assert set(vtab.LOSSLESS) < set(found)
+  assert {s for s, kind in found.items() if kind == 'jpeg'} == {
+    'oxford_iiit_pet',
+    'dmlab',
+  }
+  for spec, kind in found.items():
+    if kind:
+      assert (kind == 'png') == (spec in vtab.LOSSLESS)
+
+
+@pytest.mark.parametrize(
+  'name, counts, said',
+  [
+    ('cifar100', {'JPEG of quality 75': 3, 'PNG': 1}, '3 of 4 images are JPEG'),
+    ('cifar100', {'PNG': 4}, ''),
+    ('dtd', {'JPEG of quality 75': 4}, ''),
+    ('dmlab', {'JPEG of quality 75': 4}, ''),
+    ('eurosat', {'JPEG of quality about 90': 4}, ''),
+    ('mine', {'JPEG of quality 75': 4}, ''),
+    ('snorb_azim', {}, ''),
+  ],
+)
+def test_lossy_copies_of_lossless_images_are_said(name, counts, said):
+  found = vtab.lossy_copy(name, counts)
+  assert found.startswith(said) and bool(found) == bool(said)
+
+
+def test_sources_are_each_given_once():
+  specs = [s.spec for s in vtab.sources(['clevr_dist', 'dtd', 'clevr_count'])]
+  assert specs == ['clevr', 'dtd']
+
+
 @pytest.fixture(scope='module')
 def some_tasks(some_of_vtab):
   return registry.tasks('vtab', _SOME, some_of_vtab)
@@ -157,9 +198,9 @@ def test_pairs_share_images_and_not_labels(some_tasks):
 def test_archives_hold_the_same_examples(data, names, request, tmp_path):
   root = request.getfixturevalue(data)
   for name in names:
-    folder, written = vtab.write_archive(name, root, tmp_path, False)
+    folder, written = vtab.write_archive(name, root, tmp_path)
     assert written and folder == tmp_path / vtab.folder_of(name)
-  assert not vtab.write_archive('dtd', root, tmp_path, False)[1]
+  assert not vtab.write_archive('dtd', root, tmp_path)[1]
   pairs = zip(
     registry.tasks('vtab', names, root),
     registry.tasks('vtab', names, tmp_path, registry.ARCHIVE),
@@ -192,7 +233,7 @@ def test_archives_keep_the_stored_bytes(some_of_vtab, tmp_path):
   import tensorflow as tf
   import tensorflow_datasets as tfds
 
-  folder, _ = vtab.write_archive('dmlab', some_of_vtab, tmp_path, False)
+  folder, _ = vtab.write_archive('dmlab', some_of_vtab, tmp_path)
   path = (
     tfds.builder_from_directory(some_of_vtab / 'dmlab' / '2.0.1')
     .info.splits['train']

@@ -50,6 +50,7 @@ def _forward(model, image, own):
     for x in (0, 8)
   ]
   tokens = np.array([np.tanh(np.mean(patches, axis=0)), *patches])
+  tokens += testing.positions()
   outs = []
   for i, q in enumerate(own):
     name = f'block{i:02d}'

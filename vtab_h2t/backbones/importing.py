@@ -96,6 +96,27 @@ def check_names(
     )
 
 
+def check_shapes(
+  wanted: Mapping[str, tuple[int, ...]],
+  found: Mapping[str, tuple[int, ...]],
+  file: str,
+) -> None:
+  """Raises InputError unless tensors are a network's, before it is built.
+
+  Args:
+    wanted: shapes of those that a network has, by their names.
+    found: shapes of those that are there.
+    file: where they are from, for messages.
+  """
+  check_names(wanted.keys(), found.keys(), file)
+  for name, shape in wanted.items():
+    if found[name] != shape:
+      raise errors.InputError(
+        f'{file} has {name} of shape {found[name]}, not {shape}; it belongs to '
+        'another architecture'
+      )
+
+
 def check_size(path: str | os.PathLike[str], sizes: Iterable[int]) -> None:
   """Raises InputError if what a file claims to hold is no network's weights.
 

@@ -153,7 +153,7 @@ class Input:
     else:
       height, width = tf.unstack(tf.shape(image)[-3:-1])
       short = tf.minimum(height, width)
-      side = _shorter_side(size, self.crop)
+      side = shorter_side(size, self.crop)
       new = [side * height // short, side * width // short]
       image = self._resized(image, *new)
       # tf.round rounds halves to the even number, as round() does.
@@ -244,7 +244,7 @@ class Input:
       new, start = [size, size], [0.0, 0.0]
       if self.crop is not SQUARE:
         whole = [ops.cast(n, 'int32') for n in (height, width)]
-        side = _shorter_side(size, self.crop)
+        side = shorter_side(size, self.crop)
         short = ops.minimum(*whole)
         new = [
           ops.cast(ops.floor_divide(side * n, short), 'float32') for n in whole
@@ -357,7 +357,7 @@ def _each(value: Level) -> Channels:
   return value if isinstance(value, tuple) else (value, value, value)
 
 
-def _shorter_side(size: int, crop: float) -> int:
+def shorter_side(size: int, crop: float) -> int:
   """To how many pixels the shorter side is resized before it is cropped.
 
   The little that is added keeps 224 / (224 / 232) from becoming 231.

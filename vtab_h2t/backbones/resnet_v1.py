@@ -72,7 +72,6 @@ def build(
   # Zeros are never larger than what ReLU gives, so that they may pad it.
   x = layers.ZeroPadding2D(1, name='root_pad')(x)
   x = taps['root'] = layers.MaxPooling2D(3, 2, name='root')(x)
-  kernels = (1, 3, 1) if network.bottleneck else (3, 3)
   strided = 2 if network.bottleneck else 1  # Number of the convolution.
   for i, stage in enumerate(network.stages):
     for unit in range(stage.units):
@@ -81,8 +80,8 @@ def build(
       shortcut = x
       if network.has_shortcut(i, unit):
         shortcut = conv_bn(x, f'{name}_shortcut', stage.output, 1, stride)
-      for number, kernel in enumerate(kernels, start=1):
-        is_last = number == len(kernels)
+      for number, kernel in zip(network.convolutions, network.kernels):
+        is_last = number == network.convolutions[-1]
         x = conv_bn(
           x,
           f'{name}_part{number}',
@@ -126,14 +125,12 @@ def read(
     errors.InputError: they are of another network, or incomplete.
   """
   tensors = resnet_v1_names.torchvision(tensors, file)
-  network = resnet_v1_names.architecture(
-    {name: value.shape for name, value in tensors.items()}, file
-  )
-  plan = resnet_v1_names.plan(network)
+  found = {name: value.shape for name, value in tensors.items()}
+  network = resnet_v1_names.architecture(found, file)
   # Before it is built: a network of what a damaged file says may be huge.
-  importing.check_names({t.name for t in plan.values()}, tensors, file)
+  importing.check_shapes(resnet_v1_names.shapes(network), found, file)
   model, taps = build(image_size, network)
-  importing.load(model, plan, tensors, file)
+  importing.load(model, resnet_v1_names.plan(network), tensors, file)
   return model, taps, network
 
 

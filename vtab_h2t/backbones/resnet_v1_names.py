@@ -6,9 +6,10 @@ The names of torchvision, which are timm's as well, stand for all of them:
 is in the shapes, so that the architecture is read from both.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 import dataclasses
 import re
+from typing import TypeVar
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from vtab_h2t.backbones import importing
 from vtab_h2t.backbones import tensors as tensors_lib
 
 Shapes = Mapping[str, tuple[int, ...]]
+_T = TypeVar('_T')
 
 ANCHOR = 'layer1.0.conv1.weight'
 HUGGING_FACE_ANCHOR = 'embedder.embedder.convolution.weight'
@@ -71,6 +73,11 @@ class Architecture:
     """Numbers of the convolutions of a unit."""
     return (1, 2, 3) if self.bottleneck else (1, 2)
 
+  @property
+  def kernels(self) -> tuple[int, ...]:
+    """Sides of the kernels of a unit's convolutions."""
+    return (1, 3, 1) if self.bottleneck else (3, 3)
+
   def has_shortcut(self, stage: int, unit: int) -> bool:
     """Whether a unit's shortcut is a convolution; both count from 0."""
     before = self.stages[stage - 1].output if stage else self.stem
@@ -96,22 +103,11 @@ def of_depth(depth: int) -> Architecture:
   )
 
 
-def fits(names: Mapping[str, object]) -> bool:
-  """Whether tensors' names are such as are read here."""
-  return any(
-    name == anchor or name.endswith(f'.{anchor}')
-    for name in names
-    for anchor in (ANCHOR, HUGGING_FACE_ANCHOR)
-  )
-
-
-def torchvision(
-  tensors: Mapping[str, np.ndarray], file: str
-) -> dict[str, np.ndarray]:
+def torchvision(tensors: Mapping[str, _T], file: str) -> dict[str, _T]:
   """A file's tensors under torchvision's names, without what is before them.
 
   Args:
-    tensors: by the names that the file has.
+    tensors: or their shapes, by the names that the file has.
     file: where they are from, for messages.
 
   Returns:
@@ -121,7 +117,8 @@ def torchvision(
   Raises:
     errors.InputError: they are of another network, or of several.
   """
-  known, translate = tensors_lib.without_prefix(tensors, [ANCHOR], file), str
+  translate: Callable[[str], str] = str  # Names stay as they are.
+  known = tensors_lib.without_prefix(tensors, [ANCHOR], file)
   if not known:
     known = tensors_lib.without_prefix(tensors, [HUGGING_FACE_ANCHOR], file)
     translate = _of_hugging_face
@@ -168,63 +165,93 @@ def _of_hugging_face(name: str) -> str:
   return f'layer{int(stage) + 1}.{number}.{rest}'
 
 
-def architecture(shapes: Shapes, file: str) -> Architecture:
-  """The network that tensors are of.
+def architecture(found: Shapes, file: str) -> Architecture:
+  """The network that tensors are of, by some of them; `shapes` has all.
 
   Args:
-    shapes: by torchvision's names.
+    found: shapes by torchvision's names.
     file: where they are from, for messages.
 
   Raises:
     errors.InputError: it is no ResNet v1, or one with grouped convolutions.
   """
   units: dict[int, int] = {}
-  for name in shapes:
-    found = _UNIT.match(name)
-    if found:
-      stage, unit = int(found[1]), int(found[2])
+  for name in found:
+    place = _UNIT.match(name)
+    if place:
+      stage, unit = int(place[1]), int(place[2])
       units[stage] = max(units.get(stage, 0), unit + 1)
-  bottleneck = 'layer1.0.conv3.weight' in shapes
+  bottleneck = 'layer1.0.conv3.weight' in found
   last = 3 if bottleneck else 2
   stages = tuple(
     Stage(
       units=units[stage],
-      width=_filters(shapes, f'layer{stage}.0.conv1.weight', file),
-      output=_filters(shapes, f'layer{stage}.0.conv{last}.weight', file),
+      width=_filters(found, f'layer{stage}.0.conv1.weight', file),
+      output=_filters(found, f'layer{stage}.0.conv{last}.weight', file),
     )
     for stage in sorted(units)
   )
   for stage in units:
     name = f'layer{stage}.0.conv2.weight'
-    _filters(shapes, name, file)
-    width = _filters(shapes, f'layer{stage}.0.conv1.weight', file)
-    if shapes[name][1] != width:
+    _filters(found, name, file)
+    width = _filters(found, f'layer{stage}.0.conv1.weight', file)
+    if found[name][1] != width:
       raise errors.InputError(
-        f'{file} has {name} of shape {shapes[name]}: convolutions in groups, '
+        f'{file} has {name} of shape {found[name]}: convolutions in groups, '
         'as ResNeXts have them; only plain ResNets v1 are read'
       )
   return Architecture(
     stages=stages,
     bottleneck=bottleneck,
-    stem=_filters(shapes, 'conv1.weight', file),
-    classes=shapes['fc.weight'][0] if shapes.get('fc.weight') else 0,
+    stem=_filters(found, 'conv1.weight', file),
+    classes=found['fc.weight'][0] if found.get('fc.weight') else 0,
   )
 
 
-def _filters(shapes: Shapes, name: str, file: str) -> int:
+def _filters(found: Shapes, name: str, file: str) -> int:
   """The number of a convolution's filters.
 
   Raises:
     errors.InputError: it is not there, or is no convolution.
   """
-  if name not in shapes or len(shapes[name]) != 4 or 0 in shapes[name]:
+  if name not in found or len(found[name]) != 4 or 0 in found[name]:
     raise errors.InputError(
       f'{file} has '
-      + (f'{name} of shape {shapes[name]}' if name in shapes else f'no {name}')
+      + (f'{name} of shape {found[name]}' if name in found else f'no {name}')
       + ', where a ResNet has a convolution; it belongs to another '
       'architecture or is incomplete'
     )
-  return shapes[name][0]
+  return found[name][0]
+
+
+def shapes(network: Architecture) -> dict[str, tuple[int, ...]]:
+  """The shapes of all tensors of a network, by torchvision's names."""
+  found: dict[str, tuple[int, ...]] = {}
+
+  def add(conv: str, norm: str, filters: int, inputs: int, side: int) -> None:
+    found[f'{conv}.weight'] = (filters, inputs, side, side)
+    for part in _TORCH_NORM.values():
+      found[f'{norm}.{part}'] = (filters,)
+
+  add('conv1', 'bn1', network.stem, 3, 7)
+  before = network.stem
+  for i, stage in enumerate(network.stages):
+    for unit in range(stage.units):
+      name, inputs = f'layer{i + 1}.{unit}', before
+      for number, side in zip(network.convolutions, network.kernels):
+        is_last = number == network.convolutions[-1]
+        filters = stage.output if is_last else stage.width
+        conv, norm = f'{name}.conv{number}', f'{name}.bn{number}'
+        add(conv, norm, filters, inputs, side)
+        inputs = filters
+      if network.has_shortcut(i, unit):
+        down = f'{name}.downsample'
+        add(f'{down}.0', f'{down}.1', stage.output, before, 1)
+      before = stage.output
+  if network.classes:
+    found['fc.weight'] = (network.classes, before)
+    found['fc.bias'] = (network.classes,)
+  return found
 
 
 def plan(network: Architecture) -> dict[str, importing.Tensor]:

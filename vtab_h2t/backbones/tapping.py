@@ -40,10 +40,10 @@ def tap(
       vector; or a layer cannot be copied, and a tap is in a model within.
   """
   outputs = _outputs(model, taps)
-  own = {name for name, x in outputs.items() if _is_computed_from(x, model)}
+  own = [x for x in outputs.values() if _is_computed_from(x, model)]
   image = model.inputs[0]
-  whole = keras.Model(image, [*model.outputs, *(outputs[n] for n in own)])
-  is_whole = own == set(outputs)
+  is_whole = len(own) == len(outputs)
+  whole = keras.Model(image, own if is_whole else [*own, *model.outputs])
   if is_whole and not any(_graph(node.operation) for node in _nodes(whole)):
     return keras.Model(image, outputs)
   try:
@@ -239,7 +239,8 @@ def made_of(
     return kind.from_config(dict(config))
   except Exception as e:  # A layer of anyone's may raise anything.
     # Keras repeats the whole configuration; the cause says what is wrong.
-    why = importing.reason(e.__cause__ or e.__context__ or e)
+    cause = e.__cause__ or e.__context__
+    why = importing.reason(cause if isinstance(cause, Exception) else e)
     raise errors.InputError(
       f'layer {config.get("name")} ({kind.__name__}) cannot be copied, which '
       f'training and taps in models within others need: {why}; mend its '

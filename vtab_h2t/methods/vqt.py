@@ -59,7 +59,7 @@ class Options(space_lib.Options):
     learning_rates: the largest ones, for a batch of 256.
     weight_decays: in the gradient.
     queries: numbers of queries of a block.
-    fractions: of the features that the last head reads.
+    kept_fractions: of the features that the last head reads.
     penalty: of the head that ranks features.
     batch: images in a step.
     epochs: of each of the three trainings.
@@ -70,7 +70,7 @@ class Options(space_lib.Options):
   learning_rates: tuple[float, ...] = (0.05, 0.1, 0.25, 0.5, 1.0)
   weight_decays: tuple[float, ...] = (1e-2, 1e-3, 1e-4, 0.0)
   queries: tuple[int, ...] = (1, 10, 20)
-  fractions: tuple[float, ...] = (0.3, 0.5, 0.7)
+  kept_fractions: tuple[float, ...] = (0.3, 0.5, 0.7)
   penalty: float = 1e-4
   batch: int = 128
   epochs: int = 100
@@ -111,7 +111,7 @@ class Vqt(interface.Searched):
     names = 'queries', 'fraction', 'lr', 'weight_decay'
     values = (
       options.queries,
-      options.fractions,
+      options.kept_fractions,
       options.learning_rates,
       options.weight_decays,
     )

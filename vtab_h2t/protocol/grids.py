@@ -68,7 +68,7 @@ _QUICK_SUCCESSORS: dict[str, dict[str, Any]] = {
     'learning_rates': (0.05, 0.25, 1.0),
     'weight_decays': (1e-4,),
     'queries': (1,),
-    'fractions': (0.3, 0.7),
+    'kept_fractions': (0.3, 0.7),
   },
 }
 # Of the studies: the setting of the quick grid that did best on the validation
@@ -226,6 +226,7 @@ def single(
       'weight_decays': one('weight_decay'),
       'dropouts': one('dropout'),
       'queries': one('queries'),
+      'kept_fractions': one('fraction'),
     }
     if method.trains_network and method.name not in methods.SUCCESSORS:
       given = {

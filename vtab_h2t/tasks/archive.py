@@ -9,6 +9,7 @@ runs over train[:1000]).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+import functools
 import pathlib
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ import numpy as np
 
 from vtab_h2t import errors
 from vtab_h2t import files
+from vtab_h2t.tasks import encodings
 from vtab_h2t.tasks import pictures
 from vtab_h2t.tasks import task as task_lib
 
@@ -113,6 +115,7 @@ def _split(
     images=dataset,
     content=files.fingerprint(content),
     name_unreadable=name_unreadable,
+    encodings=functools.cache(lambda: encodings.count(paths)),
   )
 
 

@@ -5,6 +5,8 @@ import os
 import pathlib
 
 from vtab_h2t import errors
+from vtab_h2t.tasks import encodings
+from vtab_h2t.tasks import preparing
 from vtab_h2t.tasks import registry
 from vtab_h2t.tasks import task as task_lib
 from vtab_h2t.tasks import tfds_source
@@ -28,7 +30,8 @@ def diagnose(
 
   Returns:
     Task id to (`PREPARED`, `DOWNLOADABLE`, `MANUAL` or `BROKEN`; where it is,
-    or what is wrong and what to do). Archives that are not there are MANUAL.
+    or what is wrong and what to do). Archives that are not there are MANUAL,
+    and so is what TFDS cannot prepare before the user has done something.
 
   Raises:
     errors.InputError: unknown task, or no such directory.
@@ -49,14 +52,12 @@ def _prepared_by_tfds(entry: vtab.Entry, root: pathlib.Path) -> tuple[str, str]:
   source = entry.source
   path = tfds_source.find(source, root)
   if path is None:
-    needed = tfds_source.missing_files(source, root)
-    if needed:
-      return MANUAL, (
-        f'put {", ".join(needed)} there, from '
-        f'{source.manual_from}; a run with --download then '
-        'prepares it'
+    steps = preparing.by_hand(source, root)
+    if steps:
+      return MANUAL, '; '.join(
+        [*steps, 'a run with --download then prepares it']
       )
-    return DOWNLOADABLE, 'a run with --download fetches and prepares it'
+    return DOWNLOADABLE, preparing.outlook(source, root)
   try:
     builder = tfds_source.open_builder(source, root)
     tfds_source.check_classes(entry.rule, builder, entry.classes)
@@ -82,8 +83,12 @@ def _archive(task: task_lib.Task, root: pathlib.Path) -> tuple[str, str]:
       split.name_unreadable()
   except errors.InputError as e:
     return BROKEN, str(e)
+  found = vtab.lossy_copy(
+    task.name,
+    encodings.added([examples.train.encodings(), examples.test.encodings()]),
+  )
   return PREPARED, (
     f'{folder} ({len(examples.train800)} + '
     f'{len(examples.val200)} train, {len(examples.test.ids)} '
-    'test)'
+    f'test){found and f"; warning: {found}"}'
   )

@@ -45,7 +45,9 @@ def describe(task: task_lib.Task) -> dict[str, Any]:
     val200, train800val200, cv (and its folds' validation parts fold0 to fold4),
     test, and further/NAME of each further test set, its 'size', 'sha256' (over
     ids and labels), 'classes_present', 'classes_absent' and example 'ids'. A
-    task that has a source also has 'source', the same of that.
+    task that has a source also has 'source', the same of that. A task that is
+    read from encoded images also has 'encodings': for all training images and
+    for test, how many are encoded in which way. It is part of no hash.
   """
   parts = {
     name: ([task.train.ids[i] for i in part], task.train.labels[part])
@@ -71,6 +73,12 @@ def describe(task: task_lib.Task) -> dict[str, Any]:
     'sha256': sha256(task),
     'splits': splits,
   }
+  encodings = {
+    'train': dict(task.train.encodings()),
+    'test': dict(task.test.encodings()),
+  }
+  if any(encodings.values()):
+    found['encodings'] = encodings
   if task.source:
     found['source'] = describe(task.source)
   return found

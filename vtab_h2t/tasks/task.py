@@ -31,6 +31,9 @@ class Split:
       where hashing all of them would cost too much).
     name_unreadable: raises InputError that names the first image that cannot be
       decoded, if there is one.
+    encodings: returns how many of the images are stored in which encoding (see
+      `encodings.of_image`); empty where they are not read from files. It says
+      nothing that the images do not, and is in no fingerprint.
   """
 
   ids: Sequence[str]
@@ -38,6 +41,7 @@ class Split:
   images: Callable[[], 'tf.data.Dataset']
   content: str
   name_unreadable: Callable[[], None] = lambda: None
+  encodings: Callable[[], Mapping[str, int]] = dict
 
   @property
   def sha256(self) -> str:

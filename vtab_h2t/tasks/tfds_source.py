@@ -7,6 +7,8 @@ readers. Nothing is downloaded unless that is asked for.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 import dataclasses
+import functools
+import io
 import itertools
 import logging
 import os
@@ -17,6 +19,7 @@ import numpy as np
 
 from vtab_h2t import errors
 from vtab_h2t import files
+from vtab_h2t.tasks import encodings
 from vtab_h2t.tasks import task as task_lib
 
 if TYPE_CHECKING:
@@ -44,6 +47,8 @@ class Source:
     sizes: number of examples in each of TFDS's splits when VTAB was defined.
     manual: what must be in `<data_dir>/downloads/manual` before TFDS can
       prepare it, and where that is from; empty if TFDS downloads all.
+    modules: what TFDS's builder imports besides TFDS's own requirements, to
+      prepare it.
     scale: factor from stored pixel values to 0..255.
   """
 
@@ -56,6 +61,7 @@ class Source:
   config: str | None = None
   manual: tuple[str, ...] = ()
   manual_from: str = ''
+  modules: tuple[str, ...] = ()
   scale: int = 1
 
   @property
@@ -171,39 +177,6 @@ def other_sizes(source: Source, builder: 'tfds.core.DatasetBuilder') -> str:
     for n, size in source.sizes.items()
     if found[n] != size
   )
-
-
-def download(source: Source, data_dir: pathlib.Path) -> None:
-  """Lets TFDS download and prepare a data set, unless it is there.
-
-  Raises:
-    errors.InputError: files that the user must fetch are missing, or the
-      download failed.
-  """
-  if find(source, data_dir):
-    return
-  needed = missing_files(source, data_dir)
-  if needed:
-    raise errors.InputError(
-      f'{source.spec} needs {", ".join(needed)}; get them from '
-      f'{source.manual_from}'
-    )
-  import requests
-  import tensorflow_datasets as tfds
-  from tensorflow_datasets.core.download import download_manager
-
-  builder = tfds.builder(f'{source.spec}:{source.version}', data_dir=data_dir)
-  try:
-    builder.download_and_prepare()
-  except (
-    requests.exceptions.RequestException,
-    tfds.download.DownloadError,
-    download_manager.NonMatchingChecksumError,
-  ) as e:
-    raise errors.InputError(
-      f'{source.spec} could not be downloaded ({e}); check the connection '
-      'and run again'
-    ) from e
 
 
 def slices_of(
@@ -328,6 +301,32 @@ def _split(
       ]
     ),
     name_unreadable=name_unreadable,
+    encodings=functools.cache(
+      functools.partial(_encodings, builder, slices, len(ids))
+    ),
+  )
+
+
+def _encodings(
+  builder: 'tfds.core.DatasetBuilder', slices: Sequence[Slice], count: int
+) -> dict[str, int]:
+  """How many of the images of slices are stored in which encoding.
+
+  TFDS knows where a builder says so; else the stored images tell.
+  """
+  import tensorflow_datasets as tfds
+
+  said = builder.info.features['image'].encoding_format
+  if said:
+    return {said.upper(): count}
+  stored = _read(
+    builder,
+    slices,
+    {'image': True},
+    decoders={'image': tfds.decode.SkipDecoding()},
+  )
+  return encodings.count(
+    io.BytesIO(example['image']) for example in stored.as_numpy_iterator()
   )
 
 
@@ -349,7 +348,6 @@ def load(
   rule: Rule,
   classes: int,
   data_dir: pathlib.Path,
-  may_download: bool,
 ) -> task_lib.Examples:
   """The examples of a task.
 
@@ -358,13 +356,10 @@ def load(
     rule: how it is labelled.
     classes: number of classes.
     data_dir: TFDS's directory.
-    may_download: whether to fetch what is not prepared.
 
   Raises:
     errors.InputError: the data are not prepared, damaged, or not the task's.
   """
-  if may_download:
-    download(source, data_dir)
   builder = open_builder(source, data_dir)
   check_classes(rule, builder, classes)
   other = other_sizes(source, builder)

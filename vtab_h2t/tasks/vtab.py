@@ -6,9 +6,10 @@ two of the versions named there: oxford_iiit_pet is read at 4.0.0 and kitti at
 3.3.0 (whose splits are 3.1.0's).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 import functools
+import logging
 import os
 import pathlib
 
@@ -16,11 +17,17 @@ import numpy as np
 
 from vtab_h2t import errors
 from vtab_h2t.tasks import archive
+from vtab_h2t.tasks import encodings
 from vtab_h2t.tasks import labels
+from vtab_h2t.tasks import preparing
 from vtab_h2t.tasks import task as task_lib
 from vtab_h2t.tasks import tfds_source
 
+_LOG = logging.getLogger(__name__)
+
 _Source = tfds_source.Source
+
+_CV2 = ('cv2',)  # Their builders decode and resize with OpenCV.
 
 _LABEL = tfds_source.Rule({'label': True}, lambda e: int(e['label']), 'label')
 
@@ -177,6 +184,7 @@ ENTRIES = {
       ('test', 0),
       {'train': 76128, 'validation': 10875, 'test': 21750},
       config='tfds',
+      modules=_CV2,
     ),
   ),
   'camelyon': Entry(
@@ -233,6 +241,7 @@ ENTRIES = {
       manual=('sample', 'train', 'test', 'trainLabels.csv'),
       manual_from='https://www.kaggle.com/c/diabetic-retinopathy-detection/'
       'data (the zip files, to be unpacked there)',
+      modules=_CV2,
     ),
   ),
   'clevr_count': Entry('structured', 8, 'clevr_count', _CLEVR, _COUNT),
@@ -259,6 +268,7 @@ ENTRIES = {
       ('validation', 0),
       ('test', 0),
       {'train': 6347, 'validation': 423, 'test': 711},
+      modules=_CV2,
     ),
     _VEHICLE,
   ),
@@ -284,6 +294,40 @@ ENTRIES = {
   ),
 }
 
+# Data sets whose images are stored without loss, and why: what the builders of
+# TFDS 4.9.10 hand to `tfds.features.Image`, which writes arrays as PNG unless
+# it is told otherwise, and files as they are. All others are JPEG, among them
+# dmlab (encoding_format='jpeg') and eurosat/rgb (files that are JPEG).
+LOSSLESS = {
+  'cifar100': 'arrays from a binary file',
+  'svhn_cropped': 'arrays from a .mat file',
+  'patch_camelyon': "arrays from HDF5, encoding_format='png'",
+  'clevr': 'files that are PNG',
+  'kitti': 'arrays, decoded from PNG',
+  'dsprites': 'arrays from HDF5',
+  'smallnorb': 'arrays from a binary file',
+}
+
+
+def lossy_copy(name: str, counts: Mapping[str, int]) -> str:
+  """Says in a line that images are lossy copies of lossless ones, if they are.
+
+  Args:
+    name: task id; of own tasks nothing is known.
+    counts: how many images have which encoding; see `encodings.count`.
+  """
+  entry = ENTRIES.get(name)
+  found = encodings.lossy(counts)
+  if not found or entry is None or entry.source.spec not in LOSSLESS:
+    return ''
+  return (
+    f'{sum(found.values())} of {sum(counts.values())} images are '
+    f'{", ".join(found)}, but those of {entry.source.spec} have no loss: '
+    'accuracies will differ from those of VTAB-1k '
+    '(https://github.com/ZhangYuanhan-AI/NOAH/pull/29); python -m '
+    f'runners.prepare --tasks={name} makes the archive without loss'
+  )
+
 
 def _task(
   name: str, load: Callable[[], task_lib.Examples], images: str | None = None
@@ -308,16 +352,17 @@ def from_tfds(
   entry = ENTRIES[name]
   return _task(
     name,
-    functools.partial(
-      tfds_source.load,
-      entry.source,
-      entry.rule,
-      entry.classes,
-      data_dir,
-      may_download,
-    ),
+    functools.partial(_load, entry, data_dir, may_download),
     entry.source.spec,
   )
+
+
+def _load(
+  entry: Entry, data_dir: pathlib.Path, may_download: bool
+) -> task_lib.Examples:
+  if may_download:
+    preparing.download(entry.source, data_dir)
+  return tfds_source.load(entry.source, entry.rule, entry.classes, data_dir)
 
 
 def from_archive(name: str, data_dir: pathlib.Path) -> task_lib.Task:
@@ -330,11 +375,23 @@ def from_archive(name: str, data_dir: pathlib.Path) -> task_lib.Task:
   )
   return _task(
     name,
-    functools.partial(
-      archive.load, data_dir / entry.folder, entry.classes, images
-    ),
+    functools.partial(_load_archive, name, data_dir / entry.folder, images),
     images,
   )
+
+
+def _load_archive(
+  name: str, folder: pathlib.Path, images: str | None
+) -> task_lib.Examples:
+  """The examples of an archive; warns if its images are lossy copies."""
+  examples = archive.load(folder, ENTRIES[name].classes, images)
+  # The training images suffice: an archive is written in one way.
+  found = ENTRIES[name].source.spec in LOSSLESS and lossy_copy(
+    name, examples.train.encodings()
+  )
+  if found:
+    _LOG.warning('%s: %s', folder, found)
+  return examples
 
 
 def names(wanted: Sequence[str] | None) -> list[str]:
@@ -351,6 +408,12 @@ def names(wanted: Sequence[str] | None) -> list[str]:
   return [name for name in ENTRIES if not wanted or name in wanted]
 
 
+def sources(wanted: Sequence[str]) -> list[tfds_source.Source]:
+  """The data sets of tasks, each once, in order."""
+  found = {ENTRIES[name].source.spec: ENTRIES[name].source for name in wanted}
+  return list(found.values())
+
+
 def folder_of(name: str) -> str:
   """Folder of a task in archives; that of an own task is its name."""
   return ENTRIES[name].folder if name in ENTRIES else name
@@ -360,7 +423,6 @@ def write_archive(
   name: str,
   data_dir: str | os.PathLike[str] | None,
   out: pathlib.Path,
-  may_download: bool,
 ) -> tuple[pathlib.Path, bool]:
   """Writes a task's archive from TFDS, unless its folder is there.
 
@@ -368,7 +430,6 @@ def write_archive(
     name: task id.
     data_dir: TFDS's directory; None for its default.
     out: where archives go.
-    may_download: whether to fetch what is not prepared.
 
   Returns:
     The folder, and whether it was written.
@@ -380,8 +441,6 @@ def write_archive(
   if folder.exists():
     return folder, False
   root = tfds_source.root(data_dir)
-  if may_download:
-    tfds_source.download(entry.source, root)
   names_of_classes, splits = tfds_source.encoded(
     entry.source, entry.rule, entry.classes, root
   )

@@ -49,6 +49,8 @@ class QueryNetwork:
     depth: `L`.
     width: `d`.
     limit: of the uniform distribution that queries start from.
+    steps: compiled steps of training, by the number of classes; tracing one
+      costs more than many steps.
   """
 
   def __init__(self, backbone: backbone_lib.Backbone) -> None:
@@ -85,6 +87,7 @@ class QueryNetwork:
       16 * self.width + 2 * a.num_heads * tokens for a in self._attentions
     )
     self.context = tf.function(self._context, reduce_retracing=True)
+    self.steps: dict[int, Callable[..., Any]] = {}
 
   def features(self, queries: int) -> int:
     """How many features a number of queries a block gives, with the token."""

@@ -94,7 +94,9 @@ def train(
       f'allowed {devices.memory(memory_bytes) / 2**30:.1f}; raise --memory_gib '
       'or try fewer queries'
     )
-  step = _compiled(network, classes)
+  if classes not in network.steps:
+    network.steps[classes] = _compiled(network, classes)
+  step = network.steps[classes]
   noise = np.random.SeedSequence(noise_seed).generate_state(2)
   found: list[np.ndarray | None] = []
   for first in range(0, len(specs), free // own):
@@ -148,6 +150,7 @@ def _train(
       decays,
       tf.constant(t),
       tf.constant(noise),
+      tf.constant(DROPOUT),
       state,
     )
   arrays = {name: x.numpy() for name, x in state['values'].items()}
@@ -172,6 +175,7 @@ def _compiled(
     decays: 'tf.Tensor',
     number: 'tf.Tensor',
     noise: 'tf.Tensor',
+    dropped: 'tf.Tensor',
     state: dict[str, _Parameters],
   ) -> dict[str, _Parameters]:
     values = state['values']
@@ -180,7 +184,7 @@ def _compiled(
       tf.concat([tf.shape(labels), shape], axis=0),
       tf.random.experimental.stateless_fold_in(noise, number),
     )
-    masks = tf.where(uniform >= DROPOUT, 1 / (1 - DROPOUT), 0.0)
+    masks = tf.where(uniform >= dropped, 1 / (1 - dropped), 0.0)
     one_hot = tf.one_hot(labels, classes)[:, None]
     with tf.GradientTape() as tape:
       tape.watch(values)
