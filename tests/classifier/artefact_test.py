@@ -96,12 +96,10 @@ def test_predictions_are_those_of_the_head_on_stored_features(
 @pytest.mark.parametrize(
   'change',
   [
-    {},
     {'resize': 'bicubic_antialias', 'crop': 0.875},
-    {'resize': 'legacy'},
-    {'scale': 1, 'offset': 0},
+    {'scale': 1, 'offset': 0, 'resize': 'legacy'},
   ],
-  ids=['imagenet', 'crop', 'legacy', 'pixels'],
+  ids=['channels', 'numbers'],
 )
 def test_the_input_is_kept(backbone, split, tmp_path, change):
   fed = dataclasses.replace(preprocessing.IMAGENET, **change)

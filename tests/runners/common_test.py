@@ -8,6 +8,7 @@ from absl.testing import flagsaver
 import pytest
 
 from runners import common
+from tests import synthetic_tfds
 from vtab_h2t import devices
 
 _LETTERS = flags.DEFINE_list('common_test_letters', ['a'], 'For this test.')
@@ -128,3 +129,47 @@ def test_progress_prints_a_line_a_task_where_there_is_no_terminal(monkeypatch):
       progress.stage('work', 1, 2)
       progress.finish(f'{name}: done')
   assert out.getvalue() == 'one: done\ntwo: done\n'
+
+
+def test_one_download_that_fails_does_not_stop_the_others(
+  tmp_path, monkeypatch, capsys
+):
+  import tensorflow_datasets as tfds
+
+  synthetic_tfds.prepare('dtd', tmp_path)
+  capsys.readouterr()
+  fetched, is_down = [], True
+
+  class Builder:
+    def __init__(self, spec, **_):
+      self._name = spec.split(':')[0]
+
+    def download_and_prepare(self):
+      fetched.append(self._name)
+      if self._name == 'svhn_cropped' and is_down:
+        raise tfds.download.DownloadError('HTTP code: 503')
+      folder = tmp_path / self._name / '3.3.3'
+      folder.mkdir(parents=True)
+      (folder / 'dataset_info.json').touch()
+
+  monkeypatch.setattr(tfds, 'builder', Builder)
+  names = ['dtd', 'svhn', 'resisc45', 'clevr_count', 'clevr_dist']
+
+  def run():
+    failed = common.download(names, tmp_path)
+    captured = capsys.readouterr()
+    assert len(captured.err.splitlines()) == 4
+    lines = captured.out.splitlines()
+    return failed, [line.split('  ')[-2:] for line in lines]
+
+  failed, lines = run()
+  assert failed == ['svhn_cropped', 'resisc45']
+  assert fetched == ['svhn_cropped', 'clevr']
+  assert lines[0] == ['was there', f'{tmp_path}/dtd/3.0.1']
+  assert 'could not be downloaded (HTTP code: 503)' in lines[1][1]
+  assert lines[3][1] == f'{tmp_path}/clevr/3.3.3'
+  is_down = False
+  failed, lines = run()
+  assert failed == ['resisc45']
+  assert fetched == ['svhn_cropped', 'clevr', 'svhn_cropped']
+  assert lines[3] == ['was there', f'{tmp_path}/clevr/3.3.3']

@@ -1,8 +1,11 @@
 """Tables and figures, as a user makes them."""
 
+import json
+
 import pandas as pd
 import pytest
 
+from tests import synthetic_tfds
 from tests import testing
 from tests.runners import tiny
 from vtab_h2t import published
@@ -305,6 +308,33 @@ def test_a_failed_task_is_named_and_the_others_are_made(tmp_path):
   assert 'broken: failed' in done.stderr
   (folder,) = tiny.folders(tmp_path / 'w')
   assert pd.read_csv(folder / 'table1.csv').task.tolist() == ['mine']
+
+
+def test_a_failed_download_is_told_before_anything_is_measured(tmp_path):
+  synthetic_tfds.prepare('dtd', tmp_path / 'data')
+  done = testing.run_runner(
+    'table1',
+    *tiny.FLAGS,
+    '--suite=vtab',
+    f'--data_dir={tmp_path}/data',
+    '--download',
+    '--tasks=dtd,resisc45',
+    '--seeds=0',
+    '--methods=linear',
+    f'--workdir={tmp_path}/w',
+  )
+  assert done.returncode == 1 and 'Traceback' not in done.stderr
+  first, second, *_ = done.stdout.splitlines()
+  assert first == f'dtd       was there  {tmp_path}/data/dtd/3.0.1'
+  assert second.startswith('resisc45  failed     resisc45 needs ')
+  assert done.stderr.splitlines()[-1].startswith('error: resisc45: resisc45 is')
+  (folder,) = tiny.folders(tmp_path / 'w')
+  assert pd.read_csv(folder / 'table1.csv').task.tolist() == ['dtd']
+  manifest = json.loads((folder / 'manifests' / 'dtd.json').read_text())
+  assert manifest['encodings'] == {
+    'train': {'PNG': 1200},
+    'test': {'PNG': synthetic_tfds.TEST},
+  }
 
 
 @pytest.mark.soak

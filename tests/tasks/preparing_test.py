@@ -286,6 +286,12 @@ def test_manual_data_name_file_and_place(tmp_path, spec, wanted):
   assert tfds_source.missing_files(_SOURCES[spec], tmp_path) == []
 
 
+def test_what_tfds_prints_is_not_part_of_the_output(tmp_path, stand_in, capsys):
+  stand_in(lambda: print('Downloading and preparing dataset'))
+  preparing.download(_SOURCES['dtd'], tmp_path)
+  assert not capsys.readouterr().out
+
+
 def test_prepared_data_are_left_alone(tmp_path, monkeypatch):
   import tensorflow_datasets as tfds
 

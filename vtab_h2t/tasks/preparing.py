@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 import contextlib
 import dataclasses
 import importlib.util
+import io
 import os
 import pathlib
 import threading
@@ -208,7 +209,10 @@ def download(
   builder = tfds.builder(f'{source.spec}:{source.version}', data_dir=data_dir)
   total = sum(file.size for file in wanted)
   try:
-    with _told(data_dir / 'downloads' / source.name, total, progress):
+    with (
+      _told(data_dir / 'downloads' / source.name, total, progress),
+      contextlib.redirect_stdout(io.StringIO()),  # It prints what it does.
+    ):
       builder.download_and_prepare()
   except (
     requests.exceptions.RequestException,
