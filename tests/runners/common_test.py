@@ -1,5 +1,6 @@
 import io
 import os
+import re
 import subprocess
 import sys
 
@@ -160,7 +161,7 @@ def test_one_download_that_fails_does_not_stop_the_others(
     captured = capsys.readouterr()
     assert len(captured.err.splitlines()) == 4
     lines = captured.out.splitlines()
-    return failed, [line.split('  ')[-2:] for line in lines]
+    return failed, [re.split('  +', line)[-2:] for line in lines]
 
   failed, lines = run()
   assert failed == ['svhn_cropped', 'resisc45']

@@ -77,6 +77,9 @@ def _archive(task: task_lib.Task, root: pathlib.Path) -> tuple[str, str]:
       f'put the archive at {folder}, or make it with python -m '
       f'runners.prepare --tasks={task.name} --out={root}'
     )
+  if task.name in vtab.ENTRIES:
+    # What would be logged is part of what is returned.
+    task = vtab.from_archive(task.name, root, warns=False)
   try:
     examples = task.examples
     for split in (examples.train, examples.test):

@@ -325,7 +325,7 @@ def lossy_copy(name: str, counts: Mapping[str, int]) -> str:
     f'{", ".join(found)}, but those of {entry.source.spec} have no loss: '
     'accuracies will differ from those of VTAB-1k '
     '(https://github.com/ZhangYuanhan-AI/NOAH/pull/29); python -m '
-    f'runners.prepare --tasks={name} makes the archive without loss'
+    f'runners.prepare --tasks={name} --out=ELSEWHERE makes one without loss'
   )
 
 
@@ -365,8 +365,16 @@ def _load(
   return tfds_source.load(entry.source, entry.rule, entry.classes, data_dir)
 
 
-def from_archive(name: str, data_dir: pathlib.Path) -> task_lib.Task:
-  """A task, read from its archive when it is used."""
+def from_archive(
+  name: str, data_dir: pathlib.Path, warns: bool = True
+) -> task_lib.Task:
+  """A task, read from its archive when it is used.
+
+  Args:
+    name: task id.
+    data_dir: where archives are.
+    warns: whether to log a warning then if the images are lossy copies.
+  """
   entry = ENTRIES[name]
   images = (
     entry.source.spec
@@ -375,22 +383,22 @@ def from_archive(name: str, data_dir: pathlib.Path) -> task_lib.Task:
   )
   return _task(
     name,
-    functools.partial(_load_archive, name, data_dir / entry.folder, images),
+    functools.partial(
+      _load_archive, name, data_dir / entry.folder, images, warns
+    ),
     images,
   )
 
 
 def _load_archive(
-  name: str, folder: pathlib.Path, images: str | None
+  name: str, folder: pathlib.Path, images: str | None, warns: bool
 ) -> task_lib.Examples:
-  """The examples of an archive; warns if its images are lossy copies."""
   examples = archive.load(folder, ENTRIES[name].classes, images)
-  # The training images suffice: an archive is written in one way.
-  found = ENTRIES[name].source.spec in LOSSLESS and lossy_copy(
-    name, examples.train.encodings()
-  )
-  if found:
-    _LOG.warning('%s: %s', folder, found)
+  if warns and ENTRIES[name].source.spec in LOSSLESS:
+    # The training images suffice: an archive is written in one way.
+    found = lossy_copy(name, examples.train.encodings())
+    if found:
+      _LOG.warning('%s: %s', folder, found)
   return examples
 
 
