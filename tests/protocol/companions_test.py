@@ -6,7 +6,6 @@ import pytest
 
 from vtab_h2t.methods import lp_ft
 from vtab_h2t.protocol import companions
-from vtab_h2t.protocol import grids
 from vtab_h2t.protocol import run as run_lib
 from vtab_h2t.report import jobs
 from vtab_h2t.tasks import shifted
