@@ -131,9 +131,16 @@ def _allowed(
   return allowed
 
 
-def _required(outputs: Sequence['output_lib.Output']) -> list[str]:
-  """The methods that outputs need."""
-  return list(dict.fromkeys(m for o in outputs for m in o.methods))
+def _required(
+  outputs: Sequence['output_lib.Output'], are_named: bool
+) -> list[str]:
+  """The methods that outputs need, or are made of where they are named."""
+  from vtab_h2t.methods import registry as methods
+
+  named = [
+    m for o in outputs if are_named for m in o.one_of if m in methods.ANYWHERE
+  ]
+  return list(dict.fromkeys([m for o in outputs for m in o.methods] + named))
 
 
 def _has_second(outputs: Sequence['output_lib.Output']) -> bool:
@@ -201,7 +208,7 @@ def _measure(
     for group in tasks_registry.sharing_images(tasks)
   ]
   for task in tasks:  # Bad settings fail before anything is loaded.
-    for method in flags.methods(tried, _required(outputs)):
+    for method in flags.methods(tried, _required(outputs, are_named)):
       methods_registry.check(method, tried.of_task(task.name))
   if _has_second(outputs):
     flags.check_second()
@@ -214,7 +221,7 @@ def _measure(
   backbone = run_lib.load(run_, places.weights)
   outputs = _allowed(outputs, run_, backbone, are_named)
   names = [job for o in outputs for job in o.all_jobs]
-  methods = flags.methods(tried, _required(outputs))
+  methods = flags.methods(tried, _required(outputs, are_named))
   jobs.check((), methods, backbone)
   there = ledger.find(run_)
   if there is not None:  # Under a name that it was given before.

@@ -109,7 +109,7 @@ def input_scaling() -> flags.FlagHolder[str]:
     backbones.USUAL_INPUT,
     backbones.INPUT_SCALINGS,
     "The network's input. usual: what its weights want. vtab, unit: 0 to 1. "
-    'half: -1 to 1. pixels: 0 to 255. imagenet, clip: by their mean.',
+    'half: -1 to 1. pixels: 0 to 255.',
   )
 
 
@@ -119,8 +119,8 @@ def resize() -> flags.FlagHolder[str]:
     'resize',
     backbones.USUAL_RESIZE,
     [backbones.USUAL_RESIZE, *preprocessing.RESIZES],
-    "usual: as the weights want it; the paper's bilinear. legacy: TensorFlow "
-    "1's, as released. With antialias: Pillow's.",
+    "usual: as the weights want it. legacy: TensorFlow 1's, as released. "
+    "antialias: Pillow's.",
   )
 
 

@@ -11,6 +11,7 @@ _BY_NAME = {o.name: o for o in table_outputs.OUTPUTS}
 def test_every_table_is_there_and_none_is_drawn():
   assert list(_BY_NAME) == [
     *(f'table{n}' for n in range(1, 8)),
+    'successors',
     'taylor',
     'normalization',
     'claims',

@@ -8,6 +8,7 @@ import pytest
 
 from tests import testing
 from tests.runners import tiny
+from vtab_h2t.backbones import preprocessing
 
 _PLUGINS = f'--plugins={tiny.PLUGIN}'
 _FAST = ['--backbone=tiny', '--weights=noise', '--val_fraction=0.3']
@@ -38,6 +39,25 @@ def test_it_says_what_was_chosen_and_how_good_it_is(model):
     'model.json',
     'model.safetensors',
   ]
+
+
+def test_the_input_that_is_asked_for_is_kept_with_the_model(tmp_path):
+  done = testing.run_runner(
+    'adapt',
+    f'--train_dir={testing.write_photographs(tmp_path / "photos")}',
+    f'--out={tmp_path / "model"}',
+    _PLUGINS,
+    *_FAST,
+    '--method=linear',
+    '--input_scaling=imagenet',
+    '--resize=bicubic_antialias',
+    '--crop=0.875',
+  )
+  assert done.returncode == 0, done.stderr
+  facts = json.loads((tmp_path / 'model' / 'model.json').read_text())
+  assert (facts['resize'], facts['crop']) == ('bicubic_antialias', 0.875)
+  assert facts['scale'] == list(preprocessing.IMAGENET.scale)
+  assert facts['offset'] == list(preprocessing.IMAGENET.offset)
 
 
 def test_predictions_name_classes_and_probabilities(model, tmp_path):

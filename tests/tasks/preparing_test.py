@@ -146,7 +146,9 @@ def test_files_in_the_manual_folder_need_no_host(tmp_path, monkeypatch):
   _place(monkeypatch, manual, {'SUN397.tar.gz': b'a', 'Partitions.zip': None})
   (step,) = preparing.by_hand(_SUN397, tmp_path)
   assert step.startswith('put Partitions.zip (9 bytes, SHA-256 ')
-  (manual / 'Partitions.zip').write_bytes(b'b')
+  (manual / 'Partitions.zip').write_bytes(b'cut')
+  assert preparing.by_hand(_SUN397, tmp_path) == [step]
+  (manual / 'Partitions.zip').write_bytes(b'elsewhere')
   assert preparing.by_hand(_SUN397, tmp_path) == []
   assert preparing.outlook(_SUN397, tmp_path) == (
     'a run with --download prepares it from the files that are there'

@@ -7,8 +7,10 @@ both. What their own code does, and what is matched here:
   after the other, the width first. Pillow's filters grow with the factor by
   which an image shrinks ('antialias'), and each of the two results is rounded
   half up and kept within 0..255. `BILINEAR_ANTIALIAS` and `BICUBIC_ANTIALIAS`
-  are that. torchvision's tensors with antialias=True come to the same up to a
-  level: its bicubic filter is then Pillow's too.
+  are that, but for sums of half a level. Pillow 13 resizes the height first
+  where that shrinks much more than the width, which earlier versions did not;
+  the width is always first here. PyTorch's antialiased bicubic filter is
+  Pillow's, too.
 - Pillow's bicubic filter has a = -0.5 (Keys, 1981), and so has TensorFlow's
   with half-pixel centres. PyTorch's without antialias has a = -0.75, and is not
   offered.
@@ -18,7 +20,7 @@ both. What their own code does, and what is matched here:
 - With a crop the shorter side becomes floor(size / crop), as in timm, and the
   longer side keeps the shape, rounded down, as in all three. Then a square is
   cut out of the middle, from round(difference / 2), halves to the even number,
-  as in timm and torchvision; Hugging Face rounds these halves down.
+  as in timm and torchvision; Hugging Face's NumPy code rounds halves down.
 """
 
 from collections.abc import Sequence

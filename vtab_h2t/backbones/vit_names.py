@@ -1,117 +1,289 @@
-"""How other code names the weights of a vision transformer.
+"""How published code names the tensors of a vision transformer.
 
-Each function gives, for the weights of `vit.build` ('<layer>/<weight>'), the
-tensors that hold them elsewhere, as `importing.load` takes it.
+One table a scheme: our layers, and what holds their weights in a file. `{}` in
+a name stands for what a layer's weights are called, 'weight' and 'bias' in
+torch. What tensors cannot tell (activation, epsilon, input) is what the
+scheme's code has by default; `vit_reading` has the exceptions.
 """
 
-from collections.abc import Callable
+from collections.abc import Mapping
+import dataclasses
+import re
 
-import numpy as np
+from vtab_h2t.backbones import preprocessing
 
-from vtab_h2t.backbones import importing
+# Activations: exact, the tanh approximation, and x * sigmoid(1.702 x).
+GELU, GELU_TANH, QUICK_GELU = 'gelu', 'gelu_tanh', 'quick_gelu'
 
-DEPTH = 12  # Blocks of the ViTs here.
-JAX_ANCHOR = 'Transformer/posembed_input/pos_embedding'
-
-
-def timm(heads: int) -> dict[str, importing.Tensor]:
-  """timm's names: fused qkv, torch's order of axes."""
-  tensor = importing.Tensor
-  plan = {
-    'cls/token': tensor('cls_token'),
-    'position/embedding': tensor('pos_embed'),
-  }
-
-  def add(
-    layer: str,
-    name: str,
-    kernel: str = 'kernel',
-    bias: str = 'bias',
-    convert: Callable[[np.ndarray], np.ndarray] = np.transpose,
-  ) -> None:
-    plan[f'{layer}/{kernel}'] = tensor(f'{name}.weight', convert)
-    plan[f'{layer}/{bias}'] = tensor(f'{name}.bias')
-
-  add(
-    'patches',
-    'patch_embed.proj',
-    convert=lambda value: value.transpose(2, 3, 1, 0),
-  )
-  for i in range(DEPTH):
-    ours, theirs = f'block{i:02d}', f'blocks.{i}'
-    add(f'{ours}_norm', f'{theirs}.norm1', 'gamma', 'beta')
-    add(f'{ours}_norm2', f'{theirs}.norm2', 'gamma', 'beta')
-    add(f'{ours}_mlp1', f'{theirs}.mlp.fc1')
-    add(f'{ours}_mlp2', f'{theirs}.mlp.fc2')
-    for part, name in enumerate(('query', 'key', 'value')):
-
-      def kernel(value: np.ndarray, part: int = part) -> np.ndarray:
-        value = np.split(value, 3)[part].T
-        return value.reshape(len(value), heads, -1)
-
-      def bias(value: np.ndarray, part: int = part) -> np.ndarray:
-        return np.split(value, 3)[part].reshape(heads, -1)
-
-      layer = f'{ours}_attention/{name}'
-      plan[f'{layer}/kernel'] = tensor(f'{theirs}.attn.qkv.weight', kernel)
-      plan[f'{layer}/bias'] = tensor(f'{theirs}.attn.qkv.bias', bias)
-    add(
-      f'{ours}_attention/attention_output',
-      f'{theirs}.attn.proj',
-      convert=lambda value: value.T.reshape(heads, -1, len(value)),
-    )
-  add('norm', 'norm', 'gamma', 'beta')
-  add('logits', 'head')
-  return plan
+_TIMM_CROP, _DINOV2_CROP, _CLIP_CROP = 0.9, 224 / 256, 1.0
 
 
-def jax() -> dict[str, importing.Tensor]:
-  """Names of google-research/vision_transformer (AugReg): axes as in Keras."""
-  tensor = importing.Tensor
-  plan = {
-    'cls/token': tensor('cls'),
-    'position/embedding': tensor('Transformer/posembed_input/pos_embedding'),
-  }
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Scheme:
+  """How some code names the tensors.
 
-  def add(
-    layer: str,
-    name: str,
-    kernel: str = 'kernel',
-    weight: str = 'kernel',
-    bias: str = 'bias',
-  ) -> None:
-    plan[f'{layer}/{kernel}'] = tensor(f'{name}/{weight}')
-    plan[f'{layer}/{bias}'] = tensor(f'{name}/bias')
-
-  add('patches', 'embedding')
-  for i in range(DEPTH):
-    ours, theirs = f'block{i:02d}', f'Transformer/encoderblock_{i}'
-    attention = f'{theirs}/MultiHeadDotProductAttention_1'
-    add(f'{ours}_norm', f'{theirs}/LayerNorm_0', 'gamma', 'scale', 'beta')
-    add(f'{ours}_norm2', f'{theirs}/LayerNorm_2', 'gamma', 'scale', 'beta')
-    add(f'{ours}_mlp1', f'{theirs}/MlpBlock_3/Dense_0')
-    add(f'{ours}_mlp2', f'{theirs}/MlpBlock_3/Dense_1')
-    for part in ('query', 'key', 'value'):
-      add(f'{ours}_attention/{part}', f'{attention}/{part}')
-    add(f'{ours}_attention/attention_output', f'{attention}/out')
-  add('norm', 'Transformer/encoder_norm', 'gamma', 'scale', 'beta')
-  add('pre_logits', 'pre_logits')
-  add('logits', 'head')
-  return plan
-
-
-def jax_orders(count: int) -> list[list[str]]:
-  """Names in the order of a flattened tree, which converters from JAX keep.
-
-  A model may lack the logits' layer, the one before it, or both.
-
-  Args:
-    count: how many variables there are.
+  Attributes:
+    name: what it is called, for people.
+    anchor: a tensor that it has once; what is before it is a prefix.
+    marks: other tensors, by which it is told from schemes of the same anchor.
+    parts: names in the file by ours, outside of blocks.
+    block: what the names of a block begin with; `{}` is its number.
+    of_block: names in a block, without that beginning, by ours. Either 'qkv',
+      or 'query', 'key' and 'value'.
+    inner: two levels of numbers that some files have for one; a pattern.
+    ignored: pattern of tensors that features do not depend on.
+    beside: the same, of those that have not the prefix.
+    from_jax: whether kernels have their inputs first, and heads apart.
+    bare_tokens: whether the class token is `[C]`, and positions `[n, C]`.
+    projects_right: whether the projection has its inputs first.
+    activation: of the MLPs.
+    epsilon: of layer norms.
+    input: how images become the network's input.
   """
-  names = {tensor.name for tensor in jax().values()}
-  orders = []
-  for absent in ((), ('head',), ('pre_logits',), ('head', 'pre_logits')):
-    kept = [n for n in names if n.partition('/')[0] not in absent]
-    if len(kept) == count:
-      orders.append(sorted(kept, key=lambda name: name.split('/')))
-  return orders
+
+  name: str
+  anchor: str
+  marks: tuple[str, ...] = ()
+  parts: Mapping[str, str]
+  block: str
+  of_block: Mapping[str, str]
+  inner: str = ''
+  ignored: str = ''
+  beside: str = ''
+  from_jax: bool = False
+  bare_tokens: bool = False
+  projects_right: bool = False
+  activation: str = GELU
+  epsilon: float = 1e-6
+  input: preprocessing.Input
+
+  def weight(self, part: str) -> str:
+    """The name of a layer's kernel or scale; of a tensor alone, its own."""
+    word = 'weight'
+    if self.from_jax:
+      word = 'scale' if _is_norm(part) else 'kernel'
+    return self._template(part).format(word)
+
+  def bias(self, part: str) -> str:
+    """The name of a layer's bias."""
+    return self._template(part).format('bias')
+
+  def has(self, part: str) -> bool:
+    """Whether there is a name for it; its number is not looked at."""
+    return part in self.parts or _of_block(part)[1] in self.of_block
+
+  def _template(self, part: str) -> str:
+    if part in self.parts:
+      return self.parts[part]
+    number, inner = _of_block(part)
+    return self.block.replace('{}', number) + self.of_block[inner]
+
+
+def _of_block(part: str) -> tuple[str, str]:
+  """'block03_norm2' as ('3', 'norm2')."""
+  found = re.fullmatch(r'block(\d+)_(\w+)', part)
+  return (str(int(found[1])), found[2]) if found else ('', part)
+
+
+def _is_norm(part: str) -> bool:
+  return 'norm' in part
+
+
+def in_block(i: int, part: str) -> str:
+  """Our name of a part of a block."""
+  return f'block{i:02d}_{part}'
+
+
+AUGREG = Scheme(
+  name='google-research/vision_transformer (AugReg)',
+  anchor='Transformer/posembed_input/pos_embedding',
+  parts={
+    'cls': 'cls',
+    'position': 'Transformer/posembed_input/pos_embedding',
+    'patches': 'embedding/{}',
+    'norm': 'Transformer/encoder_norm/{}',
+    'pre_logits': 'pre_logits/{}',
+    'logits': 'head/{}',
+  },
+  block='Transformer/encoderblock_{}/',
+  of_block={
+    'norm': 'LayerNorm_0/{}',
+    'norm2': 'LayerNorm_2/{}',
+    'query': 'MultiHeadDotProductAttention_1/query/{}',
+    'key': 'MultiHeadDotProductAttention_1/key/{}',
+    'value': 'MultiHeadDotProductAttention_1/value/{}',
+    'attention_output': 'MultiHeadDotProductAttention_1/out/{}',
+    'mlp1': 'MlpBlock_3/Dense_0/{}',
+    'mlp2': 'MlpBlock_3/Dense_1/{}',
+  },
+  from_jax=True,
+  activation=GELU_TANH,
+  input=preprocessing.HALF,
+)
+TIMM = Scheme(
+  name='timm',
+  anchor='patch_embed.proj.weight',
+  parts={
+    'cls': 'cls_token',
+    'registers': 'reg_token',
+    'position': 'pos_embed',
+    'patches': 'patch_embed.proj.{}',
+    'norm_pre': 'norm_pre.{}',
+    'norm': 'norm.{}',
+    'fc_norm': 'fc_norm.{}',
+    'pre_logits': 'pre_logits.fc.{}',
+    'logits': 'head.{}',
+  },
+  block='blocks.{}.',
+  of_block={
+    'norm': 'norm1.{}',
+    'norm2': 'norm2.{}',
+    'qkv': 'attn.qkv.{}',
+    'attention_output': 'attn.proj.{}',
+    'mlp1': 'mlp.fc1.{}',
+    'mlp2': 'mlp.fc2.{}',
+    'scale1': 'ls1.gamma',
+    'scale2': 'ls2.gamma',
+  },
+  input=dataclasses.replace(
+    preprocessing.HALF, resize='bicubic_antialias', crop=_TIMM_CROP
+  ),
+)
+DINOV2 = dataclasses.replace(
+  TIMM,
+  name='DINOv2',
+  marks=('mask_token',),
+  parts={k: v for k, v in TIMM.parts.items() if k != 'pre_logits'}
+  | {'registers': 'register_tokens'},
+  inner=r'(blocks)\.\d+\.(\d+)\.',
+  ignored=r'mask_token',
+  beside=r'(dino_head|ibot_head)\..*',
+  input=dataclasses.replace(
+    preprocessing.IMAGENET, resize='bicubic_antialias', crop=_DINOV2_CROP
+  ),
+)
+_HUGGING_FACE_PARTS = {
+  'cls': 'embeddings.cls_token',
+  'position': 'embeddings.position_embeddings',
+  'patches': 'embeddings.patch_embeddings.projection.{}',
+  'norm': 'layernorm.{}',
+  'pre_logits': 'pooler.dense.{}',
+  'logits': 'classifier.{}',
+}
+_HUGGING_FACE_ATTENTION = {
+  'query': 'attention.attention.query.{}',
+  'key': 'attention.attention.key.{}',
+  'value': 'attention.attention.value.{}',
+  'attention_output': 'attention.output.dense.{}',
+}
+HUGGING_FACE = Scheme(
+  name="Hugging Face's ViTModel",
+  anchor='embeddings.patch_embeddings.projection.weight',
+  marks=('encoder.layer.0.layernorm_before.weight',),
+  parts=_HUGGING_FACE_PARTS,
+  block='encoder.layer.{}.',
+  of_block=_HUGGING_FACE_ATTENTION
+  | {
+    'norm': 'layernorm_before.{}',
+    'norm2': 'layernorm_after.{}',
+    'mlp1': 'intermediate.dense.{}',
+    'mlp2': 'output.dense.{}',
+  },
+  ignored=r'embeddings\.mask_token',
+  epsilon=1e-12,
+  input=dataclasses.replace(preprocessing.HALF, resize='bilinear_antialias'),
+)
+HUGGING_FACE_DINOV2 = Scheme(
+  name="Hugging Face's Dinov2Model",
+  anchor='embeddings.patch_embeddings.projection.weight',
+  marks=('encoder.layer.0.layer_scale1.lambda1',),
+  parts={k: v for k, v in _HUGGING_FACE_PARTS.items() if k != 'pre_logits'}
+  | {'registers': 'embeddings.register_tokens'},
+  block='encoder.layer.{}.',
+  of_block=_HUGGING_FACE_ATTENTION
+  | {
+    'norm': 'norm1.{}',
+    'norm2': 'norm2.{}',
+    'mlp1': 'mlp.fc1.{}',
+    'mlp2': 'mlp.fc2.{}',
+    'scale1': 'layer_scale1.lambda1',
+    'scale2': 'layer_scale2.lambda1',
+  },
+  ignored=r'embeddings\.mask_token',
+  input=DINOV2.input,
+)
+_CLIP_INPUT = dataclasses.replace(
+  preprocessing.CLIP, resize='bicubic_antialias', crop=_CLIP_CROP
+)
+OPENAI = Scheme(
+  name="OpenAI's CLIP",
+  anchor='class_embedding',
+  marks=('transformer.resblocks.0.attn.in_proj_weight',),
+  parts={
+    'cls': 'class_embedding',
+    'position': 'positional_embedding',
+    'patches': 'conv1.{}',
+    'norm_pre': 'ln_pre.{}',
+    'norm': 'ln_post.{}',
+    'projection': 'proj',
+  },
+  block='transformer.resblocks.{}.',
+  of_block={
+    'norm': 'ln_1.{}',
+    'norm2': 'ln_2.{}',
+    'qkv': 'attn.in_proj_{}',
+    'attention_output': 'attn.out_proj.{}',
+    'mlp1': 'mlp.c_fc.{}',
+    'mlp2': 'mlp.c_proj.{}',
+  },
+  # The tower of texts.
+  beside=r'transformer\..*|token_embedding\.weight|positional_embedding|'
+  r'ln_final\..*|text_projection|logit_scale|logit_bias|input_resolution|'
+  r'context_length|vocab_size|attn_mask',
+  bare_tokens=True,
+  projects_right=True,
+  activation=QUICK_GELU,
+  epsilon=1e-5,
+  input=_CLIP_INPUT,
+)
+HUGGING_FACE_CLIP = Scheme(
+  name="Hugging Face's CLIPVisionModel",
+  anchor='embeddings.class_embedding',
+  marks=('encoder.layers.0.self_attn.q_proj.weight',),
+  parts={
+    'cls': 'embeddings.class_embedding',
+    'position': 'embeddings.position_embedding.weight',
+    'patches': 'embeddings.patch_embedding.{}',
+    'norm_pre': 'pre_layrnorm.{}',  # As it is spelt there.
+    'norm': 'post_layernorm.{}',
+    'projection': 'visual_projection.weight',
+    'logits': 'classifier.{}',
+  },
+  block='encoder.layers.{}.',
+  of_block={
+    'norm': 'layer_norm1.{}',
+    'norm2': 'layer_norm2.{}',
+    'query': 'self_attn.q_proj.{}',
+    'key': 'self_attn.k_proj.{}',
+    'value': 'self_attn.v_proj.{}',
+    'attention_output': 'self_attn.out_proj.{}',
+    'mlp1': 'mlp.fc1.{}',
+    'mlp2': 'mlp.fc2.{}',
+  },
+  ignored=r'embeddings\.position_ids',
+  beside=r'text_model\..*|text_projection\.weight|logit_scale',
+  bare_tokens=True,
+  activation=QUICK_GELU,
+  epsilon=1e-5,
+  input=_CLIP_INPUT,
+)
+# The first whose anchor and marks are there is meant.
+SCHEMES = (
+  AUGREG,
+  DINOV2,
+  TIMM,
+  HUGGING_FACE_DINOV2,
+  HUGGING_FACE,
+  HUGGING_FACE_CLIP,
+  OPENAI,
+)

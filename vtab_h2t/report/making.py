@@ -18,6 +18,7 @@ from vtab_h2t.report import output as output_lib
 from vtab_h2t.report import papers
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import statistics
+from vtab_h2t.report import successors as successors_lib
 
 Results = results_lib.Results
 Frames = output_lib.Frames
@@ -109,10 +110,22 @@ def table3(results: Results | None = None) -> Frames:
     measured = measured_cost.measured(results.run, results.measurements)
     if len(measured):
       found['measured'] = measured
-    by_method = measured_cost.by_method(results.run, results.measurements)
+    # A method of a derived run is none of this run's.
+    by_method = measured_cost.by_method(
+      results.run, results.folder.measurements()
+    )
     if len(by_method):
       found['by_method'] = by_method
   return found
+
+
+def successors(results: Results) -> Frames:
+  """Head2Toe among the methods that came after it."""
+  return {
+    'successors': successors_lib.table(
+      results.of(_ACCURACY), results.folder.measurements()
+    )
+  }
 
 
 def overhead(results: Results | None) -> pd.DataFrame:

@@ -5,6 +5,7 @@ operations of a network's forward pass are counted by TensorFlow.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+import dataclasses
 import functools
 from typing import Any, TYPE_CHECKING
 
@@ -211,6 +212,58 @@ def _seconds(unit: 'ledger_lib.Measurement', method: str, clock: str) -> float:
   if not trained.trains_network:
     seconds += unit.facts['seconds']['embed train'][clock]
   return seconds
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Seconds:
+  """What a method took on a task, in seconds of the processor.
+
+  Attributes:
+    choose: the search for its setting.
+    train: one predictor with the setting, with a pass over training images.
+    processor: which one it was.
+  """
+
+  choose: float
+  train: float
+  processor: str
+
+
+def seconds_by_method(
+  measurements: 'Iterable[ledger_lib.Measurement]',
+) -> dict[tuple[str, str], Seconds]:
+  """What each method took on each task.
+
+  Args:
+    measurements: of one run; methods that failed, that another process had
+      begun, or whose setting was not searched for are passed over.
+
+  Returns:
+    By method and task. Head2Toe's search contains that for +All-l2,1 where
+    both were measured at once, because it takes its scores from there.
+  """
+  return {
+    (method, unit.facts['task']): Seconds(
+      choose=_choosing(unit, method),
+      train=_seconds(unit, method, 'cpu'),
+      processor=unit.facts['processor'],
+    )
+    for unit in measurements
+    for method in unit.rows
+    if method in methods_registry.MEASURED
+    and _is_whole(unit, method)
+    and f'choose {method}' in unit.facts['seconds']
+  }
+
+
+def _choosing(unit: 'ledger_lib.Measurement', method: str) -> float:
+  """CPU seconds of the search; tasks that share images are timed together."""
+  stages = [f'choose {method}']
+  if method == 'head2toe' and 'choose all_l21' in unit.facts['seconds']:
+    stages.append('choose all_l21')
+  return sum(unit.facts['seconds'][s]['cpu'] for s in stages) / len(
+    unit.facts['tasks']
+  )
 
 
 def _of_method(

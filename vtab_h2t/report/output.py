@@ -62,6 +62,8 @@ class Output:
     also: jobs whose rows it shows besides, where they are there.
     some: jobs of which one at least must be there, if there are any.
     methods: that must be among the methods measured.
+    one_of: methods of which one at least must be, if there are any. They are
+      measured for the output only where the user names it.
     fields: that their rows must have.
     measured: its frames, from a run's results; None if it has nothing measured.
     published: its frames, from the paper's numbers; None if those do not
@@ -85,6 +87,7 @@ class Output:
   also: tuple[str, ...] = ()
   some: tuple[str, ...] = ()
   methods: tuple[str, ...] = ()
+  one_of: tuple[str, ...] = ()
   fields: tuple[str, ...] = ()
   measured: Callable[[results_lib.Results], Frames] | None = None
   published: Callable[[], Frames] | None = None
@@ -123,6 +126,14 @@ class Output:
       }
       for method in self.methods
     ]
+    if self.one_of:
+      wanted.append(
+        {
+          r['task']
+          for r in results.of(jobs_lib.ACCURACY)
+          if r['method'] in self.one_of and _counts(r)
+        }
+      )
     return not wanted or bool(set.intersection(*wanted))
 
   def check(self, run: run_lib.Run, backbone: backbone_lib.Backbone) -> None:

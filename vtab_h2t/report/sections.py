@@ -53,7 +53,7 @@ def of_run(results: results_lib.Results) -> Section:
   run, rows = results.run, results.of(jobs.ACCURACY)
   costs = [
     measured_cost.measured(run, results.measurements),
-    measured_cost.by_method(run, results.measurements),
+    measured_cost.by_method(run, results.folder.measurements()),
   ]
   section = {
     'name': run.name,

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from vtab_h2t import published
+from vtab_h2t.methods import registry as methods
 from vtab_h2t.report import claim_tables
 from vtab_h2t.report import cost
 from vtab_h2t.report import frames as frames_lib
@@ -89,6 +90,13 @@ def _print_table3(frames: output_lib.Frames, source: str) -> None:
       highlight=False,
       markup=False,
     )
+
+
+_SUCCESSORS = (
+  'Mean over the tasks that all methods after Head2Toe were measured on: '
+  'accuracy in percent, points above Head2Toe with a 95 % interval over tasks '
+  'and seeds, and CPU seconds a task of the search and of one predictor'
+)
 
 
 def _print_claims(frames: output_lib.Frames, source: str) -> None:
@@ -186,6 +194,16 @@ OUTPUTS = (
     published=lambda: {'table7': published.table('table7_cls_token_vit_b16')},
     compares_taps=True,
     vit=True,
+  ),
+  _Output(
+    name='successors',
+    title='Methods after Head2Toe on the same frozen features',
+    jobs=(_ACCURACY,),
+    methods=('head2toe',),
+    one_of=tuple(methods.SUCCESSORS),
+    measured=making.successors,
+    headings={'successors': _SUCCESSORS},
+    form='.4g',
   ),
   _Output(
     name='taylor',

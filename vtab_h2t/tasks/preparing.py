@@ -116,7 +116,10 @@ def to_fetch(source: tfds_source.Source, data_dir: pathlib.Path) -> list[File]:
 
   def is_there(file: File) -> bool:
     name = resource.get_dl_fname(file.url, file.sha256)
-    return (downloads / 'manual' / file.name).is_file() or any(
+    given = downloads / 'manual' / file.name
+    if given.is_file():  # TFDS takes no other; the checksum is left to it.
+      return given.stat().st_size == file.size
+    return any(
       (folder / name).exists() and (folder / f'{name}.INFO').exists()
       for folder in (downloads / source.name, downloads)
     )
@@ -162,7 +165,8 @@ def outlook(source: tfds_source.Source, data_dir: pathlib.Path) -> str:
   trouble = TROUBLES.get(source.spec)
   if trouble:
     text += (
-      f'; {trouble.what} ({trouble.seen}): if it is, {_put(wanted, data_dir)}'
+      f'; {trouble.what} ({trouble.seen}): should that fail, '
+      f'{_put(wanted, data_dir)}'
     )
   return text
 
