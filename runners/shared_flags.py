@@ -1,6 +1,6 @@
 """Flags that several runners have; each defines those that it reads."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from absl import flags
@@ -102,6 +102,15 @@ def weights(are_checked: bool = True) -> flags.FlagHolder[str | None]:
   return holder
 
 
+def _names(backbones_: Iterable[str]) -> str:
+  """Names for a line of help: 'lite0, lite1' as 'lite0|1'."""
+  found: dict[str, list[str]] = {}
+  for name in backbones_:
+    family = name.rstrip('0123456789') if 'lite' in name else name
+    found.setdefault(family, []).append(name.removeprefix(family))
+  return ', '.join(f + '|'.join(sizes) for f, sizes in found.items())
+
+
 def input_scaling() -> flags.FlagHolder[str]:
   """What a network's input is."""
   return flags.DEFINE_enum(
@@ -199,7 +208,7 @@ def backbone() -> flags.FlagHolder[str]:
   holder = flags.DEFINE_string(
     'backbone',
     'efficientnet_lite0',
-    f'The network: {", ".join(backbones.BACKBONES)}, or one of --plugins.',
+    f'The network: {_names(backbones.BACKBONES)}, or one of --plugins.',
   )
 
   @flags.multi_flags_validator(['plugins', 'backbone'])

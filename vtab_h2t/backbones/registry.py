@@ -14,6 +14,7 @@ from vtab_h2t.backbones import keras_cv_resnet
 from vtab_h2t.backbones import preprocessing
 from vtab_h2t.backbones import resnet26
 from vtab_h2t.backbones import retapping
+from vtab_h2t.backbones import vit_taps
 
 # The sets of taps of the paper's main results: Appendix C's and, of ViTs, the
 # released code's.
@@ -141,13 +142,16 @@ def _vit(name: str) -> Entry:
 
     return vit.vit(name, weights, image_size, tap_set)
 
+  file = 'a weights file (names of timm, AugReg, DINOv2, CLIP or Hugging Face)'
+  is_any = name == 'vit'
   return Entry(
     build,
     ('random',),
-    files='a weights file (names of timm or of AugReg) or of a SavedModel '
-    '(folder, .tar.gz or URL)',
-    image_size=224,
-    tap_sets=PAPER_TAPS,
+    files=file
+    if is_any
+    else f'{file} or of a SavedModel (folder, .tar.gz or URL)',
+    image_size=None if is_any else 224,
+    tap_sets=vit_taps.SETS,
     cls_token=True,
   )
 
@@ -205,6 +209,7 @@ BACKBONES: dict[str, Entry] = {
   'vit_ti16': _vit('vit_ti16'),
   'vit_s16': _vit('vit_s16'),
   'vit_b16': _vit('vit_b16'),
+  'vit': _vit('vit'),
 }
 
 

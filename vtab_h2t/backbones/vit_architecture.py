@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 import dataclasses
+import itertools
 
 from vtab_h2t.backbones import vit_names
 
@@ -104,20 +105,6 @@ class Architecture:
     """Whether the embedding is a mean of tokens, not the class token."""
     return self.fc_norm or not self.class_token
 
-  def is_like(self, other: 'Architecture') -> bool:
-    """Whether it has the same layers, but for what follows the last norm."""
-    rest = {
-      field: getattr(self, field)
-      for field in (
-        'grid',
-        'representation',
-        'classes',
-        'activation',
-        'epsilon',
-      )
-    }
-    return dataclasses.replace(other, **rest) == self
-
 
 def of_width(width: int, heads: int) -> Architecture:
   """A ViT of twelve blocks, as those of Dosovitskiy et al. and DeiT."""
@@ -130,9 +117,10 @@ NAMED = {
   'vit_s16': of_width(384, 6),
   'vit_b16': of_width(768, 12),
 }
+SMALLEST = NAMED['vit_ti16']
 # Parts for surgical fine-tuning: Lee et al. tune the embedding, the first three
 # and the last three blocks of a ViT-B/16; the six between are two parts more.
-PARTS = 4
+_PARTS = 4
 
 
 def blocks(network: Architecture) -> dict[str, str]:
@@ -141,10 +129,10 @@ def blocks(network: Architecture) -> dict[str, str]:
   The embedding, and its blocks in four parts, or as many as there are blocks;
   what follows the blocks belongs to the last.
   """
-  parts = min(PARTS, network.depth)
+  parts = min(_PARTS, network.depth)
   cuts = [network.depth * i // parts for i in range(parts + 1)]
   found = {'embedding': '(patches|cls|registers|position|norm_pre)$'}
-  for start, stop in zip(cuts, cuts[1:]):
+  for start, stop in itertools.pairwise(cuts):
     names = [f'block{i:02d}_' for i in range(start, stop)]
     if stop == network.depth:
       names.append('(norm|fc_norm|pre_logits)$')

@@ -82,9 +82,11 @@ class Slots(NamedTuple):
       number: of the step, from 1, as a float.
     """
     if optimizer == ADAM:
-      adam.apply(self.value, *self.moments, gradient, rate, number)
+      first, second = self.moments
+      adam.apply(self.value, first, second, gradient, rate, number)
     else:
-      momentum.apply(self.value, *self.moments, gradient, rate)
+      (velocity,) = self.moments
+      momentum.apply(self.value, velocity, gradient, rate)
 
 
 class Variables(NamedTuple):

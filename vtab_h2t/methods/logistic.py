@@ -16,6 +16,7 @@ examples, and with features centred: neither changes the optimum (`heads.gram`).
 
 from collections.abc import Iterator, Sequence
 import dataclasses
+from typing import ClassVar
 
 import numpy as np
 
@@ -57,7 +58,7 @@ class AllOptions(Options):
 class Logistic(dual.Dual):
   """Logistic regression on the embedding."""
 
-  options_type = Options
+  options_type: ClassVar[type[Options]] = Options
 
   def __init__(
     self, name: str = 'logistic', rule: str | None = normalization.NONE

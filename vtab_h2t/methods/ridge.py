@@ -17,6 +17,7 @@ eigendecomposition serves them all.
 
 from collections.abc import Iterator, Sequence
 import dataclasses
+from typing import ClassVar
 
 import numpy as np
 
@@ -54,7 +55,7 @@ class AllOptions(Options):
 class Ridge(dual.Dual):
   """Ridge regression on the embedding."""
 
-  options_type = Options
+  options_type: ClassVar[type[Options]] = Options
 
   def __init__(self, name: str = 'ridge') -> None:
     super().__init__(name, 'ridge')

@@ -116,7 +116,7 @@ def _mean_seconds(
       'processor': '',
     }
   return {
-    'choose_cpu_seconds': np.mean([one.choose for one in known if one]),
-    'train_cpu_seconds': np.mean([one.train for one in known if one]),
+    'choose_cpu_seconds': float(np.mean([one.choose for one in known if one])),
+    'train_cpu_seconds': float(np.mean([one.train for one in known if one])),
     'processor': processors.pop(),
   }
