@@ -14,6 +14,7 @@ from vtab_h2t.backbones import preprocessing
 from vtab_h2t.backbones import registry
 from vtab_h2t.backbones import saved_model
 from vtab_h2t.backbones import vit
+from vtab_h2t.backbones import vit_architecture
 
 _MIXED = backbone_lib.MIXED_BFLOAT16
 
@@ -32,7 +33,7 @@ def test_its_own_precision_is_the_backbone_itself():
 
 
 def _small_vit():
-  model, taps = vit.build('vit_ti16', 32)
+  model, taps = vit.build(vit_architecture.SMALLEST, 32)
   sha256 = backbone_lib.randomise(model, 0)
   return backbone_lib.Backbone(
     'vit', model, taps, 'pre_logits', 32, testing.INPUT, sha256

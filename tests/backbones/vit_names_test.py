@@ -1,27 +1,34 @@
 """SavedModels of small ViTs with the variables of converted ones."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from tests.backbones import released
 from vtab_h2t.backbones import vit
+from vtab_h2t.backbones import vit_architecture
+from vtab_h2t.backbones import vit_layers
 from vtab_h2t.backbones import vit_names
+from vtab_h2t.backbones import vit_saved
+from vtab_h2t.backbones import vit_tensors
 
 _SIZE = 32
+
+
+_SMALL = vit_architecture.Architecture(width=12, depth=3, heads=3, mlp=48)
 
 
 @pytest.fixture
 def small(monkeypatch):
   """ViTs here have three blocks of 12 channels."""
-  monkeypatch.setattr(vit, '_WIDTHS', {'vit_ti16': (12, 3)})
-  for module, name in ((vit, '_DEPTH'), (vit_names, 'DEPTH')):
-    monkeypatch.setattr(module, name, 3)
+  monkeypatch.setitem(vit_architecture.NAMED, 'vit_ti16', _SMALL)
 
 
 @pytest.mark.parametrize('count', [202, 200, 198])
 def test_orders_are_those_of_a_flattened_tree(count):
   """Keys sorted at each level, with and without the last layers."""
-  orders = vit_names.jax_orders(count)
+  orders = vit_tensors.augreg_orders(12, count)
   assert len(orders) == {202: 1, 200: 2, 198: 1}[count]
   for order in orders:
     assert len(order) == len(set(order)) == count
@@ -33,7 +40,7 @@ def test_orders_are_those_of_a_flattened_tree(count):
         inner = inner.setdefault(parent, {})
       inner[leaf] = name
     assert _flat(tree) == order
-  assert not vit_names.jax_orders(count + 1)
+  assert not vit_tensors.augreg_orders(12, count + 1)
 
 
 def _flat(tree):
@@ -45,11 +52,15 @@ def _flat(tree):
 
 def _save(folder, tap_set, variant, named):
   """Writes a ViT of noise with the variables of a converted one."""
-  model, taps = vit.build('vit_ti16', _SIZE, tap_set, variant)
+  network = dataclasses.replace(_SMALL, **variant)
+  model, taps = vit.build(network, _SIZE, tap_set)
   rng = np.random.default_rng(0)
   for weight in model.weights:
     weight.assign(weight + rng.normal(0, 0.3, tuple(weight.shape)))
-  plan = {path: tensor.name for path, tensor in vit_names.jax().items()}
+  plan = {
+    entry.path: entry.name
+    for entry in vit_tensors.entries(vit_names.AUGREG, network)
+  }
   variables, forward = released.renamed(model, plan)
   variables = {
     name: variables[name]
@@ -58,7 +69,7 @@ def _save(folder, tap_set, variant, named):
 
   def endpoints(v, images):
     outputs = forward(v, images)
-    return {vit._endpoints().get(t, t): outputs[t] for t in taps}
+    return {vit_saved.endpoints().get(t, t): outputs[t] for t in taps}
 
   released.save(folder, variables, endpoints, _SIZE, 'serving_default', named)
   return model
@@ -69,10 +80,10 @@ def _save(folder, tap_set, variant, named):
   [
     (
       'released',
-      vit.Variant(representation=True, approximate_gelu=True),
+      {'representation': True, 'activation': 'gelu_tanh'},
       False,
     ),
-    ('all', vit.Variant(classes=7), True),
+    ('all', {'classes': 7}, True),
   ],
 )
 def test_converted_from_jax(small, tmp_path, tap_set, variant, named):
@@ -86,4 +97,5 @@ def test_converted_from_jax(small, tmp_path, tap_set, variant, named):
   ):
     np.testing.assert_array_equal(ours, theirs)
   layer = backbone.model.get_layer('block02_mlp1')
-  assert (layer.activation is vit._gelu_tanh) == variant.approximate_gelu
+  is_tanh = layer.activation is vit_layers.gelu_tanh
+  assert is_tanh == (variant.get('activation') == 'gelu_tanh')

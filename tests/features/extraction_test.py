@@ -13,6 +13,7 @@ from vtab_h2t.backbones import efficientnet_lite
 from vtab_h2t.backbones import precision
 from vtab_h2t.backbones import resnet_v2
 from vtab_h2t.backbones import vit
+from vtab_h2t.backbones import vit_architecture
 from vtab_h2t.features import extraction
 from vtab_h2t.features import pooling
 from vtab_h2t.tasks import task as task_lib
@@ -202,9 +203,8 @@ def test_xla_gives_the_same_features_of_depthwise_convolutions(monkeypatch):
 
 @pytest.mark.parametrize('cls', pooling.CLS_POOLINGS)
 def test_xla_gives_the_same_features_of_a_vit(cls, monkeypatch):
-  monkeypatch.setattr(vit, '_DEPTH', 1)
-  monkeypatch.setitem(vit._WIDTHS, 'vit', (12, 3))
-  backbone = _backbone(vit.build('vit', 32), 'pre_logits', cls)
+  network = vit_architecture.Architecture(width=12, depth=1, heads=3, mlp=48)
+  backbone = _backbone(vit.build(network, 32), 'pre_logits', cls)
   _assert_xla_agrees(monkeypatch, backbone, (8, 24, 100))
 
 

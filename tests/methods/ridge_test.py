@@ -105,25 +105,6 @@ def test_the_head_is_scikit_learns_and_the_same_for_every_seed(
     )
 
 
-def test_too_many_examples_for_the_memory_are_one_line(
-  data, folds, examples, space
-):
-  needed = 8 * 8 * len(examples) ** 2
-  small = data_lib.TrainingData(
-    data.features, data.labels, data.classes, data.rule, needed - 1
-  )
-  setting = dual.Setting(coefficient=0.1)
-  with pytest.raises(
-    errors.InputError, match='^ridge: the inner products of 300 examples need'
-  ) as e:
-    next(_RIDGE.fit(small, examples, setting, space, (0,)))
-  assert '\n' not in str(e.value) and '--memory_gib' in str(e.value)
-  with pytest.raises(errors.InputError, match='all_ridge: the inner products'):
-    _ALL.validate(small, folds, space, 0)
-  small.memory_bytes += 1
-  assert next(_RIDGE.fit(small, examples, setting, space, (0,)))
-
-
 def test_the_order_of_the_examples_changes_nothing(data, examples, space):
   setting = _ALL.candidates(space)[-1]
   one, other = (

@@ -188,7 +188,7 @@ def test_killed_anywhere_and_started_again_gives_the_same_bytes(
     ),
     (
       ['--backbone=vit_ti16', '--weights=/none.npz'],
-      'choose from random, or the path of an npz file',
+      'choose from random, or the path of a weights file',
     ),
     (
       ['--backbone=resnet50'],

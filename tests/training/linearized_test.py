@@ -11,7 +11,7 @@ import tensorflow as tf
 from tests import testing
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.backbones import precision
-from vtab_h2t.backbones import vit
+from vtab_h2t.backbones import vit_layers
 from vtab_h2t.heads import initial
 from vtab_h2t.training import checkpoint
 from vtab_h2t.training import network as network_lib
@@ -43,7 +43,7 @@ def _transformer(x):
   """A block of a ViT."""
   layers = keras.layers
   x = layers.Reshape((16, 8))(layers.Conv2D(8, 4, 4)(x))
-  x = vit.PositionEmbedding()(vit.ClassToken()(x))
+  x = vit_layers.PositionEmbedding()(vit_layers.ClassToken()(x))
   y = layers.LayerNormalization()(x)
   x = layers.Add()([x, layers.MultiHeadAttention(2, 4)(y, y)])
   y = layers.Dense(16, activation='gelu')(layers.LayerNormalization()(x))

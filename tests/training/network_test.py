@@ -13,7 +13,7 @@ from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.backbones import precision
 from vtab_h2t.backbones import preprocessing
 from vtab_h2t.backbones import registry
-from vtab_h2t.backbones import vit
+from vtab_h2t.backbones import vit_layers
 from vtab_h2t.heads import initial
 from vtab_h2t.training import network as network_lib
 from vtab_h2t.training import readout as readout_lib
@@ -171,8 +171,8 @@ def test_output_axes_are_the_first_of_torchs_layout():
   x = layers.BatchNormalization(name='norm')(x)
   x = layers.SeparableConv2D(8, 1, use_bias=False, name='separable')(x)
   x = layers.Reshape((-1, 8))(x)
-  x = vit.ClassToken(name='cls')(x)
-  x = vit.PositionEmbedding(name='position')(x)
+  x = vit_layers.ClassToken(name='cls')(x)
+  x = vit_layers.PositionEmbedding(name='position')(x)
   x = layers.MultiHeadAttention(2, 3, name='attention')(x, x)
   x = layers.Dense(5, name='dense')(layers.GlobalAveragePooling1D()(x))
   net = network_lib.Network(

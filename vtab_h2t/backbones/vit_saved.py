@@ -66,7 +66,9 @@ def read(
     errors.InputError: it cannot be read, or lacks endpoints.
   """
   plain = vit_architecture.NAMED[name]
-  largest = dataclasses.replace(plain, representation=True)
+  largest = dataclasses.replace(
+    plain, representation=True, grid=image_size // plain.patch
+  )
 
   def variants(
     arrays: reading.Arrays, shapes: Mapping[str, tuple[int, ...]]

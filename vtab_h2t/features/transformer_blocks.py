@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _LAYER = re.compile(r'(block\d+)_(norm|attention|norm2|add2|output)')
 _NORM, _PATCHES = 'norm', 'patches'
+_OUTPUTS = 'add2', 'output'
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -79,10 +80,22 @@ def before_mlps(model: 'keras.Model') -> dict[str, 'keras.KerasTensor']:
 
 
 def final(model: 'keras.Model') -> 'keras.KerasTensor | None':
-  """All tokens through the final norm `[B, n, d]`, if there is one."""
+  """All tokens through the final norm `[B, n, d]`, if there is one.
+
+  Where other blocks' outputs go through it, too, as taps, it is the last one's.
+  """
+  last = [
+    layer.output
+    for layer in model.layers
+    if (found := _LAYER.fullmatch(layer.name)) and found[2] in _OUTPUTS
+  ][-1:]
   for layer in model.layers:
-    if layer.name == _NORM and len(layer.output.shape) == 3:
-      return layer.output
+    if layer.name != _NORM or len(layer.output.shape) != 3:
+      continue
+    for node in layer._inbound_nodes:  # pylint: disable=protected-access
+      if last and node.input_tensors[0] is last[0]:
+        return node.output_tensors[0]
+    return layer.output
   return None
 
 
