@@ -144,7 +144,7 @@ def test_random_twin_is_reproducible_and_differs_in_weights_only(lite0):
 def _state(model):
   """A torch state dict that fits the model."""
   state = {}
-  for path, (name, _) in efficientnet_lite._plan(model).items():
+  for path, (name, _) in efficientnet_lite.plan(model).items():
     value = np.asarray(next(w for w in model.weights if w.path == path))
     if value.ndim == 4:
       depthwise = 'depthwise_conv' in path

@@ -4,15 +4,16 @@ timm's names are those that others are made of; each scheme is written out here
 as its own code has it, and not by the tables that are tested.
 """
 
+import math
+
 import numpy as np
-from scipy import special
 
 WIDTH, DEPTH, MLP, PATCH, GRID = 128, 2, 160, 4, 3
 SIZE = PATCH * GRID
 CLASSES, SHARED = 5, 24
 
 
-def timm(
+def shapes(
   *,
   depth=DEPTH,
   width=WIDTH,
@@ -29,61 +30,63 @@ def timm(
   classes=CLASSES,
   patch_bias=True,
   qkv_bias=True,
-  seed=0,
 ):
-  """Random tensors; `placed` tokens before the patches have positions."""
-  rng = np.random.default_rng(seed)
-  shapes = {}
-
-  def linear(name, outputs, inputs, bias=True):
-    shapes[f'{name}.weight'] = (outputs, inputs)
-    if bias:
-      shapes[f'{name}.bias'] = (outputs,)
-
-  def norm(name):
-    shapes[f'{name}.weight'] = shapes[f'{name}.bias'] = (width,)
-
-  if class_token:
-    shapes['cls_token'] = 1, 1, width
-  if registers:
-    shapes['reg_token'] = 1, registers, width
-  shapes['pos_embed'] = 1, placed + grid * grid, width
-  shapes['patch_embed.proj.weight'] = width, 3, patch, patch
-  if patch_bias:
-    shapes['patch_embed.proj.bias'] = (width,)
-  if norm_pre:
-    norm('norm_pre')
+  """By timm's names; `placed` tokens before the patches have positions."""
+  found = {'pos_embed': (1, placed + grid * grid, width)}
+  found |= {'cls_token': (1, 1, width)} if class_token else {}
+  found |= {'reg_token': (1, registers, width)} if registers else {}
+  found['patch_embed.proj.weight'] = width, 3, patch, patch
+  found |= {'patch_embed.proj.bias': (width,)} if patch_bias else {}
+  found |= _norm('norm_pre', width) if norm_pre else {}
   for i in range(depth):
-    norm(f'blocks.{i}.norm1')
-    linear(f'blocks.{i}.attn.qkv', 3 * width, width, qkv_bias)
-    linear(f'blocks.{i}.attn.proj', width, width)
-    norm(f'blocks.{i}.norm2')
-    linear(f'blocks.{i}.mlp.fc1', mlp, width)
-    linear(f'blocks.{i}.mlp.fc2', width, mlp)
-    if layer_scale:
-      shapes[f'blocks.{i}.ls1.gamma'] = (width,)
-      shapes[f'blocks.{i}.ls2.gamma'] = (width,)
-  norm('fc_norm' if fc_norm else 'norm')
-  if representation:
-    linear('pre_logits.fc', width, width)
-  if classes:
-    linear('head', classes, width)
+    found |= _block(f'blocks.{i}', width, mlp, qkv_bias, layer_scale)
+  found |= _norm('fc_norm' if fc_norm else 'norm', width)
+  found |= _linear('pre_logits.fc', width, width) if representation else {}
+  found |= _linear('head', classes, width) if classes else {}
+  return found
+
+
+def timm(seed=0, **options):
+  """Random tensors of `shapes`."""
+  rng = np.random.default_rng(seed)
   return {
     name: rng.normal(
       1 if 'norm' in name and 'weight' in name else 0, 0.1, shape
     ).astype(np.float32)
-    for name, shape in shapes.items()
+    for name, shape in shapes(**options).items()
   }
 
 
-def _activations():
-  return {
-    'gelu': lambda h: h * special.ndtr(h),
-    'gelu_tanh': lambda h: (
-      h / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (h + 0.044715 * h**3)))
-    ),
-    'quick_gelu': lambda h: h / (1 + np.exp(-1.702 * h)),
-  }
+def _linear(name, outputs, inputs, bias=True):
+  shapes = {f'{name}.weight': (outputs, inputs)}
+  return shapes | ({f'{name}.bias': (outputs,)} if bias else {})
+
+
+def _norm(name, width):
+  return {f'{name}.weight': (width,), f'{name}.bias': (width,)}
+
+
+def _block(name, width, mlp, qkv_bias, layer_scale):
+  shapes = (
+    _norm(f'{name}.norm1', width)
+    | _linear(f'{name}.attn.qkv', 3 * width, width, qkv_bias)
+    | _linear(f'{name}.attn.proj', width, width)
+    | _norm(f'{name}.norm2', width)
+    | _linear(f'{name}.mlp.fc1', mlp, width)
+    | _linear(f'{name}.mlp.fc2', width, mlp)
+  )
+  if layer_scale:
+    shapes |= {f'{name}.ls{i}.gamma': (width,) for i in (1, 2)}
+  return shapes
+
+
+_ACTIVATIONS = {
+  'gelu': lambda h: h / 2 * (1 + np.vectorize(math.erf)(h / math.sqrt(2))),
+  'gelu_tanh': lambda h: (
+    h / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (h + 0.044715 * h**3)))
+  ),
+  'quick_gelu': lambda h: h / (1 + np.exp(-1.702 * h)),
+}
 
 
 def forward(
@@ -94,9 +97,8 @@ def forward(
   epsilon=1e-6,
   placed=1,
   registers_first=False,
-  head_width=64,
 ):
-  """All taps of `timm`'s tensors, in float64.
+  """All taps of `timm`'s tensors, in float64; heads are 64 wide.
 
   Args:
     tensors: by timm's names, and 'proj' `[width, out]` if there is one.
@@ -105,80 +107,104 @@ def forward(
     epsilon: of norms.
     placed: how many tokens before the patches have positions.
     registers_first: whether registers are there when positions are added.
-    head_width: of attention.
   """
-  t = {name: value.astype(np.float64) for name, value in tensors.items()}
-  act = _activations()[activation]
-  taps = {}
+  net = _Net(tensors, _ACTIVATIONS[activation], epsilon)
+  x = net.taps['embedded'] = net.embedded(images, placed, registers_first)
+  if 'norm_pre.weight' in net.t:
+    x = net.taps['norm_pre'] = net.norm(x, 'norm_pre')
+  depth = 1 + max(
+    int(n.split('.')[1]) for n in tensors if n.startswith('blocks.')
+  )
+  for i in range(depth):
+    x = net.block(x, i)
+  return net.head(x, depth)
 
-  def norm(y, name):
+
+class _Net:
+  def __init__(self, tensors, activation, epsilon):
+    self.t = {name: value.astype(np.float64) for name, value in tensors.items()}
+    self.activation, self.epsilon = activation, epsilon
+    self.taps = {}
+
+  def norm(self, y, name):
     centred = y - y.mean(-1, keepdims=True)
-    y = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + epsilon)
-    return y * t[f'{name}.weight'] + t[f'{name}.bias']
+    variance = (centred**2).mean(-1, keepdims=True)
+    y = centred / np.sqrt(variance + self.epsilon)
+    return y * self.t[f'{name}.weight'] + self.t[f'{name}.bias']
 
-  def dense(y, name):
-    return y @ t[f'{name}.weight'].T + t.get(f'{name}.bias', 0)
+  def dense(self, y, name):
+    return y @ self.t[f'{name}.weight'].T + self.t.get(f'{name}.bias', 0)
 
-  kernel = t['patch_embed.proj.weight']
-  width, _, patch, _ = kernel.shape
-  side = images.shape[1] // patch
-  cut = images.reshape(-1, side, patch, side, patch, 3)
-  x = np.einsum('byixjc,ocij->byxo', cut, kernel, optimize=True)
-  x = x.reshape(len(images), side * side, width)
-  x = x + t.get('patch_embed.proj.bias', 0)
+  def embedded(self, images, placed, registers_first):
+    kernel = self.t['patch_embed.proj.weight']
+    width, _, patch, _ = kernel.shape
+    side = images.shape[1] // patch
+    cut = images.reshape(-1, side, patch, side, patch, 3)
+    x = np.einsum('byixjc,ocij->byxo', cut, kernel, optimize=True)
+    x = x.reshape(len(images), side * side, width)
+    x = x + self.t.get('patch_embed.proj.bias', 0)
+    self.patches = side * side
 
-  def before(x, name, at=0):
-    if name not in t:
+    def positions(x):
+      return x + self.t['pos_embed']
+
+    def cls(x):
+      return self._put(x, 'cls_token', 0)
+
+    def registers(x):
+      return self._put(x, 'reg_token', int('cls_token' in self.t))
+
+    if not placed:
+      return registers(cls(positions(x)))
+    if registers_first:
+      return positions(registers(cls(x)))
+    return registers(positions(cls(x)))
+
+  def _put(self, x, name, at):
+    if name not in self.t:
       return x
-    token = np.repeat(t[name], len(x), axis=0)
+    token = np.repeat(self.t[name], len(x), axis=0)
     return np.concatenate([x[:, :at], token, x[:, at:]], axis=1)
 
-  has_class = int('cls_token' in t)
-  if not placed:
-    x = x + t['pos_embed']
-    x = before(before(x, 'cls_token'), 'reg_token', has_class)
-  elif registers_first:
-    x = before(before(x, 'cls_token'), 'reg_token', has_class)
-    x = x + t['pos_embed']
-  else:
-    x = before(x, 'cls_token') + t['pos_embed']
-    x = before(x, 'reg_token', has_class)
-  taps['embedded'] = x
-  prefix = x.shape[1] - side * side
-  if 'norm_pre.weight' in t:
-    x = taps['norm_pre'] = norm(x, 'norm_pre')
-  depth = 1 + max(int(n.split('.')[1]) for n in t if n.startswith('blocks.'))
-  for i in range(depth):
+  def block(self, x, i):
     theirs, ours = f'blocks.{i}', f'block{i:02d}'
-    y = taps[f'{ours}_norm'] = norm(x, f'{theirs}.norm1')
+    y = self.taps[f'{ours}_norm'] = self.norm(x, f'{theirs}.norm1')
     q, k, v = (
-      z.reshape(len(x), x.shape[1], -1, head_width).transpose(0, 2, 1, 3)
-      for z in np.split(dense(y, f'{theirs}.attn.qkv'), 3, axis=-1)
+      z.reshape(*z.shape[:2], -1, 64).transpose(0, 2, 1, 3)
+      for z in np.split(self.dense(y, f'{theirs}.attn.qkv'), 3, axis=-1)
     )
-    a = special.softmax(q @ k.swapaxes(2, 3) / np.sqrt(head_width), axis=-1)
+    a = np.exp(q @ k.swapaxes(2, 3) / 8)
+    a /= a.sum(axis=-1, keepdims=True)
     y = (a @ v).transpose(0, 2, 1, 3).reshape(x.shape)
-    y = taps[f'{ours}_attention'] = dense(y, f'{theirs}.attn.proj')
-    x = x + y * t.get(f'{theirs}.ls1.gamma', 1)
-    y = taps[f'{ours}_norm2'] = norm(x, f'{theirs}.norm2')
-    y = taps[f'{ours}_mlp1'] = act(dense(y, f'{theirs}.mlp.fc1'))
-    y = taps[f'{ours}_mlp2'] = dense(y, f'{theirs}.mlp.fc2')
-    x = x + y * t.get(f'{theirs}.ls2.gamma', 1)
-    taps[f'{ours}_output'] = x
-  if 'norm.weight' in t:
-    for i in range(depth):
-      taps[f'block{i:02d}_normed'] = norm(taps[f'block{i:02d}_output'], 'norm')
-    x = taps['norm'] = norm(x, 'norm')
-  x = x[:, 0] if has_class and 'norm.weight' in t else x[:, prefix:].mean(1)
-  if 'fc_norm.weight' in t:
-    x = norm(x, 'fc_norm')
-  if 'pre_logits.fc.weight' in t:
-    x = np.tanh(dense(x, 'pre_logits.fc'))
-  taps['pre_logits'] = x
-  if 'proj' in t:
-    taps['projection'] = x @ t['proj']
-  if 'head.weight' in t:
-    taps['logits'] = dense(x, 'head')
-  return taps
+    y = self.taps[f'{ours}_attention'] = self.dense(y, f'{theirs}.attn.proj')
+    x = x + y * self.t.get(f'{theirs}.ls1.gamma', 1)
+    y = self.taps[f'{ours}_norm2'] = self.norm(x, f'{theirs}.norm2')
+    y = self.activation(self.dense(y, f'{theirs}.mlp.fc1'))
+    self.taps[f'{ours}_mlp1'] = y
+    y = self.taps[f'{ours}_mlp2'] = self.dense(y, f'{theirs}.mlp.fc2')
+    x = x + y * self.t.get(f'{theirs}.ls2.gamma', 1)
+    self.taps[f'{ours}_output'] = x
+    return x
+
+  def head(self, x, depth):
+    taps, is_token = self.taps, False
+    if 'norm.weight' in self.t:
+      for i in range(depth):
+        output = taps[f'block{i:02d}_output']
+        taps[f'block{i:02d}_normed'] = self.norm(output, 'norm')
+      x = taps['norm'] = self.norm(x, 'norm')
+      is_token = 'cls_token' in self.t
+    x = x[:, 0] if is_token else x[:, -self.patches :].mean(1)
+    if 'fc_norm.weight' in self.t:
+      x = self.norm(x, 'fc_norm')
+    if 'pre_logits.fc.weight' in self.t:
+      x = np.tanh(self.dense(x, 'pre_logits.fc'))
+    taps['pre_logits'] = x
+    if 'proj' in self.t:
+      taps['projection'] = x @ self.t['proj']
+    if 'head.weight' in self.t:
+      taps['logits'] = self.dense(x, 'head')
+    return taps
 
 
 def _renamed(tensors, names):

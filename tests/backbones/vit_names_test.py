@@ -1,101 +1,42 @@
-"""SavedModels of small ViTs with the variables of converted ones."""
+"""Tables of names."""
 
 import dataclasses
 
-import numpy as np
 import pytest
 
-from tests.backbones import released
-from vtab_h2t.backbones import vit
 from vtab_h2t.backbones import vit_architecture
-from vtab_h2t.backbones import vit_layers
 from vtab_h2t.backbones import vit_names
-from vtab_h2t.backbones import vit_saved
 from vtab_h2t.backbones import vit_tensors
 
-_SIZE = 32
-
-
-_SMALL = vit_architecture.Architecture(width=12, depth=3, heads=3, mlp=48)
-
-
-@pytest.fixture
-def small(monkeypatch):
-  """ViTs here have three blocks of 12 channels."""
-  monkeypatch.setitem(vit_architecture.NAMED, 'vit_ti16', _SMALL)
-
-
-@pytest.mark.parametrize('count', [202, 200, 198])
-def test_orders_are_those_of_a_flattened_tree(count):
-  """Keys sorted at each level, with and without the last layers."""
-  orders = vit_tensors.augreg_orders(12, count)
-  assert len(orders) == {202: 1, 200: 2, 198: 1}[count]
-  for order in orders:
-    assert len(order) == len(set(order)) == count
-    tree = {}
-    for name in order:
-      *parents, leaf = name.split('/')
-      inner = tree
-      for parent in parents:
-        inner = inner.setdefault(parent, {})
-      inner[leaf] = name
-    assert _flat(tree) == order
-  assert not vit_tensors.augreg_orders(12, count + 1)
-
-
-def _flat(tree):
-  """The leaves of a tree in the order of its sorted keys."""
-  if isinstance(tree, str):
-    return [tree]
-  return [leaf for key in sorted(tree) for leaf in _flat(tree[key])]
-
-
-def _save(folder, tap_set, variant, named):
-  """Writes a ViT of noise with the variables of a converted one."""
-  network = dataclasses.replace(_SMALL, **variant)
-  model, taps = vit.build(network, _SIZE, tap_set)
-  rng = np.random.default_rng(0)
-  for weight in model.weights:
-    weight.assign(weight + rng.normal(0, 0.3, tuple(weight.shape)))
-  plan = {
-    entry.path: entry.name
-    for entry in vit_tensors.entries(vit_names.AUGREG, network)
-  }
-  variables, forward = released.renamed(model, plan)
-  variables = {
-    name: variables[name]
-    for name in sorted(variables, key=lambda name: name.split('/'))
-  }
-
-  def endpoints(v, images):
-    outputs = forward(v, images)
-    return {vit_saved.endpoints().get(t, t): outputs[t] for t in taps}
-
-  released.save(folder, variables, endpoints, _SIZE, 'serving_default', named)
-  return model
+_NETWORK = vit_architecture.Architecture(width=64, depth=12, heads=1, mlp=80)
 
 
 @pytest.mark.parametrize(
-  'tap_set, variant, named',
-  [
-    (
-      'released',
-      {'representation': True, 'activation': 'gelu_tanh'},
-      False,
-    ),
-    ('all', {'classes': 7}, True),
-  ],
+  'scheme', vit_names.SCHEMES, ids=lambda scheme: scheme.name
 )
-def test_converted_from_jax(small, tmp_path, tap_set, variant, named):
-  """ImageNet-21k's representation layer and tanh GELU, or neither."""
-  model = _save(tmp_path / 'm', tap_set, variant, named)
-  backbone = vit.vit('vit_ti16', str(tmp_path / 'm'), _SIZE, tap_set)
-  assert not backbone.misfit
-  assert dict(backbone.blocks) == vit.BLOCKS
-  for ours, theirs in zip(
-    backbone.model.get_weights(), model.get_weights(), strict=True
-  ):
-    np.testing.assert_array_equal(ours, theirs)
-  layer = backbone.model.get_layer('block02_mlp1')
-  is_tanh = layer.activation is vit_layers.gelu_tanh
-  assert is_tanh == (variant.get('activation') == 'gelu_tanh')
+def test_each_tensor_has_a_name_of_its_own(scheme):
+  """And anchor and marks, but for the mask token, are among them."""
+  network = dataclasses.replace(
+    _NETWORK, layer_scale=scheme.has('block00_scale1')
+  )
+  shapes = vit_tensors.shapes(scheme, network)
+  assert {scheme.anchor, *scheme.marks} - set(shapes) <= {'mask_token'}
+  paths = {entry.path for entry in vit_tensors.entries(scheme, network)}
+  fused = 2 * 2 * _NETWORK.depth * scheme.has('qkv')
+  assert len(shapes) == len(paths) - fused
+  assert not any('{' in name for name in shapes)
+
+
+def test_numbers_of_blocks_are_as_the_scheme_has_them():
+  part = vit_names.in_block(11, 'norm2')
+  assert part == 'block11_norm2'
+  assert vit_names.TIMM.weight(part) == 'blocks.11.norm2.weight'
+  assert vit_names.AUGREG.weight(part) == (
+    'Transformer/encoderblock_11/LayerNorm_2/scale'
+  )
+  assert vit_names.AUGREG.weight(vit_names.in_block(0, 'mlp1')) == (
+    'Transformer/encoderblock_0/MlpBlock_3/Dense_0/kernel'
+  )
+  assert vit_names.OPENAI.bias(vit_names.in_block(2, 'qkv')) == (
+    'transformer.resblocks.2.attn.in_proj_bias'
+  )

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from safetensors import numpy as safetensors_numpy
 
-from tests import testing
 from tests.backbones import vit_like
 from vtab_h2t import errors
 from vtab_h2t.backbones import preprocessing
@@ -115,9 +114,15 @@ _VARIANTS = {
     {},
     vit_names.HUGGING_FACE_DINOV2,
   ),
-  'DINOv2 of Hugging Face, registers': (
+  'DINOv2 of Hugging Face, registers, wrapped, with a classifier': (
     _dino(registers=4),
-    vit_like.hugging_face_dinov2,
+    lambda t: (
+      {
+        f'dinov2.{name}': value
+        for name, value in vit_like.hugging_face_dinov2(t).items()
+      }
+      | {'classifier.weight': np.ones((5, 2 * vit_like.WIDTH), np.float32)}
+    ),
     {},
     vit_names.HUGGING_FACE_DINOV2,
   ),
@@ -176,28 +181,6 @@ def test_equals_numpy(variant, tmp_path):
     np.testing.assert_allclose(value, wanted[tap], atol=1e-5, err_msg=tap)
 
 
-@pytest.mark.parametrize(
-  'variant, prefix',
-  [
-    ('timm', 'module.'),
-    ('DINOv2', 'teacher.backbone.'),
-    ('CLIP', 'model.'),
-    ('AugReg', 'params/'),
-  ],
-)
-def test_what_wrappers_put_before_names_is_taken_off(variant, prefix):
-  timm, rename, _, scheme = _VARIANTS[variant]
-  named = rename(timm)
-  wrapped = {
-    f'{prefix}{n}': v.shape
-    for n, v in named.items()
-    if variant != 'CLIP' or n.startswith('visual.')
-  }
-  found = vit_reading.identify(wrapped, 'f')
-  plain = vit_reading.identify({n: v.shape for n, v in named.items()}, 'f')
-  assert found.scheme is scheme and found.network == plain.network
-
-
 def _shapes(tensors):
   return {name: value.shape for name, value in tensors.items()}
 
@@ -205,8 +188,8 @@ def _shapes(tensors):
 def test_what_a_published_network_is():
   """The shapes of DINOv2's ViT-L/14 with registers, at 518 pixels."""
   tensors = {
-    name: np.broadcast_to(np.float32(0), value.shape)
-    for name, value in vit_like.timm(
+    name: np.broadcast_to(np.float32(0), shape)
+    for name, shape in vit_like.shapes(
       depth=24,
       width=1024,
       mlp=4096,
@@ -232,7 +215,7 @@ def test_what_a_published_network_is():
   'width, heads', [(192, 3), (384, 6), (1152, 16), (1280, 16), (1664, 16)]
 )
 def test_heads_are_64_wide_or_as_published(width, heads):
-  shapes = _shapes(vit_like.timm(width=width, depth=1, mlp=8))
+  shapes = vit_like.shapes(width=width, depth=1, mlp=8)
   assert vit_reading.identify(shapes, 'f').network.heads == heads
 
 
@@ -274,26 +257,15 @@ def test_a_scheme_gives_the_input(variant, within, fed, resize, crop):
     ({'pos_embed': (1, 12, 128)}, 'pos_embed of 12 rows, which are no square'),
     ({'patch_embed.proj.weight': (128, 3)}, r'weight of shape \(128, 3\)'),
     ({'patch_embed.proj.weight': (100, 3, 4, 4)}, 'width 100: tensors do not'),
-    ({'patch_embed.proj.weight': None}, 'f is no ViT with names of google'),
-    ({'dist_token': (1, 1, 128)}, 'f has dist_token: a second class token'),
-    ({'blocks.0.mlp.w12.weight': (9, 9)}, 'w12.weight: SwiGLU'),
     ({'blocks.0.mlp.fc2.weight': (128, 80)}, 'of 160 rows: SwiGLU'),
-    ({'attn_pool.latent': (1, 1, 128)}, 'attn_pool.latent: pooling by atten'),
-    ({'blocks.0.attn.q_norm.weight': (64,)}, 'norms of queries and keys'),
-    ({'rope_embed.periods': (16,)}, 'rotary positions'),
   ],
 )
 def test_what_is_not_read_is_named(change, message):
-  shapes = _shapes(vit_like.timm()) | change
+  shapes = vit_like.shapes() | change
   shapes = {name: shape for name, shape in shapes.items() if shape}
   with pytest.raises(errors.InputError, match=message) as e:
     vit_reading.identify(shapes, 'f')
   assert '\n' not in str(e.value)
-
-
-def test_other_families_files_are_named():
-  with pytest.raises(errors.InputError, match='f is no ViT with names of'):
-    vit_reading.identify({'conv1.weight': (64, 3, 7, 7)}, 'f')
 
 
 def test_named_networks_are_those_of_their_names(tmp_path):
@@ -317,7 +289,7 @@ def test_a_named_network_takes_every_naming(tmp_path):
   other = _write(tmp_path / 'b.safetensors', vit_like.augreg(timm, 3))
   one, two = (registry.load('vit_ti16', p, 224) for p in (path, other))
   assert one.input == two.input == preprocessing.HALF
-  assert dict(one.blocks) == vit.BLOCKS and one.taps == two.taps
+  assert dict(one.blocks) == vit_architecture.BLOCKS and one.taps == two.taps
   for a, b in zip(one.model.weights, two.model.weights, strict=True):
     assert a.path == b.path
     np.testing.assert_array_equal(a, b)
@@ -326,3 +298,12 @@ def test_a_named_network_takes_every_naming(tmp_path):
   with pytest.raises(errors.InputError, match='has no head.bias: the logits'):
     registry.load('vit_ti16', path, 224)
   assert 'logits' not in registry.load('vit', path, 32).taps
+
+
+def test_a_class_token_that_is_not_there_is_not_asked_for(tmp_path):
+  timm = vit_like.timm(class_token=False, placed=0)
+  np.savez(tmp_path / 'm.npz', **timm)
+  path, size = str(tmp_path / 'm.npz'), vit_like.SIZE
+  assert registry.load('vit', path, size).taps[-1] == 'logits'
+  with pytest.raises(errors.InputError, match="class token 'only' is for"):
+    registry.load('vit', path, size, cls_pooling='only')

@@ -159,8 +159,8 @@ def test_released_taps_read_the_same_weights():
 @pytest.mark.parametrize(
   'tap_set',
   [
-    vit_taps.SETS[0],
-    *(pytest.param(t, marks=pytest.mark.soak) for t in vit_taps.SETS[1:]),
+    'all',
+    pytest.param('released', marks=pytest.mark.soak),
   ],
 )
 def test_does_what_every_backbone_does(tmp_path, tap_set):

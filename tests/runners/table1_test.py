@@ -193,7 +193,7 @@ def test_killed_anywhere_and_started_again_gives_the_same_bytes(
     (
       ['--backbone=resnet50'],
       'error: resnet50: this backbone has no weights by default; name them: '
-      'random, or the path of an h5',
+      'random, or the path of a weights file',
     ),
     (['--taps=released'], "no taps 'released' for this backbone"),
     (

@@ -186,9 +186,9 @@ def build(
   return model, tuple(taps)
 
 
-def _plan(model: 'keras.Model') -> dict[str, importing.Tensor]:
+def plan(model: 'keras.Model') -> dict[str, importing.Tensor]:
   """Where each weight is in a torch state dict."""
-  plan = {}
+  found = {}
   torch_bn = {
     'gamma': 'weight',
     'beta': 'bias',
@@ -199,11 +199,11 @@ def _plan(model: 'keras.Model') -> dict[str, importing.Tensor]:
   def add(layer: str, conv: str, bn: str) -> None:
     # Torch has (out, in, kh, kw); depthwise: (channels, 1, kh, kw).
     axes = (2, 3, 0, 1) if layer.endswith('depthwise') else (2, 3, 1, 0)
-    plan[f'{layer}_conv/kernel'] = importing.Tensor(
+    found[f'{layer}_conv/kernel'] = importing.Tensor(
       f'{conv}.weight', lambda value: value.transpose(axes)
     )
     for ours, theirs in torch_bn.items():
-      plan[f'{layer}_bn/{ours}'] = importing.Tensor(f'{bn}.{theirs}')
+      found[f'{layer}_bn/{ours}'] = importing.Tensor(f'{bn}.{theirs}')
 
   add('stem', '_conv_stem', '_bn0')
   present = {layer.name for layer in model.layers}
@@ -218,9 +218,9 @@ def _plan(model: 'keras.Model') -> dict[str, importing.Tensor]:
         )
     i += 1
   add('head', '_conv_head', '_bn1')
-  plan['logits/kernel'] = importing.Tensor('_fc.weight', np.transpose)
-  plan['logits/bias'] = importing.Tensor('_fc.bias')
-  return plan
+  found['logits/kernel'] = importing.Tensor('_fc.weight', np.transpose)
+  found['logits/bias'] = importing.Tensor('_fc.bias')
+  return found
 
 
 def load_imagenet(model: 'keras.Model', variant: Variant = LITE0) -> str:
@@ -254,7 +254,7 @@ def assign(
   """
   importing.load(
     model,
-    _plan(model),
+    plan(model),
     state,
     name,
     ignored=[n for n in state if n.endswith('num_batches_tracked')],

@@ -5,10 +5,15 @@ keras.applications has it. There are no logits, so 51 taps; inputs are
 `pixel / 255`.
 """
 
+from typing import TYPE_CHECKING
+
 from vtab_h2t import errors
 from vtab_h2t import files
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.backbones import preprocessing
+
+if TYPE_CHECKING:
+  import keras
 
 _UNITS = (3, 4, 6, 3)
 _LAYERS = ('use_preactivation_relu', '1_relu', '2_relu')
@@ -26,6 +31,30 @@ def _tap_layers() -> dict[str, str]:
   return layers | {'pre_pool': 'post_relu'}
 
 
+def build(image_size: int) -> 'keras.Model':
+  """KerasCV's own network, randomly initialised.
+
+  Args:
+    image_size: side of the input in pixels.
+
+  Raises:
+    errors.InputError: KerasCV is not installed.
+  """
+  try:
+    import keras_cv
+  except ImportError as e:
+    raise errors.InputError(
+      f'KerasCV cannot be imported ({e}); pip install keras-cv==0.9.0'
+    ) from e
+  return keras_cv.models.ResNetV2Backbone(
+    stackwise_filters=[64, 128, 256, 512],
+    stackwise_blocks=list(_UNITS),
+    stackwise_strides=[1, 2, 2, 2],
+    include_rescaling=False,
+    input_shape=(image_size, image_size, 3),
+  )
+
+
 def keras_cv_resnet50(
   weights: str, image_size: int, tap_set: str
 ) -> backbone_lib.Backbone:
@@ -41,19 +70,7 @@ def keras_cv_resnet50(
   """
   import keras
 
-  try:
-    import keras_cv
-  except ImportError as e:
-    raise errors.InputError(
-      f'KerasCV cannot be imported ({e}); pip install keras-cv==0.9.0'
-    ) from e
-  network = keras_cv.models.ResNetV2Backbone(
-    stackwise_filters=[64, 128, 256, 512],
-    stackwise_blocks=list(_UNITS),
-    stackwise_strides=[1, 2, 2, 2],
-    include_rescaling=False,
-    input_shape=(image_size, image_size, 3),
-  )
+  network = build(image_size)
   if weights == 'random':
     sha256 = backbone_lib.randomise(network, 0)
   else:

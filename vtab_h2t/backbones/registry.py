@@ -329,6 +329,12 @@ def load(
     )
   else:
     backbone = entry.build(weights, size, tap_set)
+  layers = {layer.name for layer in backbone.model.layers}
+  if cls_pooling != 'pooled' and 'patches' in layers and 'cls' not in layers:
+    raise errors.InputError(
+      f'class token {cls_pooling!r} is for networks with one, which {weights} '
+      'has not'
+    )
   return dataclasses.replace(
     backbone, cls_pooling=cls_pooling, input=input or backbone.input
   )

@@ -35,15 +35,6 @@ from vtab_h2t.backbones import vit_tensors
 
 # Any vision transformer; those of `vit_architecture.NAMED` are one each.
 NAME = 'vit'
-# Lee et al. tune the embedding, the first three and the last three blocks of a
-# ViT-B/16; the six between are two parts more here.
-BLOCKS = {
-  'embedding': '(patches|cls|position)$',
-  'blocks00_02': 'block0[0-2]_',
-  'blocks03_05': 'block0[3-5]_',
-  'blocks06_08': 'block0[6-8]_',
-  'blocks09_11': '(block09_|block1|norm$|pre_logits$)',
-}
 _ACTIVATIONS = {
   vit_names.GELU: 'gelu',
   vit_names.GELU_TANH: vit_layers.gelu_tanh,
@@ -231,7 +222,7 @@ def _of_file(
     vit_reading.check_named(found, name, tap_set, weights)
     if found.scheme is vit_names.TIMM:  # As these networks' files always were.
       fed = preprocessing.HALF
-    blocks = BLOCKS
+    blocks = vit_architecture.BLOCKS
   model, taps = build(network, image_size, tap_set, name)
   load(model, found, stored.arrays, weights)
   return _backbone(
@@ -279,7 +270,7 @@ def _random(name: str, image_size: int, tap_set: str) -> backbone_lib.Backbone:
     preprocessing.HALF,
     backbone_lib.hash_weights(model),
     tap_set,
-    BLOCKS,
+    vit_architecture.BLOCKS,
   )
 
 
@@ -309,4 +300,4 @@ def vit(
       f'{NAME} reads files of tensors; SavedModels are read as one of '
       f'{", ".join(vit_architecture.NAMED)}'
     )
-  return vit_saved.read(name, weights, image_size, tap_set, BLOCKS, build)
+  return vit_saved.read(name, weights, image_size, tap_set, build)

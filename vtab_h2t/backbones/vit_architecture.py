@@ -118,9 +118,17 @@ NAMED = {
   'vit_b16': of_width(768, 12),
 }
 SMALLEST = NAMED['vit_ti16']
-# Parts for surgical fine-tuning: Lee et al. tune the embedding, the first three
-# and the last three blocks of a ViT-B/16; the six between are two parts more.
-_PARTS = 4
+# Their parts for surgical fine-tuning: patterns of layer names. Lee et al. tune
+# the embedding, the first three and the last three blocks of a ViT-B/16; the
+# six between are two parts more here.
+BLOCKS = {
+  'embedding': '(patches|cls|position)$',
+  'blocks00_02': 'block0[0-2]_',
+  'blocks03_05': 'block0[3-5]_',
+  'blocks06_08': 'block0[6-8]_',
+  'blocks09_11': '(block09_|block1|norm$|pre_logits$)',
+}
+_PARTS = 4  # Of any other network's blocks.
 
 
 def blocks(network: Architecture) -> dict[str, str]:

@@ -197,7 +197,11 @@ HUGGING_FACE_DINOV2 = Scheme(
   name="Hugging Face's Dinov2Model",
   anchor='embeddings.patch_embeddings.projection.weight',
   marks=('encoder.layer.0.layer_scale1.lambda1',),
-  parts={k: v for k, v in _HUGGING_FACE_PARTS.items() if k != 'pre_logits'}
+  parts={
+    name: stored
+    for name, stored in _HUGGING_FACE_PARTS.items()
+    if name not in ('pre_logits', 'logits')
+  }
   | {'registers': 'embeddings.register_tokens'},
   block='encoder.layer.{}.',
   of_block=_HUGGING_FACE_ATTENTION
@@ -210,6 +214,8 @@ HUGGING_FACE_DINOV2 = Scheme(
     'scale2': 'layer_scale2.lambda1',
   },
   ignored=r'embeddings\.mask_token',
+  # It reads the class token beside the mean of the patches' tokens.
+  beside=r'classifier\..*',
   input=DINOV2.input,
 )
 _CLIP_INPUT = dataclasses.replace(

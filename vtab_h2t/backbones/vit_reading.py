@@ -76,10 +76,26 @@ def identify(shapes: Shapes, file: str) -> Reading:
     errors.InputError: they are of no ViT that is read, or of one but with
       tensors that are missing, left over, or of another shape.
   """
+  guess = presumed(shapes, file)
+  found = {name: tuple(shapes[full]) for name, full in guess.stored.items()}
+  wanted = vit_tensors.shapes(guess.scheme, guess.network)
+  importing.check_shapes(wanted, found, file)
+  return guess
+
+
+def presumed(shapes: Shapes, file: str) -> Reading:
+  """Which ViT a file's tensors are of, by some of them; `identify` checks all.
+
+  Args:
+    shapes: of all tensors, by the names that the file has.
+    file: where they are from, for messages.
+
+  Raises:
+    errors.InputError: they are of no ViT that is read.
+  """
   scheme, stored = vit_schemes.find(shapes, file)
   found = {name: tuple(shapes[full]) for name, full in stored.items()}
   network = _Reader(scheme, found, file).network()
-  importing.check_shapes(vit_tensors.shapes(scheme, network), found, file)
   return Reading(scheme=scheme, network=network, stored=stored)
 
 

@@ -49,7 +49,6 @@ def read(
   weights: str,
   image_size: int,
   tap_set: str,
-  blocks: Mapping[str, str],
   build: Build,
 ) -> backbone_lib.Backbone:
   """A SavedModel as a backbone.
@@ -59,7 +58,6 @@ def read(
     weights: where it is; see `saved_model.fetch`.
     image_size: side of the input in pixels.
     tap_set: of `vit_taps.SETS`.
-    blocks: of the graphs that are built; see `backbone.Backbone`.
     build: `vit.build`.
 
   Raises:
@@ -115,7 +113,7 @@ def read(
         orders=functools.partial(vit_tensors.augreg_orders, plain.depth),
       )
     ],
-    blocks,
+    vit_architecture.BLOCKS,
   )
 
 

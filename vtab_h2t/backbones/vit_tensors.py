@@ -79,7 +79,7 @@ def entries(
       shape if scheme.projects_right else shape[::-1],
       _same if scheme.projects_right else np.transpose,
     )
-  if network.classes:
+  if network.classes and scheme.has('logits'):
     yield from _dense(scheme, 'logits', width, network.classes)
 
 
