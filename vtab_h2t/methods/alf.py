@@ -21,6 +21,7 @@ released code does where networks of several widths are joined.
 
 from collections.abc import Iterator, Mapping, Sequence
 import dataclasses
+import functools
 import itertools
 
 import numpy as np
@@ -87,22 +88,16 @@ class Alf(interface.Searched):
 
   def candidates(self, space: space_lib.Space) -> Sequence[Setting]:
     options = space.of(self.name)
-    names = 'steps', 'weight_decay', 'dropout', 'lr'
-    values = (
-      options.steps,
-      options.weight_decays,
-      options.dropouts,
-      options.learning_rates,
-    )
+    need = functools.partial(space_lib.require, self.name)
     return [
       Setting(
         learning_rate=rate, steps=steps, weight_decay=decay, dropout=dropout
       )
       for steps, decay, dropout, rate in itertools.product(
-        *(
-          space_lib.require(self.name, name, value)
-          for name, value in zip(names, values)
-        )
+        need('steps', options.steps),
+        need('weight_decay', options.weight_decays),
+        need('dropout', options.dropouts),
+        need('lr', options.learning_rates),
       )
     ]
 

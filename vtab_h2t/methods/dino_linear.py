@@ -21,6 +21,7 @@ order of all heads of this suite; and the numbers of steps are those of Linear.
 
 from collections.abc import Iterator, Mapping, Sequence
 import dataclasses
+import functools
 import itertools
 
 import numpy as np
@@ -90,20 +91,14 @@ class DinoLinear(interface.Searched):
 
   def candidates(self, space: space_lib.Space) -> Sequence[Setting]:
     options = space.of(self.name)
-    names = 'steps', 'last_blocks', 'patch_mean', 'lr'
-    values = (
-      options.steps,
-      options.last_blocks,
-      options.patch_means,
-      options.learning_rates,
-    )
+    need = functools.partial(space_lib.require, self.name)
     return [
       Setting(learning_rate=rate, steps=steps, last_blocks=n, patch_mean=mean)
       for steps, n, mean, rate in itertools.product(
-        *(
-          space_lib.require(self.name, name, value)
-          for name, value in zip(names, values)
-        )
+        need('steps', options.steps),
+        need('last_blocks', options.last_blocks),
+        need('patch_mean', options.patch_means),
+        need('lr', options.learning_rates),
       )
     ]
 

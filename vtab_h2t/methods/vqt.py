@@ -108,13 +108,7 @@ class Vqt(interface.Searched):
 
   def candidates(self, space: space_lib.Space) -> Sequence[Setting]:
     options = space.of(self.name)
-    names = 'queries', 'fraction', 'lr', 'weight_decay'
-    values = (
-      options.queries,
-      options.kept_fractions,
-      options.learning_rates,
-      options.weight_decays,
-    )
+    need = functools.partial(space_lib.require, self.name)
     return [
       Setting(
         queries=queries,
@@ -123,10 +117,10 @@ class Vqt(interface.Searched):
         weight_decay=decay,
       )
       for queries, fraction, rate, decay in itertools.product(
-        *(
-          space_lib.require(self.name, name, value)
-          for name, value in zip(names, values)
-        )
+        need('queries', options.queries),
+        need('fraction', options.kept_fractions),
+        need('lr', options.learning_rates),
+        need('weight_decay', options.weight_decays),
       )
     ]
 
