@@ -1,16 +1,22 @@
 """Which networks tensors may be of; names and shapes alone."""
 
 import dataclasses
+import functools
 import importlib
 
+import numpy as np
 import pytest
 
 from tests.backbones import vit_like
 from vtab_h2t.backbones import candidates
 from vtab_h2t.backbones import efficientnet_lite
+from vtab_h2t.backbones import fitting
 from vtab_h2t.backbones import keras_cv_resnet
+from vtab_h2t.backbones import resnet_fitting
 from vtab_h2t.backbones import resnet_v1_names
 from vtab_h2t.backbones import resnet_v2
+from vtab_h2t.backbones import resnet_v2_names as v2_names
+from vtab_h2t.backbones import saved_variables
 from vtab_h2t.backbones import tensors
 from vtab_h2t.backbones import vit_architecture
 from vtab_h2t.backbones import vit_names
@@ -23,9 +29,9 @@ _WIDTHS = (2, 3, 2, 4)
 def narrow(monkeypatch):
   """ResNets-50 v2 have few channels."""
   monkeypatch.setattr(resnet_v2, '_WIDTHS', _WIDTHS)
-  candidates._resnet_v2_weights.cache_clear()
+  resnet_fitting._v2_weights.cache_clear()
   yield
-  candidates._resnet_v2_weights.cache_clear()
+  resnet_fitting._v2_weights.cache_clear()
 
 
 def _shapes(arrays):
@@ -136,8 +142,8 @@ def test_resnet_v2_of_keras(narrow):
 def test_resnet_v2_of_timm(narrow):
   network = dataclasses.replace(resnet_v2.TIMM, classes=7)
   model, _ = resnet_v2.build(32, network)
-  plan = resnet_v2.resnet_v2_names.timm(model)
-  shapes = candidates.fitting.shapes_of_plan(
+  plan = v2_names.timm(model)
+  shapes = fitting.shapes_of_plan(
     {w.path: tuple(w.shape) for w in model.weights}, plan, {}
   )
   assert shapes['stages.0.blocks.0.conv2.weight'] == (2, 2, 3, 3)
@@ -149,6 +155,41 @@ def test_resnet_v2_of_timm(narrow):
   shapes['backbone.stem.conv1.weight'] = (1,)
   fit = candidates.of_tensors(shapes, 'w')[0]
   assert 'stem of three convolutions' in next(fit.faults())
+
+
+@pytest.mark.parametrize(
+  'scheme, plan, biases, classes',
+  [
+    ('google-research/s4l', v2_names.s4l, False, 7),
+    (
+      'google/revisiting-self-supervised',
+      functools.partial(v2_names.numbered, head='conv2d_53'),
+      False,
+      1000,
+    ),
+    (
+      'tensorflow/models',
+      functools.partial(v2_names.numbered, head='dense'),
+      False,
+      1001,
+    ),
+    ('TF-Slim', v2_names.slim, True, 1001),
+    ('keras.applications', v2_names.same, True, 7),
+  ],
+)
+def test_saved_resnets_v2(narrow, scheme, plan, biases, classes):
+  variant = resnet_v2.Variant(biases=biases, classes=classes)
+  model, _ = resnet_v2.build(32, variant)
+  arrays = {
+    f'm/{plan(model)[w.path].name}': np.zeros(w.shape) for w in model.weights
+  }
+  arrays['m/global_step'] = np.zeros(())
+  variables = saved_variables.Variables(named=arrays, placed={})
+  fit = candidates.of_variables(variables, 'm')[0]
+  assert fit.is_whole and (fit.backbone, fit.scheme) == ('resnet50', scheme)
+  assert fit.matched == len(model.weights) and fit.prefix == 'm/'
+  # Of 1001, the first is of the background.
+  assert fit.network.endswith(f', {min(classes, 1000)} classes')
 
 
 def test_packaged_efficientnets_are_named():

@@ -50,7 +50,7 @@ def test_what_cannot_be_read_is_broken(tmp_path):
   status, advice = diagnosis.diagnose(
     'vit_ti16', str(tmp_path / 'other.npz'), 224, 'all'
   )
-  assert status == 'broken' and 'other.npz lacks blocks.0' in advice
+  assert status == 'broken' and 'other.npz is no ViT with names of' in advice
   assert diagnosis.diagnose('vit_ti16', 'random', 224, 'nope')[0] == 'broken'
   status, advice = diagnosis.diagnose('vit_ti16', None, 224, 'all')
   assert status == 'broken' and 'no weights by default; name them' in advice

@@ -62,14 +62,14 @@ def test_safetensors_of_a_vit(tmp_path):
   contents = identification.identify(str(path))
   said = _said(contents)
   count = len(vit_like.timm())
-  assert said['file'].startswith('safetensors of float32, 1.')
+  assert said['file'].startswith('safetensors of float32, 0.')
   assert f' MiB: {count} tensors of ' in said['file']
   assert said['sha256'] == tensors.read(path).sha256
   assert said['fits'] == f'vit: {count} of {count} tensors, named as by timm'
   assert (
     'width 128, depth 2, 2 heads and patches of 4 pixels' in said['network']
   )
-  assert said['images'] == '12 pixels a side'
+  assert said['images'] == '12 pixels a side, as it was trained with'
   assert said['input'].startswith(
     'mean 0.5, deviation 0.5 of pixels 0 to 1, bicubic_antialias, crop 0.9: '
     'assumed'
@@ -96,7 +96,7 @@ def test_torch_nested_and_with_a_prefix(tmp_path):
   contents = identification.identify(str(path), 32)
   said = _said(contents)
   assert said['file'].startswith("torch zip of float16, in 'model', ")
-  assert said['prefix'] == "'module.', which is before all names"
+  assert said['prefix'] == "'module.', which is before its names"
   assert said['fits'].startswith('resnet_v1: ')
   assert said['network'].startswith('ResNet v1 of 6 layers, 1-1 basic units')
   assert said['input'].startswith('mean 0.485, 0.456, 0.406, deviation 0.229, ')

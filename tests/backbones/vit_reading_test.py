@@ -144,6 +144,24 @@ _VARIANTS = {
     {'activation': 'quick_gelu', 'epsilon': 1e-5},
     vit_names.HUGGING_FACE_CLIP,
   ),
+  'MAE': (
+    vit_like.timm(classes=0),
+    lambda t: (
+      vit_like.dinov2(t)
+      | {'decoder_embed.weight': np.ones((8, vit_like.WIDTH), np.float32)}
+    ),
+    {},
+    vit_names.MAE,
+  ),
+  'CLIP of Hugging Face, with a classifier': (
+    {k: v for k, v in _clip().items() if k != 'proj'},
+    lambda t: (
+      vit_like.hugging_face_clip(t, texts=False)
+      | {'classifier.weight': np.ones((5, vit_like.WIDTH), np.float32)}
+    ),
+    {'activation': 'quick_gelu', 'epsilon': 1e-5},
+    vit_names.HUGGING_FACE_CLIP,
+  ),
 }
 
 
@@ -212,7 +230,7 @@ def test_what_a_published_network_is():
 
 
 @pytest.mark.parametrize(
-  'width, heads', [(192, 3), (384, 6), (1152, 16), (1280, 16), (1664, 16)]
+  'width, heads', [(192, 3), (384, 6), (1152, 16), (1280, 16), (1536, 16)]
 )
 def test_heads_are_64_wide_or_as_published(width, heads):
   shapes = vit_like.shapes(width=width, depth=1, mlp=8)
@@ -233,10 +251,12 @@ def test_what_clips_so_wide_have_is_the_exact_gelu():
   [
     ('timm', '', preprocessing.HALF, 'bicubic_antialias', 0.9),
     ('timm', 'model', preprocessing.IMAGENET, 'bicubic_antialias', 0.9),
+    ('timm', 'teacher', preprocessing.IMAGENET, 'bicubic_antialias', 0.9),
     ('timm, DeiT III', '', preprocessing.IMAGENET, 'bicubic_antialias', 0.9),
     ('timm, CLIP', '', preprocessing.CLIP, 'bicubic_antialias', 1.0),
     ('AugReg', '', preprocessing.HALF, 'bilinear', None),
     ('Hugging Face', '', preprocessing.HALF, 'bilinear_antialias', None),
+    ('MAE', '', preprocessing.IMAGENET, 'bicubic_antialias', 0.9),
     ('DINOv2', 'teacher', preprocessing.IMAGENET, 'bicubic_antialias', 0.875),
     ('CLIP', '', preprocessing.CLIP, 'bicubic_antialias', 1.0),
   ],
@@ -268,12 +288,32 @@ def test_what_is_not_read_is_named(change, message):
   assert '\n' not in str(e.value)
 
 
+def test_clips_without_a_norm_before_the_blocks_are_refused():
+  """CLIPA averages tokens, which its tensors do not tell."""
+  tensors = vit_like.openai(vit_like.timm(patch_bias=False, classes=0))
+  with pytest.raises(errors.InputError, match='f has no ln_pre.weight'):
+    vit_reading.identify(_shapes(tensors), 'f')
+
+
 def test_named_networks_are_those_of_their_names(tmp_path):
   path = _write(tmp_path / 'm.safetensors', vit_like.timm())
   with pytest.raises(
     errors.InputError, match='does not fit vit_s16: it holds a ViT of width 128'
   ):
     registry.load('vit_s16', path, 224)
+
+
+def test_fixed_positions_of_a_small_network_are_refused(tmp_path):
+  """They are MoCo v3's; at other widths, heads are no question."""
+  for width in (384, 128):
+    timm = vit_like.timm(width=width, depth=1)
+    timm['pos_embed'][0, 0] = 0
+    path = _write(tmp_path / f'{width}.safetensors', timm)
+    if width == 128:
+      registry.load('vit', path, vit_like.SIZE)
+      continue
+    with pytest.raises(errors.InputError, match="MoCo v3's ViT-S, whose twel"):
+      registry.load('vit', path, vit_like.SIZE)
 
 
 def test_saved_models_are_the_named_networks(tmp_path):

@@ -52,6 +52,77 @@ def test_what_features_do_not_depend_on_is_left_aside():
   assert len(found) == len(_clip())
 
 
+def _around(prefix, tensors):
+  return {f'{prefix}{name}': value for name, value in tensors.items()}
+
+
+@pytest.mark.parametrize('around', ['', 'module.', 'model.net.'])
+@pytest.mark.parametrize(
+  'scheme, inner, tensors, beside',
+  [
+    (
+      vit_names.TIMM,
+      'backbone.',
+      vit_like.timm(classes=0),
+      ('head.mlp.0.weight', 'head.last_layer.weight_g', 'head.last_layer2.x'),
+    ),
+    (
+      vit_names.DINOV2,
+      'backbone.',
+      _NAMED['dinov2'][1],
+      ('linear_head.weight', 'linear_head.bias'),
+    ),
+    (
+      vit_names.HUGGING_FACE_CLIP,
+      '',
+      _NAMED['hugging_face_clip'][1],
+      ('classifier.weight', 'classifier.bias', 'text_model.x'),
+    ),
+    (
+      vit_names.OPENAI,
+      'visual.',
+      _NAMED['openai'][1],
+      ('transformer.resblocks.0.ln_1.bias', 'logit_scale', 'ln_final.bias'),
+    ),
+  ],
+)
+def test_what_is_beside_a_network_may_be_wrapped_with_it(
+  around, scheme, inner, tensors, beside
+):
+  """Heads of DINO and DINOv2, classifiers, the tower of texts."""
+  names = [f'{around}{inner}{name}' for name in tensors]
+  found = vit_schemes.find(names, 'f')
+  assert found[0] is scheme
+  names += [f'{around}{name}' for name in beside]
+  assert vit_schemes.find(names, 'f') == found
+  _, found = vit_schemes.find([*names, f'{around}other'], 'f')
+  assert found['other'] == f'{around}other'
+
+
+def test_a_wrapped_classifier_is_found():
+  tensors = _around('model.', vit_like.hugging_face(vit_like.timm()))
+  _, found = vit_schemes.find(tensors, 'f')
+  assert found['classifier.weight'] == 'model.classifier.weight'
+  assert found['layernorm.bias'] == 'model.vit.layernorm.bias'
+
+
+def test_of_pretraining_the_encoder_is_read():
+  """MAE has a mask token, as DINOv2 has, and a decoder; others have heads."""
+  timm = vit_like.timm(classes=0)
+  for wanted, others in (
+    (
+      vit_names.MAE,
+      ('mask_token', 'decoder_embed.weight', 'decoder_pos_embed'),
+    ),
+    (vit_names.TIMM, ('masked_embed',)),
+    (vit_names.TIMM, ('head.0.weight', 'head.1.running_mean')),
+  ):
+    scheme, found = vit_schemes.find([*timm, *others], 'f')
+    assert scheme is wanted and set(found) == set(timm)
+  _, found = vit_schemes.find([*timm, 'decoder_embed.weight'], 'f')
+  assert 'decoder_embed.weight' in found
+
+
 def test_other_tensors_are_left_over():
   _, found = vit_schemes.find([*vit_like.timm(), 'mine'], 'f')
   assert found['mine'] == 'mine'
@@ -75,8 +146,11 @@ def test_other_kinds_are_named(name, message):
 
 
 def test_other_families_files_are_named():
-  with pytest.raises(errors.InputError, match='f is no ViT with names of goo'):
+  with pytest.raises(
+    errors.InputError, match='f is no ViT with names of goo'
+  ) as e:
     vit_schemes.find(['conv1.weight', 'layer1.0.conv1.weight'], 'f')
+  assert str(e.value).count('patch_embed.proj.weight') == 1
 
 
 def test_several_networks_are_not_mixed():

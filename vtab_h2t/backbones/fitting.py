@@ -16,6 +16,7 @@ from vtab_h2t.backbones import importing
 Shape = tuple[int, ...]
 Shapes = Mapping[str, Shape]
 
+_COUNTS = 'num_batches_tracked'  # Of torch's batch norm, which nothing needs.
 _SHOWN = 3  # Names of a list that a line shows.
 
 
@@ -151,6 +152,25 @@ def prefix_of(stored: Iterable[str], anchor: str) -> str:
   """What the shortest name that ends with an anchor has before it."""
   found = [n for n in stored if f'.{n}'.endswith((f'.{anchor}', f'/{anchor}'))]
   return min(found, key=len, default=anchor).removesuffix(anchor)
+
+
+def without_path(fault: str, file: str) -> str:
+  """A reader's line without the file's path at its beginning."""
+  return fault.removeprefix(file).strip()
+
+
+def without_prefix(shapes: Shapes, prefix: str) -> Shapes:
+  """By names without a prefix, and without torch's counts of batches."""
+  return {
+    name.removeprefix(prefix): shape
+    for name, shape in shapes.items()
+    if not name.endswith(_COUNTS)
+  }
+
+
+def only_wanted(fit: Fit) -> Fit:
+  """Of a SavedModel, where other variables, of training, may be left over."""
+  return dataclasses.replace(fit, left_over=())
 
 
 def numbers(shapes: Shapes) -> int:

@@ -5,169 +5,31 @@ import dataclasses
 import json
 import os
 import pathlib
-import shlex
 
 from vtab_h2t import errors
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.backbones import candidates
+from vtab_h2t.backbones import contents
 from vtab_h2t.backbones import fitting
-from vtab_h2t.backbones import own_head
 from vtab_h2t.backbones import registry
 from vtab_h2t.backbones import tensor_formats
 from vtab_h2t.backbones import tensors
 from vtab_h2t.backbones import vit_architecture
 
-_SIZE = 224  # Pixels of the image that runs show a network by default.
 # Networks that SavedModels are read as by their endpoints; of ViTs the width
 # says which of several.
 _WITH_ENDPOINTS = ('resnet50', 'vit_ti16')
-_BY_ENDPOINTS, _BY_PLUGIN = "its signature's endpoints", 'its plugin'
-_UNCOUNTED = (_BY_ENDPOINTS, _BY_PLUGIN)  # Nothing is known of their tensors.
-# Whose tensors `candidates` knows, or which take no files.
-_KNOWN = frozenset(registry.BACKBONES)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Contents:
-  """What a file, or a SavedModel, holds.
-
-  Attributes:
-    location: its path or address.
-    format: what it is, with the types that it stores, for people.
-    shapes: of its tensors or variables, by names.
-    nbytes: its size.
-    sha256: of it; see `tensors.Tensors` and `saved_model.sha256`.
-    fits: networks that it may be of, nearest first.
-    backbone: the first of them that was built with it; None if none was.
-  """
-
-  location: str
-  format: str
-  shapes: fitting.Shapes
-  nbytes: int
-  sha256: str
-  fits: tuple[fitting.Fit, ...]
-  backbone: backbone_lib.Backbone | None
-
-  @property
-  def command(self) -> str:
-    """The command that measures with it.
-
-    Raises:
-      ValueError: no network was built with it.
-    """
-    if self.backbone is None:
-      raise ValueError(f'{self.location} is of no network that is read')
-    parts = [
-      f'--backbone={self.backbone.name}',
-      f'--weights={self.location}',
-    ]
-    if self.backbone.tap_set != backbone_lib.ALL_TAPS:
-      parts.append(f'--taps={self.backbone.tap_set}')
-    has_size = registry.BACKBONES[self.backbone.name].image_size
-    if not has_size and self.backbone.image_size != _SIZE:
-      parts.append(f'--image_size={self.backbone.image_size}')
-    return f'python -m runners.table1 {shlex.join(parts)}'
-
-  def described(self) -> Iterator[tuple[str, str]]:
-    """What there is to say: a subject and a line about it."""
-    yield (
-      'file',
-      f'{self.format}, {self.nbytes / 2**20:.1f} MiB: {len(self.shapes)} '
-      f'tensors of {fitting.numbers(self.shapes):,} numbers',
-    )
-    yield 'sha256', self.sha256
-    if self.backbone is None:
-      yield from self._misfit()
-      return
-    name = self.backbone.name
-    fit = next(fit for fit in self.fits if fit.backbone == name)
-    if fit.prefix:
-      yield 'prefix', f'{fit.prefix!r}, which is before all names'
-    others = [f.backbone for f in self.fits if f.is_whole and f != fit]
-    counted = (
-      f': {fit.matched} of {fit.wanted} tensors, named as by {fit.scheme}'
-      if fit.scheme not in _UNCOUNTED
-      else f', by {fit.scheme}'
-    )
-    also = f'; also read as {", ".join(others)}' if others else ''
-    yield 'fits', f'{name}{counted}{also}'
-    if fit.network:
-      yield 'network', fit.network
-    yield 'images', self._images(fit)
-    yield 'input', self._input()
-    yield 'head', _head(self.backbone)
-
-  def _misfit(self) -> Iterator[tuple[str, str]]:
-    """Why nothing was built with it."""
-    if not self.fits:
-      names = fitting.shown(self.shapes)
-      yield (
-        'fits',
-        'no network that is read: no name of a tensor is known'
-        + (f' ({names})' if names else '')
-        + '; docs/backbones.md lists whose weights are read',
-      )
-      return
-    nearest = self.fits[0]
-    if nearest.prefix:
-      yield 'prefix', f'{nearest.prefix!r}, which is before names'
-    yield (
-      'fits',
-      f'no network that is read; nearest is {nearest.backbone}'
-      + (
-        f', named as by {nearest.scheme}: {nearest.matched} of '
-        f'{nearest.wanted} tensors fit'
-        if nearest.wanted
-        else f', by {nearest.scheme}'
-      ),
-    )
-    for fault in nearest.faults():
-      yield 'differs', fault
-
-  def _images(self, fit: fitting.Fit) -> str:
-    assert self.backbone is not None
-    size = self.backbone.image_size
-    if fit.trained_size in (None, size):
-      return f'{size} pixels a side'
-    return (
-      f'{size} pixels a side; trained with {fit.trained_size}, so that '
-      'position embeddings are interpolated'
-    )
-
-  def _input(self) -> str:
-    assert self.backbone is not None
-    fed = self.backbone.input
-    mean, std = (
-      ', '.join(
-        f'{x:.4g}' for x in (values if len(set(values)) > 1 else values[:1])
-      )
-      for values in (
-        tuple(round(x, 6) for x in fed.mean),
-        tuple(round(x, 6) for x in fed.std),
-      )
-    )
-    crop = 'squashed' if fed.crop is None else f'crop {fed.crop:.4g}'
-    return (
-      f'mean {mean}, deviation {std} of pixels 0 to 1, {fed.resize}, {crop}: '
-      'assumed from the names, as tensors do not say it; --input_scaling, '
-      '--resize and --crop set others'
-    )
-
-
-def _head(backbone: backbone_lib.Backbone) -> str:
-  if own_head.LOGITS not in backbone.taps:
-    return 'none, or none that these taps have'
-  classes = backbone.tap_shapes()[own_head.LOGITS][-1]
-  labels = own_head.labels(classes)
-  return f'{classes} classes' + (f', presumably {labels}' if labels else '')
+# Whose tensors `candidates` knows; any other that takes files is tried.
+_KNOWN = frozenset(
+  ('resnet50', 'resnet_v1', 'keras_cv_resnet50', 'vit', *vit_architecture.NAMED)
+)
 
 
 def identify(
   location: str,
   image_size: int | None = None,
   tap_set: str = backbone_lib.ALL_TAPS,
-) -> Contents:
+) -> contents.Contents:
   """Says what a file of weights, or a SavedModel, is.
 
   Args:
@@ -196,7 +58,7 @@ def identify(
     image_size,
     tap_set,
   )
-  return Contents(
+  return contents.Contents(
     location=location,
     format=about,
     shapes=shapes,
@@ -209,7 +71,7 @@ def identify(
 
 def _of_saved_model(
   location: str, image_size: int | None, tap_set: str
-) -> Contents:
+) -> contents.Contents:
   from vtab_h2t.backbones import saved_model
   from vtab_h2t.backbones import saved_variables
 
@@ -223,7 +85,7 @@ def _of_saved_model(
   )
   if backbone is None:
     called, backbone = _built(
-      [_tried(name, _BY_ENDPOINTS) for name in _WITH_ENDPOINTS],
+      [_tried(name, contents.BY_ENDPOINTS) for name in _WITH_ENDPOINTS],
       location,
       image_size,
       tap_set,
@@ -231,7 +93,7 @@ def _of_saved_model(
     if backbone is not None and backbone.name == _WITH_ENDPOINTS[-1]:
       called, backbone = _of_width(backbone, location)
     found = called if backbone else (*found, *called)
-  return Contents(
+  return contents.Contents(
     location=location,
     format='SavedModel',
     shapes=shapes,
@@ -251,7 +113,7 @@ def _plugins() -> Iterator[fitting.Fit]:
   """Networks of one's own that take files, which are asked last."""
   for name, entry in registry.BACKBONES.items():
     if name not in _KNOWN and entry.files is not None:
-      yield _tried(name, _BY_PLUGIN)
+      yield _tried(name, contents.BY_PLUGIN)
 
 
 def _built(
@@ -287,7 +149,7 @@ def _built(
         fault = fault or str(e)
       else:
         return tuple(found), backbone
-    matched = 0 if fit.scheme in _UNCOUNTED else fit.matched
+    matched = 0 if fit.scheme in contents.UNCOUNTED else fit.matched
     found[i] = dataclasses.replace(fit, fault=fault, matched=matched)
   found.sort(key=lambda fit: fit.share, reverse=True)
   return tuple(found), None
@@ -295,8 +157,12 @@ def _built(
 
 def _size(fit: fitting.Fit) -> int:
   """Side in pixels of what a network is shown by default."""
-  trained = fit.trained_size or _SIZE
-  return trained if trained < _SIZE or _SIZE % fit.patch else _SIZE
+  trained = fit.trained_size or contents.USUAL_SIZE
+  return (
+    trained
+    if trained < contents.USUAL_SIZE or contents.USUAL_SIZE % fit.patch
+    else contents.USUAL_SIZE
+  )
 
 
 def _of_width(
@@ -312,12 +178,12 @@ def _of_width(
   for name, network in vit_architecture.NAMED.items():
     if network.width == width:
       return _built(
-        [_tried(name, _BY_ENDPOINTS)], location, None, smallest.tap_set
+        [_tried(name, contents.BY_ENDPOINTS)], location, None, smallest.tap_set
       )
   widths = ', '.join(str(n.width) for n in vit_architecture.NAMED.values())
   fit = fitting.Fit(
     backbone=smallest.name,
-    scheme=_BY_ENDPOINTS,
+    scheme=contents.BY_ENDPOINTS,
     fault=f'gives tokens of width {width}; ViTs that are read so have {widths}',
   )
   return (fit,), None

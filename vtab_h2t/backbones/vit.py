@@ -26,6 +26,7 @@ from vtab_h2t.backbones import preprocessing
 from vtab_h2t.backbones import saved_model
 from vtab_h2t.backbones import tensors as tensors_lib
 from vtab_h2t.backbones import vit_architecture
+from vtab_h2t.backbones import vit_heads
 from vtab_h2t.backbones import vit_layers
 from vtab_h2t.backbones import vit_names
 from vtab_h2t.backbones import vit_reading
@@ -217,6 +218,9 @@ def _of_file(
   shapes = {name: array.shape for name, array in stored.arrays.items()}
   found = vit_reading.identify(shapes, weights)
   network = found.network
+  if found.scheme is vit_names.TIMM and network.class_token:
+    positions = stored.arrays[found.stored[vit_names.TIMM.weight('position')]]
+    vit_heads.check_positions(positions, weights)
   fed, blocks = found.input(stored.within), vit_architecture.blocks(network)
   if name != NAME:
     vit_reading.check_named(found, name, tap_set, weights)
@@ -262,16 +266,9 @@ def _random(name: str, image_size: int, tap_set: str) -> backbone_lib.Backbone:
     if weight.name == 'kernel':
       value = rng.normal(0, 0.02, tuple(weight.shape))
       weight.assign(value.astype(np.float32))
-  return _backbone(
-    name,
-    model,
-    taps,
-    image_size,
-    preprocessing.HALF,
-    backbone_lib.hash_weights(model),
-    tap_set,
-    vit_architecture.BLOCKS,
-  )
+  fed, blocks = preprocessing.HALF, vit_architecture.BLOCKS
+  sha256 = backbone_lib.hash_weights(model)
+  return _backbone(name, model, taps, image_size, fed, sha256, tap_set, blocks)
 
 
 def vit(

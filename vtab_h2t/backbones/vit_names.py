@@ -32,7 +32,7 @@ class Scheme:
       or 'query', 'key' and 'value'.
     inner: two levels of numbers that some files have for one; a pattern.
     ignored: pattern of tensors that features do not depend on.
-    beside: the same, of those that have not the prefix.
+    beside: the same, of those that have not all of the prefix.
     from_jax: whether kernels have their inputs first, and heads apart.
     bare_tokens: whether the class token is `[C]`, and positions `[n, C]`.
     projects_right: whether the projection has its inputs first.
@@ -145,6 +145,8 @@ TIMM = Scheme(
     'scale1': 'ls1.gamma',
     'scale2': 'ls2.gamma',
   },
+  ignored=r'masked_embed|head\.\d.*',  # Of iBOT; heads of several layers.
+  beside=r'(dino_head|ibot_head|linear_head|head\.(mlp|last_layer)2?)\..*',
   input=dataclasses.replace(
     preprocessing.HALF, resize='bicubic_antialias', crop=_TIMM_CROP
   ),
@@ -156,11 +158,17 @@ DINOV2 = dataclasses.replace(
   parts={k: v for k, v in TIMM.parts.items() if k != 'pre_logits'}
   | {'registers': 'register_tokens'},
   inner=r'(blocks)\.\d+\.(\d+)\.',
-  ignored=r'mask_token',
-  beside=r'(dino_head|ibot_head)\..*',
+  ignored='mask_token',
   input=dataclasses.replace(
     preprocessing.IMAGENET, resize='bicubic_antialias', crop=_DINOV2_CROP
   ),
+)
+MAE = dataclasses.replace(
+  TIMM,
+  name='MAE with its decoder',
+  marks=(*DINOV2.marks, 'decoder_embed.weight'),
+  ignored='mask_token|decoder_.*',
+  input=dataclasses.replace(DINOV2.input, crop=_TIMM_CROP),
 )
 _HUGGING_FACE_PARTS = {
   'cls': 'embeddings.cls_token',
@@ -263,7 +271,6 @@ HUGGING_FACE_CLIP = Scheme(
     'norm_pre': 'pre_layrnorm.{}',  # As it is spelt there.
     'norm': 'post_layernorm.{}',
     'projection': 'visual_projection.weight',
-    'logits': 'classifier.{}',
   },
   block='encoder.layers.{}.',
   of_block={
@@ -277,7 +284,8 @@ HUGGING_FACE_CLIP = Scheme(
     'mlp2': 'mlp.fc2.{}',
   },
   ignored=r'embeddings\.position_ids',
-  beside=r'text_model\..*|text_projection\.weight|logit_scale',
+  # The classifier reads the mean of the patches' tokens before the last norm.
+  beside=r'text_model\..*|text_projection\.weight|logit_scale|classifier\..*',
   bare_tokens=True,
   activation=QUICK_GELU,
   epsilon=1e-5,
@@ -286,6 +294,7 @@ HUGGING_FACE_CLIP = Scheme(
 # The first whose anchor and marks are there is meant.
 SCHEMES = (
   AUGREG,
+  MAE,
   DINOV2,
   TIMM,
   HUGGING_FACE_DINOV2,

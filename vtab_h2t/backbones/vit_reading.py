@@ -15,16 +15,13 @@ from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.backbones import importing
 from vtab_h2t.backbones import preprocessing
 from vtab_h2t.backbones import vit_architecture
+from vtab_h2t.backbones import vit_heads
 from vtab_h2t.backbones import vit_names
 from vtab_h2t.backbones import vit_schemes
 from vtab_h2t.backbones import vit_tensors
 
 Shapes = Mapping[str, tuple[int, ...]]
 
-_HEAD = 64  # Width of a head, if the width of tokens is not one of these.
-# Heads of published networks whose heads are wider, by the width of tokens:
-# SigLIP's SO400M, ViT-H, ViT-g and ViT-bigG.
-_HEADS = {1152: 16, 1280: 16, 1408: 16, 1664: 16}
 # CLIPs so wide are not OpenAI's but OpenCLIP's, which have the exact GELU.
 _OPENCLIP = 1280
 
@@ -57,8 +54,8 @@ class Reading:
       return usual
     if self.network.norm_pre:
       return vit_names.OPENAI.input
-    # DeiT III and DINOv2 in timm's names; DeiT, MAE in files of their own.
-    if self.network.layer_scale or within == 'model':
+    # DeiT III and DINOv2 in timm's names; DeiT, MAE, DINO in their own files.
+    if self.network.layer_scale or within in ('model', 'teacher'):
       return dataclasses.replace(
         preprocessing.IMAGENET, resize=usual.resize, crop=usual.crop
       )
@@ -153,6 +150,9 @@ class _Reader:
     registers = self._shape('registers', 3)[1] if self._has('registers') else 0
     positions, grid = self._positions(int(has_class), registers)
     norm_pre = self._has('norm_pre')
+    if scheme.activation == vit_names.QUICK_GELU:
+      # CLIPs without one (CLIPA) average tokens, and have the tanh GELU.
+      self._shape('norm_pre', 1)
     projection = 0
     if self._has('projection'):
       shape = self._shape('projection', 2)
@@ -192,6 +192,10 @@ class _Reader:
   def _has(self, part: str) -> bool:
     scheme = self.scheme
     return scheme.has(part) and scheme.weight(part) in self.found
+
+  def _has_bias(self, part: str) -> bool:
+    scheme = self.scheme
+    return scheme.has(part) and scheme.bias(part) in self.found
 
   def _shape(self, part: str, rank: int) -> tuple[int, ...]:
     """The shape of a layer's kernel, or of a tensor.
@@ -244,14 +248,10 @@ class _Reader:
   def _heads(self, width: int) -> int:
     if self.scheme.from_jax:
       return self._shape(vit_names.in_block(0, 'query'), 3)[1]
-    if width in _HEADS:
-      return _HEADS[width]
-    if width % _HEAD:
-      raise errors.InputError(
-        f'{self.file} holds a ViT of width {width}: tensors do not tell its '
-        f'heads, and it is no multiple of the usual {_HEAD} of a head'
-      )
-    return width // _HEAD
+    biased = self._has_bias(vit_names.in_block(0, 'qkv'))
+    return vit_heads.count(
+      width=width, mlp=self._mlp(width), qkv_bias=biased, file=self.file
+    )
 
   def _mlp(self, width: int) -> int:
     """Raises InputError of a gated MLP, whose first layer is twice as wide."""

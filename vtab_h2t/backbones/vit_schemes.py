@@ -53,11 +53,14 @@ def find(
       continue
     # Hugging Face has the classifier beside the network, not within it.
     within = set(inside.values())
-    beside = [name for name in names if name not in within]
+    prefix = inside[scheme.anchor].removesuffix(scheme.anchor)
+    beside = [
+      (_unwrapped(name, prefix), name) for name in names if name not in within
+    ]
     found: dict[str, str] = {}
     for name, stored, ignored in (
       *((n, full, scheme.ignored) for n, full in inside.items()),
-      *((n, n, scheme.beside) for n in beside),
+      *((n, full, scheme.beside) for n, full in beside),
     ):
       if ignored and re.fullmatch(ignored, name):
         continue
@@ -71,12 +74,24 @@ def find(
       found[name] = stored
     _check_kind(found, file)
     return scheme, found
-  anchors = ', '.join(scheme.anchor for scheme in vit_names.SCHEMES)
+  anchors = ', '.join(dict.fromkeys(s.anchor for s in vit_names.SCHEMES))
   raise errors.InputError(
     f'{file} is no ViT with names of '
     + ', '.join(scheme.name for scheme in vit_names.SCHEMES)
     + f': it has none of {anchors} beside what goes with them'
   )
+
+
+def _unwrapped(name: str, prefix: str) -> str:
+  """A name beside a network, without what is around both.
+
+  Of 'model.vit.' and 'model.classifier.bias', that is 'model.'.
+  """
+  for part in re.findall(r'[^./]*[./]', prefix):
+    if not name.startswith(part):
+      break
+    name = name.removeprefix(part)
+  return name
 
 
 def _check_kind(names: Iterable[str], file: str) -> None:
