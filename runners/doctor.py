@@ -89,6 +89,8 @@ def main() -> None:
     if not _identify(_WEIGHTS.value, paths):
       sys.exit(1)
     if not _TASKS.value:
+      if _REQUIRE_GPU.value:
+        devices.check_gpu()
       return
   found = {}
   if _BACKBONE.value is None or _TASKS.value:

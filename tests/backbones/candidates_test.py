@@ -201,6 +201,9 @@ def test_packaged_efficientnets_are_named():
   assert fit.matched == fit.wanted and not fit.left_over
   (fault,) = fit.faults()
   assert fault.endswith('--backbone=efficientnet_lite2 --weights=imagenet')
+  shapes = {f'module.{name}': shape for name, shape in shapes.items()}
+  wrapped = candidates.of_tensors(shapes, path)[0]
+  assert wrapped == dataclasses.replace(fit, prefix='module.')
 
 
 @pytest.mark.soak
@@ -211,7 +214,8 @@ def test_keras_cvs_own_files(tmp_path):
   fit = candidates.of_tensors(shapes, str(path))[0]
   assert fit.is_whole and fit.backbone == 'keras_cv_resnet50'
   shapes.popitem()
-  assert not candidates.of_tensors(shapes, str(path))[0].is_whole
+  fit = candidates.of_tensors(shapes, str(path))[0]
+  assert not fit.is_whole and 'do not tell the network' in next(fit.faults())
 
 
 def test_tensors_of_nothing():

@@ -86,6 +86,15 @@ def test_safetensors_of_a_vit(tmp_path):
   ]
   again = identification.identify(str(path), 16)
   assert _said(again)['images'].startswith('16 pixels a side; trained with 12')
+  # Also of the size that is shown by default here: suites have others.
+  usual = dataclasses.replace(contents.backbone, image_size=224)
+  contents = dataclasses.replace(contents, backbone=usual)
+  assert contents.command.endswith(' --image_size=224')
+
+
+def test_taps_that_no_network_has(tmp_path):
+  with pytest.raises(errors.InputError, match="no network has taps 'nope'"):
+    identification.identify(str(tmp_path / 'w.npz'), tap_set='nope')
 
 
 def test_torch_nested_and_with_a_prefix(tmp_path):

@@ -1,6 +1,8 @@
 """Files of ViTs under every naming, against NumPy."""
 
 import math
+import pathlib
+import re
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from safetensors import numpy as safetensors_numpy
 
 from tests.backbones import vit_like
 from vtab_h2t import errors
+from vtab_h2t import plugins
 from vtab_h2t.backbones import preprocessing
 from vtab_h2t.backbones import registry
 from vtab_h2t.backbones import vit
@@ -314,6 +317,27 @@ def test_fixed_positions_of_a_small_network_are_refused(tmp_path):
       continue
     with pytest.raises(errors.InputError, match="MoCo v3's ViT-S, whose twel"):
       registry.load('vit', path, vit_like.SIZE)
+
+
+def test_a_plugin_says_what_tensors_do_not(monkeypatch, tmp_path):
+  """That of the documents: here a CLIP with the exact GELU."""
+  monkeypatch.setattr(registry, 'BACKBONES', dict(registry.BACKBONES))
+  docs = pathlib.Path(__file__).parents[2] / 'docs' / 'backbones.md'
+  (code,) = re.findall(
+    r'```python\n(# as_trained\.py\n.*?)```', docs.read_text(), re.DOTALL
+  )
+  (tmp_path / 'as_trained.py').write_text(code)
+  plugins.load(str(tmp_path / 'as_trained.py'))
+  path = _write(tmp_path / 'm.safetensors', vit_like.openai(_clip()))
+  backbone = registry.load('as_trained', path, vit_like.SIZE)
+  usual = registry.load('vit', path, vit_like.SIZE)
+  assert backbone.taps == usual.taps and backbone.embedding == 'pre_logits'
+  assert backbone.input == usual.input
+  wanted = vit_like.forward(_clip(), _images(), epsilon=1e-5)
+  got, other = backbone.model(_images()), usual.model(_images())
+  for tap, value in got.items():
+    np.testing.assert_allclose(value, wanted[tap], atol=1e-5, err_msg=tap)
+  assert np.abs(got['pre_logits'] - other['pre_logits']).max() > 1e-3
 
 
 def test_saved_models_are_the_named_networks(tmp_path):

@@ -153,6 +153,9 @@ def test_what_a_file_is(tmp_path):
   assert told['images'].startswith('32 pixels a side; trained with 12')
   _, told = _told(flag, f'--plugins={tiny.PLUGIN}')
   assert told['use'].endswith(f' --image_size=12 --plugins={tiny.PLUGIN}')
+  done = _run(flag, '--require_gpu')
+  assert done.returncode == 1 and 'use  ' in done.stdout
+  assert done.stderr.startswith('error: --require_gpu: no GPU')
 
 
 def test_photographs_by_the_files_own_head(tmp_path):

@@ -13,6 +13,7 @@ from vtab_h2t.backbones import saved_variables
 from vtab_h2t.backbones import vit_fitting
 
 _SIZE = 32  # Pixels; weights of convolutions are the same for any.
+_EFFICIENTNETS_ANCHOR = '_conv_stem.weight'
 _PACKAGED = (
   'its weights are those of a package and files of others are not taken: '
   '--backbone={} --weights=imagenet'
@@ -64,9 +65,10 @@ def _nearest(fits: Iterable[fitting.Fit]) -> list[fitting.Fit]:
 
 def _efficientnets(shapes: fitting.Shapes, file: str) -> Iterator[fitting.Fit]:
   del file
-  if not any(name.startswith('_blocks.') for name in shapes):
+  prefix = fitting.prefix_of(shapes, _EFFICIENTNETS_ANCHOR)
+  if not any(name.startswith(f'{prefix}_blocks.') for name in shapes):
     return
-  found = fitting.without_prefix(shapes, '')
+  found = fitting.without_prefix(shapes, prefix)
   for variant in (
     efficientnet_lite.LITE0,
     efficientnet_lite.LITE1,
@@ -83,6 +85,7 @@ def _efficientnets(shapes: fitting.Shapes, file: str) -> Iterator[fitting.Fit]:
       fitting.Fit(
         backbone=variant.name,
         scheme='EfficientNet-PyTorch',
+        prefix=prefix,
         fault=_PACKAGED.format(variant.name),
       ),
     )

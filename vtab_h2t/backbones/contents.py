@@ -9,7 +9,6 @@ from vtab_h2t.backbones import fitting
 from vtab_h2t.backbones import own_head
 from vtab_h2t.backbones import registry
 
-USUAL_SIZE = 224  # Pixels of the image that runs show a network by default.
 # Schemes of networks of whose tensors nothing is known.
 BY_ENDPOINTS, BY_PLUGIN = "its signature's endpoints", 'its plugin'
 UNCOUNTED = (BY_ENDPOINTS, BY_PLUGIN)
@@ -52,8 +51,8 @@ class Contents:
     ]
     if self.backbone.tap_set != backbone_lib.ALL_TAPS:
       parts.append(f'--taps={self.backbone.tap_set}')
-    has_size = registry.BACKBONES[self.backbone.name].image_size
-    if not has_size and self.backbone.image_size != USUAL_SIZE:
+    # Suites differ in the size that they show by default.
+    if registry.BACKBONES[self.backbone.name].image_size is None:
       parts.append(f'--image_size={self.backbone.image_size}')
     return f'python -m runners.table1 {shlex.join(parts)}'
 

@@ -16,6 +16,7 @@ from vtab_h2t.backbones import tensor_formats
 from vtab_h2t.backbones import tensors
 from vtab_h2t.backbones import vit_architecture
 
+_USUAL_SIZE = 224  # Pixels a side that a network is shown here by default.
 # Networks that SavedModels are read as by their endpoints; of ViTs the width
 # says which of several.
 _WITH_ENDPOINTS = ('resnet50', 'vit_ti16')
@@ -42,8 +43,15 @@ def identify(
       built with the released ones.
 
   Raises:
-    errors.InputError: it cannot be read.
+    errors.InputError: it cannot be read, or no network has these taps.
   """
+  offered = dict.fromkeys(
+    taps for entry in registry.BACKBONES.values() for taps in entry.tap_sets
+  )
+  if tap_set not in offered:
+    raise errors.InputError(
+      f'no network has taps {tap_set!r}; choose from {", ".join(offered)}'
+    )
   from vtab_h2t.backbones import saved_model  # Imports Keras.
 
   if saved_model.is_location(location):
@@ -157,11 +165,9 @@ def _built(
 
 def _size(fit: fitting.Fit) -> int:
   """Side in pixels of what a network is shown by default."""
-  trained = fit.trained_size or contents.USUAL_SIZE
+  trained = fit.trained_size or _USUAL_SIZE
   return (
-    trained
-    if trained < contents.USUAL_SIZE or contents.USUAL_SIZE % fit.patch
-    else contents.USUAL_SIZE
+    trained if trained < _USUAL_SIZE or _USUAL_SIZE % fit.patch else _USUAL_SIZE
   )
 
 

@@ -18,6 +18,10 @@ from vtab_h2t.backbones import tensors as tensors_lib
 
 _SIZE = 32  # Pixels; weights of convolutions are the same for any.
 _V1, _V2, _KERAS_CV = 'resnet_v1', 'resnet50', 'keras_cv_resnet50'
+_NUMBERED = (
+  "has the numbers of Keras 3's save_weights in place of layers' names, which do "
+  'not tell the network; save it with model.save("FILE.h5")'
+)
 
 
 def fits_v1(shapes: fitting.Shapes, file: str) -> Iterator[fitting.Fit]:
@@ -99,7 +103,8 @@ def fits_keras_cv(shapes: fitting.Shapes, file: str) -> Iterator[fitting.Fit]:
     stored = tensors_lib.read(path)
   wanted = {name: value.shape for name, value in stored.arrays.items()}
   about = fitting.Fit(backbone=_KERAS_CV, scheme='KerasCV')
-  yield fitting.compare(wanted, shapes, about)
+  fit = fitting.compare(wanted, shapes, about)
+  yield fit if fit.is_whole else dataclasses.replace(fit, fault=_NUMBERED)
 
 
 def saved_fits_v2(

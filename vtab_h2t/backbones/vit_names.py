@@ -175,8 +175,6 @@ _HUGGING_FACE_PARTS = {
   'position': 'embeddings.position_embeddings',
   'patches': 'embeddings.patch_embeddings.projection.{}',
   'norm': 'layernorm.{}',
-  'pre_logits': 'pooler.dense.{}',
-  'logits': 'classifier.{}',
 }
 _HUGGING_FACE_ATTENTION = {
   'query': 'attention.attention.query.{}',
@@ -188,7 +186,8 @@ HUGGING_FACE = Scheme(
   name="Hugging Face's ViTModel",
   anchor='embeddings.patch_embeddings.projection.weight',
   marks=('encoder.layer.0.layernorm_before.weight',),
-  parts=_HUGGING_FACE_PARTS,
+  parts=_HUGGING_FACE_PARTS
+  | {'pre_logits': 'pooler.dense.{}', 'logits': 'classifier.{}'},
   block='encoder.layer.{}.',
   of_block=_HUGGING_FACE_ATTENTION
   | {
@@ -205,12 +204,7 @@ HUGGING_FACE_DINOV2 = Scheme(
   name="Hugging Face's Dinov2Model",
   anchor='embeddings.patch_embeddings.projection.weight',
   marks=('encoder.layer.0.layer_scale1.lambda1',),
-  parts={
-    name: stored
-    for name, stored in _HUGGING_FACE_PARTS.items()
-    if name not in ('pre_logits', 'logits')
-  }
-  | {'registers': 'embeddings.register_tokens'},
+  parts=_HUGGING_FACE_PARTS | {'registers': 'embeddings.register_tokens'},
   block='encoder.layer.{}.',
   of_block=_HUGGING_FACE_ATTENTION
   | {
