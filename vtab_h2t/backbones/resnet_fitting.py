@@ -19,8 +19,9 @@ from vtab_h2t.backbones import tensors as tensors_lib
 _SIZE = 32  # Pixels; weights of convolutions are the same for any.
 _V1, _V2, _KERAS_CV = 'resnet_v1', 'resnet50', 'keras_cv_resnet50'
 _NUMBERED = (
-  "has the numbers of Keras 3's save_weights in place of layers' names, which do "
-  'not tell the network; save it with model.save("FILE.h5")'
+  "has the numbers of Keras 3's save_weights in place of layers' names, which "
+  "do not tell the network; if it is not KerasCV's, save it with "
+  'model.save("FILE.h5")'
 )
 
 
