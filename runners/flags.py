@@ -15,7 +15,6 @@ from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.backbones import preprocessing
 from vtab_h2t.backbones import registry as backbones
 from vtab_h2t.backbones import retapping
-from vtab_h2t.backbones import vit_taps
 from vtab_h2t.features import normalization
 from vtab_h2t.features import pooling
 from vtab_h2t.methods import registry as methods_registry
@@ -86,13 +85,11 @@ _IMAGE_SIZE = flags.DEFINE_integer(
   lower_bound=16,
 )
 
-_TAPS = flags.DEFINE_enum(
+_TAPS = flags.DEFINE_string(
   'taps',
-  'all',
-  [*vit_taps.SETS, 'figure6', *retapping.KINDS],
-  "all: Appendix C's. released: the released code's (ViTs). blocks: what each "
-  'block gives; last_1, last_4: the last ones through the final norm (ViTs). '
-  "figure6: one a unit. Others: Table 6's.",
+  backbone_lib.ALL_TAPS,
+  "Which tensors are read. all: Appendix C's. released: the released code's. "
+  'docs/backbones.md has the others.',
 )
 _RESIZE = shared_flags.resize()
 # All of it: tasks ask for what is at the border, too.
