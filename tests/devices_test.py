@@ -295,6 +295,7 @@ for found in (others, last):
   assert max(differences[:2]) < 1e-5 and max(differences[2:]) < 1e-4
 
 
+@pytest.mark.soak
 def test_probes_of_frozen_features_are_judged_on_three_devices_as_on_one():
   """Neighbours, the last blocks, and what the Gram matrix gives."""
   (line,) = _on_three("""

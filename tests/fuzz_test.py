@@ -178,6 +178,7 @@ def test_changed_rows_are_never_read(damage, tmp_path_factory):
       read(path)
 
 
+@pytest.mark.soak
 @settings(_fuzz, max_examples=5)
 @given(damage=_damage)
 def test_damaged_weights_of_keras_cv_are_refused(damage, tmp_path_factory):

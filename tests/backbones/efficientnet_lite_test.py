@@ -61,6 +61,7 @@ def test_lite2_is_wider_and_deeper():
   assert all(np.unique(value).size > 100 for value in bn)
 
 
+@pytest.mark.soak
 def test_lite1_is_deeper():
   lite1 = registry.load('efficientnet_lite1', 'random', 32)
   assert len(lite1.taps) == 66

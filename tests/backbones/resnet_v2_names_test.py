@@ -108,6 +108,7 @@ def _save_s4l(folder, epsilon):
   return released.save(folder, variables, forward, _SIZE, 'representation')
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
   'epsilon, tap_set',
   [(1e-5, 'figure6'), pytest.param(1e-3, 'all', marks=pytest.mark.soak)],

@@ -63,6 +63,7 @@ def test_a_norm_after_the_mean_leaves_no_normed_tokens():
   assert 'norm' not in taps
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
   'tap_set',
   [

@@ -223,6 +223,7 @@ def _jax(timm, representation=False):
   return t
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize('classes', [1000, 21843])
 def test_augreg_files_equal_timms_but_for_gelu(tiny, tmp_path, classes):
   timm = _timm(tiny)

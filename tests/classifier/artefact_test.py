@@ -68,6 +68,7 @@ def test_a_loaded_model_predicts_what_was_adapted(adapted, split, tmp_path):
   assert sizes['model.json'] < 2000
 
 
+@pytest.mark.soak
 def test_predictions_are_those_of_the_head_on_stored_features(
   backbone, split, tmp_path
 ):

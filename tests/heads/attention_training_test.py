@@ -160,6 +160,7 @@ def test_seeds_are_all_that_chance_is():
   assert np.abs(one.kernel - other.kernel).max() > 1e-3
 
 
+@pytest.mark.soak
 def test_xla_compiles_it(no_noise, monkeypatch):
   """As a TPU needs it; what is drawn at random is drawn otherwise there."""
   matrix, _, labels = _problem()

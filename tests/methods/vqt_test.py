@@ -166,6 +166,7 @@ def test_it_trains_three_times(data, network, inputs, examples, space):
   assert kept[0] != kept[1]
 
 
+@pytest.mark.soak
 def test_validation_equals_training_each_setting_alone(
   data, network, inputs, folds, space
 ):

@@ -120,6 +120,7 @@ def test_the_small_network_is_trained_from_scratch_and_has_the_ablation():
   assert quick.of('surgical_shift').source_start == 'random'
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
   'name',
   [

@@ -120,6 +120,7 @@ def test_facts_hold_nothing_of_the_machines_paths(monkeypatch, tmp_path):
   )
 
 
+@pytest.mark.soak
 def test_a_users_files_hold_nothing_of_the_machines_paths(tmp_path):
   """All that a runner leaves beside features."""
   plugin = tmp_path / 'plugin.py'

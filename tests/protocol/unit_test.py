@@ -561,6 +561,7 @@ def _dry_run(workdir, bench, tasks, monkeypatch):
   assert {p.stem for p in manifests.iterdir()} == {t.name for t in tasks}
 
 
+@pytest.mark.soak
 def test_dry_run_of_some_of_vtab(tiny, tmp_path, monkeypatch):
   synthetic_tfds.prepare('clevr_count', tmp_path / 'data')
   tasks = registry.tasks(
@@ -854,6 +855,7 @@ def test_studies_run_beside_methods(tiny, whole, tmp_path):
   assert stages == ['load images']
 
 
+@pytest.mark.soak
 def test_seeds_are_added_to_studies(tiny, tmp_path):
   run = tiny.run(space=testing.tiny_space(folds=(4,)))
   tiny(tmp_path / 'w', run=run, methods=(), studies=_STUDIES, seeds=(0,))

@@ -244,6 +244,7 @@ _SUFFICIENT = (
 )
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
   'backbone, partial',
   [

@@ -81,6 +81,7 @@ def test_predictions_name_classes_and_probabilities(model, tmp_path):
   assert '\r' not in done.stderr  # No bar where there is no terminal.
 
 
+@pytest.mark.soak
 def test_bad_images_fail_or_are_skipped(model, tmp_path):
   root, _ = model
   photos = testing.write_photographs(tmp_path / 'photos', 4)

@@ -43,6 +43,7 @@ def workdir(tmp_path_factory):
   return folder
 
 
+@pytest.mark.soak
 def test_papers_are_measured_in_two_runs(tmp_path):
   """The large network is adapted to one shift of each kind."""
   _run(tmp_path, '--only=surgical,head_probe', '--seeds=2', TINY_VERDICT='any')

@@ -72,6 +72,7 @@ def test_the_papers_page_needs_no_rows(tmp_path):
   assert not (tmp_path / 'paper.md').exists()  # Nothing was measured.
 
 
+@pytest.mark.soak
 def test_the_page_shows_what_the_directory_has(workdir, tmp_path):
   """`reproduce --source=published`, then `report`: 'has no rows'."""
   paper, both = tmp_path / 'paper', tmp_path / 'both'

@@ -175,6 +175,7 @@ def test_a_seed_more_is_added_and_what_is_there_stays(workdir):
   assert [r for r in after if r['seed'] != 2] == before
 
 
+@pytest.mark.soak
 def test_no_path_of_this_machine_is_kept(tmp_path):
   """Not in provenance, nor in any other file of a run's folder."""
   testing.write_archive(tmp_path / 'data' / 'mine')
@@ -219,6 +220,7 @@ def test_no_path_of_this_machine_is_kept(tmp_path):
   assert 'own weights.npz' in command
 
 
+@pytest.mark.soak
 def test_a_name_of_ones_own_is_used(tmp_path):
   for _ in range(2):
     tiny.run('table1', tmp_path, *_LINEAR, '--run_name=mine')

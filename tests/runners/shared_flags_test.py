@@ -127,6 +127,7 @@ def test_the_documented_method_runs(plugin, tmp_path):
   assert pd.read_csv(folder / 'table1.csv').equals(table)
 
 
+@pytest.mark.soak
 def test_models_of_ones_own_backbone(plugin, tmp_path):
   folder = testing.write_photographs(tmp_path / 'photos')
   plugins = f'--plugins={plugin}'

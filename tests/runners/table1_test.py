@@ -88,6 +88,7 @@ def small(tmp_path_factory):
   return workdir, tiny.run('table1', workdir, *_MIXED).stdout
 
 
+@pytest.mark.soak
 def test_another_process_and_hash_seed_give_the_same_bytes(small, tmp_path):
   status, out, err = _finish(
     testing.start_runner(

@@ -1,8 +1,11 @@
 """The command, as a user runs it."""
 
+import pytest
+
 from tests import testing
 
 
+@pytest.mark.soak
 def test_tables_and_figures(tmp_path):
   done = testing.run_runner('toys', f'--workdir={tmp_path}')
   assert done.returncode == 0, done.stderr

@@ -229,6 +229,7 @@ def test_archives_hold_the_same_examples(data, names, request, tmp_path):
   assert one.train.sha256 == two.train.sha256
 
 
+@pytest.mark.soak
 def test_archives_keep_the_stored_bytes(some_of_vtab, tmp_path):
   import tensorflow as tf
   import tensorflow_datasets as tfds

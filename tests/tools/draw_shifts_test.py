@@ -21,6 +21,7 @@ def test_sides_show_the_same_classes():
   assert len(set(labels)) == 4
 
 
+@pytest.mark.soak
 def test_drawn_to_a_file(tmp_path, monkeypatch, capsys):
   rows = ('digits.to.mnist_5k', 'mnist_5k'), ('digits.permuted', 'test')
   monkeypatch.setattr(draw_shifts, 'SHIFTS', rows)

@@ -30,6 +30,7 @@ def test_two_directions(shift, wanted):
     assert measured == pytest.approx(value, abs=1e-8)
 
 
+@pytest.mark.soak
 def test_order_of_layers_under_both_shifts():
   """T-SURG-3, for each of ten seeds."""
   found = [surgical.shifts(seed) for seed in range(10)]

@@ -197,6 +197,7 @@ def test_a_whole_network_in_bfloat16_loses_no_more_than_keras(training):
   assert 0 < lost[0] < 1.3 * lost[1]
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize('training', [True, False])
 def test_a_whole_network_equals_keras(training):
   model, _ = efficientnet_lite.build(32)
