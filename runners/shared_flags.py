@@ -106,7 +106,7 @@ def _names(backbones_: Iterable[str]) -> str:
   """Names for a line of help: 'lite0, lite1' as 'lite0|1'."""
   found: dict[str, list[str]] = {}
   for name in backbones_:
-    family = name.rstrip('0123456789') if 'lite' in name else name
+    family = name.rstrip('0123456789')
     found.setdefault(family, []).append(name.removeprefix(family))
   return ', '.join(f + '|'.join(sizes) for f, sizes in found.items())
 

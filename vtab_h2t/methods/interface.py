@@ -92,6 +92,8 @@ class Measured(abc.ABC):
     folder: of the run's folder, where its rows are.
     seeded: whether what it trains depends on the seed; else it is trained once
       and stands for every seed.
+    any_network: whether every network allows it; if not, it is measured only
+      where it is named, and `check_backbone` says what it wants.
   """
 
   name: str
@@ -100,6 +102,7 @@ class Measured(abc.ABC):
   moves: ClassVar[bool] = False
   folder: ClassVar[str] = 'rows'
   seeded: ClassVar[bool] = True
+  any_network: ClassVar[bool] = True
 
   @property
   def file(self) -> str:

@@ -84,9 +84,10 @@ METHODS = _in_order()
 # Those of plugins, in the order in which they were registered. Only who names
 # them measures them: they are in none of the other collections.
 REGISTERED: dict[str, interface.Searched] = {}
-# Those that any network allows. The others ask the blocks of a vision
-# transformer; who wants them names them.
-ANYWHERE = tuple(name for name in METHODS if name != 'vqt')
+# Those that any network allows; who wants the others names them.
+ANYWHERE = tuple(
+  name for name in METHODS if name in DERIVED or MEASURED[name].any_network
+)
 ALL = 'all'  # Stands for `ANYWHERE`.
 
 

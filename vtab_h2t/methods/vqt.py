@@ -98,6 +98,7 @@ class Vqt(interface.Searched):
   name = 'vqt'
   options_type = Options
   trains_network = True
+  any_network = False
 
   def target_sizes(self, space: space_lib.Space) -> Sequence[int]:
     del space
