@@ -2,14 +2,13 @@ r"""Says whether data, weights and machine are ready, without starting a run.
 
 For each task of VTAB-1k a line: prepared, downloadable, manual (the files named
 have to be fetched by hand, or a package installed) or broken, and what to do.
-With --backbone, and no
---tasks, a line for its weights instead: trainable, frozen only (their features
-can be read, but they cannot be trained) or broken. The last lines are of the
-devices that compute, with the reason if that is no GPU, and of the disk of
---workdir: enough, low (less than 10 GiB) or, where --backbone tells how large
-the features of its tasks are, too small. Exit status 1 if a task is not
-prepared, weights are broken, the disk is too small or cannot be written to, or
---require_gpu is given and there is none.
+With --backbone, and no --tasks, a line for its weights instead: trainable,
+frozen only (their features can be read, but they cannot be trained) or broken.
+The last lines are of the devices that compute, with the reason if that is no
+GPU, and of the disk of --workdir: enough, low (less than 10 GiB) or, where
+--backbone tells how large the features of its tasks are, too small. Exit status
+1 if a task is not prepared, weights are broken, the disk is too small or cannot
+be written to, or --require_gpu is given and there is none.
 
 With --weights=FILE and no --backbone: what the file is, which network and whose
 names of tensors it fits, what the network takes and gives, and the command that

