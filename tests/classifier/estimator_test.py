@@ -79,6 +79,7 @@ def test_a_saved_model_predicts_the_same(fitted, tmp_path):
   assert model.classes == ('cold', 'warm')
 
 
+@pytest.mark.soak
 def test_labels_may_be_numbers():
   images, labels = _images(12)
   found = _make(method='linear').fit(images, (labels == 'warm') * 7)

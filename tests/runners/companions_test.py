@@ -87,6 +87,7 @@ def test_no_seeds_are_added_to_those_that_were_named(tmp_path):
   assert names[0] != names[1] and 'companions_quick' in names[1]
 
 
+@pytest.mark.soak
 def test_tasks_say_which_papers(tmp_path):
   done = _run(tmp_path, '--tasks=mnist_5k', '--seeds=0')
   assert _seeds(tmp_path) == {'head_probe_energy': {0}}

@@ -27,6 +27,7 @@ def workdir(tmp_path_factory):
   return folder
 
 
+@pytest.mark.soak
 def test_a_page_and_a_summary_of_each_run(workdir, tmp_path):
   out = tmp_path / 'deep' / 'page.html'
   done = testing.run_runner('report', f'--workdir={workdir}', f'--out={out}')

@@ -15,9 +15,18 @@ from vtab_h2t.tasks import shifted
 from vtab_h2t.tasks import task as task_lib
 
 _TASKS = registry.tasks('embedded')
+# Their images take seconds to draw, and their twins share them.
+_LONG = 'shapes_count', 'solids_azim'
 
 
-@pytest.mark.parametrize('task', _TASKS, ids=lambda t: t.name)
+@pytest.mark.parametrize(
+  'task',
+  [
+    pytest.param(t, marks=pytest.mark.soak) if t.name in _LONG else t
+    for t in _TASKS
+  ],
+  ids=[t.name for t in _TASKS],
+)
 def test_embedded_task(task):
   assert task.suite == 'embedded' and task.group in task_lib.GROUPS
   assert len(task.train.ids) == 1000
