@@ -98,6 +98,13 @@ def test_of_convolutional_networks_each_units_last_tap_is_pooled():
   backbone = registry.load('efficientnet_lite0', 'random', 32)
   images, split = _split()
   found = _vectors(backbone, split)
+  # The last is four times as wide as the widest of the others.
+  cut = [n for n in found if '.part' in n]
+  assert cut == list(found)[-4:]
+  assert {found[n].shape[1] for n in cut} == {320}
+  assert max(found[n].shape[1] for n in found.keys() - set(cut)) == 320
+  whole, _, _ = cut[0].partition('.part')
+  found[whole] = np.hstack([found.pop(n) for n in cut])
   units = [backbone_lib.unit_of(n.removesuffix('.mean')) for n in found]
   assert len(units) == len(set(units)) == 18
   assert units[1:-1] == [f'block{i:02d}' for i in range(16)]
@@ -124,6 +131,27 @@ def test_maps_and_tokens_that_are_taps_are_read_where_nothing_else_is():
   )
   (block,) = block_tokens.layout(vector).blocks
   assert (block.tap, block.size) == ('x', 8)
+
+
+def test_a_last_vector_wider_than_the_others_is_cut():
+  inputs = keras.Input((8, 8, 3))
+  narrow = keras.layers.Conv2D(4, 3, name='narrow')(inputs)
+  wide = keras.layers.Conv2D(10, 3, name='wide')(narrow)
+  backbone = backbone_lib.Backbone.of_model(
+    keras.Model(inputs, wide), ['narrow', 'wide'], 1 / 128, -1.0
+  )
+  images, split = _split(8)
+  found = _vectors(backbone, split)
+  assert {n: x.shape[1] for n, x in found.items()} == {
+    'narrow.mean': 4,
+    'wide.mean.part0': 3,
+    'wide.mean.part1': 3,
+    'wide.mean.part2': 4,
+  }
+  (maps,) = _outputs(backbone, images, 'wide')
+  np.testing.assert_allclose(
+    np.hstack(list(found.values())[1:]), maps.mean(axis=(1, 2)), atol=1e-5
+  )
 
 
 def test_means_are_of_float32_in_a_network_of_half_precision():

@@ -8,7 +8,11 @@ has the means alone. Layers are found by their names; see `transformer_blocks`.
 
 Any other network gives, of the last tap of each of its units (see
 `backbone.unit_of`), the mean over all positions of a map, and of tokens the
-first and the mean of the others; or, if it has neither, the embedding.
+first and the mean of the others; or, if it has neither, the embedding. A last
+vector that is wider than all before it, such as the 1280 numbers of an
+EfficientNet's after 320, is cut to parts that are not: narrower vectors are
+filled up to the widest, and nearly all that a head learns would stand for that
+filling.
 
 Each vector is a block of its own in the layout, so that the rule `selected` of
 normalisation gives each unit norm.
@@ -54,7 +58,24 @@ def outputs(backbone: backbone_lib.Backbone) -> dict[str, 'keras.KerasTensor']:
       found[f'{name}.cls'] = x[:, 0]
     if tokens > before:
       found[f'{name}.mean'] = ops.mean(x[:, before:], axis=1)
-  return found
+  return _cut(found)
+
+
+def _cut(
+  vectors: dict[str, 'keras.KerasTensor'],
+) -> dict[str, 'keras.KerasTensor']:
+  """The same, the last one in parts if it is wider than all others."""
+  *others, last = vectors
+  widest = max((vectors[name].shape[-1] for name in others), default=0)
+  x = vectors[last]
+  width = x.shape[-1]
+  if not widest or width <= widest:
+    return vectors
+  parts = -(-width // widest)
+  edges = [width * i // parts for i in range(parts + 1)]
+  return {name: vectors[name] for name in others} | {
+    f'{last}.part{i}': x[:, edges[i] : edges[i + 1]] for i in range(parts)
+  }
 
 
 def _read(backbone: backbone_lib.Backbone) -> dict[str, 'keras.KerasTensor']:

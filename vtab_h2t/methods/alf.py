@@ -14,7 +14,7 @@ code splits off a fifth of the training images, counts each class alike, and
 adds the noise to the images that it validates on, too, which is taken for a
 slip; here held-out images are as they are.
 
-The head for networks without class tokens is this project's: see
+What networks without class tokens give is this project's choice: see
 `features.block_tokens`. Narrower vectors are filled up with zeros, as the
 released code does where networks of several widths are joined.
 """
