@@ -10,6 +10,7 @@ from vtab_h2t.protocol import run as run_lib
 from vtab_h2t.tasks import registry as tasks_registry
 
 from . import common
+from . import executor_flags
 from . import flags
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def _measure_and_write(
     are_named: whether the user named them, so that none is left out.
   """
   outputs, view, whole, failures = _measure(outputs, are_named)
-  if flags.is_shard():
+  if executor_flags.is_shard():
     if not failures:
       print(
         'this shard is done; when all are, the same command without shard '
@@ -166,7 +167,10 @@ def _downloaded(
   """
   from vtab_h2t.protocol import executors
 
-  is_here = flags.executor() is executors.local and not flags.is_shard()
+  is_here = (
+    executor_flags.executor() is executors.local
+    and not executor_flags.is_shard()
+  )
   if not places.download or not is_here:
     return places
   common.download(names, places.data_dir)
@@ -212,7 +216,7 @@ def _measure(
       methods_registry.check(method, tried.of_task(task.name))
   if _has_second(outputs):
     flags.check_second()
-  flags.prepare_tensorflow()
+  executor_flags.prepare_tensorflow()
   from vtab_h2t.protocol import ledger as ledger_lib
 
   places = _downloaded(places, [t.name for t in tasks])
@@ -231,16 +235,20 @@ def _measure(
     ledger.open(run_)
   failures = []
   batches = jobs.batches(names)
-  if flags.is_shard():  # What needs other tasks' rows is for all to do.
+  if (
+    executor_flags.is_shard()
+  ):  # What needs other tasks' rows is for all to do.
     batches = [b for b in batches if jobs.TRANSFER not in b]
-  flags.say_devices()
+  executor_flags.say_devices()
   total = sum(jobs.count(batch) for batch in batches) * len(tasks)
   with common.Progress(total, 'tasks') as progress:
     for batch in batches:
-      units = flags.shard(
+      units = executor_flags.shard(
         jobs.units(batch, run_, other, groups, methods, flags.seeds(), ledger)
       )
-      for unit, error in flags.executor()(units, places, ledger, progress):
+      for unit, error in executor_flags.executor()(
+        units, places, ledger, progress
+      ):
         if error is not None:
           failures.append(f'{", ".join(unit.tasks)}: {error}')
   whole = results_lib.read(ledger, run_, other)

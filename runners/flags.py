@@ -1,6 +1,7 @@
 """The flags of tables and figures, and the one run that follows from them.
 
-A runner makes them its own with `help_flags.adopt(flags)`.
+A runner makes them its own with absl's `adopt_module_key_flags`; those of
+`executor_flags` are among them.
 """
 
 from collections.abc import Sequence
@@ -27,7 +28,10 @@ from vtab_h2t.tasks import registry as tasks_registry
 from vtab_h2t.tasks import shifted
 
 from . import common
+from . import executor_flags
 from . import shared_flags
+
+flags.adopt_module_key_flags(executor_flags)
 
 MEASURED, PUBLISHED = shared_flags.MEASURED, shared_flags.PUBLISHED
 
@@ -76,7 +80,6 @@ _DOWNLOAD = shared_flags.download()
 _PLUGINS = shared_flags.plugins()
 _BACKBONE = shared_flags.backbone()
 _WEIGHTS = shared_flags.weights()
-_REQUIRE_GPU = shared_flags.require_gpu()
 _IMAGE_SIZE = flags.DEFINE_integer(
   'image_size',
   None,
@@ -172,39 +175,6 @@ _CONTROL = flags.DEFINE_string(
   'control',
   'efficientnet_lite2:imagenet',
   'The second network of Figures 4 and 8, as backbone:weights.',
-)
-
-_MEMORY_GIB = flags.DEFINE_float(
-  'memory_gib', 8, 'Working memory for training heads, in GiB.', lower_bound=0
-)
-_EXECUTOR = flags.DEFINE_enum(
-  'executor',
-  'local',
-  executors.EXECUTORS,
-  'local: one unit after the other, each on all cores. ray: on a Ray cluster.',
-)
-_RAY_ADDRESS = flags.DEFINE_string(
-  'ray_address',
-  'auto',
-  "The cluster's address; auto: the one that this machine belongs to.",
-)
-_UNIT_CPUS = flags.DEFINE_integer(
-  'unit_cpus', 1, 'CPUs that a unit reserves on a cluster.', lower_bound=1
-)
-_UNIT_GPUS = flags.DEFINE_float(
-  'unit_gpus', 0, 'GPUs that a unit reserves on a cluster.', lower_bound=0
-)
-_SHARD = flags.DEFINE_integer(
-  'shard_index',
-  0,
-  'Which shard of --num_shards this process runs.',
-  lower_bound=0,
-)
-_NUM_SHARDS = flags.DEFINE_integer(
-  'num_shards',
-  1,
-  'Into how many shards the units are dealt, of which this process runs one.',
-  lower_bound=1,
 )
 
 
@@ -314,20 +284,6 @@ def _valid_control(value: str) -> bool:
   return True
 
 
-@flags.multi_flags_validator(['require_gpu', 'executor', 'unit_gpus'])
-def _valid_require_gpu(values: dict[str, Any]) -> bool:
-  if (
-    values['require_gpu']
-    and values['executor'] != 'local'
-    and not values['unit_gpus']
-  ):
-    raise errors.InputError(
-      f'--require_gpu with --executor={values["executor"]} needs --unit_gpus, '
-      'as a unit sees no other GPUs than it reserves'
-    )
-  return True
-
-
 @flags.validator('run_name')
 def _valid_run_name(value: str | None) -> bool:
   if value in ('features', 'toys', common.PUBLISHED_FOLDER):
@@ -337,18 +293,6 @@ def _valid_run_name(value: str | None) -> bool:
       files.check_name('run', value)
   except errors.InputError as e:
     raise flags.ValidationError(str(e)) from e
-  return True
-
-
-@flags.multi_flags_validator(['shard_index', 'num_shards', 'executor'])
-def _valid_shard(values: dict[str, Any]) -> bool:
-  if values['shard_index'] >= values['num_shards']:
-    raise flags.ValidationError(
-      f'--shard_index={values["shard_index"]} must be below --num_shards='
-      f'{values["num_shards"]}'
-    )
-  if values['num_shards'] > 1 and values['executor'] != 'local':
-    raise flags.ValidationError('shards are for --executor=local')
   return True
 
 
@@ -520,44 +464,6 @@ def places() -> executors.Places:
     download=_DOWNLOAD.value,
     weights={pathlib.Path(w).name: w for w in weights},
     plugins=tuple(_PLUGINS.value or ()),
-    memory_bytes=int(_MEMORY_GIB.value * 2**30),
-    require_gpu=_REQUIRE_GPU.value,
+    memory_bytes=executor_flags.memory_bytes(),
+    require_gpu=executor_flags.require_gpu(),
   )
-
-
-def prepare_tensorflow() -> None:
-  """Imports TensorFlow, and raises InputError if this process lacks a GPU."""
-  is_here = _EXECUTOR.value == 'local'
-  common.prepare_tensorflow(_REQUIRE_GPU.value and is_here)
-
-
-def say_devices() -> None:
-  """Tells what computes: the devices of this machine, or a cluster."""
-  common.say_devices(
-    None
-    if _EXECUTOR.value == 'local'
-    else f'the Ray cluster at {_RAY_ADDRESS.value}, each unit with '
-    f'{_UNIT_CPUS.value} CPUs and {_UNIT_GPUS.value:g} GPUs reserved; '
-    'provenance tells the devices'
-  )
-
-
-def executor() -> executors.Executor:
-  """What runs units."""
-  if _EXECUTOR.value == 'local':
-    return executors.local
-  return executors.ray(
-    executors.Cluster(
-      address=_RAY_ADDRESS.value, cpus=_UNIT_CPUS.value, gpus=_UNIT_GPUS.value
-    )
-  )
-
-
-def is_shard() -> bool:
-  """Whether this process runs a part of the units."""
-  return _NUM_SHARDS.value > 1
-
-
-def shard(units: Sequence[Any]) -> list[Any]:
-  """Those units that this process runs, in order."""
-  return list(units[_SHARD.value :: _NUM_SHARDS.value])

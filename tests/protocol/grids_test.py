@@ -392,34 +392,6 @@ def test_changes_reach_the_spaces_of_tasks():
 
 
 @pytest.mark.parametrize(
-  'text',
-  [
-    'lr',
-    'lr=',
-    'lr=x',
-    'lr=0',
-    'lr=-1',
-    'steps=1.5',
-    'steps=0',
-    'epochs=0',
-    'epochs=1.5',
-    'lr=inf',
-    'lr=nan',
-    'fraction=1.5',
-    'patch_mean=2',
-    'ridge=0',
-    'k=0',
-    'l1=-1',
-    'depth=3',
-    'lr=0.1,lr=0.2',
-  ],
-)
-def test_bad_hparams_are_one_line(text):
-  with pytest.raises(errors.InputError, match='--hparams: '):
-    grids.parse_hparams(text)
-
-
-@pytest.mark.parametrize(
   'name, hparams',
   [('fixed', ''), ('quick', 'lr=0.1'), ('appendix_a', 'lr=1'), ('nope', '')],
 )

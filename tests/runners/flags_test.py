@@ -311,37 +311,6 @@ def test_weights_that_are_not_named_are_the_networks_own():
     pass
 
 
-def test_a_gpu_may_be_required():
-  assert not flags.places().require_gpu
-  with flagsaver.flagsaver(require_gpu=True):
-    assert flags.places().require_gpu
-    with pytest.raises(errors.InputError, match='^--require_gpu: no GPU: '):
-      flags.prepare_tensorflow()
-  with flagsaver.flagsaver(require_gpu=True, executor='ray', unit_gpus=0.5):
-    flags.prepare_tensorflow()  # It is for the workers to have one.
-
-
-def test_a_cluster_is_told_in_place_of_this_machine(capsys):
-  flags.say_devices()
-  assert capsys.readouterr().err.startswith('computes on CPU ')
-  with flagsaver.flagsaver(executor='ray', unit_gpus=0.5, ray_address='a:1'):
-    flags.say_devices()
-  assert capsys.readouterr().err.startswith(
-    'computes on the Ray cluster at a:1, each unit with 1 CPUs and 0.5 GPUs'
-  )
-
-
-def test_shards_deal_the_units():
-  units = list('abcde')
-  assert flags.shard(units) == units and not flags.is_shard()
-  dealt = []
-  for index in range(2):
-    with flagsaver.flagsaver(num_shards=2, shard_index=index):
-      assert flags.is_shard()
-      dealt.append(flags.shard(units))
-  assert dealt == [list('ace'), list('bd')]
-
-
 def test_the_first_flags_of_help_are_flags():
   own = {
     f.name for f in absl_flags.FLAGS.get_key_flags_for_module(flags.__name__)

@@ -14,6 +14,7 @@ from vtab_h2t import published
 from vtab_h2t.heads import fraction as fraction_lib
 from vtab_h2t.methods import registry as methods
 from vtab_h2t.methods import space as space_lib
+from vtab_h2t.protocol import hparams as hparams_lib
 from vtab_h2t.studies import registry as studies
 from vtab_h2t.tasks import task as task_lib
 
@@ -24,6 +25,7 @@ TARGET_SIZES = {
   'vit_b16': (768, 15360, 32448),
   'vit_s16': (768, 15360, 32448),
   'vit_ti16': (768, 15360, 32448),
+  'vit': (768, 15360, 32448),
   'efficientnet_lite0': (256, 1024, 4096),
   'efficientnet_lite1': (256, 1024, 4096),
   'efficientnet_lite2': (256, 1024, 4096),
@@ -37,6 +39,7 @@ EMBEDDING_SIZES = {
   'vit_b16': 768,
   'vit_s16': 384,
   'vit_ti16': 192,
+  'vit': 768,  # A ViT-B's; files have others.
   'efficientnet_lite0': 1280,
   'efficientnet_lite1': 1280,
   'efficientnet_lite2': 1280,
@@ -200,11 +203,7 @@ def single(
   Args:
     name: of the grid.
     backbone: id.
-    values: 'lr', 'steps', 'target_size', 'fraction', 'l1', 'l2', 'l21'; for
-      the methods after Head2Toe 'ridge', 'logistic', 'k', 'last_blocks',
-      'patch_mean', 'weight_decay', 'dropout', 'queries'; for the methods that
-      train the backbone 'ft_lr', 'ft_steps' or 'epochs', 'batch', 'block',
-      'tau'; those not given stay empty.
+    values: of the keys of `hparams.parse`; those not given stay empty.
   """
 
   def one(key: str) -> tuple[Any, ...]:
@@ -271,69 +270,6 @@ def from_table_2(backbone: str) -> space_lib.Space:
   return dataclasses.replace(single('published', backbone, {}), by_task=by_task)
 
 
-_POSITIVE = {
-  'lr': float,
-  'steps': int,
-  'target_size': int,
-  'fraction': float,
-  'ridge': float,
-  'logistic': float,
-  'k': int,
-  'last_blocks': int,
-  'queries': int,
-  'ft_lr': float,
-  'ft_steps': int,
-  'epochs': int,
-  'batch': int,
-}
-_NOT_NEGATIVE = {
-  'l1': float,
-  'l2': float,
-  'l21': float,
-  'patch_mean': int,
-  'weight_decay': float,
-  'dropout': float,
-  'tau': int,
-}
-_AT_MOST_1 = 'fraction', 'patch_mean'
-_BELOW_1 = ('dropout',)
-
-
-def parse_hparams(text: str) -> dict[str, float | str]:
-  """Parses 'lr=0.01,steps=500,...'.
-
-  Raises:
-    errors.InputError: an unknown key, a value that is no number or out of its
-      range, or a key given twice.
-  """
-  values: dict[str, float | str] = {}
-  kinds: dict[str, type] = _POSITIVE | _NOT_NEGATIVE | {'block': str}
-  for item in filter(None, text.split(',')):
-    key, _, value = item.partition('=')
-    if key not in kinds or key in values:
-      raise errors.InputError(
-        f'--hparams: {item!r} is unknown or given twice; the keys are '
-        f'{", ".join(kinds)}'
-      )
-    if key == 'block':
-      values[key] = value
-      continue
-    try:
-      number = kinds[key](value)
-    except ValueError:
-      number = -1
-    low_enough = key not in _AT_MOST_1 or number <= 1
-    low_enough &= key not in _BELOW_1 or number < 1
-    above = number > 0 if key in _POSITIVE else number >= 0
-    if not (low_enough and above and number < float('inf')):
-      raise errors.InputError(
-        f'--hparams: {item!r} is out of range; for example lr=0.01,'
-        'steps=500,target_size=768,fraction=0.05,l21=1e-5'
-      )
-    values[key] = number
-  return values
-
-
 # Those that search, by their names, for any backbone.
 SEARCHES = {'quick': quick, 'paper': paper, 'appendix_a': appendix_a}
 GRIDS = (*SEARCHES, 'published', 'fixed')
@@ -360,7 +296,7 @@ def get(name: str, backbone: str, hparams: str = '') -> space_lib.Space:
       '--hparams goes with --grid=fixed, and that grid needs it'
     )
   if name == 'fixed':
-    space = single(name, backbone, parse_hparams(hparams))
+    space = single(name, backbone, hparams_lib.parse(hparams))
   elif name == 'published':
     space = from_table_2(backbone)
   else:
