@@ -144,7 +144,7 @@ def test_nothing_fits(tmp_path):
   assert contents.backbone is None and not contents.fits
   assert said['file'].startswith('h5 of float32')
   assert said['fits'].startswith(
-    'no network that is read: no name of a tensor is known ('
+    'no network that is read, and none is near (its tensors are '
   )
   with pytest.raises(ValueError, match='of no network'):
     print(contents.command)
@@ -171,6 +171,77 @@ def test_the_nearest_is_named(tmp_path):
   ]
 
 
+def test_what_is_not_used_is_told(tmp_path):
+  path = tmp_path / 'mae.pth'
+  arrays = vit_like.timm(classes=0) | {
+    'mask_token': np.zeros((1, 1, vit_like.WIDTH), np.float32),
+    'decoder_embed.weight': np.full((3, 3), np.nan, np.float32),
+  }
+  arrays['norm.bias'][3] = np.inf
+  state, storages = torch_files.state_of(arrays)
+  path.write_bytes(torch_files.zipped({'model': state, 'epoch': 3}, storages))
+  said = _said(identification.identify(str(path)))
+  assert said['left over'] == [
+    'mask_token, decoder_embed.weight, which features do not depend on',
+    'epoch, beside the state dict',
+  ]
+  assert said['damaged'].startswith('norm.bias: ')
+  path = tmp_path / 'w.npz'
+  np.savez(path, **_resnet(), **{'bn1.num_batches_tracked': np.array(3)})
+  said = _said(identification.identify(str(path), 32))
+  assert said['left over'].startswith('bn1.num_batches_tracked, which ')
+
+
+def test_taps_that_are_asked_for_are_not_replaced(tmp_path):
+  path = str(tmp_path / 'w.npz')
+  np.savez(path, **_resnet())
+  with pytest.raises(
+    errors.InputError, match="of resnet_v1: there are no taps 'released' for "
+  ):
+    identification.identify(path, 32, 'released')
+  np.savez(path, **vit_like.timm(fc_norm=True))
+  assert identification.identify(path).backbone.tap_set == 'all'
+  contents = identification.identify(path, tap_set='last_1')
+  assert contents.backbone is None
+  assert _said(contents)['differs'].endswith('; use blocks')
+  # A plugin's network, of which nothing is known, has the default taps only.
+  np.savez(path, mine=np.ones(3))
+  registry.register('mine', lambda *_: testing.tiny_backbone(), (), 'a file')
+  said = _said(identification.identify(path, tap_set='released'))
+  assert said['differs'] == 'has no taps released'
+
+
+@pytest.mark.usefixtures('small')
+def test_a_headless_vit_is_also_read_by_its_name_with_released_taps(tmp_path):
+  path = tmp_path / 'w.npz'
+  network = dataclasses.replace(_SMALL, classes=0)
+  shapes = vit_tensors.shapes(vit_names.AUGREG, network)
+  np.savez(path, **{n: np.ones(shape, 'f4') for n, shape in shapes.items()})
+  for taps, name in (('all', ''), ('released', '; also read as vit_ti16')):
+    said = _said(identification.identify(str(path), _SIZE, taps))
+    assert said['fits'].endswith(f'vision_transformer (AugReg){name}')
+
+
+def test_an_image_size_that_is_no_multiple_of_the_patches(tmp_path):
+  path = str(tmp_path / 'w.npz')
+  np.savez(path, **vit_like.timm())
+  with pytest.raises(
+    errors.InputError, match='patches of 4 pixels, of which .* 18 is none'
+  ):
+    identification.identify(path, 18)
+
+
+def test_names_of_weights_are_no_files():
+  with pytest.raises(
+    errors.InputError,
+    match="^'imagenet' is a name of weights of efficientnet_lite0, .*"
+    '--backbone=efficientnet_lite0 --weights=imagenet, or name a file$',
+  ):
+    identification.identify('imagenet')
+  with pytest.raises(errors.InputError, match='--weights=FILE'):
+    identification.identify('')
+
+
 def test_bad_files_are_one_line(tmp_path):
   path = tmp_path / 'w.safetensors'
   path.write_text('<html>')
@@ -184,6 +255,11 @@ def test_bad_files_are_one_line(tmp_path):
     identification.identify(str(tmp_path / 'none.npz'))
   (tmp_path / 'folder').mkdir()
   with pytest.raises(errors.InputError, match='holds no SavedModel'):
+    identification.identify(str(tmp_path / 'folder'))
+  (tmp_path / 'folder' / 'model.safetensors').touch()
+  with pytest.raises(
+    errors.InputError, match=r'name a file in it, .*/folder/model\.safetensors'
+  ):
     identification.identify(str(tmp_path / 'folder'))
 
 

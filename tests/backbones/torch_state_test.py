@@ -13,21 +13,34 @@ _STATE = {'b': _tensor(), 'a': _tensor()}
 
 
 @pytest.mark.parametrize(
-  'value, place',
+  'value, place, beside',
   [
-    (_STATE, ''),
-    (_STATE | {'epoch': 3, 'args': {'lr': 0.1}}, ''),
-    ({'model': _STATE, 'optimizer': {'state': {0: _tensor()}}}, 'model'),
-    ({'student': {'c': _tensor()}, 'teacher': _STATE}, 'teacher'),
-    ({'model': {'state_dict': _STATE}, 'epoch': 3}, 'model/state_dict'),
-    ({'module': _STATE, 'loss': _tensor()}, 'module'),
-    ({'state_dict': _STATE, 'state_dict_ema': _STATE}, 'state_dict'),
-    ({'model': 'vit_base', 'state_dict': _STATE}, 'state_dict'),
+    (_STATE, '', ()),
+    (_STATE | {'epoch': 3, 'args': {'lr': 0.1}}, '', ('epoch', 'args')),
+    (
+      {'model': _STATE, 'optimizer': {'state': {0: _tensor()}}},
+      'model',
+      ('optimizer',),
+    ),
+    ({'student': {'c': _tensor()}, 'teacher': _STATE}, 'teacher', ('student',)),
+    (
+      {'model': {'state_dict': _STATE, 'step': 1}, 'epoch': 3, 4: None},
+      'model/state_dict',
+      ('epoch', '4', 'model/step'),
+    ),
+    ({'module': _STATE, 'loss': _tensor()}, 'module', ('loss',)),
+    (
+      {'state_dict': _STATE, 'state_dict_ema': _STATE},
+      'state_dict',
+      ('state_dict_ema',),
+    ),
+    ({'model': 'vit_base', 'state_dict': _STATE}, 'state_dict', ('model',)),
   ],
 )
-def test_state_dicts_are_found_where_scripts_put_them(value, place):
-  tensors, found = torch_state.state_dict(value)
-  assert list(tensors.items()) == list(_STATE.items()) and found == place
+def test_state_dicts_are_found_where_scripts_put_them(value, place, beside):
+  tensors, *found = torch_state.state_dict(value)
+  assert list(tensors.items()) == list(_STATE.items())
+  assert found == [place, beside]
 
 
 @pytest.mark.parametrize(

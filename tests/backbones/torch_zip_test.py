@@ -21,16 +21,16 @@ def _read(data):
 @pytest.mark.parametrize('folder', ['archive', 'vit b16'])
 @pytest.mark.parametrize('byteorder', [None, b'little'])
 def test_reads_what_torch_writes(folder, byteorder):
-  arrays, place = _read(
+  arrays, place, beside = _read(
     torch_files.zipped(*torch_files.plain(), folder=folder, byteorder=byteorder)
   )
   torch_files.check_plain(arrays)
-  assert place == ''
+  assert place == '' and beside == ()
 
 
 def test_reads_each_type_of_storage():
   wanted = torch_files.of_each_kind()
-  arrays, _ = _read(torch_files.zipped(*torch_files.state_of(wanted)))
+  arrays, *_ = _read(torch_files.zipped(*torch_files.state_of(wanted)))
   assert list(arrays) == list(wanted)
   for name, array in arrays.items():
     assert array.dtype == wanted[name].dtype
@@ -46,9 +46,9 @@ def test_reads_a_checkpoint_with_other_entries():
     'optimizer': {'state': {0: torch_files.tensor(unread, (3,), (1,))}},
     'model': {k: torch_files.parameter(v) for k, v in state.items()},
   }
-  arrays, place = _read(torch_files.zipped(checkpoint, storages))
+  arrays, place, beside = _read(torch_files.zipped(checkpoint, storages))
   torch_files.check_plain(arrays)
-  assert place == 'model'
+  assert place == 'model' and beside == ('epoch', 'args', 'optimizer')
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Files of ViTs under every naming, against NumPy."""
 
+import dataclasses
 import math
 import pathlib
 import re
@@ -277,7 +278,10 @@ def test_a_scheme_gives_the_input(variant, within, fed, resize, crop):
     ({'norm.bias': None}, 'f lacks norm.bias; it belongs to another'),
     ({'blocks.1.ls1.gamma': (128,)}, 'f holds unknown blocks.1.ls1.gamma;'),
     ({'blocks.1.mlp.fc1.weight': (160, 64)}, r'shape \(160, 64\), not \(160'),
-    ({'pos_embed': (1, 12, 128)}, 'pos_embed of 12 rows, which are no square'),
+    (
+      {'pos_embed': (1, 12, 128)},
+      'pos_embed of 12 rows that are no square of patches, which',
+    ),
     ({'patch_embed.proj.weight': (128, 3)}, r'weight of shape \(128, 3\)'),
     ({'patch_embed.proj.weight': (100, 3, 4, 4)}, 'width 100: tensors do not'),
     ({'blocks.0.mlp.fc2.weight': (128, 80)}, 'of 160 rows: SwiGLU'),
@@ -371,3 +375,16 @@ def test_a_class_token_that_is_not_there_is_not_asked_for(tmp_path):
   assert registry.load('vit', path, size).taps[-1] == 'logits'
   with pytest.raises(errors.InputError, match="class token 'only' is for"):
     registry.load('vit', path, size, cls_pooling='only')
+
+
+def test_a_named_network_without_logits_is_refused_in_any_naming():
+  network = vit_architecture.NAMED['vit_s16']
+  network = dataclasses.replace(network, classes=0)
+  for scheme, head in (
+    (vit_names.TIMM, 'head.bias'),
+    (vit_names.HUGGING_FACE_CLIP, 'classifier'),
+  ):
+    found = vit_reading.Reading(scheme=scheme, network=network, stored={})
+    with pytest.raises(errors.InputError, match=f'^w has no {head}: the log'):
+      vit_reading.check_named(found, 'vit_s16', 'all', 'w')
+    vit_reading.check_named(found, 'vit_s16', vit_taps.RELEASED, 'w')

@@ -5,7 +5,9 @@ it are asked only of a file in which there are some of their names.
 """
 
 from collections.abc import Iterable, Iterator
+import functools
 
+from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.backbones import efficientnet_lite
 from vtab_h2t.backbones import fitting
 from vtab_h2t.backbones import resnet_fitting
@@ -20,19 +22,22 @@ _PACKAGED = (
 )
 
 
-def of_tensors(shapes: fitting.Shapes, file: str) -> list[fitting.Fit]:
+def of_tensors(
+  shapes: fitting.Shapes, file: str, tap_set: str = backbone_lib.ALL_TAPS
+) -> list[fitting.Fit]:
   """Networks whose readers may take a file's tensors, nearest first.
 
   Args:
     shapes: of all tensors, by the names that the file has.
     file: where they are from, for messages.
+    tap_set: the taps that are wanted.
 
   Returns:
     Those with which the file has tensors in common; of equally near ones those
     that take more kinds of files come first.
   """
   families = (
-    vit_fitting.fits,
+    functools.partial(vit_fitting.fits, tap_set=tap_set),
     resnet_fitting.fits_v1,
     resnet_fitting.fits_v2,
     _efficientnets,

@@ -12,6 +12,9 @@ from vtab_h2t.backbones import registry
 # Schemes of networks of whose tensors nothing is known.
 BY_ENDPOINTS, BY_PLUGIN = "its signature's endpoints", 'its plugin'
 UNCOUNTED = (BY_ENDPOINTS, BY_PLUGIN)
+# The least share of tensors in common with a network that is called near: of
+# others, a few names are common by chance.
+_NEAR = 0.05
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -26,6 +29,8 @@ class Contents:
     sha256: of it; see `tensors.Tensors` and `saved_model.sha256`.
     fits: networks that it may be of, nearest first.
     backbone: the first of them that was built with it; None if none was.
+    beside: of a file of torch, what it has beside the state dict.
+    not_finite: names of tensors with NaNs or infinities.
   """
 
   location: str
@@ -35,6 +40,8 @@ class Contents:
   sha256: str
   fits: tuple[fitting.Fit, ...]
   backbone: backbone_lib.Backbone | None
+  beside: tuple[str, ...] = ()
+  not_finite: tuple[str, ...] = ()
 
   @property
   def command(self) -> str:
@@ -81,22 +88,26 @@ class Contents:
     yield 'fits', f'{name}{counted}{also}'
     if fit.network:
       yield 'network', fit.network
+    yield from self._aside(fit)
     yield 'images', self._images(fit)
     yield 'input', self._input()
     yield 'head', _head(self.backbone)
 
   def _misfit(self) -> Iterator[tuple[str, str]]:
     """Why nothing was built with it."""
-    if not self.fits:
+    near = (
+      fit for fit in self.fits if fit.scheme in UNCOUNTED or fit.share >= _NEAR
+    )
+    nearest = next(near, None)
+    if nearest is None:
       names = fitting.shown(self.shapes)
       yield (
         'fits',
-        'no network that is read: no name of a tensor is known'
-        + (f' ({names})' if names else '')
+        'no network that is read, and none is near'
+        + (f' (its tensors are {names})' if names else '')
         + '; docs/backbones.md lists whose weights are read',
       )
       return
-    nearest = self.fits[0]
     if nearest.prefix:
       yield 'prefix', f'{nearest.prefix!r}, which is before its names'
     yield (
@@ -111,6 +122,22 @@ class Contents:
     )
     for fault in nearest.faults():
       yield 'differs', fault
+
+  def _aside(self, fit: fitting.Fit) -> Iterator[tuple[str, str]]:
+    """What of the file is not used, and what of the rest is damaged."""
+    if fit.aside:
+      yield (
+        'left over',
+        f'{fitting.shown(fit.aside)}, which features do not depend on',
+      )
+    if self.beside:
+      yield 'left over', f'{fitting.shown(self.beside)}, beside the state dict'
+    bad = [name for name in self.not_finite if name not in fit.aside]
+    if bad:
+      yield (
+        'damaged',
+        f'{fitting.shown(bad)}: values that are NaN or infinite',
+      )
 
   def _images(self, fit: fitting.Fit) -> str:
     assert self.backbone is not None

@@ -31,6 +31,7 @@ class Fit:
     missing: names of the network's tensors that are not there.
     left_over: names of tensors that are not the network's.
     misshapen: names of tensors with another shape: it, and the network's.
+    aside: the file's names of tensors that its reader leaves aside.
     prefix: what the file has before the scheme's names.
     network: what was read of the network, in words; '' if nothing was.
     patch: side in pixels of what images have to be a multiple of.
@@ -47,6 +48,7 @@ class Fit:
   misshapen: Mapping[str, tuple[Shape, Shape]] = dataclasses.field(
     default_factory=dict
   )
+  aside: tuple[str, ...] = ()
   prefix: str = ''
   network: str = ''
   patch: int = 1
@@ -157,6 +159,11 @@ def prefix_of(stored: Iterable[str], anchor: str) -> str:
 def without_path(fault: str, file: str) -> str:
   """A reader's line without the file's path at its beginning."""
   return fault.removeprefix(file).strip()
+
+
+def counts(names: Iterable[str]) -> tuple[str, ...]:
+  """Those of torch's counts of batches."""
+  return tuple(name for name in names if name.endswith(_COUNTS))
 
 
 def without_prefix(shapes: Shapes, prefix: str) -> Shapes:

@@ -6,6 +6,8 @@ import json
 import os
 import pathlib
 
+import numpy as np
+
 from vtab_h2t import errors
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.backbones import candidates
@@ -39,11 +41,12 @@ def identify(
     image_size: side in pixels of what networks are shown that take any; None
       for 224, or what it was trained with if that is less or 224 is no multiple
       of its patches.
-    tap_set: the taps that are wanted; where a network has not these, it is
-      built with the released ones.
+    tap_set: the taps that are wanted. Where a network, a SavedModel for
+      example, has not all of the default ones, it is built with the released.
 
   Raises:
-    errors.InputError: it cannot be read, or no network has these taps.
+    errors.InputError: it cannot be read, it is no location but a name of
+      weights, or no network has these taps or takes images of this size.
   """
   offered = dict.fromkeys(
     taps for entry in registry.BACKBONES.values() for taps in entry.tap_sets
@@ -52,16 +55,22 @@ def identify(
     raise errors.InputError(
       f'no network has taps {tap_set!r}; choose from {", ".join(offered)}'
     )
+  _check_location(location)
   from vtab_h2t.backbones import saved_model  # Imports Keras.
 
   if saved_model.is_location(location):
     return _of_saved_model(location, image_size, tap_set)
   stored = tensors.read(location)
   shapes = {name: array.shape for name, array in stored.arrays.items()}
-  about, sha256 = str(stored), stored.sha256
+  about, sha256, beside = str(stored), stored.sha256, stored.beside
+  not_finite = tuple(
+    name
+    for name, array in stored.arrays.items()
+    if array.dtype.kind == 'f' and not np.isfinite(array).all()
+  )
   del stored  # Of several GiB, perhaps.
   found, backbone = _built(
-    [*candidates.of_tensors(shapes, location), *_plugins()],
+    [*candidates.of_tensors(shapes, location, tap_set), *_plugins()],
     location,
     image_size,
     tap_set,
@@ -72,9 +81,26 @@ def identify(
     shapes=shapes,
     nbytes=sum(os.path.getsize(path) for path in _parts(location)),
     sha256=sha256,
+    beside=beside,
+    not_finite=not_finite,
     fits=found,
     backbone=backbone,
   )
+
+
+def _check_location(location: str) -> None:
+  """Raises InputError if this names no file, but weights of networks."""
+  if not location:
+    raise errors.InputError(
+      'no file of weights is named; give its path, --weights=FILE'
+    )
+  of = [n for n, e in registry.BACKBONES.items() if location in e.weights]
+  if of and not pathlib.Path(location).exists():
+    raise errors.InputError(
+      f'{location!r} is a name of weights of {", ".join(of)}, and no file; say '
+      f'which of these networks is meant, --backbone={of[0]} '
+      f'--weights={location}, or name a file'
+    )
 
 
 def _of_saved_model(
@@ -139,15 +165,23 @@ def _built(
 
   Returns:
     The fits, with why those before could not be built; and the network.
+
+  Raises:
+    errors.InputError: the nearest has no such taps, or takes images of other
+      sizes.
   """
   found = list(fits)
+  # Others than the default ones are asked for, and not replaced.
+  is_usual = tap_set == backbone_lib.ALL_TAPS
+  sets = registry.PAPER_TAPS if is_usual else (tap_set,)
   for i, fit in enumerate(fits):
     if not fit.is_whole:
       continue
-    offered = registry.BACKBONES[fit.backbone].tap_sets
+    _check_fit(fit, location, image_size, tap_set)
     fault = ''
-    for taps in dict.fromkeys((tap_set, *registry.PAPER_TAPS)):
-      if taps not in offered:
+    for taps in sets:
+      if taps not in registry.BACKBONES[fit.backbone].tap_sets:
+        fault = fault or f'has no taps {taps}'
         continue
       try:
         backbone = registry.load(
@@ -161,6 +195,27 @@ def _built(
     found[i] = dataclasses.replace(fit, fault=fault, matched=matched)
   found.sort(key=lambda fit: fit.share, reverse=True)
   return tuple(found), None
+
+
+def _check_fit(
+  fit: fitting.Fit, location: str, image_size: int | None, tap_set: str
+) -> None:
+  """Raises InputError if a network has no such taps, or takes other images.
+
+  Of networks that are only tried, nothing is known.
+  """
+  if fit.scheme in contents.UNCOUNTED:
+    return
+  entry = registry.BACKBONES[fit.backbone]
+  try:
+    entry.check_tap_set(tap_set)
+  except errors.InputError as e:
+    raise errors.InputError(f'{location} is of {fit.backbone}: {e}') from e
+  if image_size and entry.image_size is None and image_size % fit.patch:
+    raise errors.InputError(
+      f'{location} is of {fit.backbone} with patches of {fit.patch} pixels, of '
+      f'which an image size is a multiple, and {image_size} is none'
+    )
 
 
 def _size(fit: fitting.Fit) -> int:

@@ -40,7 +40,13 @@ def fits_v1(shapes: fitting.Shapes, file: str) -> Iterator[fitting.Fit]:
     network = names.architecture(found, file)
   except errors.InputError as e:
     fault = fitting.without_path(str(e), file)
-  about = fitting.Fit(backbone=_V1, scheme=scheme, prefix=prefix, fault=fault)
+  about = fitting.Fit(
+    backbone=_V1,
+    scheme=scheme,
+    aside=fitting.counts(shapes),
+    prefix=prefix,
+    fault=fault,
+  )
   if not fault:
     units = '-'.join(str(stage.units) for stage in network.stages)
     depth = 2 + len(network.convolutions) * sum(
@@ -70,6 +76,7 @@ def fits_v2(shapes: fitting.Shapes, file: str) -> Iterator[fitting.Fit]:
     about = fitting.Fit(
       backbone=_V2,
       scheme="timm's resnetv2_50",
+      aside=fitting.counts(shapes),
       prefix=prefix,
       fault=fault,
     )

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
   import tensorflow as tf
 
 _MARKER = 'saved_model.pb'
+# How files of tensors end, which are not read by their folder's name.
+_TENSORS = ('.index.json', '.safetensors', '.npz', '.h5', '.pth', '.pt', '.bin')
 SIGNATURES = ('representation', 'serving_default')  # Head2Toe's; of ViTs.
 
 
@@ -59,9 +61,14 @@ def fetch(location: str) -> pathlib.Path:
   for candidate in candidates:
     if (candidate / _MARKER).is_file():
       return candidate
+  files_ = sorted(
+    (p for p in folder.glob('*') if p.name.endswith(_TENSORS)),
+    key=lambda path: (path.suffix != '.json', path),  # An index of shards.
+  )
   raise errors.InputError(
     f'{location} holds no SavedModel ({_MARKER} is neither in it nor in its '
-    'only folder); check the path'
+    'only folder); '
+    + (f'name a file in it, {files_[0]}' if files_ else 'check the path')
   )
 
 

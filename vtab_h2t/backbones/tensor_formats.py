@@ -49,12 +49,14 @@ class Stored(NamedTuple):
   Attributes:
     format: its format's name, for people.
     arrays: by name, in the file's order, of the types they are stored in.
-    within: where in the file they were, see `torch_state.state_dict`.
+    within, beside: where in the file they were, and what else was there, see
+      `torch_state.state_dict`.
   """
 
   format: str
   arrays: dict[str, np.ndarray]
   within: str = ''
+  beside: tuple[str, ...] = ()
 
 
 def head_of(path: str | os.PathLike[str]) -> bytes:

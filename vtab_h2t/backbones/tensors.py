@@ -33,6 +33,7 @@ class Tensors:
       one file may mix them.
     within: where in a file of torch the state dict was, 'model' for example, or
       'teacher'; '' for its top, and of other formats.
+    beside: of a file of torch, what it has beside the state dict, by names.
     sha256: of the file; of an index of shards, of it and of the shards.
   """
 
@@ -41,6 +42,7 @@ class Tensors:
   dtypes: tuple[str, ...]
   within: str
   sha256: str
+  beside: tuple[str, ...] = ()
 
   def __str__(self) -> str:
     place = f', in {self.within!r}' if self.within else ''
@@ -92,6 +94,7 @@ def read(path: str | os.PathLike[str]) -> Tensors:
     dtypes=dtypes,
     within=stored.within,
     sha256=sha256,
+    beside=stored.beside,
   )
 
 

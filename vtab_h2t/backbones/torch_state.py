@@ -1,6 +1,6 @@
 """What torch's files hold: storages, tensors that view them, state dicts."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 import math
 from typing import Any, NamedTuple
 
@@ -81,7 +81,9 @@ class Tensor(NamedTuple):
     )
 
 
-def state_dict(value: Any) -> tuple[dict[str, Tensor], str]:
+def state_dict(
+  value: Any,
+) -> tuple[dict[str, Tensor], str, tuple[str, ...]]:
   """Finds the tensors of one network in what a file holds.
 
   Args:
@@ -89,8 +91,9 @@ def state_dict(value: Any) -> tuple[dict[str, Tensor], str]:
       be another such place; everything that is no tensor is passed over.
 
   Returns:
-    Tensors by name, in the file's order, and where they were: 'model', or
-    'model/state_dict'; '' for the top.
+    Tensors by name, in the file's order; where they were: 'model', or
+    'model/state_dict', '' for the top; and what else there is, with its place:
+    'optimizer', or 'model/step'.
 
   Raises:
     RefusedError: there are no tensors, or those of several networks.
@@ -110,7 +113,18 @@ def state_dict(value: Any) -> tuple[dict[str, Tensor], str]:
   for name, tensor in tensors.items():
     if not tensor.fits:
       raise ValueError(f'{importing.one_line(name)} is larger than its storage')
-  return tensors, '/'.join(place)
+  return tensors, '/'.join(place), tuple(_beside(value, place))
+
+
+def _beside(value: Any, place: Sequence[str]) -> Iterator[str]:
+  """What is no tensor of the state dict in a place, nor the way to it."""
+  for depth in range(len(place) + 1):
+    is_last = depth == len(place)
+    for name, inner in value.items():
+      is_known = isinstance(inner, Tensor) if is_last else name == place[depth]
+      if not is_known:
+        yield '/'.join((*place[:depth], importing.one_line(name)))
+    value = value if is_last else value[place[depth]]
 
 
 def _nested(

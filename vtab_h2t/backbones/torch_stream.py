@@ -66,15 +66,18 @@ def read_state_dict(
     ) from e
 
 
-def read(file: BinaryIO) -> tuple[dict[str, np.ndarray], str]:
+def read(
+  file: BinaryIO,
+) -> tuple[dict[str, np.ndarray], str, tuple[str, ...]]:
   """Reads a legacy-format file.
 
   Args:
     file: at its beginning.
 
   Returns:
-    Arrays of the types they are stored in by name, in the file's order, and
-    where in the file they were, see `torch_state.state_dict`.
+    Arrays of the types they are stored in by name, in the file's order; where
+    in the file they were, and what is beside them, see
+    `torch_state.state_dict`.
 
   Raises:
     torch_state.RefusedError: it is more, or less, than a plain state dict.
@@ -86,7 +89,7 @@ def read(file: BinaryIO) -> tuple[dict[str, np.ndarray], str]:
     raise ValueError('wrong magic number or protocol')
   if machine.run(head).get('little_endian') is not True:
     raise torch_state.RefusedError('is not little-endian')
-  tensors, place = torch_state.state_dict(machine.run(head))
+  tensors, place, beside = torch_state.state_dict(machine.run(head))
   keys = machine.run(head)
   if (
     not isinstance(keys, list)
@@ -111,4 +114,4 @@ def read(file: BinaryIO) -> tuple[dict[str, np.ndarray], str]:
       raise ValueError('it has another size than its values')
     return file.read(storage.nbytes)
 
-  return torch_state.arrays(tensors, read_storage), place
+  return torch_state.arrays(tensors, read_storage), place, beside

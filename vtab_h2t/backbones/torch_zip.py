@@ -22,15 +22,18 @@ def is_one(names: Iterable[str]) -> bool:
   return any(n.count('/') == 1 and n.endswith(f'/{_PICKLE}') for n in names)
 
 
-def read(archive: zipfile.ZipFile) -> tuple[dict[str, np.ndarray], str]:
+def read(
+  archive: zipfile.ZipFile,
+) -> tuple[dict[str, np.ndarray], str, tuple[str, ...]]:
   """Reads the state dict of a zip file.
 
   Args:
     archive: with entries of which `is_one` is true.
 
   Returns:
-    Arrays of the types they are stored in by name, in the file's order, and
-    where in the file they were, see `torch_state.state_dict`.
+    Arrays of the types they are stored in by name, in the file's order; where
+    in the file they were, and what is beside them, see
+    `torch_state.state_dict`.
 
   Raises:
     torch_state.RefusedError: it is more, or less, than a plain state dict.
@@ -56,7 +59,7 @@ def read(archive: zipfile.ZipFile) -> tuple[dict[str, np.ndarray], str]:
     raise torch_state.RefusedError('is not little-endian')
 
   value = torch_pickle.Machine().run(io.BytesIO(archive.read(pickled)))
-  tensors, place = torch_state.state_dict(value)
+  tensors, place, beside = torch_state.state_dict(value)
 
   def read_storage(storage: torch_state.Storage) -> bytes:
     entry = entries.get(f'{folder}data/{storage.key}')
@@ -66,4 +69,4 @@ def read(archive: zipfile.ZipFile) -> tuple[dict[str, np.ndarray], str]:
       raise ValueError('it has another size than its values')
     return archive.read(entry)
 
-  return torch_state.arrays(tensors, read_storage), place
+  return torch_state.arrays(tensors, read_storage), place, beside

@@ -33,11 +33,13 @@ def fits(
     return
   found = {name: shapes[full] for name, full in guess.stored.items()}
   about = _of_vit(guess.scheme, guess.network)
+  stored = set(guess.stored.values())
   fit = fitting.compare(
     vit_tensors.shapes(guess.scheme, guess.network),
     found,
     dataclasses.replace(
       about,
+      aside=tuple(name for name in shapes if name not in stored),
       prefix=fitting.prefix_of(guess.stored.values(), guess.scheme.anchor),
     ),
   )

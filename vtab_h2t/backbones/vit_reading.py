@@ -121,8 +121,10 @@ def check_named(found: Reading, name: str, tap_set: str, file: str) -> None:
       'backbone vit'
     )
   if tap_set == backbone_lib.ALL_TAPS and not network.classes:
+    scheme = found.scheme
+    head = scheme.bias('logits') if scheme.has('logits') else 'classifier'
     raise errors.InputError(
-      f'{file} has no {found.scheme.bias("logits")}: the logits are one of the '
+      f'{file} has no {head}: the logits are one of the '
       f'taps of {name}; read it as the backbone vit, or with the released taps'
     )
 
@@ -232,8 +234,8 @@ class _Reader:
       if grid and grid * grid == rows - prefix:
         return positions, grid
     return self._fail(
-      f'{self.scheme.weight("position")} of {rows} rows, which are no square '
-      'of patches,'
+      f'{self.scheme.weight("position")} of {rows} rows that are no square of '
+      'patches'
     )
 
   def _depth(self) -> int:
