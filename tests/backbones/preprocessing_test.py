@@ -1,6 +1,7 @@
 """Inputs, against Pillow, TensorFlow and formulas written out."""
 
 import dataclasses
+import json
 import math
 
 import keras
@@ -114,6 +115,35 @@ def test_bicubic_is_keyss_filter():
 
 
 @pytest.mark.parametrize('resize', preprocessing.RESIZES)
+def test_a_crop_begins_at_half_of_what_is_cut_off(resize):
+  """Halves go to the even number: of 1, 5 and 7 pixels at 0, 2 and 4."""
+  fed = _pixels(resize=resize, crop=32 / 33)  # The shorter side stays as it is.
+  inputs = keras.Input((None, None, 3))
+  exported = keras.Model(inputs, fed.symbolic(inputs, 32))
+  for shape, top, left in (((33, 37), 0, 2), ((39, 33), 4, 0)):
+    image = _image(shape)
+    wanted = image[top : top + 32, left : left + 32]
+    for found in (fed.apply(image, 32), exported(image[None].astype('f'))[0]):
+      np.testing.assert_allclose(found, wanted, atol=1e-3)
+
+
+@pytest.mark.parametrize('resize', preprocessing.RESIZES)
+def test_one_pixel_fills_the_square(resize):
+  image = np.array([[[10, 200, 255]]], np.uint8)
+  for crop in (None, 1.0, 0.875):
+    found = _pixels(resize=resize, crop=crop).apply(image, _SIZE)
+    np.testing.assert_allclose(found, np.tile(image, (32, 32, 1)), atol=1e-4)
+
+
+@pytest.mark.parametrize('resize', _PILLOW)
+def test_the_middle_of_a_line_is_seen(resize):
+  """Of rows of 32 million pixels, the rest of which is not computed."""
+  line = np.repeat(_image((1, 9)), 100_000, axis=1)
+  found = _pixels(resize=resize, crop=0.875).apply(line, _SIZE)
+  np.testing.assert_array_equal(found, np.tile(line[:, 450_000], (32, 32, 1)))
+
+
+@pytest.mark.parametrize('resize', preprocessing.RESIZES)
 def test_batches_and_images_of_unknown_size_are_the_same(resize):
   fed = dataclasses.replace(preprocessing.CLIP, resize=resize, crop=0.9)
   image = _image((50, 41))
@@ -198,11 +228,18 @@ def test_channels_that_are_alike_are_one_number():
     ({'scale': (1, 2)}, 'the scale of an input is one finite number or three'),
     ({'scale': math.nan}, 'the scale of an input is one finite number'),
     ({'scale': True}, 'the scale of an input is one finite number'),
+    ({'scale': [1, None, 1]}, 'the scale of an input is one finite number'),
+    ({'scale': 10**400}, 'the scale of an input is one finite number'),
+    ({'offset': -1e39}, 'the offset of an input is one finite number'),
     ({'scale': (1, 0, 1)}, 'scale of an input must not be 0'),
+    ({'scale': 1e-40}, 'must not be 0 in float32, as of 1e-40'),
     ({'offset': 'abc'}, 'the offset of an input is one finite number'),
     ({'resize': 'nearest'}, "unknown resize 'nearest'; choose from bilinear, "),
-    ({'crop': 0}, 'a crop is above 0 and at most 1, not 0'),
-    ({'crop': 1.1}, 'a crop is above 0 and at most 1, not 1.1'),
+    ({'crop': 0}, 'a crop is from 0.01 to 1, not 0'),
+    ({'crop': 1e-9}, 'a crop is from 0.01 to 1, not 1e-09'),
+    ({'crop': math.nan}, 'a crop is from 0.01 to 1, not nan'),
+    ({'crop': True}, 'a crop is from 0.01 to 1, not True'),
+    ({'crop': 1.1}, 'a crop is from 0.01 to 1, not 1.1'),
     ({'crop': 'square'}, "not 'square'; None squashes"),
   ],
 )
@@ -211,9 +248,26 @@ def test_what_is_no_input_is_one_line(change, message):
     dataclasses.replace(preprocessing.HALF, **change)
 
 
-def test_a_deviation_of_0_is_one_line():
-  with pytest.raises(errors.InputError, match='deviation of an input must not'):
-    preprocessing.Input.of(mean=0.5, std=(1, 0, 1))
+@pytest.mark.parametrize('std', [(1, 0, 1), 0.0, -0.2])
+def test_a_deviation_that_is_none_is_one_line(std):
+  with pytest.raises(errors.InputError, match='an input must be above 0, not'):
+    preprocessing.Input.of(mean=0.5, std=std)
+
+
+def test_numbers_of_numpy_are_kept_as_pythons():
+  """A run and a model's folder write them as JSON."""
+  third = np.float32(0.25)
+  fed = preprocessing.Input.of(
+    mean=[np.float64(0.5), third, third],
+    std=(third, np.int64(1), 1),
+    crop=np.float32(0.875),
+  )
+  assert json.loads(json.dumps(dataclasses.asdict(fed))) == {
+    'scale': [1 / (255 * 0.25), 1 / 255, 1 / 255],
+    'offset': [-2.0, -0.25, -0.25],
+    'resize': 'bilinear',
+    'crop': 0.875,
+  }
 
 
 def test_published_sizes_before_the_crop_are_met():

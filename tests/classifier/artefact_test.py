@@ -172,7 +172,7 @@ def saved(backbone, split, tmp_path_factory):
     ({'scale': 0}, 'model.json: the scale of an input must not be 0'),
     ({'offset': [1, 2, 'x']}, 'model.json: the offset of an input is one'),
     ({'offset': float('inf')}, 'model.json: the offset of an input is one'),
-    ({'crop': 2}, 'model.json: a crop is above 0 and at most 1, not 2'),
+    ({'crop': 2}, 'model.json: a crop is from 0.01 to 1, not 2'),
     ({'resize': 'x'}, "unknown resize 'x'; choose from bilinear, legacy"),
     ({'classes': ['a', 'b']}, 'does not fit 2 classes'),
     ({'classes': ['a', 'a', 'b']}, 'distinct names'),

@@ -221,7 +221,7 @@ def test_killed_anywhere_and_started_again_gives_the_same_bytes(
       '--download is for --data_source=tfds',
     ),
     (['--download'], 'the embedded suite takes no --data_dir and no'),
-    (['--crop=2'], 'a crop is usual, square, or above 0 and at most 1, not'),
+    (['--crop=2'], 'a crop is usual, square, or from 0.01 to 1, not'),
     (['--resize=nope'], 'should be one of <usual|bilinear|legacy|bicubic'),
     (['--cls_pooling=only'], "class token 'only' is for ViTs"),
     (['--data_dir=/tmp'], 'the embedded suite takes no --data_dir'),

@@ -26,7 +26,6 @@ both. What their own code does, and what is matched here:
 from collections.abc import Sequence
 import dataclasses
 import math
-import numbers
 from typing import Any, TYPE_CHECKING
 
 from vtab_h2t import errors
@@ -44,6 +43,10 @@ _ANTIALIASED = (BILINEAR_ANTIALIAS, BICUBIC_ANTIALIAS)
 _CUBIC = (BICUBIC, BICUBIC_ANTIALIAS)
 # The crop that is none: the whole image is squashed to a square.
 SQUARE = None
+# The least crop, as images are enlarged by its inverse.
+MIN_CROP = 0.01
+# Beyond these, float32 has 0, or no number.
+_LEAST, _MOST = 2.0**-126, 3.4028234e38
 # Sums whose exact value is half a level are rounded up, as Pillow does it,
 # though they are a little less in float32.
 _HALF = 0.5 + 2**-10
@@ -62,8 +65,8 @@ class Input:
       three. They, and not mean and deviation, are what is kept, as it is they
       that are computed with; see `of`.
     resize: of `RESIZES`.
-    crop: which part of the shorter side is seen, above 0 and up to 1, of a
-      square in the middle; `SQUARE`: all of the image, squashed.
+    crop: which part of the shorter side is seen, `MIN_CROP` to 1, of a square
+      in the middle; `SQUARE`: all of the image, squashed.
   """
 
   scale: Level
@@ -74,23 +77,22 @@ class Input:
   def __post_init__(self) -> None:
     for name in ('scale', 'offset'):
       object.__setattr__(self, name, level(name, getattr(self, name)))
-    if 0 in _each(self.scale):
-      raise errors.InputError('the scale of an input must not be 0')
+    if min(map(abs, _each(self.scale))) < _LEAST:
+      raise errors.InputError(
+        f'the scale of an input must not be 0 in float32, as of {self.scale!r}'
+      )
     if self.resize not in RESIZES:
       raise errors.InputError(
         f'unknown resize {self.resize!r}; choose from {", ".join(RESIZES)}'
       )
-    if self.crop is not SQUARE and not (
-      isinstance(self.crop, numbers.Real)
-      and not isinstance(self.crop, bool)
-      and 0 < self.crop <= 1
-    ):
-      raise errors.InputError(
-        f'a crop is above 0 and at most 1, not {self.crop!r}; None squashes '
-        'the whole image to a square'
-      )
     if self.crop is not SQUARE:
-      object.__setattr__(self, 'crop', float(self.crop))
+      crop = _plain(self.crop)
+      if not (_is_number(crop) and MIN_CROP <= crop <= 1):
+        raise errors.InputError(
+          f'a crop is from {MIN_CROP} to 1, not {self.crop!r}; None squashes '
+          'the whole image to a square'
+        )
+      object.__setattr__(self, 'crop', float(crop))
 
   @classmethod
   def of(
@@ -109,15 +111,16 @@ class Input:
       resize, crop: as the attributes.
 
     Raises:
-      errors.InputError: a number is not finite, a deviation is 0, there are
-        not one or three numbers, or an unknown resize or crop.
+      errors.InputError: a number is not finite in float32, a deviation is not
+        above 0, there are not one or three numbers, or an unknown resize or
+        crop.
     """
     means, stds = (
       _each(level(n, v)) for n, v in (('mean', mean), ('std', std))
     )
-    if 0 in stds:
+    if min(stds) < _LEAST:
       raise errors.InputError(
-        'the standard deviation of an input must not be 0'
+        f'the standard deviation of an input must be above 0, not {std!r}'
       )
     return cls(
       scale=level('scale', [1 / (255 * s) for s in stds]),
@@ -150,57 +153,64 @@ class Input:
     import tensorflow as tf
 
     image = tf.cast(image, tf.float32)
+    whole = tf.cast(tf.shape(image)[-3:-1], tf.int64)
     if self.crop is SQUARE:
-      image = self._resized(image, size, size)
+      new = tf.constant([size, size], tf.int64)
     else:
-      height, width = tf.unstack(tf.shape(image)[-3:-1])
-      short = tf.minimum(height, width)
-      side = shorter_side(size, self.crop)
-      new = [side * height // short, side * width // short]
-      image = self._resized(image, *new)
-      # tf.round rounds halves to the even number, as round() does.
-      top, left = (
-        tf.cast(tf.round(tf.cast(n - size, tf.float32) / 2), tf.int32)
-        for n in new
-      )
+      new = shorter_side(size, self.crop) * whole // tf.reduce_min(whole)
+    # tf.round rounds halves to the even number, as round() does.
+    start = tf.round(tf.cast(new - size, tf.float64) / 2)
+    if self.resize in (BILINEAR, LEGACY):
+      resize = tf.image.resize
+      if self.resize == LEGACY:
+        resize = tf.compat.v1.image.resize
+      image = resize(image, tf.cast(new, tf.int32))
+      top, left = tf.unstack(tf.cast(start, tf.int32))
       image = image[..., top : top + size, left : left + size, :]
-      # What slices lose.
-      image.set_shape([*image.shape[:-3], size, size, image.shape[-1]])
+    else:
+      batch = image if image.shape.rank == 4 else image[None]
+      batch = self._translated(batch, new / whole, start, size)
+      image = batch if image.shape.rank == 4 else batch[0]
+    image.set_shape([*image.shape[:-3], size, size, image.shape[-1]])
     return image * self.scale + self.offset
 
-  def _resized(
-    self,
-    image: 'tf.Tensor',
-    height: 'int | tf.Tensor',
-    width: 'int | tf.Tensor',
+  def _translated(
+    self, batch: 'tf.Tensor', factor: 'tf.Tensor', start: 'tf.Tensor', size: int
   ) -> 'tf.Tensor':
-    """Levels in float32, of another height and width."""
+    """A square of resized images; what is outside of it is not computed.
+
+    Args:
+      batch: float32 `[B, H, W, 3]`.
+      factor: from their height and width to those of the resized images.
+      start: the row and the column where the square begins.
+      size: its side, in pixels.
+
+    Returns:
+      float32 `[B, size, size, 3]`.
+    """
     import tensorflow as tf
 
-    if self.resize == BILINEAR:
-      return tf.image.resize(image, [height, width])
-    if self.resize == LEGACY:
-      return tf.compat.v1.image.resize(image, [height, width])
-    batch = image if image.shape.rank == 4 else image[None]
+    factor, start = (tf.cast(x, tf.float32) for x in (factor, start))
 
-    def scaled(x: 'tf.Tensor', new: Sequence['int | tf.Tensor']) -> 'tf.Tensor':
+    def scaled(
+      x: 'tf.Tensor', height: 'int | tf.Tensor', axes: list[float]
+    ) -> 'tf.Tensor':
+      """Resized along the axes that are 1."""
       return tf.raw_ops.ScaleAndTranslate(
         images=x,
-        size=new,
-        scale=tf.cast(new, tf.float32) / tf.cast(tf.shape(x)[1:3], tf.float32),
-        translation=[0.0, 0.0],
+        size=[height, size],
+        scale=tf.where(tf.cast(axes, tf.bool), factor, 1.0),
+        translation=-start * axes,
         kernel_type='keyscubic' if self.resize in _CUBIC else 'triangle',
         antialias=self.resize in _ANTIALIASED,
       )
 
     if self.resize in _ANTIALIASED:
-      wide = scaled(batch, [tf.shape(batch)[1], width])
+      wide = scaled(batch, tf.shape(batch)[1], [0.0, 1.0])
       wide = tf.clip_by_value(tf.floor(wide + _HALF), 0, 255)
-      batch = scaled(wide, [height, width])
-      batch = tf.clip_by_value(tf.floor(batch + _HALF), 0, 255)
-    else:
-      batch = scaled(batch, [height, width])
-    return batch if image.shape.rank == 4 else batch[0]
+      done = scaled(wide, size, [1.0, 0.0])
+      return tf.clip_by_value(tf.floor(done + _HALF), 0, 255)
+    return scaled(batch, size, [1.0, 1.0])
 
   def after(self, other: 'Input') -> tuple[Any, Any]:
     """Scale and offset from another input of the same pixels to this one.
@@ -335,17 +345,25 @@ def level(name: str, value: Any) -> Level:
   Raises:
     errors.InputError: there are not one or three, or one is not finite.
   """
-  if hasattr(value, 'tolist'):
-    value = value.tolist()  # Of NumPy.
+  value = _plain(value)
   several = tuple(value) if isinstance(value, Sequence) else (value,)
+  several = tuple(map(_plain, several))
   if len(several) not in (1, 3) or not all(
-    isinstance(v, numbers.Real) and not isinstance(v, bool) and math.isfinite(v)
-    for v in several
+    _is_number(v) and abs(v) <= _MOST for v in several
   ):
     raise errors.InputError(
       f'the {name} of an input is one finite number or three, not {value!r}'
     )
   return several[0] if len(set(several)) == 1 else several
+
+
+def _plain(value: Any) -> Any:
+  """Python's number or list for one of NumPy's; else the value itself."""
+  return value.tolist() if hasattr(value, 'tolist') else value
+
+
+def _is_number(value: Any) -> bool:
+  return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _for_keras(value: Sequence[float] | float) -> list[float] | float:

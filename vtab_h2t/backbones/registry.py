@@ -383,9 +383,10 @@ def crop_of(text: str) -> float | None:
     crop = float(text)
   except ValueError:
     crop = math.nan
-  if not 0 < crop <= 1:
+  if not preprocessing.MIN_CROP <= crop <= 1:
     raise errors.InputError(
-      f'a crop is {USUAL_CROP}, {WHOLE}, or above 0 and at most 1, not {text!r}'
+      f'a crop is {USUAL_CROP}, {WHOLE}, or from {preprocessing.MIN_CROP} '
+      f'to 1, not {text!r}'
     )
   return crop
 
