@@ -16,6 +16,7 @@ def test_each_state_of_tfds_data_is_told(tmp_path, monkeypatch):
     synthetic_tfds.prepare(name, tmp_path)
   next((tmp_path / 'svhn_cropped').rglob('*test.tfrecord*')).unlink()
   (tmp_path / 'eurosat/rgb/2.0.0/dataset_info.json').write_text('{')
+  (tmp_path / 'cifar100/3.0.2').mkdir(parents=True)  # A copy that was cut off.
   found = diagnosis.diagnose(None, tmp_path, registry.TFDS)
   assert len(found) == 19
   status, advice = found.pop('dtd')
@@ -27,6 +28,7 @@ def test_each_state_of_tfds_data_is_told(tmp_path, monkeypatch):
   for name, text in (
     ('resisc45', f'{tmp_path}/downloads/manual/NWPU-RESISC45'),
     ('retinopathy', 'trainLabels.csv'),
+    ('cifar100', f'delete {tmp_path}/cifar100/3.0.2, which has no'),
     ('sun397', 'SUN397.tar.gz (39077296924 bytes, SHA-256 f404130965a7ad77'),
   ):
     status, advice = found.pop(name)
@@ -86,6 +88,10 @@ def test_each_state_of_archives_is_told(tmp_path, caplog):
   assert '--tasks=svhn --out=' in found['svhn'][1]
 
 
-def test_unknown_tasks_are_one_line(tmp_path):
+def test_bad_input_is_one_line(tmp_path):
   with pytest.raises(errors.InputError, match='unknown task'):
     diagnosis.diagnose(['nope'], tmp_path, registry.TFDS)
+  (tmp_path / 'file').touch()
+  for source in registry.SOURCES:
+    with pytest.raises(errors.InputError, match='--data_dir'):
+      diagnosis.diagnose(['dtd'], tmp_path / 'file', source)

@@ -4,9 +4,14 @@ import contextlib
 import hashlib
 import importlib.util
 import inspect
+import io
 import pathlib
+import re
 import sys
+import tarfile
+import urllib.parse
 
+import numpy as np
 import pytest
 
 from tests import synthetic_tfds
@@ -52,7 +57,7 @@ def stand_in(monkeypatch):
 
 
 def _raiser(error, cause=None):
-  def act():
+  def act(*unused_args, **unused_kwargs):
     raise error from cause
 
   return act
@@ -109,6 +114,35 @@ def test_troubles_are_of_the_suites_data():
   assert [s for s, t in preparing.TROUBLES.items() if t.is_gone] == [
     'sun397/tfds'
   ]
+
+
+def test_hosts_that_are_named_are_those_of_the_files():
+  for spec, trouble in preparing.TROUBLES.items():
+    hosts = {
+      urllib.parse.urlparse(f.url).hostname.removeprefix('www.')
+      for f in preparing.files_of(_SOURCES[spec])
+    }
+    named = re.match(r'its host, (?:www\.)?([\w.]+[a-z]),', trouble.what)
+    if spec in ('sun397/tfds', 'oxford_iiit_pet'):  # Of another, or of none.
+      assert not named
+    else:
+      assert {named[1]} == hosts
+
+
+def test_a_folder_without_its_info_is_in_the_way(tmp_path, stand_in):
+  """TFDS takes an empty one for a data set, and does nothing."""
+  folder = tmp_path / 'dtd' / '3.0.1'
+  folder.mkdir(parents=True)
+  dtd = _SOURCES['dtd']
+  stand_in(lambda: None)
+  assert preparing.by_hand(dtd, tmp_path) == [
+    f'delete {folder}, which has no dataset_info.json'
+  ]
+  with pytest.raises(errors.InputError, match='no data set, as it .*delete it'):
+    preparing.download(dtd, tmp_path)
+  folder.rename(folder.with_name('3.0.1.incompleteXY_dtd'))  # TFDS's own.
+  assert preparing.by_hand(dtd, tmp_path) == []
+  assert preparing.download(dtd, tmp_path)
 
 
 def _place(monkeypatch, folder, contents):
@@ -184,6 +218,48 @@ def test_tfds_takes_files_from_the_manual_folder(tmp_path, monkeypatch):
     manager().download(file.url)
 
 
+def _cifar(count):
+  """The archive of CIFAR-100, with so few images in each part."""
+  images = np.random.default_rng(0).integers(0, 20, (count, 3074), np.uint8)
+  parts = {'train.bin': images.tobytes(), 'test.bin': images.tobytes()}
+  for kind, classes in (('fine', 100), ('coarse', 20)):
+    names = ''.join(f'{kind}{i}\n' for i in range(classes))
+    parts[f'{kind}_label_names.txt'] = names.encode()
+  found = io.BytesIO()
+  with tarfile.open(fileobj=found, mode='w:gz') as archive:
+    for name, data in parts.items():
+      entry = tarfile.TarInfo(f'cifar-100-binary/{name}')
+      entry.size = len(data)
+      archive.addfile(entry, io.BytesIO(data))
+  return found.getvalue()
+
+
+def test_tfds_prepares_from_the_manual_folder(tmp_path, monkeypatch):
+  """With its own builder, and no stand-in."""
+  import tensorflow_datasets as tfds
+  from tensorflow_datasets.core.download import checksums
+
+  source = _SOURCES['cifar100']
+  (file,) = preparing.files_of(source)
+  data = _cifar(3)
+  manual = tmp_path / 'downloads' / 'manual'
+  manual.mkdir(parents=True)
+  (manual / file.name).write_bytes(data)
+  info = checksums.UrlInfo(
+    size=len(data),
+    checksum=hashlib.sha256(data).hexdigest(),
+    filename=file.name,
+  )
+  monkeypatch.setattr(
+    tfds.builder_cls('cifar100'), 'url_infos', {file.url: info}
+  )
+  assert preparing.to_fetch(source, tmp_path) == []
+  assert preparing.download(source, tmp_path)
+  builder = tfds_source.open_builder(source, tmp_path)
+  assert builder.info.splits['test'].num_examples == 3
+  assert not preparing.download(source, tmp_path)
+
+
 @pytest.mark.parametrize('folder', ['', 'sun397'])
 def test_files_that_were_fetched_before_are_known(
   tmp_path, monkeypatch, folder
@@ -249,7 +325,8 @@ def test_a_failed_download_is_one_line(tmp_path, stand_in):
     preparing.download(_SUN397, tmp_path)
 
 
-def test_other_failures_are_one_line(tmp_path, stand_in):
+def test_other_failures_are_one_line(tmp_path, stand_in, monkeypatch):
+  import tensorflow_datasets as tfds
   from tensorflow_datasets.core.download import download_manager
 
   stand_in(_raiser(download_manager.NonMatchingChecksumError('x has\nwrong')))
@@ -257,6 +334,10 @@ def test_other_failures_are_one_line(tmp_path, stand_in):
     errors.InputError, match=r'x has wrong\); delete that fil'
   ):
     preparing.download(_SOURCES['dtd'], tmp_path)
+  with monkeypatch.context() as patched:
+    patched.setattr(tfds, 'builder', _raiser(ValueError('no such version')))
+    with pytest.raises(errors.InputError, match='dtd .*Error: no such version'):
+      preparing.download(_SOURCES['dtd'], tmp_path)
   stand_in(_raiser(OSError('Not enough disk space')))
   with pytest.raises(errors.InputError, match='dtd .*OSError: Not enough disk'):
     preparing.download(_SOURCES['dtd'], tmp_path)

@@ -41,7 +41,7 @@ class Trouble:
 
 
 _OXFORD = Trouble(
-  what='its host, robots.ox.ac.uk, has been down',
+  what='its host, www.robots.ox.ac.uk, has been down',
   seen='https://github.com/pytorch/vision/issues/5925',
 )
 TROUBLES = {
@@ -55,7 +55,9 @@ TROUBLES = {
     seen='https://github.com/tensorflow/datasets/issues/5336',
   ),
   'oxford_flowers102': _OXFORD,
-  'oxford_iiit_pet': _OXFORD,
+  'oxford_iiit_pet': dataclasses.replace(
+    _OXFORD, what='another host of robots.ox.ac.uk has been down'
+  ),
   'dtd': _OXFORD,
   'eurosat/rgb': Trouble(
     what='its host, madm.dfki.de, has been down, and torchvision fetches the '
@@ -132,6 +134,13 @@ def missing_modules(source: tfds_source.Source) -> list[str]:
   return [m for m in source.modules if importlib.util.find_spec(m) is None]
 
 
+def _rest(source: tfds_source.Source, data_dir: pathlib.Path) -> str:
+  """A folder that is no prepared data set, but that TFDS takes for one."""
+  folder = data_dir / source.spec / source.version
+  is_rest = folder.exists() and not tfds_source.find(source, data_dir)
+  return str(folder) if is_rest else ''
+
+
 def _put(wanted: Sequence[File], data_dir: pathlib.Path) -> str:
   """Says which files to put into place by hand."""
   return (
@@ -142,6 +151,9 @@ def _put(wanted: Sequence[File], data_dir: pathlib.Path) -> str:
 def by_hand(source: tfds_source.Source, data_dir: pathlib.Path) -> list[str]:
   """What the user has to do before TFDS can prepare a data set, if anything."""
   steps = []
+  rest = _rest(source, data_dir)
+  if rest:
+    steps.append(f'delete {rest}, which has no dataset_info.json')
   modules = missing_modules(source)
   if modules:
     steps.append(f'{INSTALL}, as TFDS needs {", ".join(modules)} for it')
@@ -188,10 +200,17 @@ def download(
 
   Raises:
     errors.InputError: files that the user must fetch are missing, or a package
-      that TFDS needs, or downloading or preparing failed.
+      that TFDS needs, a folder is in the way, or downloading or preparing
+      failed.
   """
   if tfds_source.find(source, data_dir):
     return False
+  rest = _rest(source, data_dir)
+  if rest:
+    raise errors.InputError(
+      f'{rest} is no data set, as it has no dataset_info.json; delete it and '
+      'run again'
+    )
   needed = tfds_source.missing_files(source, data_dir)
   if needed:
     raise errors.InputError(
@@ -210,9 +229,9 @@ def download(
 
   tfds.disable_progress_bar()  # Its bars would mingle with the runner's.
   wanted = to_fetch(source, data_dir)
-  builder = tfds.builder(f'{source.spec}:{source.version}', data_dir=data_dir)
   total = sum(file.size for file in wanted)
   try:
+    builder = tfds.builder(f'{source.spec}:{source.version}', data_dir=data_dir)
     with (
       _told(data_dir / 'downloads' / source.name, total, progress),
       contextlib.redirect_stdout(io.StringIO()),  # It prints what it does.

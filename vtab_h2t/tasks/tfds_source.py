@@ -87,12 +87,22 @@ class Rule:
 
 
 def root(data_dir: str | os.PathLike[str] | None) -> pathlib.Path:
-  """Where TFDS keeps its data: `data_dir`, or its own default."""
-  if data_dir:
-    return pathlib.Path(data_dir).expanduser()
-  import tensorflow_datasets as tfds
+  """Where TFDS keeps its data: `data_dir`, or its own default.
 
-  return pathlib.Path(tfds.core.constants.DATA_DIR).expanduser()
+  Raises:
+    errors.InputError: it is something else than a directory; there need not be
+      one yet.
+  """
+  if not data_dir:
+    import tensorflow_datasets as tfds
+
+    data_dir = tfds.core.constants.DATA_DIR
+  found = pathlib.Path(data_dir).expanduser()
+  if found.exists() and not found.is_dir():
+    raise errors.InputError(
+      f'{found} is not a directory; give the --data_dir that has the data'
+    )
+  return found
 
 
 def find(source: Source, data_dir: pathlib.Path) -> pathlib.Path | None:
