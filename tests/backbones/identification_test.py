@@ -192,6 +192,31 @@ def test_what_is_not_used_is_told(tmp_path):
   assert said['left over'].startswith('bn1.num_batches_tracked, which ')
 
 
+def test_configurations_beside_a_file_are_told(tmp_path):
+  path = tmp_path / 'model.safetensors'
+  safetensors_numpy.save_file(vit_like.hugging_face(vit_like.timm()), path)
+  assert 'settings' not in _said(identification.identify(str(path)))
+  (tmp_path / 'config.json').write_text(
+    '{"model_type": "vit", "layer_norm_eps": 1e-6}'
+  )
+  said = _said(identification.identify(str(path)))
+  assert said['settings'] == 'config.json beside it, as part of the weights'
+  assert said['network'].endswith(', epsilon 1e-06')
+  assert 'assumed from the names' in said['input']
+  (tmp_path / 'preprocessor_config.json').write_text(
+    '{"image_mean": 0.5, "image_std": 0.5, "resample": 3}'
+  )
+  said = _said(identification.identify(str(path)))
+  assert said['settings'].startswith('config.json and preprocessor_config.json')
+  assert ' bicubic_antialias, squashed: as preprocessor_' in said['input']
+  (tmp_path / 'config.json').write_text(
+    '{"model_type": "vit", "hidden_size": 3}'
+  )
+  said = _said(identification.identify(str(path)))
+  assert said['fits'].startswith('no network that is read; nearest is vit_')
+  assert 'config.json: hidden_size is 3, but 128 of' in said['differs'][0]
+
+
 def test_taps_that_are_asked_for_are_not_replaced(tmp_path):
   path = str(tmp_path / 'w.npz')
   np.savez(path, **_resnet())

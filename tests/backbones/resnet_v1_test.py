@@ -1,5 +1,7 @@
 """ResNets v1 under each naming, against a forward pass in NumPy."""
 
+import dataclasses
+import json
 import re
 
 import keras
@@ -11,9 +13,12 @@ import tensorflow as tf
 from tests import testing
 from tests.backbones import torch_like
 from vtab_h2t import errors
+from vtab_h2t.backbones import preprocessing
 from vtab_h2t.backbones import registry
+from vtab_h2t.backbones import resnet_fitting
 from vtab_h2t.backbones import resnet_v1
 from vtab_h2t.backbones import resnet_v1_names as names
+from vtab_h2t.backbones import tensors as tensors_lib
 from vtab_h2t.training import layers as fast_layers
 
 _CLASSES = 5
@@ -55,9 +60,11 @@ def _forward(net, network, x):
         shortcut = net.conv(x, f'{at}.downsample.0', stage.output, 1, stride)
         shortcut = net.norm(shortcut, f'{at}.downsample.1')
       if network.bottleneck:
-        y = net.norm(net.conv(x, f'{at}.conv1', stage.width, 1), f'{at}.bn1')
-        y = taps[f'{tap}_layer1'] = torch_like.relu(y)
-        y = net.conv(y, f'{at}.conv2', stage.width, 3, stride)
+        strides = (stride, 1) if network.stride_first else (1, stride)
+        y = net.conv(x, f'{at}.conv1', stage.width, 1, strides[0])
+        y = torch_like.relu(net.norm(y, f'{at}.bn1'))
+        taps[f'{tap}_layer1'] = y
+        y = net.conv(y, f'{at}.conv2', stage.width, 3, strides[1])
         y = torch_like.relu(net.norm(y, f'{at}.bn2'))
         taps[f'{tap}_layer2'] = y
         y = net.norm(net.conv(y, f'{at}.conv3', stage.output, 1), f'{at}.bn3')
@@ -125,6 +132,39 @@ def test_equals_a_forward_pass_in_numpy(network, naming, tmp_path):
     np.testing.assert_allclose(
       got[tap], value, atol=1e-5 * np.abs(value).max(), err_msg=tap
     )
+
+
+def test_strides_of_hugging_faces_configuration(tmp_path):
+  network = dataclasses.replace(_BOTTLENECK, stride_first=True)
+  state, wanted = _reference(network)
+  path = tmp_path / 'model.safetensors'
+  safetensors.save_file({_hugging_face(n): x for n, x in state.items()}, path)
+  plain = resnet_v1.resnet_v1(str(path), _SIZE, 'all')
+  said = {'model_type': 'resnet', 'downsample_in_bottleneck': True}
+  (tmp_path / 'config.json').write_text(json.dumps(said))
+  said = {'image_mean': [0.5] * 3, 'image_std': [0.5] * 3}
+  (tmp_path / 'preprocessor_config.json').write_text(json.dumps(said))
+  backbone = resnet_v1.resnet_v1(str(path), _SIZE, 'all')
+  assert backbone.weights_sha256 != plain.weights_sha256
+  assert plain.input == preprocessing.IMAGENET
+  assert (backbone.input.scale, backbone.input.offset) == (
+    preprocessing.HALF.scale,
+    preprocessing.HALF.offset,
+  )
+  got = backbone.model(_X, training=False)
+  for tap, value in wanted.items():
+    np.testing.assert_allclose(
+      got[tap], value, atol=1e-5 * np.abs(value).max(), err_msg=tap
+    )
+  shapes = {n: x.shape for n, x in tensors_lib.read(path).arrays.items()}
+  (fit,) = resnet_fitting.fits_v1(shapes, str(path))
+  assert fit.is_whole and fit.network.endswith('strides in 1x1 convolutions')
+  assert fit.configured == ('config.json', 'preprocessor_config.json')
+  # Under torchvision's names nothing beside the file is looked at.
+  safetensors.save_file(dict(state), path)
+  other = resnet_v1.resnet_v1(str(path), _SIZE, 'all')
+  assert other.input == preprocessing.IMAGENET
+  assert other.weights_sha256 == tensors_lib.read(path).sha256
 
 
 def test_hugging_faces_names_are_written_out():

@@ -296,7 +296,7 @@ def test_weights_that_do_not_fit_are_one_line(tiny, tmp_path):
   tensors = _timm(tiny)
   for change, message in [
     ({'blocks.12.norm1.weight': np.ones(192)}, 'test lacks blocks.12.attn'),
-    ({'pos_embed': np.ones((1, 7, 192))}, 'pos_embed of 7 rows, which are no'),
+    ({'pos_embed': np.ones((1, 7, 192))}, 'pos_embed of 7 rows that are no'),
     ({'blocks.3.attn.qkv.weight': np.ones((576, 96))}, r'\(576, 96\), not'),
     ({'blocks.3.attn.qkv.bias': np.ones(5)}, r'qkv.bias of shape \(5,\), not'),
   ]:

@@ -139,11 +139,11 @@ def test_what_a_file_is(tmp_path):
   ]
   assert told['fits'].startswith('vit: 32 of 32 tensors, named as by timm')
   backbone = registry.load('vit', str(tmp_path / 'w.safetensors'), 12)
-  size = extraction.layout_of(backbone, 512).size
+  size = extraction.layout_of(backbone, 768).size
   assert told['taps'].startswith(
     f'{len(backbone.taps)}, of which the embedding '
   )
-  assert told['taps'].endswith(f'features in all: {size:,} at target size 512')
+  assert told['taps'].endswith(f'features in all: {size:,} at target size 768')
   assert told['training'].startswith('yes, by all methods; faster ')
   # The command that it gives is one that is taken.
   *_, name, weights, image_size = shlex.split(told['use'])

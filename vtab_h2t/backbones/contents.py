@@ -6,6 +6,7 @@ import shlex
 
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.backbones import fitting
+from vtab_h2t.backbones import hf_input
 from vtab_h2t.backbones import own_head
 from vtab_h2t.backbones import registry
 
@@ -88,9 +89,14 @@ class Contents:
     yield 'fits', f'{name}{counted}{also}'
     if fit.network:
       yield 'network', fit.network
+    if fit.configured:
+      yield (
+        'settings',
+        f'{" and ".join(fit.configured)} beside it, as part of the weights',
+      )
     yield from self._aside(fit)
     yield 'images', self._images(fit)
-    yield 'input', self._input()
+    yield 'input', self._input(fit)
     yield 'head', _head(self.backbone)
 
   def _misfit(self) -> Iterator[tuple[str, str]]:
@@ -153,7 +159,7 @@ class Contents:
       'position embeddings are interpolated'
     )
 
-  def _input(self) -> str:
+  def _input(self, fit: fitting.Fit) -> str:
     assert self.backbone is not None
     fed = self.backbone.input
     mean, std = (
@@ -166,10 +172,12 @@ class Contents:
       )
     )
     crop = 'squashed' if fed.crop is None else f'crop {fed.crop:.4g}'
+    said_by = 'assumed from the names, as tensors do not say it'
+    if hf_input.PREPROCESSOR in fit.configured:
+      said_by = f'as {hf_input.PREPROCESSOR} says'
     return (
       f'mean {mean}, deviation {std} of pixels 0 to 1, {fed.resize}, {crop}: '
-      'assumed from the names, as tensors do not say it; --input_scaling, '
-      '--resize and --crop set others'
+      f'{said_by}; --input_scaling, --resize and --crop set others'
     )
 
 

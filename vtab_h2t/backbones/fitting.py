@@ -32,6 +32,7 @@ class Fit:
     left_over: names of tensors that are not the network's.
     misshapen: names of tensors with another shape: it, and the network's.
     aside: the file's names of tensors that its reader leaves aside.
+    configured: names of the files beside it that say more of the network.
     prefix: what the file has before the scheme's names.
     network: what was read of the network, in words; '' if nothing was.
     patch: side in pixels of what images have to be a multiple of.
@@ -49,6 +50,7 @@ class Fit:
     default_factory=dict
   )
   aside: tuple[str, ...] = ()
+  configured: tuple[str, ...] = ()
   prefix: str = ''
   network: str = ''
   patch: int = 1

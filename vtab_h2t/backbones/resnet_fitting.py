@@ -10,7 +10,10 @@ from typing import Any, cast
 
 from vtab_h2t import errors
 from vtab_h2t.backbones import fitting
+from vtab_h2t.backbones import hf_config
+from vtab_h2t.backbones import hf_input
 from vtab_h2t.backbones import importing
+from vtab_h2t.backbones import preprocessing
 from vtab_h2t.backbones import resnet_v1_names
 from vtab_h2t.backbones import resnet_v2_names
 from vtab_h2t.backbones import saved_variables
@@ -30,20 +33,27 @@ def fits_v1(shapes: fitting.Shapes, file: str) -> Iterator[fitting.Fit]:
   names = resnet_v1_names
   anchor = names.ANCHOR
   scheme = 'torchvision and timm'
-  if any(n.endswith(names.HUGGING_FACE_ANCHOR) for n in shapes):
+  if names.is_hugging_faces(shapes):
     anchor, scheme = names.HUGGING_FACE_ANCHOR, "Hugging Face's ResNetModel"
   prefix = fitting.prefix_of(shapes, anchor)
   found = fitting.without_prefix(shapes, prefix)
   fault, network = '', names.of_depth(50)
+  configured: tuple[str, ...] = ()
   try:
     found = names.torchvision(shapes, file)
     network = names.architecture(found, file)
+    if names.is_hugging_faces(shapes):
+      network = hf_config.of_resnet(file, network)
+      configured = hf_input.found(
+        file, (names.HUGGING_FACE_TYPE,), preprocessing.IMAGENET
+      )
   except errors.InputError as e:
     fault = fitting.without_path(str(e), file)
   about = fitting.Fit(
     backbone=_V1,
     scheme=scheme,
     aside=fitting.counts(shapes),
+    configured=configured,
     prefix=prefix,
     fault=fault,
   )
@@ -57,7 +67,8 @@ def fits_v1(shapes: fitting.Shapes, file: str) -> Iterator[fitting.Fit]:
       network=f'ResNet v1 of {depth} layers, {units} '
       f'{"bottlenecks" if network.bottleneck else "basic units"}, width '
       f'{network.stages[0].width} to {network.stages[-1].output}, '
-      f'{network.classes or "no"} classes',
+      f'{network.classes or "no"} classes'
+      + (', strides in 1x1 convolutions' if network.stride_first else ''),
     )
   yield fitting.compare(names.shapes(network), found, about)
 

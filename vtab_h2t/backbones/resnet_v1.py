@@ -3,7 +3,8 @@
 torchvision's and timm's `resnet18` to `resnet152`, their wide ones, and Hugging
 Face's `ResNetModel`. Batch norm follows convolutions, and ReLU the addition. A
 stage's stride is in the 3x3 convolution of its first unit (v1.5);
-keras.applications and the paper have it in the 1x1 convolution before. Maps are
+keras.applications and the paper have it in the 1x1 convolution before, and so
+has Hugging Face's if the configuration beside the weights says it. Maps are
 padded by half a kernel on all sides, also where the stride is 2; TensorFlow's
 SAME would shift them by a pixel.
 
@@ -13,6 +14,7 @@ the mean over positions, which is the embedding; the logits, if there are any.
 """
 
 from collections.abc import Mapping
+import dataclasses
 
 import keras
 from keras import layers
@@ -20,6 +22,8 @@ import numpy as np
 
 from vtab_h2t import errors
 from vtab_h2t.backbones import backbone as backbone_lib
+from vtab_h2t.backbones import hf_config
+from vtab_h2t.backbones import hf_input
 from vtab_h2t.backbones import importing
 from vtab_h2t.backbones import preprocessing
 from vtab_h2t.backbones import resnet_v1_names
@@ -72,7 +76,8 @@ def build(
   # Zeros are never larger than what ReLU gives, so that they may pad it.
   x = layers.ZeroPadding2D(1, name='root_pad')(x)
   x = taps['root'] = layers.MaxPooling2D(3, 2, name='root')(x)
-  strided = 2 if network.bottleneck else 1  # Number of the convolution.
+  # Number of the convolution.
+  strided = 2 if network.bottleneck and not network.stride_first else 1
   for i, stage in enumerate(network.stages):
     for unit in range(stage.units):
       name = f'block{i + 1}_unit{unit + 1}'
@@ -115,20 +120,25 @@ def read(
 
   Args:
     tensors: by the names of torchvision, timm or Hugging Face.
-    file: where they are from, for messages.
+    file: where they are from, for messages; if they have Hugging Face's names,
+      its path, as the configuration beside it is read.
     image_size: side of the square input in pixels.
 
   Returns:
     As `build`, and which network it is.
 
   Raises:
-    errors.InputError: they are of another network, or incomplete.
+    errors.InputError: they are of another network, or incomplete, or
+      contradict the configuration.
   """
+  is_hugging_faces = resnet_v1_names.is_hugging_faces(tensors)
   tensors = resnet_v1_names.torchvision(tensors, file)
   found = {name: value.shape for name, value in tensors.items()}
   network = resnet_v1_names.architecture(found, file)
   # Before it is built: a network of what a damaged file says may be huge.
   importing.check_shapes(resnet_v1_names.shapes(network), found, file)
+  if is_hugging_faces:
+    network = hf_config.of_resnet(file, network)
   model, taps = build(image_size, network)
   importing.load(model, resnet_v1_names.plan(network), tensors, file)
   return model, taps, network
@@ -148,6 +158,7 @@ def resnet_v1(
   Raises:
     errors.InputError: the weights cannot be read or do not fit.
   """
+  fed = None
   if weights == 'random':
     network = resnet_v1_names.of_depth(50)
     model, taps = build(image_size, network)
@@ -155,14 +166,17 @@ def resnet_v1(
   else:
     stored = tensors_lib.read(weights)
     model, taps, network = read(stored.arrays, weights, image_size)
-    sha256 = stored.sha256
+    told = dataclasses.replace(network, stride_first=False)
+    sha256 = hf_config.sha256(stored.sha256, told, network)
+    if resnet_v1_names.is_hugging_faces(stored.arrays):
+      fed = hf_input.fed(weights, _INPUT)
   return backbone_lib.Backbone(
     name=NAME,
     model=model,
     taps=taps,
     embedding='pre_logits',
     image_size=image_size,
-    input=_INPUT,
+    input=fed or _INPUT,
     weights_sha256=sha256,
     tap_set=tap_set,
     blocks=blocks(network),

@@ -6,7 +6,7 @@ The names of torchvision, which are timm's as well, stand for all of them:
 is in the shapes, so that the architecture is read from both.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 import dataclasses
 import re
 from typing import TypeVar
@@ -22,6 +22,7 @@ _T = TypeVar('_T')
 
 ANCHOR = 'layer1.0.conv1.weight'
 HUGGING_FACE_ANCHOR = 'embedder.embedder.convolution.weight'
+HUGGING_FACE_TYPE = 'resnet'  # Its configurations' type of model.
 _UNIT = re.compile(r'layer([1-9]\d?)\.(\d{1,3})\.')
 # What other ResNets have, which these are not, and who has it.
 _FOREIGN = (
@@ -61,12 +62,15 @@ class Architecture:
     bottleneck: whether a unit is of kernels 1x1, 3x3 and 1x1, else of two 3x3.
     stem: channels of the first convolution.
     classes: of the logits; 0 if there are none.
+    stride_first: of bottlenecks, whether a stage's stride is in the first of
+      the three convolutions, else in the second.
   """
 
   stages: tuple[Stage, ...]
   bottleneck: bool
   stem: int = 64
   classes: int = 1000
+  stride_first: bool = False
 
   @property
   def convolutions(self) -> tuple[int, ...]:
@@ -101,6 +105,11 @@ def of_depth(depth: int) -> Architecture:
     ),
     bottleneck=bottleneck,
   )
+
+
+def is_hugging_faces(names: Iterable[str]) -> bool:
+  """Whether names of tensors are Hugging Face's."""
+  return any(name.endswith(HUGGING_FACE_ANCHOR) for name in names)
 
 
 def torchvision(tensors: Mapping[str, _T], file: str) -> dict[str, _T]:

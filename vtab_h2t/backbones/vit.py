@@ -230,7 +230,14 @@ def _of_file(
   model, taps = build(network, image_size, tap_set, name)
   load(model, found, stored.arrays, weights)
   return _backbone(
-    name, model, taps, image_size, fed, stored.sha256, tap_set, blocks
+    name,
+    model,
+    taps,
+    image_size,
+    fed,
+    found.sha256(stored.sha256),
+    tap_set,
+    blocks,
   )
 
 

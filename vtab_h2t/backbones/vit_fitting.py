@@ -5,6 +5,7 @@ import dataclasses
 
 from vtab_h2t import errors
 from vtab_h2t.backbones import fitting
+from vtab_h2t.backbones import hf_input
 from vtab_h2t.backbones import saved_variables
 from vtab_h2t.backbones import vit_architecture
 from vtab_h2t.backbones import vit_names
@@ -23,7 +24,7 @@ def fits(
 
   Args:
     shapes: of all tensors, by the names that the file has.
-    file: where they are from, for messages.
+    file: where they are from, for messages; see `vit_reading.identify`.
     tap_set: the taps that those of `vit_architecture.NAMED` have to have.
   """
   try:
@@ -39,6 +40,9 @@ def fits(
     found,
     dataclasses.replace(
       about,
+      configured=hf_input.found(
+        file, guess.scheme.model_types, guess.scheme.input
+      ),
       aside=tuple(name for name in shapes if name not in stored),
       prefix=fitting.prefix_of(guess.stored.values(), guess.scheme.anchor),
     ),

@@ -39,6 +39,7 @@ class Scheme:
     activation: of the MLPs.
     epsilon: of layer norms.
     input: how images become the network's input.
+    model_types: of Hugging Face's configurations of such networks.
   """
 
   name: str
@@ -56,6 +57,7 @@ class Scheme:
   activation: str = GELU
   epsilon: float = 1e-6
   input: preprocessing.Input
+  model_types: tuple[str, ...] = ()
 
   def weight(self, part: str) -> str:
     """The name of a layer's kernel or scale; of a tensor alone, its own."""
@@ -199,6 +201,7 @@ HUGGING_FACE = Scheme(
   ignored=r'embeddings\.mask_token',
   epsilon=1e-12,
   input=dataclasses.replace(preprocessing.HALF, resize='bilinear_antialias'),
+  model_types=('vit', 'deit', 'vit_mae', 'vit_msn'),
 )
 HUGGING_FACE_DINOV2 = Scheme(
   name="Hugging Face's Dinov2Model",
@@ -219,6 +222,7 @@ HUGGING_FACE_DINOV2 = Scheme(
   # It reads the class token beside the mean of the patches' tokens.
   beside=r'classifier\..*',
   input=DINOV2.input,
+  model_types=('dinov2', 'dinov2_with_registers'),
 )
 _CLIP_INPUT = dataclasses.replace(
   preprocessing.CLIP, resize='bicubic_antialias', crop=_CLIP_CROP
@@ -278,6 +282,7 @@ HUGGING_FACE_CLIP = Scheme(
     'mlp2': 'mlp.fc2.{}',
   },
   ignored=r'embeddings\.position_ids',
+  model_types=('clip', 'clip_vision_model'),
   # The classifier reads the mean of the patches' tokens before the last norm.
   beside=r'text_model\..*|text_projection\.weight|logit_scale|classifier\..*',
   bare_tokens=True,

@@ -1,7 +1,8 @@
 """Which vision transformer a file's tensors are of, by names and shapes.
 
 What is not in them follows from the scheme of names, but for what published
-networks are known to have otherwise, which is here.
+networks are known to have otherwise, which is here, and for what Hugging Face's
+configuration beside a file says.
 """
 
 from collections.abc import Mapping
@@ -12,6 +13,8 @@ from typing import NoReturn
 
 from vtab_h2t import errors
 from vtab_h2t.backbones import backbone as backbone_lib
+from vtab_h2t.backbones import hf_config
+from vtab_h2t.backbones import hf_input
 from vtab_h2t.backbones import importing
 from vtab_h2t.backbones import preprocessing
 from vtab_h2t.backbones import vit_architecture
@@ -34,11 +37,16 @@ class Reading:
     scheme: how its tensors are named.
     network: which ViT it is.
     stored: the file's names by the scheme's.
+    told: which ViT the tensors alone tell, if a configuration beside the file
+      tells more of it; 0 heads if they do not tell them. Else None.
+    fed: how images become its input, if such a file says it.
   """
 
   scheme: vit_names.Scheme
   network: vit_architecture.Architecture
   stored: Mapping[str, str]
+  told: vit_architecture.Architecture | None = None
+  fed: preprocessing.Input | None = None
 
   def __str__(self) -> str:
     return f'{self.network}; named as by {self.scheme.name}'
@@ -49,6 +57,8 @@ class Reading:
     Args:
       within: where in a file of torch the tensors were; see `tensors.Tensors`.
     """
+    if self.fed is not None:
+      return self.fed
     usual = self.scheme.input
     if self.scheme is not vit_names.TIMM:
       return usual
@@ -61,13 +71,18 @@ class Reading:
       )
     return usual
 
+  def sha256(self, weights: str) -> str:
+    """What stands for weights of this sha256 and their configuration."""
+    return hf_config.sha256(weights, self.told or self.network, self.network)
+
 
 def identify(shapes: Shapes, file: str) -> Reading:
   """Which ViT a file's tensors are of.
 
   Args:
     shapes: of all tensors, by the names that the file has.
-    file: where they are from, for messages.
+    file: where they are from, for messages; if they have Hugging Face's names,
+      its path, as the configuration beside it is read.
 
   Raises:
     errors.InputError: they are of no ViT that is read, or of one but with
@@ -85,15 +100,28 @@ def presumed(shapes: Shapes, file: str) -> Reading:
 
   Args:
     shapes: of all tensors, by the names that the file has.
-    file: where they are from, for messages.
+    file: as of `identify`.
 
   Raises:
-    errors.InputError: they are of no ViT that is read.
+    errors.InputError: they are of no ViT that is read, or contradict the
+      configuration.
   """
   scheme, stored = vit_schemes.find(shapes, file)
   found = {name: tuple(shapes[full]) for name, full in stored.items()}
-  network = _Reader(scheme, found, file).network()
-  return Reading(scheme=scheme, network=network, stored=stored)
+  if not scheme.model_types:
+    network = _Reader(scheme, found, file).network()
+    return Reading(scheme=scheme, network=network, stored=stored)
+  config = hf_config.beside(file, scheme.model_types)
+  told = _Reader(scheme, found, file, config is not None).network()
+  return Reading(
+    scheme=scheme,
+    network=hf_config.of_vit(config, told, scheme.activation)
+    if config
+    else told,
+    stored=stored,
+    told=told if config else None,
+    fed=hf_input.fed(file, scheme.input),
+  )
 
 
 def check_named(found: Reading, name: str, tap_set: str, file: str) -> None:
@@ -136,6 +164,7 @@ class _Reader:
   scheme: vit_names.Scheme
   found: Shapes
   file: str
+  is_configured: bool = False  # So that heads need not be told by shapes.
 
   def network(self) -> vit_architecture.Architecture:
     """The architecture, by some of the tensors; not all are looked at.
@@ -251,9 +280,14 @@ class _Reader:
     if self.scheme.from_jax:
       return self._shape(vit_names.in_block(0, 'query'), 3)[1]
     biased = self._has_bias(vit_names.in_block(0, 'qkv'))
-    return vit_heads.count(
-      width=width, mlp=self._mlp(width), qkv_bias=biased, file=self.file
-    )
+    try:
+      return vit_heads.count(
+        width=width, mlp=self._mlp(width), qkv_bias=biased, file=self.file
+      )
+    except errors.InputError:
+      if self.is_configured:
+        return 0
+      raise
 
   def _mlp(self, width: int) -> int:
     """Raises InputError of a gated MLP, whose first layer is twice as wide."""
