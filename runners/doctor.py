@@ -11,10 +11,10 @@ GPU, and of the disk of --workdir: enough, low (less than 10 GiB) or, where
 be written to, or --require_gpu is given and there is none.
 
 With --weights=FILE and no --backbone: what the file is, which network and whose
-names of tensors it fits, what the network takes and gives, and the command that
-measures with it; or which network is nearest, and by what it differs (exit
-status 1). With --photos, the three likeliest classes of each photograph by the
-weights' own head.
+names of tensors it fits, what of it is left over, what the network takes and
+gives, and the command that measures with it; or which network is nearest, if
+any is near, and by what it differs (exit status 1). With --photos, the three
+likeliest classes of each photograph by the weights' own head.
 
   python -m runners.doctor
   python -m runners.doctor --data_dir=DIR --tasks=resisc45,dtd
