@@ -277,6 +277,7 @@ def test_published_sizes_before_the_crop_are_met():
     (224, 0.9, 248),
     (224, 224 / 232, 232),
     (224, 224 / 238, 238),
+    (448, 448 / 491, 491),  # Whose quotient is a little less.
     (224, 1.0, 224),
     (224, 0.95, 235),
     (518, 1.0, 518),

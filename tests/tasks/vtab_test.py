@@ -111,6 +111,28 @@ def test_lossless_data_are_those_that_tfds_stores_without_loss():
       assert (kind == 'png') == (spec in vtab.LOSSLESS)
 
 
+def test_what_is_lossless_is_as_tfds_stores_it():
+  """Where a builder does not say it, by what it hands to TFDS."""
+  import tensorflow_datasets as tfds
+
+  unsaid = set()
+  for source in vtab.sources(list(vtab.ENTRIES)):
+    builder = tfds.builder(source.spec, data_dir='/nowhere')
+    said = builder.info.features['image'].encoding_format
+    if said is None:
+      unsaid.add(source.spec)
+    else:
+      assert (source.spec in vtab.LOSSLESS) == (said == 'png'), source.spec
+  assert unsaid & set(vtab.LOSSLESS) == {
+    'cifar100',
+    'svhn_cropped',
+    'clevr',
+    'kitti',
+    'dsprites',
+    'smallnorb',
+  }
+
+
 @pytest.mark.parametrize(
   'name, counts, said',
   [

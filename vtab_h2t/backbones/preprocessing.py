@@ -380,7 +380,7 @@ def _each(value: Level) -> Channels:
 def shorter_side(size: int, crop: float) -> int:
   """To how many pixels the shorter side is resized before it is cropped.
 
-  The little that is added keeps 224 / (224 / 232) from becoming 231.
+  The little that is added keeps 448 / (448 / 491) from becoming 490.
   """
   return math.floor(size / crop + 1e-6)
 
