@@ -57,10 +57,10 @@ def test_a_vit_gives_two_vectors_of_each_depth_but_the_first(vit):
     )
 
 
-def _vit(prefix):
+def _vit(prefix, joined='joined'):
   """A block of four patches and so many tokens before them, by a ViT's names.
 
-  One norm gives all that is read.
+  One norm gives all that is read. The layer that adds the tokens has a name.
   """
   inputs = keras.Input((32, 32, 3))
   x = keras.layers.Conv2D(
@@ -69,7 +69,7 @@ def _vit(prefix):
   x = keras.layers.Reshape((4, 6))(x)
   if prefix:
     before = keras.ops.ones_like(x[:, :1]) * keras.ops.arange(6.0)
-    x = keras.ops.concatenate([before] * prefix + [x], axis=1)
+    x = keras.layers.Concatenate(axis=1, name=joined)([before] * prefix + [x])
   for i in range(2):
     x = keras.layers.LayerNormalization(name=f'block{i:02d}_norm2')(x)
   x = keras.layers.LayerNormalization(name='norm')(x)
@@ -81,10 +81,16 @@ def _vit(prefix):
 
 def test_registers_are_in_no_mean_and_there_may_be_no_class_token():
   images, split = _split()
-  for prefix, names in ((0, ['mean']), (1, ['cls', 'mean']), (4, None)):
-    backbone = _vit(prefix)
+  for prefix, joined, names in (
+    (0, '', ['mean']),
+    (1, 'cls', ['cls', 'mean']),
+    (1, 'other', ['cls', 'mean']),
+    (4, 'other', ['cls', 'mean']),
+    (4, 'registers', ['mean']),
+  ):
+    backbone = _vit(prefix, joined)
     found = _vectors(backbone, split)
-    assert {n.split('.')[1] for n in found} == set(names or ['cls', 'mean'])
+    assert {n.split('.')[1] for n in found} == set(names)
     assert {n.split('.')[0] for n in found} == {'block01_norm2', 'norm'}
     (tokens,) = _outputs(backbone, images, 'norm')
     assert tokens.shape[1] == 4 + prefix

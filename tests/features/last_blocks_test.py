@@ -84,9 +84,13 @@ def test_a_vits_last_blocks_go_through_its_final_norm(vit):
   np.testing.assert_allclose(found, np.concatenate(wanted, axis=1), atol=1e-4)
 
 
-@pytest.mark.parametrize('before', [0, 1, 3])
-def test_registers_are_in_no_mean_and_a_class_token_may_be_missing(before):
-  """Tokens before those of the patches: none, a class token, two registers."""
+@pytest.mark.parametrize(
+  'before, has_class', [(0, False), (1, True), (3, True), (2, False)]
+)
+def test_registers_are_in_no_mean_and_a_class_token_may_be_missing(
+  before, has_class
+):
+  """Before the tokens of patches are a class token, registers, or both."""
   init = keras.initializers.RandomNormal(seed=0)
   inputs = keras.Input((32, 32, 3))
   x = keras.layers.Conv2D(
@@ -94,7 +98,10 @@ def test_registers_are_in_no_mean_and_a_class_token_may_be_missing(before):
   )(inputs)
   x = keras.layers.Reshape((4, _WIDTH))(x)
   if before:
-    x = keras.ops.concatenate([2 * x[:, :before], x], axis=1)
+    # Without a layer that adds registers, the first is the class token.
+    x = keras.layers.Concatenate(
+      axis=1, name='joined' if has_class else 'registers'
+    )([2 * x[:, :before], x])
   for i in range(2):
     y = keras.layers.Dense(_WIDTH, 'gelu', kernel_initializer=init)(x)
     x = keras.layers.Add(name=f'block{i:02d}_add2')([x, y])
@@ -108,9 +115,10 @@ def test_registers_are_in_no_mean_and_a_class_token_may_be_missing(before):
   for i in range(2):
     output = model.get_layer(f'block{i:02d}_add2').output
     tokens = normed(keras.Model(model.inputs, output)(x)).numpy()
-    wanted.append(tokens[:, 0] if before else tokens.mean(axis=1))
-  if before:
-    wanted.append(tokens[:, before:].mean(axis=1))
+    patches = tokens[:, before:].mean(axis=1)
+    wanted.append(tokens[:, 0] if has_class else patches)
+  if has_class:
+    wanted.append(patches)
   np.testing.assert_allclose(found, np.concatenate(wanted, axis=1), atol=1e-4)
 
 

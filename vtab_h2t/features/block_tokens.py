@@ -54,7 +54,7 @@ def outputs(backbone: backbone_lib.Backbone) -> dict[str, 'keras.KerasTensor']:
       continue
     tokens = x.shape[1]
     before = transformer_blocks.prefix(model, tokens)
-    if before:
+    if transformer_blocks.has_class_token(model, tokens):
       found[f'{name}.cls'] = x[:, 0]
     if tokens > before:
       found[f'{name}.mean'] = ops.mean(x[:, before:], axis=1)

@@ -40,7 +40,7 @@ def layout(backbone: backbone_lib.Backbone) -> pooling.Layout:
     *positions, channels = x.shape[1:]
     # Whose layers are out of reach has a class token and no registers.
     before = _before_patches(backbone, x) if normed else 1
-    if len(positions) != 1 or not before:
+    if len(positions) != 1 or (normed and not _has_class(backbone, x)):
       blocks.append(pooling.Block(name, pooling.GLOBAL, channels))
     elif i < len(found) or positions == [before]:
       blocks.append(
@@ -61,22 +61,27 @@ def outputs(
   if norm is None:
     return found
   return {
-    name: _without_registers(norm(x), _before_patches(backbone, x))
+    name: _without_registers(
+      norm(x), _before_patches(backbone, x), _has_class(backbone, x)
+    )
     for name, x in found.items()
   }
 
 
 def _without_registers(
-  tokens: 'keras.KerasTensor', before: int
+  tokens: 'keras.KerasTensor', before: int, has_class: bool
 ) -> 'keras.KerasTensor':
-  """Tokens `[B, n, d]` but for those between the class token and patches.
+  """Tokens `[B, n, d]` of the class, if there is one, and of patches.
 
   Args:
     tokens: all of them.
     before: how many of them stand before those of patches.
+    has_class: whether the first is of the class.
   """
   from keras import ops
 
+  if not has_class:
+    return tokens[:, before:]
   if before < 2:
     return tokens
   return ops.concatenate([tokens[:, :1], tokens[:, before:]], axis=1)
@@ -87,6 +92,13 @@ def _before_patches(
 ) -> int:
   """How many of the tokens `[B, n, d]` stand before those of patches."""
   return transformer_blocks.prefix(backbone.model, tokens.shape[1])
+
+
+def _has_class(
+  backbone: backbone_lib.Backbone, tokens: 'keras.KerasTensor'
+) -> bool:
+  """Whether the first of the tokens `[B, n, d]` is of the class."""
+  return transformer_blocks.has_class_token(backbone.model, tokens.shape[1])
 
 
 def _before_norm(

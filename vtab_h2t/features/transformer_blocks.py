@@ -3,8 +3,8 @@
 A block is found by the names of its layers: `blockNN_norm` before its
 attention, `blockNN_attention`, `blockNN_norm2` before its MLP, and
 `blockNN_output`, or `blockNN_add2` where there is none, which gives what it
-hands on. The final norm is called `norm`, and the convolution that cuts an
-image into patches `patches`.
+hands on. The final norm is called `norm`, the convolution that cuts an image
+into patches `patches`, and what adds tokens before those `cls` and `registers`.
 """
 
 from collections.abc import Mapping
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _LAYER = re.compile(r'(block\d+)_(norm|attention|norm2|add2|output)')
 _NORM, _PATCHES = 'norm', 'patches'
+_CLASS, _REGISTERS = 'cls', 'registers'
 _OUTPUTS = 'add2', 'output'
 
 
@@ -102,14 +103,22 @@ def final(model: 'keras.Model') -> 'keras.KerasTensor | None':
 def prefix(model: 'keras.Model', tokens: int) -> int:
   """How many of so many tokens stand before those of patches.
 
-  The first of them is the class token. Where the patches are out of reach,
-  there is a class token and nothing else.
+  The first of them is the class token, if there is one (`has_class_token`).
+  Where the patches are out of reach, it alone is.
   """
   for layer in model.layers:
     if layer.name == _PATCHES and len(layer.output.shape) == 4:
       _, height, width, _ = layer.output.shape
       return max(tokens - height * width, 0)
   return 1
+
+
+def has_class_token(model: 'keras.Model', tokens: int) -> bool:
+  """Whether the first of so many tokens is the class token."""
+  names = {layer.name for layer in model.layers}
+  return prefix(model, tokens) > 0 and not (
+    _REGISTERS in names and _CLASS not in names
+  )
 
 
 def patch_inputs(model: 'keras.Model') -> int:

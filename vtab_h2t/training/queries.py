@@ -34,7 +34,7 @@ class Context(NamedTuple):
     keys: `[B, L, n, H, k]`.
     values: `[B, L, n, H, v]`.
     embedding: the class token through the final norm, float32 `[B, d]`; where
-      there is none, the mean of the tokens.
+      there is none, the mean of the patches' tokens.
   """
 
   keys: 'tf.Tensor'
@@ -65,7 +65,12 @@ class QueryNetwork:
     model = backbone.model
     blocks, final = _parts(backbone)
     tokens = final.shape[1]
-    self._prefix = transformer_blocks.prefix(model, tokens)
+    # Of which tokens the mean is the embedding; None for the class token's own.
+    self._patches = (
+      None
+      if transformer_blocks.has_class_token(model, tokens)
+      else slice(transformer_blocks.prefix(model, tokens), None)
+    )
     self.depth, self.width = len(blocks), final.shape[-1]
     self.limit = math.sqrt(
       6 / (transformer_blocks.patch_inputs(model) + self.width)
@@ -120,7 +125,11 @@ class QueryNetwork:
       for which in ('key_dense', 'value_dense')
     )
     final = tf.cast(final, tf.float32)
-    embedding = final[:, 0] if self._prefix else tf.reduce_mean(final, axis=1)
+    embedding = (
+      final[:, 0]
+      if self._patches is None
+      else tf.reduce_mean(final[:, self._patches], axis=1)
+    )
     return Context(keys, values, embedding)
 
   def read(
