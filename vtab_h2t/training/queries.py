@@ -218,19 +218,24 @@ class Contexts:
     Args:
       network: what shows it.
       inputs: images as the network wants them, float32 `[n, H, W, 3]`.
-      memory_bytes: that it may take. Without enough for twice what is kept,
-        keys and values are computed whenever they are asked for.
+      memory_bytes: that it may take. Without enough for what is kept and a
+        batch, keys and values are computed whenever they are asked for.
     """
     import tensorflow as tf
 
     self._network, self._inputs = network, inputs
-    self._kept: Context | None = None
-    if 2 * network.context_bytes(len(inputs)) <= memory_bytes:
-      parts = [
-        network.context(tf.constant(inputs[i : i + _BATCH]))
-        for i in range(0, len(inputs), _BATCH)
+    self._kept: Sequence[tf.Variable] | None = None
+    count = len(inputs)
+    if network.context_bytes(count + min(count, _BATCH)) <= memory_bytes:
+      # Filled in place, so that they are never held twice.
+      self._kept = [
+        tf.Variable(tf.zeros((count, *x.shape[1:]), x.dtype), trainable=False)
+        for x in network.context(tf.constant(inputs[:1]))
       ]
-      self._kept = Context(*(tf.concat(x, axis=0) for x in zip(*parts)))
+      for i in range(0, count, _BATCH):
+        batch = network.context(tf.constant(inputs[i : i + _BATCH]))
+        for kept, x in zip(self._kept, batch, strict=True):
+          kept[i : i + len(x)].assign(x)
 
   @property
   def is_kept(self) -> bool:
