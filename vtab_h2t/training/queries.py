@@ -224,18 +224,13 @@ class Contexts:
     import tensorflow as tf
 
     self._network, self._inputs = network, inputs
-    self._kept: Sequence[tf.Variable] | None = None
+    self._kept: list[Context] | None = None  # One for each image.
     count = len(inputs)
     if network.context_bytes(count + min(count, _BATCH)) <= memory_bytes:
-      # Filled in place, so that they are never held twice.
-      self._kept = [
-        tf.Variable(tf.zeros((count, *x.shape[1:]), x.dtype), trainable=False)
-        for x in network.context(tf.constant(inputs[:1]))
-      ]
+      self._kept = []
       for i in range(0, count, _BATCH):
         batch = network.context(tf.constant(inputs[i : i + _BATCH]))
-        for kept, x in zip(self._kept, batch, strict=True):
-          kept[i : i + len(x)].assign(x)
+        self._kept += map(Context, *map(tf.unstack, batch))
 
   @property
   def is_kept(self) -> bool:
@@ -248,7 +243,7 @@ class Contexts:
 
     if self._kept is None:
       return self._network.context(tf.constant(self._inputs[examples]))
-    return Context(*(tf.gather(x, examples) for x in self._kept))
+    return Context(*map(tf.stack, zip(*(self._kept[i] for i in examples))))
 
   def features(self, queries: np.ndarray, examples: np.ndarray) -> 'tf.Tensor':
     """What one set of queries `[L, q, d]` reads, float32 `[n, D]`."""
