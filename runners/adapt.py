@@ -96,7 +96,10 @@ def main() -> None:
   weights = backbones.weights_of(_BACKBONE.value, _WEIGHTS.value)
   backbone = backbones.load(_BACKBONE.value, weights, _IMAGE_SIZE.value)
   fed = backbones.scaled_input(
-    backbone.input, _INPUT_SCALING.value, _RESIZE.value, _CROP.value
+    backbones.for_photographs(backbone.input),
+    _INPUT_SCALING.value,
+    _RESIZE.value,
+    _CROP.value,
   )
   backbone = dataclasses.replace(backbone, input=fed)
   space = grids.get(_GRID.value, backbone.name)

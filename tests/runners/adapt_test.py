@@ -39,6 +39,8 @@ def test_it_says_what_was_chosen_and_how_good_it_is(model):
     'model.json',
     'model.safetensors',
   ]
+  facts = json.loads((root / 'model' / 'model.json').read_text())
+  assert (facts['resize'], facts['crop']) == ('bilinear_antialias', None)
 
 
 def test_the_input_that_is_asked_for_is_kept_with_the_model(tmp_path):

@@ -1,6 +1,7 @@
 """Head2Toe with scikit-learn's conventions."""
 
 from collections.abc import Sequence
+import dataclasses
 import os
 import pathlib
 import tempfile
@@ -61,7 +62,8 @@ class Head2Toe(sklearn_base.ClassifierMixin, sklearn_base.BaseEstimator):
       val_fraction: share of the images to choose on; by default five folds.
       seed: of folds and heads.
       workdir: where features are kept between fits; by default nowhere.
-      input: how images become its input; None for as its weights want it.
+      input: how images become its input; None for as its weights want it,
+        shrunk with antialias; see `registry.for_photographs`.
     """
     self.backbone = backbone
     self.weights = weights
@@ -94,6 +96,10 @@ class Head2Toe(sklearn_base.ClassifierMixin, sklearn_base.BaseEstimator):
     network = backbones.load(
       self.backbone, self._weights, self.image_size, input=self.input
     )
+    if self.input is None:
+      network = dataclasses.replace(
+        network, input=backbones.for_photographs(network.input)
+      )
     space = grids.get(self.grid, network.name)
     split = split_of(images, numbers.astype(np.int64))
     with tempfile.TemporaryDirectory() as temporary:
