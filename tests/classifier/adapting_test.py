@@ -44,13 +44,6 @@ def test_a_single_hold_out_has_the_share_asked_for():
   assert np.bincount(labels[fold.val]).tolist() == [8, 2, 1]
 
 
-def test_accuracy_has_an_interval():
-  accuracy = adapting.Accuracy.of(45, 50)
-  assert accuracy.low == pytest.approx(0.786, abs=1e-3)
-  assert accuracy.high == pytest.approx(0.957, abs=1e-3)
-  assert str(accuracy) == '90.0 % of 50 (95 % interval 78.6 to 95.7)'
-
-
 @pytest.fixture(scope='module')
 def adapted(tmp_path_factory):
   task = testing.tiny_task()
@@ -104,3 +97,18 @@ def test_an_unknown_method_is_one_line(tmp_path):
       tmp_path,
       method='finetune',
     )
+
+
+def test_what_was_held_out_is_kept_with_what_it_is_of(adapted):
+  labels = adapted.labels
+  assert len(adapted.ids) == len(labels) == 300
+  for held_out, accuracy in (
+    (adapted.held_out, adapted.accuracy),
+    (adapted.linear_held_out, adapted.linear),
+  ):
+    assert held_out.examples.tolist() == list(range(300))
+    assert held_out.logits.shape == (300, 3)
+    assert held_out.accuracy(labels) == accuracy
+  assert adapted.temperature > 0
+  assert adapted.neighbours.indices.shape == (300, 10)
+  assert adapted.learning_curve[-1].accuracy == adapted.accuracy

@@ -9,6 +9,9 @@ import numpy as np
 
 from vtab_h2t import errors
 from vtab_h2t.backbones import backbone as backbone_lib
+from vtab_h2t.classifier import calibration
+from vtab_h2t.classifier import held_out as held_out_lib
+from vtab_h2t.classifier import neighbours as neighbours_lib
 from vtab_h2t.features import extraction
 from vtab_h2t.features import normalization
 from vtab_h2t.features import store
@@ -26,35 +29,7 @@ FOLDS = 5
 MEMORY_BYTES = 4 * 2**30
 
 
-@dataclasses.dataclass(frozen=True)
-class Accuracy:
-  """Correct answers on images that were held out, each once.
-
-  Attributes:
-    correct, total: counts.
-    low, high: 95 % interval of the share (Wilson), 0 to 1.
-  """
-
-  correct: int
-  total: int
-  low: float
-  high: float
-
-  @classmethod
-  def of(cls, correct: int, total: int) -> 'Accuracy':
-    from scipy import stats
-
-    interval = stats.binomtest(correct, total).proportion_ci(method='wilson')
-    return cls(correct, total, float(interval.low), float(interval.high))
-
-  def __str__(self) -> str:
-    return (
-      f'{100 * self.correct / self.total:.1f} % of {self.total} (95 % '
-      f'interval {100 * self.low:.1f} to {100 * self.high:.1f})'
-    )
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Adapted:
   """A classifier on a frozen backbone, and what is known of it.
 
@@ -67,6 +42,14 @@ class Adapted:
     accuracy: of the method, cross-validated with the setting that was chosen
       on the same folds, and so a little too high.
     linear: the same of Linear.
+    ids: names `[n]` of all images, in an order of their own.
+    labels: their classes, int64 `[n]`.
+    held_out: what heads of the chosen setting said of images that they were
+      trained without.
+    linear_held_out: the same of Linear.
+    temperature: by which logits are to be divided before the softmax, above 0.
+    neighbours: which images are alike.
+    learning_curve: the accuracy with a quarter, a half and all of the images.
   """
 
   classes: tuple[str, ...]
@@ -74,8 +57,15 @@ class Adapted:
   method: str
   setting: space_lib.Setting
   head: data_lib.FeatureHead
-  accuracy: Accuracy
-  linear: Accuracy
+  accuracy: held_out_lib.Accuracy
+  linear: held_out_lib.Accuracy
+  ids: tuple[str, ...]
+  labels: np.ndarray
+  held_out: held_out_lib.HeldOut
+  linear_held_out: held_out_lib.HeldOut
+  temperature: float
+  neighbours: neighbours_lib.Neighbours
+  learning_curve: tuple[held_out_lib.CurvePoint, ...]
 
   def taps(self) -> 'pd.DataFrame':
     """What the head takes from each tap.
@@ -199,28 +189,58 @@ def adapt(
   data = data_lib.TrainingData(
     features, split.labels, len(classes), normalization.SELECTED, memory_bytes
   )
-  total = sum(len(f.val) for f in folds)
   chosen: dict[str, space_lib.Setting] = {}
-  accuracy: dict[str, Accuracy] = {}
+  found: dict[str, held_out_lib.HeldOut] = {}
   for i, name in enumerate(names):
     progress(f'choose {name}', i, len(names) + 1)
     results = methods.FROZEN[name].validate(data, folds, space, seed)
     chosen[name] = space_lib.choose(results)
-    # A head on frozen features does not fail.
-    accuracy[name] = Accuracy.of(
-      sum(c for c in results[chosen[name]] if isinstance(c, int)), total
-    )
+    found[name] = _held_out(data, folds, name, chosen[name], space, seed)
   progress(f'train {method}', len(names), len(names) + 1)
   examples = np.random.default_rng(seed).permutation(len(split.ids))
   (head,) = methods.FROZEN[method].fit(
     data, examples, chosen[method], space, [seed]
   )
+  best = found[method]
+  accuracy = best.accuracy(split.labels)
   return Adapted(
-    tuple(classes),
-    backbone,
-    method,
-    chosen[method],
-    head,
-    accuracy[method],
-    accuracy['linear'],
+    classes=tuple(classes),
+    backbone=backbone,
+    method=method,
+    setting=chosen[method],
+    head=head,
+    accuracy=accuracy,
+    linear=found['linear'].accuracy(split.labels),
+    ids=tuple(split.ids),
+    labels=split.labels,
+    held_out=best,
+    linear_held_out=found['linear'],
+    temperature=calibration.temperature(
+      best.logits, split.labels[best.examples]
+    ),
+    neighbours=neighbours_lib.nearest(features.blocks(None)[0], split.labels),
+    learning_curve=(held_out_lib.CurvePoint(len(split.ids), accuracy),),
+  )
+
+
+def _held_out(
+  data: data_lib.TrainingData,
+  folds: Sequence[interface.Fold],
+  method: str,
+  setting: space_lib.Setting,
+  space: space_lib.Space,
+  seed: int,
+) -> held_out_lib.HeldOut:
+  """Trains one setting on each fold and asks about its rest."""
+  logits = []
+  for fold in folds:
+    (head,) = methods.FROZEN[method].fit(
+      data, fold.train, setting, space, [seed]
+    )
+    matrix = data.matrix(head.target_size, fold.val, head.columns)
+    logits.append(head.head.logits(matrix).numpy())
+  examples = np.concatenate([f.val for f in folds])
+  order = np.argsort(examples)
+  return held_out_lib.HeldOut(
+    examples=examples[order], logits=np.concatenate(logits)[order]
   )
