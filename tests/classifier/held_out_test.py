@@ -15,6 +15,7 @@ def test_answers_are_judged_by_the_labels_of_their_images():
   found = held_out.HeldOut(
     examples=np.array([1, 3]),
     logits=np.array([[0, 1], [2, 1]], np.float32),
+    folds=np.array([0, 1]),
   )
   accuracy = found.accuracy(np.array([9, 1, 9, 1]))
   assert (accuracy.correct, accuracy.total) == (1, 2)

@@ -240,7 +240,10 @@ def _held_out(
     matrix = data.matrix(head.target_size, fold.val, head.columns)
     logits.append(head.head.logits(matrix).numpy())
   examples = np.concatenate([f.val for f in folds])
+  numbers = np.concatenate([np.full(len(f.val), f.number) for f in folds])
   order = np.argsort(examples)
   return held_out_lib.HeldOut(
-    examples=examples[order], logits=np.concatenate(logits)[order]
+    examples=examples[order],
+    logits=np.concatenate(logits)[order],
+    folds=numbers[order],
   )

@@ -42,10 +42,12 @@ class HeldOut:
   Attributes:
     examples: indices of the images, ascending, int64 `[m]`.
     logits: before any temperature, float32 `[m, C]`.
+    folds: in which of the folds each was held out, int64 `[m]`.
   """
 
   examples: np.ndarray
   logits: np.ndarray
+  folds: np.ndarray
 
   def accuracy(self, labels: np.ndarray) -> Accuracy:
     """Of the answers, given the labels `[n]` of all images."""
