@@ -60,8 +60,18 @@ setuptools.setup(
     'threadpoolctl',
   ],
   extras_require={
+    # Photographs of phones; AVIF is Pillow's own from this version.
+    'heic': ['pillow-heif', 'pillow>=11.3'],
     'ray': ['ray'],
-    'test': ['hypothesis', 'mypy', 'pytest', 'pytest-xdist', 'ray', 'ruff'],
+    'test': [
+      'hypothesis',
+      'mypy',
+      'pillow-heif',
+      'pytest',
+      'pytest-xdist',
+      'ray',
+      'ruff',
+    ],
     # TFDS prepares SUN397, KITTI and Diabetic Retinopathy with it.
     'vtab': ['opencv-python-headless'],
   },

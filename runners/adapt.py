@@ -21,6 +21,7 @@ from vtab_h2t import errors
 from vtab_h2t.backbones import registry as backbones
 from vtab_h2t.methods import registry as methods
 from vtab_h2t.protocol import grids
+from vtab_h2t.tasks import labelled_pictures
 from vtab_h2t.tasks import pictures
 
 from . import common
@@ -85,7 +86,7 @@ def main() -> None:
     raise errors.InputError(
       f'{_OUT.value} is there already; choose another --out'
     )
-  found = pictures.read(_TRAIN.value, _BAD.value)
+  found = labelled_pictures.read(_TRAIN.value, _BAD.value)
   for _, why in found.skipped:
     print(f'skipped: {why}')
   print(f'{len(found.paths)} images of {len(found.classes)} classes')
