@@ -25,6 +25,7 @@ from vtab_h2t.tasks import labelled_pictures
 from vtab_h2t.tasks import pictures
 
 from . import common
+from . import progress as progress_lib
 from . import shared_flags
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def main() -> None:
     workdir = _WORKDIR.value or stack.enter_context(
       tempfile.TemporaryDirectory()
     )
-    progress = stack.enter_context(common.Progress(1, 'adapt'))
+    progress = stack.enter_context(progress_lib.Progress(1, 'adapt'))
     adapted = adapting.adapt(
       found.split(),
       found.classes,

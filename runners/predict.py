@@ -18,6 +18,7 @@ from vtab_h2t import errors
 from vtab_h2t.tasks import pictures
 
 from . import common
+from . import progress as progress_lib
 from . import shared_flags
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def main() -> None:
     _csv(model.classes) if _FORMAT.value == 'csv' else _json(model.classes)
   )
   common.say_devices()
-  with common.Progress(len(paths), 'images') as progress:
+  with progress_lib.Progress(len(paths), 'images') as progress:
     progress.start('predict')
     for done, probabilities in model.probabilities(split):
       for path, row in zip(paths[done:], probabilities):
