@@ -136,3 +136,14 @@ def test_no_pickle_is_read(tmp_path, extractor):
   (path / 'meta.json').write_text(json.dumps(meta))
   _, calls = _open(tmp_path, extractor, split)
   assert calls
+
+
+@pytest.mark.parametrize(
+  'examples', [np.arange(3, 9), np.array([3, 4, 9, 7]), np.array([39, 0])]
+)
+def test_rows_are_those_of_blocks(tmp_path, extractor, examples):
+  features, _ = _open(tmp_path, extractor, _split())
+  found = features.rows(30, examples)
+  for one, block in zip(found, features.blocks(30), strict=True):
+    assert not isinstance(one, np.memmap) and one.dtype == np.float32
+    np.testing.assert_array_equal(one, block[examples])

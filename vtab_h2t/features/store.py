@@ -22,6 +22,9 @@ from vtab_h2t.tasks import task as task_lib
 # Changes whenever extraction would give other values, or files another form.
 VERSION = 1
 
+# Examples are read with those between them if these are not many more.
+_GAP = 4
+
 _META = 'meta.json'
 _LOG = logging.getLogger(__name__)
 
@@ -79,6 +82,40 @@ class FeatureStore:
   def blocks(self, target_size: int | None) -> Sequence[np.ndarray]:
     """The `[examples, size]` arrays of a layout's blocks, in column order."""
     return [self._arrays[b.name] for b in self.layouts[target_size].blocks]
+
+  def rows(
+    self, target_size: int | None, examples: np.ndarray
+  ) -> list[np.ndarray]:
+    """Some examples of `blocks`, read so that memory holds nothing else.
+
+    What is read through a memory map stays in the process' memory while there
+    is room; this reads the files themselves where examples are near each other.
+
+    Args:
+      target_size: which layout; None for the embedding.
+      examples: indices of the wanted ones, at least one.
+
+    Returns:
+      Float32 `[len(examples), size]` of each block.
+    """
+    first, last = int(examples.min()), int(examples.max()) + 1
+    are_all = np.array_equal(examples, np.arange(first, last))
+    found = []
+    for block in self.blocks(target_size):
+      is_near = last - first <= _GAP * len(examples)
+      if is_near and isinstance(block, np.memmap) and block.filename:
+        width = block.shape[1]
+        part = np.fromfile(
+          block.filename,
+          block.dtype,
+          (last - first) * width,
+          offset=block.offset + first * width * block.dtype.itemsize,
+        ).reshape(last - first, width)
+        part = part if are_all else part[examples - first]
+      else:
+        part = block[examples]
+      found.append(np.asarray(part, np.float32))
+    return found
 
 
 def open_or_compute(

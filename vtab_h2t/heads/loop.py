@@ -195,14 +195,15 @@ def compiled_logits(
   def logits(
     features: list['tf.Tensor'], variables: Variables, rates: 'tf.Tensor'
   ) -> 'tf.Tensor':
-    products = [
-      tf.matmul(x, block.value, transpose_b=True)
-      for x, block in zip(features, variables.blocks)
-    ]
+    kernels = [tf.identity(block.value) for block in variables.blocks]
     bias = tf.identity(variables.bias.value)
-    total = tf.add_n(products)
-    shape = tf.concat([tf.shape(total)[:3], tf.shape(bias)[1:]], axis=0)
-    return (tf.reshape(total, shape) + bias[:, None]) * rates[:, None, :, None]
+
+    def of_batch(xs: list['tf.Tensor']) -> 'tf.Tensor':
+      return _logits(xs, kernels, bias, rates)
+
+    # Batch by batch: a product of [K, S, ...] with [S, ...], whose K has to be
+    # broadcast, was seen to give wrong numbers with oneDNN (TensorFlow 2.21).
+    return tf.map_fn(of_batch, features, fn_output_signature=tf.float32)
 
   return tf.function(logits, reduce_retracing=True, jit_compile=xla or None)
 
@@ -284,15 +285,27 @@ def _error(
   """
   import tensorflow as tf
 
+  logits = _logits(xs, kernels, bias, rates)
+  return (tf.nn.softmax(logits) - y[:, :, None]) * weight[:, None, None]
+
+
+def _logits(
+  xs: Sequence['tf.Tensor'],
+  kernels: Sequence['tf.Tensor'],
+  bias: 'tf.Tensor',
+  rates: 'tf.Tensor',
+) -> 'tf.Tensor':
+  """What heads say of a batch, `[S, B, G, C]`; the arguments are `_error`'s."""
+  import tensorflow as tf
+
   products = [
     tf.matmul(x, kernel, transpose_b=True) for x, kernel in zip(xs, kernels)
   ]
   stack, heads, classes = tf.unstack(tf.shape(bias))
   logits = tf.reshape(
-    tf.add_n(products), [stack, tf.shape(weight)[0], heads, classes]
+    tf.add_n(products), [stack, tf.shape(xs[0])[1], heads, classes]
   )
-  logits = (logits + bias[:, None]) * rates[:, None, :, None]
-  return (tf.nn.softmax(logits) - y[:, :, None]) * weight[:, None, None]
+  return (logits + bias[:, None]) * rates[:, None, :, None]
 
 
 def _squared_norms(
