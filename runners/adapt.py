@@ -12,21 +12,23 @@ Linear's, the taps that matter and the size of what was written.
 import contextlib
 import dataclasses
 import pathlib
-import tempfile
+import sys
 from typing import TYPE_CHECKING
 
 from absl import flags
 
-from vtab_h2t import errors
+from vtab_h2t import files
 from vtab_h2t.backbones import registry as backbones
 from vtab_h2t.methods import registry as methods
 from vtab_h2t.protocol import grids
+from vtab_h2t.tasks import concerns
 from vtab_h2t.tasks import labelled_pictures
 from vtab_h2t.tasks import pictures
 
 from . import common
 from . import progress as progress_lib
 from . import shared_flags
+from . import stopping
 
 if TYPE_CHECKING:
   from vtab_h2t.classifier import adapting
@@ -83,14 +85,38 @@ _WORKDIR = flags.DEFINE_string(
 
 
 def main() -> None:
-  if pathlib.Path(_OUT.value).exists():
-    raise errors.InputError(
-      f'{_OUT.value} is there already; choose another --out'
-    )
-  found = labelled_pictures.read(_TRAIN.value, _BAD.value)
+  files.check_is_new(_OUT.value)
+  kept = 'nothing is kept; with --workdir, finished features would be'
+  if _WORKDIR.value is not None:
+    kept = f'features that are finished are kept in {_WORKDIR.value}'
+  with (
+    stopping.keeping(kept),
+    progress_lib.Progress(1, 'adapt') as progress,
+  ):
+    adapted, sizes = _adapt(progress)
+  _show(adapted, sizes)
+
+
+def _read(progress: progress_lib.Progress) -> labelled_pictures.Pictures:
+  """The images, after saying what is odd in them."""
+  found = labelled_pictures.read(
+    _TRAIN.value,
+    _BAD.value,
+    lambda done, total: progress.stage('read images', done, total),
+  )
   for _, why in found.skipped:
     print(f'skipped: {why}')
+  for concern in concerns.of(found):
+    print(f'warning: {concern}', file=sys.stderr)
   print(f'{len(found.paths)} images of {len(found.classes)} classes')
+  return found
+
+
+def _adapt(
+  progress: progress_lib.Progress,
+) -> 'tuple[adapting.Adapted, dict[str, int]]':
+  """Adapts and saves; returns the model, and the bytes of each file."""
+  found = _read(progress)
   common.prepare_tensorflow(_REQUIRE_GPU.value)
   from vtab_h2t.classifier import adapting
   from vtab_h2t.classifier import artefact
@@ -108,9 +134,8 @@ def main() -> None:
   common.say_devices()
   with contextlib.ExitStack() as stack:
     workdir = _WORKDIR.value or stack.enter_context(
-      tempfile.TemporaryDirectory()
+      files.temporary_directory(f'{_OUT.value}.features')
     )
-    progress = stack.enter_context(progress_lib.Progress(1, 'adapt'))
     adapted = adapting.adapt(
       found.split(),
       found.classes,
@@ -122,8 +147,7 @@ def main() -> None:
       seed=_SEED.value,
       progress=progress.stage,
     )
-  sizes = artefact.save(adapted, weights, _OUT.value)
-  _show(adapted, sizes)
+  return adapted, artefact.save(adapted, weights, _OUT.value)
 
 
 def _show(adapted: 'adapting.Adapted', sizes: dict[str, int]) -> None:

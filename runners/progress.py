@@ -1,5 +1,6 @@
 """How far a program is: a bar on a terminal, elsewhere a line now and then."""
 
+import sys
 import threading
 import time
 from types import TracebackType
@@ -28,6 +29,8 @@ class Progress:
       progress.TimeElapsedColumn(),
       console=self._console,
       transient=True,
+      # Else what is printed while it runs would go to stderr.
+      redirect_stdout=sys.stdout.isatty(),
       disable=not self._console.is_terminal,
     )
     self._whole = self._bar.add_task(unit, total=total)

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 
 import pytest
 
@@ -35,12 +36,34 @@ def test_it_says_what_was_chosen_and_how_good_it_is(model):
   assert 'held-out accuracy of head2toe: 100.0 % of 8 (95 % interval' in out
   assert 'held-out accuracy of linear: ' in out
   assert out.count(' features\n') >= 1 and 'of a fine-tuned copy' in out
-  assert sorted(p.name for p in (root / 'model').iterdir()) == [
-    'model.json',
-    'model.safetensors',
-  ]
+  assert {'model.json', 'model.safetensors'} <= {
+    p.name for p in (root / 'model').iterdir()
+  }
+  # Features are not kept.
+  assert {p.name for p in root.iterdir()} == {'model', 'photos'}
   facts = json.loads((root / 'model' / 'model.json').read_text())
   assert (facts['resize'], facts['crop']) == ('bilinear_antialias', None)
+
+
+def test_what_is_odd_in_photographs_is_said_and_does_not_stop(tmp_path):
+  photos = testing.write_photographs(tmp_path / 'photos', 4)
+  shutil.copy(photos / 'warm' / '0.png', photos / 'cold' / 'copy.png')
+  (photos / 'warm' / 'notes.txt').touch()
+  (photos / '__MACOSX').mkdir()
+  done = testing.run_runner(
+    'adapt',
+    f'--train_dir={photos}',
+    f'--out={tmp_path / "model"}',
+    _PLUGINS,
+    *_FAST,
+    '--method=linear',
+  )
+  assert done.returncode == 0, done.stderr
+  warned = [l for l in done.stderr.splitlines() if l.startswith('warning: ')]
+  assert len(warned) == 2
+  assert 'passed over 1 file (1 .txt)' in warned[0]
+  assert 'cold/copy.png (cold) = ' in warned[1]
+  assert '9 images of 2 classes' in done.stdout
 
 
 def test_the_input_that_is_asked_for_is_kept_with_the_model(tmp_path):
@@ -108,6 +131,11 @@ def test_bad_images_fail_or_are_skipped(model, tmp_path):
     ('adapt', ['--out=m'], 'train_dir'),
     ('adapt', ['--train_dir=nowhere', '--out=m'], 'nowhere is not a folder'),
     ('adapt', ['--train_dir=nowhere', '--out=tests'], 'tests is there already'),
+    (
+      'adapt',
+      ['--train_dir=nowhere', '--out=setup.py/m'],
+      'setup.py/m cannot be written',
+    ),
     (
       'adapt',
       ['--train_dir=x', '--out=m', '--weights=nope'],

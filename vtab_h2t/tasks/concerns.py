@@ -34,7 +34,7 @@ def of(found: labelled_pictures.Pictures) -> Iterator[str]:
       'of a data set, give one of them as --train_dir'
     )
   yield from _copies(found)
-  yield from _sizes(found)
+  yield from of_sizes(found.labels, found.classes)
 
 
 def _copies(found: labelled_pictures.Pictures) -> Iterator[str]:
@@ -66,10 +66,15 @@ def _copies(found: labelled_pictures.Pictures) -> Iterator[str]:
     )
 
 
-def _sizes(found: labelled_pictures.Pictures) -> Iterator[str]:
-  """Lines about how many images classes have."""
-  counts = np.bincount(found.labels, minlength=len(found.classes))
-  alone = [found.classes[i] for i in np.flatnonzero(counts == 1)]
+def of_sizes(labels: np.ndarray, classes: Sequence[str]) -> Iterator[str]:
+  """Lines about how many images classes have.
+
+  Args:
+    labels: int `[n]`.
+    classes: names.
+  """
+  counts = np.bincount(labels, minlength=len(classes))
+  alone = [classes[i] for i in np.flatnonzero(counts == 1).tolist()]
   if alone:
     yield (
       f'{_count(len(alone), "class", "es")} with one image '
@@ -80,9 +85,9 @@ def _sizes(found: labelled_pictures.Pictures) -> Iterator[str]:
   if counts[most] >= UNEVEN * counts[least]:
     share = counts[most] / counts.sum()
     yield (
-      f'classes of very uneven size: {found.classes[most]} has '
-      f'{counts[most]:,} images, {found.classes[least]} has '
-      f'{counts[least]:,}; always saying {found.classes[most]} would be right '
+      f'classes of very uneven size: {classes[most]} has '
+      f'{counts[most]:,} images, {classes[least]} has '
+      f'{counts[least]:,}; always saying {classes[most]} would be right '
       f'for {share:.1%}, so look at each class and not at accuracy alone'
     )
 
