@@ -24,6 +24,7 @@ setuptools.setup(
     'vtab_h2t.results.published': 'results/published',
   },
   package_data={
+    'vtab_h2t.classifier': ['diagnosis.html'],
     'vtab_h2t.report': ['page.html'],
     'vtab_h2t.results.published': ['*.csv'],
   },
