@@ -1,7 +1,5 @@
-"""Adapt and predict, as a user runs them."""
+"""Adapt, as a user runs it."""
 
-import csv
-import io
 import json
 import shutil
 
@@ -85,66 +83,38 @@ def test_the_input_that_is_asked_for_is_kept_with_the_model(tmp_path):
   assert facts['offset'] == list(preprocessing.IMAGENET.offset)
 
 
-def test_predictions_name_classes_and_probabilities(model, tmp_path):
-  root, _ = model
-  photos = testing.write_photographs(tmp_path / 'new', 3, seed=1)
-  arguments = [f'--model={root / "model"}', f'--images={photos}', _PLUGINS]
-  done = testing.run_runner('predict', *arguments)
-  assert done.returncode == 0, done.stderr
-  rows = list(csv.DictReader(io.StringIO(done.stdout)))
-  assert len(rows) == 6
-  for row in rows:
-    assert row['class'] == ('cold' if '/cold/' in row['path'] else 'warm')
-    assert float(row['cold']) + float(row['warm']) == pytest.approx(1, abs=1e-5)
-  done = testing.run_runner('predict', *arguments, '--format=json')
-  lines = [json.loads(line) for line in done.stdout.splitlines()]
-  assert [l['path'] for l in lines] == [r['path'] for r in rows]
-  assert all(
-    l['probabilities'][r['class']] == float(r[r['class']])
-    for l, r in zip(lines, rows)
-  )
-  assert '\r' not in done.stderr  # No bar where there is no terminal.
-
-
 @pytest.mark.soak
-def test_bad_images_fail_or_are_skipped(model, tmp_path):
-  root, _ = model
+def test_bad_images_fail_or_are_skipped(tmp_path):
   photos = testing.write_photographs(tmp_path / 'photos', 4)
   (photos / 'warm' / 'broken.jpg').write_bytes(b'x')
-  for runner, arguments in (
-    ('adapt', [f'--train_dir={photos}', f'--out={tmp_path / "m"}', *_FAST]),
-    ('predict', [f'--model={root / "model"}', f'--images={photos}']),
-  ):
-    done = testing.run_runner(runner, *arguments, _PLUGINS)
-    assert done.returncode == 1 and 'Traceback' not in done.stderr
-    assert 'broken.jpg cannot be decoded' in done.stderr.splitlines()[-1]
-    done = testing.run_runner(
-      runner, *arguments, _PLUGINS, '--on_bad_image=skip'
-    )
-    assert done.returncode == 0, done.stderr
-    assert 'broken.jpg' in done.stdout + done.stderr
+  arguments = [f'--train_dir={photos}', f'--out={tmp_path / "m"}', *_FAST]
+  done = testing.run_runner('adapt', *arguments, _PLUGINS)
+  assert done.returncode == 1 and 'Traceback' not in done.stderr
+  assert 'broken.jpg cannot be decoded' in done.stderr.splitlines()[-1]
+  done = testing.run_runner(
+    'adapt', *arguments, _PLUGINS, '--on_bad_image=skip'
+  )
+  assert done.returncode == 0, done.stderr
+  assert 'broken.jpg' in done.stdout
 
 
 @pytest.mark.parametrize(
-  'runner, arguments, message',
+  'arguments, message',
   [
-    ('adapt', ['--out=m'], 'train_dir'),
-    ('adapt', ['--train_dir=nowhere', '--out=m'], 'nowhere is not a folder'),
-    ('adapt', ['--train_dir=nowhere', '--out=tests'], 'tests is there already'),
+    (['--out=m'], 'train_dir'),
+    (['--train_dir=nowhere', '--out=m'], 'nowhere is not a folder'),
+    (['--train_dir=nowhere', '--out=tests'], 'tests is there already'),
     (
-      'adapt',
       ['--train_dir=nowhere', '--out=setup.py/m'],
       'setup.py/m cannot be written',
     ),
     (
-      'adapt',
       ['--train_dir=x', '--out=m', '--weights=nope'],
       'there are no weights',
     ),
-    ('predict', ['--model=tests', '--images=runners'], 'runners has no images'),
   ],
 )
-def test_what_is_wrong_is_one_line(runner, arguments, message):
-  done = testing.run_runner(runner, *arguments)
+def test_what_is_wrong_is_one_line(arguments, message):
+  done = testing.run_runner('adapt', *arguments)
   assert done.returncode == 1 and 'Traceback' not in done.stderr
   assert message in done.stderr
