@@ -35,6 +35,7 @@ def test_nothing_is_said_of_what_was_not_found(found):
     found,
     suspects=found.suspects.assign(likely_wrong=False),
     duplicates=found.duplicates.iloc[:0],
+    matched=0,
     unusual=found.unusual.assign(unusual=False),
     coverage=found.coverage.assign(mistakes_in_all=0),
     learning_curve=found.learning_curve.iloc[-1:],
@@ -75,6 +76,13 @@ def test_a_difference_is_newcombes():
   np.testing.assert_allclose(
     findings.difference(*lines), (0.2, 0.0524, 0.3339), atol=1e-4
   )
+
+
+def test_very_many_twins_are_doubted(found):
+  many = dataclasses.replace(found, matched=20, unmatched=None)
+  text = _text(many, findings.TWINS)
+  assert '20 held-out images had' in text and 'frames of a film' in text
+  assert 'nothing is known of new photographs' in text
 
 
 def test_uneven_classes_and_a_class_of_one_are_explained(found):

@@ -73,6 +73,7 @@ def test_what_is_missing_is_left_out(found):
       found,
       learning_curve=found.learning_curve.iloc[-1:],
       duplicates=found.duplicates.iloc[:0],
+      matched=0,
       unmatched=None,
       examples=(),
     )

@@ -123,6 +123,7 @@ def test_twins_are_named_and_left_out_of_an_accuracy(found):
   assert not pairs.across_classes[TWINS] and not pairs.identical[TWINS]
   assert pairs.across_folds[TORN] and pairs.across_folds[TWINS]
   twins = {*found.duplicates['first'], *found.duplicates['second']}
+  assert found.matched == len(twins)
   assert found.unmatched.total == COUNT - len(twins)
 
 

@@ -76,6 +76,7 @@ def test_twins_across_classes_come_first(twins):
     found,
     0.99,
     same,
+    9,
   )
   assert list(zip(table.path, table.other_path)) == [('b', 'c'), ('a', 'd')]
   assert table.across_classes.tolist() == [True, False]
@@ -88,10 +89,18 @@ def test_twins_across_classes_come_first(twins):
   )
 
 
+def test_no_more_pairs_are_named_than_wanted(twins):
+  labels, found = twins
+  table = suspects.twins(
+    list('abcde'), labels, 'xy', labels, found, 0.99, lambda *_: True, 1
+  )
+  assert table.path.tolist() == ['b']
+
+
 def test_no_twins_is_an_empty_table(twins):
   labels, found = twins
   table = suspects.twins(
-    list('abcde'), labels, 'xy', labels, found, 1.1, lambda *_: True
+    list('abcde'), labels, 'xy', labels, found, 1.1, lambda *_: True, 9
   )
   assert not len(table) and 'similarity' in table
 

@@ -5,6 +5,7 @@ judge, and from how alike images are to the network.
 """
 
 import dataclasses
+import functools
 import os
 import pathlib
 from typing import TYPE_CHECKING
@@ -92,7 +93,7 @@ def diagnose(
   )
   wrong.index = held.examples[wrong.index]
   threshold = _threshold(adapted, read)
-  twins = _twins(adapted, threshold, read)
+  matched = _matched(adapted, threshold)
   reliability, coverage, errors_of = _calibration(adapted, labels)
   return Diagnosis(
     adapted=adapted,
@@ -101,9 +102,10 @@ def diagnose(
     pairs=confusion.pairs(matrix),
     balanced_accuracy=confusion.balanced_accuracy(matrix),
     suspects=wrong,
-    duplicates=twins,
+    duplicates=_twins(adapted, threshold, read),
     threshold=threshold,
-    unmatched=_unmatched(adapted, twins),
+    matched=int(matched.sum()),
+    unmatched=_unmatched(adapted, matched),
     unusual=suspects.unusual(
       adapted.ids, adapted.labels, adapted.classes, adapted.neighbours
     ),
@@ -126,36 +128,54 @@ def _threshold(adapted: adapting.Adapted, read: diagnosis_tables.Read) -> float:
   )
 
 
+def _folds(adapted: adapting.Adapted) -> np.ndarray:
+  """In which fold each image is held out, int64 `[n]`; -1 if in none."""
+  fold = np.full(len(adapted.ids), -1)
+  fold[adapted.held_out.examples] = adapted.held_out.folds
+  return fold
+
+
 def _twins(
   adapted: adapting.Adapted, threshold: float, read: diagnosis_tables.Read
 ) -> 'pd.DataFrame':
   """Near-duplicates; see `suspects.twins`."""
-  fold = np.full(len(adapted.ids), -1)
-  fold[adapted.held_out.examples] = adapted.held_out.folds
+
+  @functools.cache
+  def digest(index: int) -> str:
+    image = read(index)
+    return f'{image.shape} {files.sha256(np.ascontiguousarray(image).data)}'
+
   return suspects.twins(
     adapted.ids,
     adapted.labels,
     adapted.classes,
-    fold,
+    _folds(adapted),
     adapted.neighbours,
     threshold,
-    lambda one, other: np.array_equal(read(one), read(other)),
-  ).head(_MOST_PAIRS)
+    lambda one, other: digest(one) == digest(other),
+    _MOST_PAIRS,
+  )
+
+
+def _matched(adapted: adapting.Adapted, threshold: float) -> np.ndarray:
+  """Which held-out images have a twin that was trained on, bool `[m]`."""
+  pairs, _ = adapted.neighbours.pairs(threshold)
+  fold = _folds(adapted)
+  apart = pairs[fold[pairs[:, 0]] != fold[pairs[:, 1]]]
+  return np.isin(adapted.held_out.examples, apart)
 
 
 def _unmatched(
-  adapted: adapting.Adapted, twins: 'pd.DataFrame'
+  adapted: adapting.Adapted, matched: np.ndarray
 ) -> held_out_lib.Accuracy | None:
-  """Accuracy on images that are held out and have no twin outside the fold."""
-  held = adapted.held_out
-  matched = twins[twins.across_folds][['first', 'second']].to_numpy()
-  kept = ~np.isin(held.examples, matched)
-  if not kept.any():
+  """Accuracy on the other held-out images."""
+  if matched.all():
     return None
+  held = adapted.held_out
   return held_out_lib.HeldOut(
-    examples=held.examples[kept],
-    logits=held.logits[kept],
-    folds=held.folds[kept],
+    examples=held.examples[~matched],
+    logits=held.logits[~matched],
+    folds=held.folds[~matched],
   ).accuracy(adapted.labels)
 
 

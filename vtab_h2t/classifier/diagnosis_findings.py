@@ -74,23 +74,19 @@ def _twins(found: diagnosis_tables.Tables) -> Iterator[str]:
       + (f' ({same:,} of them in every pixel)' if same else '')
       + '. At least one of the two labels may be wrong, or the classes overlap.'
     )
-  held = found.adapted.held_out
-  matched = np.isin(
-    held.examples, twins[twins.across_folds][['first', 'second']].to_numpy()
-  )
-  if matched.any():
+  if found.matched:
     rest = (
       'no image is without one, so nothing is known of new photographs'
       if found.unmatched is None
       else f'without those, accuracy is {found.unmatched}'
     )
     yield (
-      f'{_count(int(matched.sum()), "held-out image")} had a near-duplicate '
-      'among the images that were trained on, which makes the accuracy look '
-      f'better than it is for new photographs: {rest}. Keep one image of each '
-      'such pair.'
+      f'{_count(found.matched, "held-out image")} had a near-duplicate among '
+      'the images that were trained on, which makes the accuracy look better '
+      f'than it is for new photographs: {rest}. Keep one image of each such '
+      'pair.'
     )
-  if matched.mean() > _MANY:
+  if found.matched > _MANY * len(found.suspects):
     yield (
       'That is so many that they may be frames of a film, or that the network '
       'finds your photographs alike: look at some pairs before you believe it.'

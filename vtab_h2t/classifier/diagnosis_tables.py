@@ -64,8 +64,8 @@ class Tables:
     suspects: see `suspects.wrong_labels`.
     duplicates: see `suspects.twins`; the first 100,000 pairs.
     threshold: the cosine from which on a pair is one of those.
-    unmatched: the accuracy on held-out images of which no such twin was trained
-      on; None if all have one.
+    matched: how many held-out images have such a twin that was trained on.
+    unmatched: the accuracy on the others; None if there are none.
     unusual: see `suspects.unusual`.
     reliability: see `calibration.reliability`; `temperature_scaled` tells the
       lines before (False) from those after.
@@ -86,6 +86,7 @@ class Tables:
   suspects: 'pd.DataFrame'
   duplicates: 'pd.DataFrame'
   threshold: float
+  matched: int
   unmatched: held_out_lib.Accuracy | None
   unusual: 'pd.DataFrame'
   reliability: 'pd.DataFrame'

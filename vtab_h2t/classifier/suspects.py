@@ -71,6 +71,7 @@ def twins(
   found: neighbours_lib.Neighbours,
   threshold: float,
   same: Callable[[int, int], bool],
+  most: int,
 ) -> 'pd.DataFrame':
   """Pairs of images that are so alike that they may be one photograph.
 
@@ -83,6 +84,7 @@ def twins(
     found: the neighbours of the `n` images.
     threshold: the cosine of embeddings from which on a pair counts.
     same: whether two images are identical; asked of the most alike only.
+    most: how many pairs to name.
 
   Returns:
     `path`, `other_path`, their classes `given` and `other_given`, `similarity`
@@ -94,16 +96,19 @@ def twins(
   import pandas as pd
 
   pairs, similarity = found.pairs(threshold)
-  first, second = pairs.T
+  across = labels[pairs[:, 0]] != labels[pairs[:, 1]]
+  order = np.argsort(~across, kind='stable')[:most]
+  (first, second), similarity = pairs[order].T, similarity[order]
   names = np.array([*classes], object)
   paths = np.asarray(ids, object)
-  across = labels[first] != labels[second]
   # Rounding keeps the cosine of equal vectors within this of 1.
   identical = [
-    bool(s >= 1 - 1e-4 and same(int(i), int(j)))
-    for (i, j), s in zip(pairs, similarity, strict=True)
+    bool(s >= 1 - 1e-4 and same(i, j))
+    for i, j, s in zip(
+      first.tolist(), second.tolist(), similarity.tolist(), strict=True
+    )
   ]
-  table = pd.DataFrame(
+  return pd.DataFrame(
     {
       'path': paths[first],
       'other_path': paths[second],
@@ -111,14 +116,12 @@ def twins(
       'other_given': names[labels[second]],
       'similarity': similarity.astype(float),
       'identical': np.array(identical, bool),
-      'across_classes': across,
+      'across_classes': across[order],
       'across_folds': fold[first] != fold[second],
       'first': first,
       'second': second,
     }
   )
-  order = np.argsort(~across, kind='stable')
-  return table.iloc[order].reset_index(drop=True)
 
 
 def unusual(
