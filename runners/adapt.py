@@ -1,7 +1,8 @@
 r"""Adapts a pretrained network to photographs of one's own.
 
 Prints the chosen setting, the cross-validated accuracy with an interval beside
-Linear's, the taps that matter and the size of what was written.
+Linear's, the taps that matter, the size of what was written and what is to be
+done about the photographs. `report.html` in the model's folder shows that.
 
   python -m runners.adapt --train_dir=photos/ --out=model/
   python -m runners.adapt --train_dir=list.csv --out=model/ --val_fraction=0.2
@@ -32,6 +33,7 @@ from . import stopping
 
 if TYPE_CHECKING:
   from vtab_h2t.classifier import adapting
+  from vtab_h2t.classifier import diagnosis
 
 _TRAIN = flags.DEFINE_string(
   'train_dir',
@@ -93,8 +95,12 @@ def main() -> None:
     stopping.keeping(kept),
     progress_lib.Progress(1, 'adapt') as progress,
   ):
-    adapted, sizes = _adapt(progress)
+    adapted, sizes, found = _adapt(progress)
   _show(adapted, sizes)
+  print('what was found in the photographs:')
+  for text in found.findings() or ['nothing stands out']:
+    print(f'  {text}')
+  print(f'report: {pathlib.Path(_OUT.value) / found.PAGE}')
 
 
 def _read(progress: progress_lib.Progress) -> labelled_pictures.Pictures:
@@ -114,12 +120,13 @@ def _read(progress: progress_lib.Progress) -> labelled_pictures.Pictures:
 
 def _adapt(
   progress: progress_lib.Progress,
-) -> 'tuple[adapting.Adapted, dict[str, int]]':
-  """Adapts and saves; returns the model, and the bytes of each file."""
+) -> 'tuple[adapting.Adapted, dict[str, int], diagnosis.Diagnosis]':
+  """Adapts, saves and diagnoses; returns all, and the bytes of each file."""
   found = _read(progress)
   common.prepare_tensorflow(_REQUIRE_GPU.value)
   from vtab_h2t.classifier import adapting
   from vtab_h2t.classifier import artefact
+  from vtab_h2t.classifier import diagnosis
 
   weights = backbones.weights_of(_BACKBONE.value, _WEIGHTS.value)
   backbone = backbones.load(_BACKBONE.value, weights, _IMAGE_SIZE.value)
@@ -147,7 +154,13 @@ def _adapt(
       seed=_SEED.value,
       progress=progress.stage,
     )
-  return adapted, artefact.save(adapted, weights, _OUT.value)
+  sizes = artefact.save(adapted, weights, _OUT.value)
+  progress.stage('diagnose', 0, 1)
+  diagnosed = diagnosis.diagnose(
+    adapted, lambda i: pictures.decode(found.paths[i])
+  )
+  diagnosed.save(_OUT.value)
+  return adapted, sizes, diagnosed
 
 
 def _show(adapted: 'adapting.Adapted', sizes: dict[str, int]) -> None:

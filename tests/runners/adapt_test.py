@@ -43,6 +43,16 @@ def test_it_says_what_was_chosen_and_how_good_it_is(model):
   assert (facts['resize'], facts['crop']) == ('bilinear_antialias', None)
 
 
+def test_it_writes_a_report_and_says_where(model):
+  root, out = model
+  assert 'what was found in the photographs:' in out
+  assert f'report: {root / "model" / "report.html"}\n' in out
+  page = (root / 'model' / 'report.html').read_text('utf-8')
+  assert '24 images of 2 classes' in page and page.endswith('</html>\n')
+  suspects = (root / 'model' / 'diagnosis' / 'suspects.csv').read_text('utf-8')
+  assert len(suspects.splitlines()) == 9  # Eight were held out.
+
+
 def test_what_is_odd_in_photographs_is_said_and_does_not_stop(tmp_path):
   photos = testing.write_photographs(tmp_path / 'photos', 4)
   shutil.copy(photos / 'warm' / '0.png', photos / 'cold' / 'copy.png')

@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import os
 import pathlib
-from typing import TYPE_CHECKING
+from typing import ClassVar, TYPE_CHECKING
 
 import numpy as np
 
@@ -28,14 +28,21 @@ from vtab_h2t.classifier import suspects
 if TYPE_CHECKING:
   import pandas as pd
 
-PAGE, TABLES = 'report.html', 'diagnosis'
 _EXAMPLES = 4  # Right and wrong answers that are explained.
 _MOST_PAIRS = 100_000
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Diagnosis(diagnosis_tables.Tables):
-  """What was found, as tables, sentences and a page."""
+  """What was found, as tables, sentences and a page.
+
+  Attributes:
+    PAGE: the name of the page.
+    TABLES: of the folder of tables.
+  """
+
+  PAGE: ClassVar[str] = 'report.html'
+  TABLES: ClassVar[str] = 'diagnosis'
 
   def findings(self) -> list[str]:
     """What it means and what to do, in sentences, the most useful first."""
@@ -54,10 +61,10 @@ class Diagnosis(diagnosis_tables.Tables):
       OSError: the folder cannot be written.
     """
     folder = pathlib.Path(folder)
-    paths = [folder / PAGE]
+    paths = [folder / self.PAGE]
     page = diagnosis_page.build(self)
     for name, table in self.tables().items():
-      paths.append(folder / TABLES / f'{name}.csv')
+      paths.append(folder / self.TABLES / f'{name}.csv')
       with files.atomic_write(paths[-1]) as f:
         table.to_csv(f, index=False, float_format='%.6g', lineterminator='\n')
     with files.atomic_write(paths[0]) as f:

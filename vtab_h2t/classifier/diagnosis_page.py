@@ -29,7 +29,10 @@ def build(found: diagnosis_tables.Tables) -> str:
   import jinja2
 
   environment = jinja2.Environment(
-    autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    keep_trailing_newline=True,
   )
   template = environment.from_string(
     importlib.resources.files(__package__)
