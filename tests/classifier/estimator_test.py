@@ -60,6 +60,20 @@ def test_images_may_have_any_sizes_and_be_files(fitted, tmp_path):
   assert (fitted.predict(paths) == labels).all()
 
 
+def test_it_diagnoses_the_images_that_it_was_fitted_with(fitted, tmp_path):
+  found = fitted.diagnose()
+  assert found.classes['class'].tolist() == ['cold', 'warm']
+  assert len(found.unusual) == len(fitted.adapted_.ids)
+  held = found.suspects.index
+  labels = fitted.adapted_.labels[held]
+  assert found.suspects.given.tolist() == fitted.classes_[labels].tolist()
+  example = found.examples[0]
+  assert example.explanation.seen.shape == (32, 32, 3)
+  assert found.save(tmp_path)[0].exists()
+  with pytest.raises(exceptions.NotFittedError):
+    _make().diagnose()
+
+
 @pytest.mark.soak
 def test_cross_val_score(tmp_path):
   images, labels = _images(20)

@@ -17,6 +17,7 @@ from vtab_h2t.backbones import preprocessing
 from vtab_h2t.backbones import registry as backbones
 from vtab_h2t.classifier import adapting
 from vtab_h2t.classifier import artefact
+from vtab_h2t.classifier import diagnosis
 from vtab_h2t.protocol import grids
 from vtab_h2t.tasks import pictures
 from vtab_h2t.tasks import task as task_lib
@@ -113,6 +114,7 @@ class Head2Toe(sklearn_base.ClassifierMixin, sklearn_base.BaseEstimator):
         val_fraction=self.val_fraction,
         seed=self.seed,
       )
+    self._images = images
     self._model = artefact.model_of(self.adapted_)
     self.n_features_in_ = self._model.readout.layout.size
     return self
@@ -128,10 +130,29 @@ class Head2Toe(sklearn_base.ClassifierMixin, sklearn_base.BaseEstimator):
     best = self.predict_proba(images).argmax(axis=1)
     return self.classes_[best]
 
+  def diagnose(self) -> diagnosis.Diagnosis:
+    """What is to be known of the images that it was fitted with.
+
+    Wrong labels, near-duplicates, confused classes, how far probabilities can
+    be believed and more, as tables; `save(folder)` writes them with a page.
+    The images are looked at again: files must still be there.
+
+    Raises:
+      exceptions.NotFittedError: it was not fitted, or was read from a folder.
+      errors.InputError: an image is no longer there.
+    """
+    validation.check_is_fitted(self, 'adapted_')
+    return diagnosis.diagnose(self.adapted_, lambda i: _pixels(self._images[i]))
+
   def save(self, folder: str | os.PathLike[str]) -> None:
     """Writes the model as `runners.adapt` does; see `artefact.save`."""
     validation.check_is_fitted(self)
     artefact.save(self.adapted_, self._weights, folder)
+
+
+def _pixels(image: np.ndarray | str | os.PathLike[str]) -> np.ndarray:
+  """An image, uint8 `[H, W, 3]`, from its file where it is in one."""
+  return image if isinstance(image, np.ndarray) else pictures.decode(image)
 
 
 def split_of(images: Images, labels: np.ndarray) -> task_lib.Split:
