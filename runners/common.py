@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 import errno
 import os
 import pathlib
+import re
 import signal
 import sys
 import textwrap
@@ -120,7 +121,19 @@ def help_text(main: Callable[[], None], first: Sequence[str]) -> str:
   ]
   if rest:
     parts += ['\nSeldom needed:', *(_flag_text(key[n]) for n in rest)]
-  return '\n'.join(parts) + '\n\n--flagfile=FILE reads flags from a file.'
+  text = '\n'.join(parts) + '\n\n--flagfile=FILE reads flags from a file.'
+  return as_called(text)
+
+
+def as_called(text: str) -> str:
+  """A text with commands as they are called here.
+
+  Where the package is installed and no checkout is at hand, there is no module
+  `runners`, and `vtab-h2t NAME` is what `python -m runners.NAME` is.
+  """
+  if __package__ == 'runners':
+    return text
+  return re.sub(r'\bpython -m runners\.(?=\w)', 'vtab-h2t ', text)
 
 
 def _flag_text(flag: flags.Flag) -> str:
@@ -141,7 +154,7 @@ def _flag_text(flag: flags.Flag) -> str:
 
 def fail(message: str) -> NoReturn:
   """Prints one error line and exits with status 1."""
-  print('error: ' + ' '.join(message.split()), file=sys.stderr)
+  print('error: ' + as_called(' '.join(message.split())), file=sys.stderr)
   sys.exit(1)
 
 

@@ -133,6 +133,13 @@ def test_a_reader_that_has_enough_is_no_error():
   assert (done.stdout, done.stderr) == ('0\n', '')
 
 
+def test_an_installed_package_names_its_own_command(monkeypatch):
+  text = 'see python -m runners.adapt --help, or runners.adapt'
+  assert common.as_called(text) == text
+  monkeypatch.setattr(common, '__package__', 'vtab_h2t.runners')
+  assert common.as_called(text) == 'see vtab-h2t adapt --help, or runners.adapt'
+
+
 def test_choices():
   with flagsaver.flagsaver(common_test_letters=['a', 'b']):
     assert _LETTERS.value == ['a', 'b']
