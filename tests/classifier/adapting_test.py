@@ -1,7 +1,3 @@
-from hypothesis import given
-from hypothesis import settings
-from hypothesis import strategies as st
-import numpy as np
 import pytest
 
 from tests import testing
@@ -15,35 +11,6 @@ _SPACE = testing.tiny_space(
 )
 
 
-@given(st.lists(st.integers(1, 9), min_size=2, max_size=6), st.integers(0, 5))
-@settings(max_examples=60, deadline=None)
-def test_folds_hold_each_image_out_once_and_are_stratified(sizes, seed):
-  labels = np.repeat(np.arange(len(sizes)), sizes)
-  if max(sizes) == 1:
-    with pytest.raises(errors.InputError, match='no class has two images'):
-      adapting.folds_of(labels, 5, None, seed)
-    return
-  folds = adapting.folds_of(labels, 5, None, seed)
-  assert len(folds) == min(5, max(sizes))
-  held = np.concatenate([f.val for f in folds])
-  single = np.flatnonzero(np.array(sizes)[labels] == 1)
-  assert sorted([*held, *single]) == list(range(len(labels)))
-  for fold in folds:
-    assert len(fold.val) or len(held) < len(folds)
-    assert sorted([*fold.train, *fold.val]) == list(range(len(labels)))
-    # Nobody is held out whole, and classes are spread evenly.
-    assert set(labels[fold.train]) == set(labels)
-    for label, size in enumerate(sizes):
-      count = (labels[fold.val] == label).sum()
-      assert count <= -(-size // len(folds)) + 1
-
-
-def test_a_single_hold_out_has_the_share_asked_for():
-  labels = np.repeat([0, 1, 2], [40, 10, 2])
-  (fold,) = adapting.folds_of(labels, 5, 0.2, 0)
-  assert np.bincount(labels[fold.val]).tolist() == [8, 2, 1]
-
-
 @pytest.fixture(scope='module')
 def adapted(tmp_path_factory):
   task = testing.tiny_task()
@@ -53,6 +20,7 @@ def adapted(tmp_path_factory):
     testing.tiny_backbone(),
     tmp_path_factory.mktemp('work'),
     space=_SPACE,
+    steps=40,
   )
 
 
@@ -81,6 +49,7 @@ def test_linear_reads_the_embedding(tmp_path):
     tmp_path,
     method='linear',
     space=_SPACE,
+    steps=40,
     val_fraction=0.2,
   )
   assert found.accuracy == found.linear and found.accuracy.total == 60

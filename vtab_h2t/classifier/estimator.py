@@ -194,4 +194,5 @@ def split_of(images: Images, labels: np.ndarray) -> task_lib.Split:
         for image in several
       ]
     ),
+    in_order=lambda rows: split_of([several[r] for r in rows], labels[rows]),
   )

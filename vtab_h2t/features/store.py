@@ -5,11 +5,13 @@ a value (see `key`). It appears whole, by a rename, and is verified by checksum
 when opened; a damaged one is dropped and computed again.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 import contextlib
+import dataclasses
 import json
 import logging
 import pathlib
+from typing import IO
 
 import numpy as np
 
@@ -24,6 +26,7 @@ VERSION = 1
 
 # Examples are read with those between them if these are not many more.
 _GAP = 4
+_PIECE = 2**24  # Bytes that are copied at a time.
 
 _META = 'meta.json'
 _LOG = logging.getLogger(__name__)
@@ -89,7 +92,7 @@ class FeatureStore:
     """Some examples of `blocks`, read so that memory holds nothing else.
 
     What is read through a memory map stays in the process' memory while there
-    is room; this reads the files themselves where examples are near each other.
+    is room; this reads the files themselves.
 
     Args:
       target_size: which layout; None for the embedding.
@@ -98,24 +101,56 @@ class FeatureStore:
     Returns:
       Float32 `[len(examples), size]` of each block.
     """
-    first, last = int(examples.min()), int(examples.max()) + 1
-    are_all = np.array_equal(examples, np.arange(first, last))
-    found = []
-    for block in self.blocks(target_size):
-      is_near = last - first <= _GAP * len(examples)
-      if is_near and isinstance(block, np.memmap) and block.filename:
-        width = block.shape[1]
-        part = np.fromfile(
-          block.filename,
-          block.dtype,
-          (last - first) * width,
-          offset=block.offset + first * width * block.dtype.itemsize,
-        ).reshape(last - first, width)
-        part = part if are_all else part[examples - first]
-      else:
-        part = block[examples]
-      found.append(np.asarray(part, np.float32))
-    return found
+    found = self._read(self.blocks(target_size), examples)
+    return [np.asarray(part, np.float32) for part in found]
+
+  def _read(
+    self, blocks: Sequence[np.ndarray], examples: np.ndarray
+  ) -> list[np.ndarray]:
+    """Some examples of blocks, as they are stored."""
+    return [
+      _from_file(block, examples)
+      if isinstance(block, np.memmap)
+      else block[examples]
+      for block in blocks
+    ]
+
+  def narrowed(
+    self, target_size: int | None, columns: np.ndarray, folder: pathlib.Path
+  ) -> 'FeatureStore':
+    """A copy on disk of some columns of a layout, of all examples.
+
+    Args:
+      target_size: which layout; None for the embedding.
+      columns: ascending indices of its features, at least one.
+      folder: where files go; it has to stay while the copy is used.
+
+    Returns:
+      A store that has this target size only, and of its layout these columns.
+    """
+    layout = self.layouts[target_size]
+    edges = np.searchsorted(columns, layout.starts)
+    arrays, blocks = {}, []
+    for block, array, start, first, last in zip(
+      layout.blocks,
+      self.blocks(target_size),
+      layout.starts,
+      edges,
+      edges[1:],
+    ):
+      if first == last:
+        continue
+      blocks.append(dataclasses.replace(block, size=int(last - first)))
+      path = folder / f'{block.name}.npy'
+      with open(path, 'wb') as output:
+        _write_header(output, array.dtype, (len(array), int(last - first)))
+        for examples in _pieces(array):
+          (part,) = self._read([array], examples)
+          output.write(
+            np.ascontiguousarray(part[:, columns[first:last] - start]).data
+          )
+      arrays[block.name] = np.load(path, mmap_mode='r', allow_pickle=False)
+    return FeatureStore(arrays, {target_size: pooling.Layout(tuple(blocks))})
 
 
 def open_or_compute(
@@ -150,6 +185,39 @@ def open_or_compute(
   return FeatureStore(_open(path), extractor.layouts)
 
 
+def _from_file(block: np.memmap, examples: np.ndarray) -> np.ndarray:
+  """Rows of a memory-mapped array, `[len(examples), size]`, as in the file."""
+  width, dtype = block.shape[1], block.dtype
+  first, last = int(examples.min()), int(examples.max()) + 1
+  with open(str(block.filename), 'rb', buffering=0) as file:
+    if last - first <= _GAP * len(examples):
+      file.seek(block.offset + first * width * dtype.itemsize)
+      near = np.fromfile(file, dtype, (last - first) * width)
+      return near.reshape(-1, width)[examples - first]
+    found = np.empty((len(examples), width), dtype)
+    for row, example in zip(found, examples.tolist()):
+      file.seek(block.offset + example * width * dtype.itemsize)
+      file.readinto(row.data)
+    return found
+
+
+def _pieces(array: np.ndarray) -> Iterator[np.ndarray]:
+  """Indices of its rows, as many at a time as are a few megabytes."""
+  count = max(1, _PIECE // (array.shape[1] * array.dtype.itemsize))
+  for first in range(0, len(array), count):
+    yield np.arange(first, min(first + count, len(array)))
+
+
+def _write_header(
+  output: IO[bytes], dtype: np.dtype, shape: tuple[int, int]
+) -> None:
+  """Begins a .npy file."""
+  np.lib.format.write_array_header_1_0(
+    output,
+    {'descr': dtype.str, 'fortran_order': False, 'shape': shape},
+  )
+
+
 class _DamagedError(Exception):
   pass
 
@@ -170,10 +238,7 @@ def _compute(
     outputs = {}
     for b in extractor.blocks:
       output = stack.enter_context(open(path / f'{b.name}.npy', 'wb'))
-      np.lib.format.write_array_header_1_0(
-        output,
-        {'descr': '<f4', 'fortran_order': False, 'shape': (total, b.size)},
-      )
+      _write_header(output, np.dtype('<f4'), (total, b.size))
       outputs[b.name] = output
     for done, batch in extractor(split):
       for name, output in outputs.items():

@@ -59,6 +59,7 @@ def split_of(
     sha256: of each file's content; by default the files are read for it.
   """
   wrong: dict[int, str] = {}
+  hashes = list(sha256 or map(files.sha256_file, paths))
 
   def read(number: int, path: str) -> np.ndarray:
     try:
@@ -76,10 +77,11 @@ def split_of(
     ids=tuple(paths),
     labels=labels,
     images=lambda: _dataset(paths, read),
-    content=files.fingerprint(
-      list(map(files.sha256_file, paths) if sha256 is None else sha256)
-    ),
+    content=files.fingerprint(hashes),
     name_unreadable=name_unreadable,
+    in_order=lambda rows: split_of(
+      [paths[r] for r in rows], labels[rows], [hashes[r] for r in rows]
+    ),
   )
 
 
