@@ -46,7 +46,11 @@ _OUT = flags.DEFINE_string(
   'out', None, 'Folder to write the model to.', required=True
 )
 _METHOD = flags.DEFINE_enum(
-  'method', 'head2toe', list(methods.FROZEN), 'How to adapt.'
+  'method',
+  'head2toe',
+  [*methods.FROZEN, 'best'],
+  'How to adapt. best: by linear or head2toe, whichever is right more often '
+  'on held-out images.',
 )
 shared_flags.plugins()
 _BACKBONE = shared_flags.backbone()
@@ -67,8 +71,8 @@ _GRID = flags.DEFINE_enum(
 _VAL = flags.DEFINE_float(
   'val_fraction',
   None,
-  'Hold out this share of the images once, instead of '
-  'each image once in five folds.',
+  'Hold out this share of the images once, instead of each once in five '
+  'folds, or a fifth where there are more than 5000.',
   lower_bound=0.01,
   upper_bound=0.9,
 )
@@ -83,6 +87,18 @@ _WORKDIR = flags.DEFINE_string(
   'workdir',
   None,
   'Where features are kept for the next time; by default they are not.',
+)
+_MEMORY = flags.DEFINE_float(
+  'memory_gib',
+  None,
+  'Memory that the program may take, in GiB; by default what the machine has '
+  'free, less a reserve.',
+  lower_bound=0.1,
+)
+_FLOAT16 = flags.DEFINE_bool(
+  'float16_features',
+  False,
+  'Keep features in half precision, which halves the disk that they take.',
 )
 
 
@@ -127,6 +143,7 @@ def _adapt(
   from vtab_h2t.classifier import adapting
   from vtab_h2t.classifier import artefact
   from vtab_h2t.classifier import diagnosis
+  from vtab_h2t.features import store
 
   weights = backbones.weights_of(_BACKBONE.value, _WEIGHTS.value)
   backbone = backbones.load(_BACKBONE.value, weights, _IMAGE_SIZE.value)
@@ -152,6 +169,10 @@ def _adapt(
       space=space,
       val_fraction=_VAL.value,
       seed=_SEED.value,
+      memory_bytes=None
+      if _MEMORY.value is None
+      else int(_MEMORY.value * 2**30),
+      dtype=store.FLOAT16 if _FLOAT16.value else store.FLOAT32,
       progress=progress.stage,
     )
   sizes = artefact.save(adapted, weights, _OUT.value)
@@ -170,8 +191,14 @@ def _show(adapted: 'adapting.Adapted', sizes: dict[str, int]) -> None:
   setting = ', '.join(f'{k} {v:g}' for k, v in adapted.setting.as_row().items())
   print(f'setting: {setting}')
   print(f'held-out accuracy of {adapted.method}: {adapted.accuracy}')
-  if adapted.method != 'linear':
-    print(f'held-out accuracy of linear: {adapted.linear}')
+  for name, accuracy in adapted.tried.items():
+    if name != adapted.method:
+      print(f'held-out accuracy of {name}: {accuracy}')
+  if adapted.linear.correct > adapted.accuracy.correct:
+    print(
+      'linear did better on these images: use --method=linear, or '
+      '--method=best, which takes the better one'
+    )
   print('(of the settings that did best on the same images, so a little high)')
   taps = adapted.taps().sort_values('share', ascending=False, kind='stable')
   print('taps that matter, by their share of the squared weights:')

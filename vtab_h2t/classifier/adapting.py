@@ -1,6 +1,6 @@
 """Head2Toe for images of one's own: choose, train, and say how good it is."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 import pathlib
 from typing import TYPE_CHECKING
@@ -43,6 +43,7 @@ class Adapted:
     accuracy: of the method, cross-validated with the setting that was chosen
       on the same folds, and so a little too high.
     linear: the same of Linear.
+    tried: the same of each method that was tried, by its id.
     ids: names `[n]` of all images.
     labels: their classes, int64 `[n]`.
     held_out: what heads of the chosen setting said of images that they were
@@ -60,6 +61,7 @@ class Adapted:
   head: data_lib.FeatureHead
   accuracy: held_out_lib.Accuracy
   linear: held_out_lib.Accuracy
+  tried: Mapping[str, held_out_lib.Accuracy]
   ids: tuple[str, ...]
   labels: np.ndarray
   held_out: held_out_lib.HeldOut
@@ -108,6 +110,7 @@ def adapt(
   seed: int = 0,
   memory_bytes: int | None = None,
   steps: int = trials.STEPS,
+  dtype: str = store.FLOAT32,
   progress: Callable[[str, int, int], None] = lambda *_: None,
 ) -> Adapted:
   """Adapts a frozen backbone to labelled images.
@@ -127,6 +130,7 @@ def adapt(
     memory_bytes: that the whole process may take; by default what the machine
       has free, less a reserve.
     steps: that heads are trained for at least.
+    dtype: in which features are kept on disk, `store.FLOAT32` or `FLOAT16`.
     progress: called with (stage, done, total).
 
   Raises:
@@ -160,11 +164,14 @@ def adapt(
   )
   for name in names:
     trials.check_memory(memory, extractor.layouts, name, space, len(classes))
+  root = workdir / 'features'
+  budget.check_disk(root, store.missing_bytes(root, extractor, stored, dtype))
   features = store.open_or_compute(
-    workdir / 'features',
+    root,
     extractor,
     stored,
     lambda done, total: progress('embed images', done, total),
+    dtype,
   )
   data = trials.Data(
     features=features,
@@ -196,6 +203,10 @@ def adapt(
     head=head,
     accuracy=chosen.held_out.accuracy(stored.labels),
     linear=linear.held_out.accuracy(stored.labels),
+    tried={
+      name: choice.held_out.accuracy(stored.labels)
+      for name, choice in choices.items()
+    },
     ids=tuple(split.ids),
     labels=split.labels,
     held_out=_in_order(chosen.held_out, order),

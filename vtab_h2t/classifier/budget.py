@@ -97,15 +97,20 @@ def give_back() -> None:
     return  # Another C library.
 
 
-def check_disk(folder: pathlib.Path, needed: int) -> None:
-  """Raises InputError unless a folder's disk has room for so many bytes."""
+def free(folder: pathlib.Path) -> int:
+  """Bytes that the disk of a folder, which need not be there, has free."""
   there = folder.absolute()
   while not there.exists():
     there = there.parent
-  free = shutil.disk_usage(there).free
-  if free < needed:
+  return shutil.disk_usage(there).free
+
+
+def check_disk(folder: pathlib.Path, needed: int) -> None:
+  """Raises InputError unless a folder's disk has room for so many bytes."""
+  there = free(folder)
+  if there < needed:
     raise errors.InputError(
-      f'features take up to {needed / _GIB:.1f} GiB, and {free / _GIB:.1f} are '
-      f'free for {folder}; make room, choose another --workdir, or halve them '
-      'with --float16_features'
+      f'features take {needed / _GIB:.1f} GiB, and {there / _GIB:.1f} are free '
+      f'for {folder}; make room, choose another --workdir, or halve them with '
+      '--float16_features'
     )

@@ -380,12 +380,14 @@ def of_method(
     return
   trials = _second_stage(data, options, size, rows, tell)
   total = (len(rows) + judged) * trials.matrices_bytes()
-  if total <= data.memory.left() - needed_bytes(data, trials):
-    yield trials
-    return
   columns = np.unique(
     np.concatenate([t.columns for t in trials.every if t.columns is not None])
   )
+  if total <= data.memory.left() - needed_bytes(data, trials) or 4 * len(
+    data.labels
+  ) * len(columns) > budget.free(data.folder):
+    yield trials
+    return
   with tempfile.TemporaryDirectory(dir=data.folder) as folder:
     narrow = data.features.narrowed(size, columns, pathlib.Path(folder))
     yield dataclasses.replace(trials, features=narrow, columns=columns)
