@@ -1,3 +1,6 @@
+import dataclasses
+
+import numpy as np
 import pytest
 
 from tests import testing
@@ -55,6 +58,24 @@ def test_linear_reads_the_embedding(tmp_path):
   assert found.accuracy == found.linear and found.accuracy.total == 60
   assert found.taps().tap.tolist() == ['pooled']
   assert found.taps().selected.tolist() == [9]
+
+
+def test_labels_that_were_replaced_are_what_is_learned(tmp_path):
+  train = testing.tiny_task().train
+  changed = dataclasses.replace(train, labels=(train.labels + 1) % 3)
+  found = adapting.adapt(
+    changed,
+    ('a', 'b', 'c'),
+    testing.tiny_backbone(),
+    tmp_path,
+    method='linear',
+    space=_SPACE,
+    val_fraction=0.2,
+  )
+  answers = found.held_out.logits.argmax(axis=1)
+  held = found.held_out.examples
+  assert (answers == changed.labels[held]).mean() > 0.6  # Chance is a third.
+  np.testing.assert_array_equal(found.labels, changed.labels)
 
 
 def test_an_unknown_method_is_one_line(tmp_path):

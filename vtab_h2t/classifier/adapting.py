@@ -153,7 +153,10 @@ def adapt(
   order = np.arange(count)
   if split.in_order is not None:
     order = np.random.default_rng(0).permutation(count)
-    stored = split.in_order(order)
+    # Labels may have been replaced since the split was made.
+    stored = dataclasses.replace(
+      split.in_order(order), labels=split.labels[order]
+    )
   else:
     stored = split
   folds = choosing.folds_of(stored.labels, val_fraction, seed)
