@@ -63,15 +63,23 @@ setuptools.setup(
   extras_require={
     # Photographs of phones; AVIF is Pillow's own from this version.
     'heic': ['pillow-heif', 'pillow>=11.3'],
+    # Running what `export` writes for LiteRT; TensorFlow writes it.
+    'litert': ['ai-edge-litert'],
+    # Writing ONNX, and running it.
+    'onnx': ['onnx', 'onnxruntime', 'tf2onnx'],
     'ray': ['ray'],
     'test': [
+      'ai-edge-litert',
       'hypothesis',
       'mypy',
+      'onnx',
+      'onnxruntime',
       'pillow-heif',
       'pytest',
       'pytest-xdist',
       'ray',
       'ruff',
+      'tf2onnx',
     ],
     # TFDS prepares SUN397, KITTI and Diabetic Retinopathy with it.
     'vtab': ['opencv-python-headless'],

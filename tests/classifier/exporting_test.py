@@ -11,9 +11,9 @@ from tests import testing
 from tests.classifier import heads
 from vtab_h2t import errors
 from vtab_h2t.backbones import registry
-from vtab_h2t.classifier import estimator
 from vtab_h2t.classifier import exporting
 from vtab_h2t.classifier import formats
+from vtab_h2t.classifier import images as images_lib
 
 # Of probabilities, after bilinear resizing and after Pillow's. That rounds to
 # whole levels, and a sum that is near to a half may become either.
@@ -60,7 +60,7 @@ def _photographs():
 
 
 def _answers(model, images):
-  split = estimator.split_of(images, np.zeros(len(images), np.int64))
+  split = images_lib.split_of(images, np.zeros(len(images), np.int64))
   return np.concatenate([p for _, p in model.probabilities(split)])
 
 
@@ -144,7 +144,7 @@ def test_what_is_read_again_predicts_the_same(model, exported, form):
   found = exporting.load(exported, form)
   assert found.classes == model.classes
   assert found.form == (form or 'keras')
-  split = estimator.split_of(images, np.zeros(6, np.int64))
+  split = images_lib.split_of(images, np.zeros(6, np.int64))
   assert [d for d, _ in found.probabilities(split)] == [0, 2, 3, 4]
   np.testing.assert_allclose(
     _answers(found, images), _answers(model, images), atol=1e-5

@@ -19,8 +19,8 @@ def drawn(
     tuple(classes),
     backbone,
     readout.Selected(layout, columns, rule),
-    rng.normal(0, 1, (len(classes), count)).astype(np.float32),
-    rng.normal(0, 1, len(classes)).astype(np.float32),
+    rng.normal(0, 0.5, (len(classes), count)).astype(np.float32),
+    rng.normal(0, 0.5, len(classes)).astype(np.float32),
     {'method': 'head2toe'},
     1.7,
   )

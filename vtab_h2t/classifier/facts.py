@@ -12,6 +12,8 @@ import math
 import pathlib
 from typing import Any
 
+import numpy as np
+
 from vtab_h2t import errors
 from vtab_h2t.backbones import preprocessing
 from vtab_h2t.backbones import registry as backbones
@@ -164,6 +166,12 @@ def labels_of(facts: dict[str, Any]) -> list[Any]:
   """
   convert = LABEL_TYPES[facts.get('label_type', 'str')]
   return [convert(name) for name in facts['classes']]
+
+
+def label_type(labels: np.ndarray) -> str:
+  """Of `LABEL_TYPES`, what labels are."""
+  kinds = {'i': 'int', 'u': 'int', 'f': 'float', 'b': 'bool'}
+  return kinds.get(labels.dtype.kind, 'str')
 
 
 def as_input(
