@@ -175,7 +175,8 @@ def _adapt(
       dtype=store.FLOAT16 if _FLOAT16.value else store.FLOAT32,
       progress=progress.stage,
     )
-  sizes = artefact.save(adapted, weights, _OUT.value)
+  source = pathlib.Path(_TRAIN.value).resolve().name
+  sizes = artefact.save(adapted, weights, _OUT.value, source)
   progress.stage('diagnose', 0, 1)
   diagnosed = diagnosis.diagnose(
     adapted, lambda i: pictures.decode(found.paths[i])
