@@ -4,7 +4,7 @@ Prints for each image its path, the class and the probability of each class.
 
   python -m runners.predict --model=model/ --images=photos/
   python -m runners.predict --model=model/ --images=list.csv --top=5 \
-      --min_confidence=0.9 --on_bad_image=report > answers.csv
+      --min_confidence=0.9 --on_bad_image=report
   python -m runners.predict --model=exported/ --images=a.jpg --format=json
 """
 
@@ -91,7 +91,10 @@ def main() -> None:
   common.say_devices()
   with (
     stopping.keeping('what was printed is right; the rest is not begun'),
-    progress_lib.Progress(len(found.paths), 'images') as progress,
+    # On a terminal the answers themselves show how far it is.
+    progress_lib.Progress(
+      1, 'predict', has_bar=not sys.stdout.isatty()
+    ) as progress,
   ):
     _classify(model, found.paths, answers, progress)
 

@@ -17,7 +17,14 @@ class Progress:
   Use as a context manager around the whole work.
   """
 
-  def __init__(self, total: int, unit: str) -> None:
+  def __init__(self, total: int, unit: str, has_bar: bool = True) -> None:
+    """Initialises.
+
+    Args:
+      total: how many pieces of work there are.
+      unit: what a piece is.
+      has_bar: False where nothing is to be shown on a terminal.
+    """
     from rich import console
     from rich import progress
 
@@ -31,7 +38,7 @@ class Progress:
       transient=True,
       # Else what is printed while it runs would go to stderr.
       redirect_stdout=sys.stdout.isatty(),
-      disable=not self._console.is_terminal,
+      disable=not (self._console.is_terminal and has_bar),
     )
     self._whole = self._bar.add_task(unit, total=total)
     self._stage = self._bar.add_task('starting', total=None)
