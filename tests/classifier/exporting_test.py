@@ -192,7 +192,10 @@ def test_an_edited_folder_is_one_line(exported, tmp_path, change, message):
 def test_what_is_not_there_is_one_line(exported, tmp_path):
   with pytest.raises(errors.InputError, match='it has keras, saved_model'):
     exporting.load(exported, 'onnx')
-  with pytest.raises(errors.InputError, match='is no exported model'):
+  assert not exporting.is_exported(tmp_path)
+  (tmp_path / 'classes.txt').write_text('a\n')
+  assert exporting.is_exported(tmp_path)
+  with pytest.raises(errors.InputError, match='earlier version; export again'):
     exporting.load(tmp_path)
   (tmp_path / 'export.json').write_text('{')
   with pytest.raises(errors.InputError, match='is damaged'):

@@ -151,8 +151,8 @@ def export(
 
 
 def is_exported(folder: str | os.PathLike[str]) -> bool:
-  """Whether a folder says that it is an exported model."""
-  return pathlib.Path(folder, _JSON).exists()
+  """Whether it is an exported model, of this or an earlier version."""
+  return any(pathlib.Path(folder, name).exists() for name in (_JSON, _CLASSES))
 
 
 def load(folder: str | os.PathLike[str], form: str | None = None) -> Exported:
@@ -226,7 +226,8 @@ def _read_json(path: pathlib.Path) -> dict[str, Any]:
     facts = json.loads(path.read_text(encoding='utf-8'))
   except FileNotFoundError as e:
     raise errors.InputError(
-      f'{path.parent} is no exported model: it has no {path.name}'
+      f'{path.parent} has no {path.name}: it is no exported model, or one of '
+      'an earlier version; export again'
     ) from e
   except (OSError, ValueError, RecursionError) as e:
     raise errors.InputError(f'{path} is damaged ({e}); export again') from e

@@ -76,7 +76,8 @@ def read(path: pathlib.Path) -> dict[str, Any]:
     facts = json.loads(path.read_text(encoding='utf-8'))
   except FileNotFoundError as e:
     raise errors.InputError(
-      f'{path.parent} is no adapted model: it has no {path.name}'
+      f'{path.parent} is no adapted model: it has no {path.name}; name a '
+      'folder that adapt wrote'
     ) from e
   except (OSError, ValueError, RecursionError) as e:
     raise errors.InputError(f'{path} is damaged ({e}); adapt again') from e
