@@ -74,6 +74,7 @@ def adapted(**changes):
       labels=labels,
       held_out=found,
       linear_held_out=found,
+      tried={'all_l2': accuracy},
       temperature=calibration.temperature(logits, labels),
       neighbours=neighbours.nearest(rows.astype(np.float32), labels),
       learning_curve=(
