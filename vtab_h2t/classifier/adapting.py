@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 import dataclasses
+import math
 import pathlib
 from typing import TYPE_CHECKING
 
@@ -165,10 +166,18 @@ def adapt(
   extractor = extraction.Extractor(
     backbone, methods.FROZEN[wanted].target_sizes(space)
   )
-  for name in names:
-    trials.check_memory(memory, extractor.layouts, name, space, len(classes))
   root = workdir / 'features'
-  budget.check_disk(root, store.missing_bytes(root, extractor, stored, dtype))
+  missing = store.missing_bytes(root, extractor, stored, dtype)
+  budget.check_disk(root, missing)
+  memory.check(
+    max(
+      extraction_bytes(backbone) if missing else 0,
+      *(
+        trials.least_bytes(extractor.layouts, name, space, len(classes))
+        for name in names
+      ),
+    )
+  )
   features = store.open_or_compute(
     root,
     extractor,
@@ -220,6 +229,12 @@ def adapt(
     neighbours=_alike_in_order(alike, order),
     learning_curve=curve,
   )
+
+
+def extraction_bytes(backbone: backbone_lib.Backbone) -> int:
+  """Memory that a batch takes in the network, whose taps are held together."""
+  values = sum(math.prod(shape) for shape in backbone.tap_shapes().values())
+  return 4 * extraction.BATCH_SIZE * values
 
 
 def _is_better(

@@ -15,6 +15,8 @@ _GIB = 2**30
 _RESERVE = _GIB
 # What the process takes besides what is counted, between two looks at it.
 _SLACK = 256 * 2**20
+# What compiled programs and libraries take that were not there at the start.
+_GROWTH = 256 * 2**20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,17 +40,15 @@ class Memory:
     give_back()
     return devices.memory(self.allowed - resident() - _SLACK)
 
-  def check(self, needed: int, what: str) -> None:
-    """Raises InputError unless so much is left for something."""
-    left = self.left()
+  def check(self, needed: int) -> None:
+    """Raises InputError unless so much, and room to grow, is left."""
+    left = self.left() - _GROWTH
     if needed > left:
-      taken = self.allowed - left
+      wanted = (self.allowed + needed - left) / _GIB
       raise errors.InputError(
-        f'{what} needs {needed / _GIB:.2f} GiB of memory besides the '
-        f'{taken / _GIB:.2f} that the program takes, and '
-        f'{self.allowed / _GIB:.2f} are allowed in all; allow '
-        f'--memory_gib={(needed + taken) / _GIB + 0.05:.1f} or choose a '
-        'smaller network or grid'
+        f'this needs {wanted:.1f} GiB of memory, and {self.allowed / _GIB:.1f} '
+        f'are allowed or free; allow --memory_gib={wanted + 0.05:.1f} if the '
+        'machine has it, or choose a smaller network, image size or grid'
       )
 
 

@@ -26,9 +26,9 @@ MOST_FOLDED = 5000
 # Of more: this share, but not more than so many. The interval of their accuracy
 # is a point to either side at most.
 HELD_OUT, MOST_HELD_OUT = 0.2, 10_000
-# How often heads are judged in a training, and after how many times without
-# more right answers of any it ends.
-CHECKPOINTS, PATIENCE = 10, 3
+# How often heads are judged in a training, and how often in a row one may have
+# fewer right answers than before until its training ends.
+CHECKPOINTS, PATIENCE = 10, 4
 
 # Called with what is done, and how much of it, 0 to 100.
 Tell = Callable[[str, int, int], None]
@@ -101,8 +101,8 @@ def choose(
 ) -> Choice:
   """Trains each setting of a method on each fold, and judges it on its rest.
 
-  A setting is judged at `CHECKPOINTS` points of its training. With one fold
-  training ends early if nothing improves any more.
+  A setting is judged at `CHECKPOINTS` points of its training. With one fold its
+  training ends early where it gets worse.
 
   Args:
     data: what is learned from.
@@ -156,20 +156,23 @@ def _judge(
   may_stop: bool,
   tell: Tell,
 ) -> None:
-  """Trains and judges at each checkpoint, until nothing improves if it may."""
+  """Trains and judges at each checkpoint; may stop where all get worse."""
   best: dict[linear.Setting, int] = {}
-  waited = 0
+  waited: dict[linear.Setting, int] = {}
   for checkpoint in range(CHECKPOINTS):
     run.train_to(
       (checkpoint + 1) / CHECKPOINTS, functools.partial(tell, 'train heads')
     )
-    waited += 1
     for trial, logits in run.logits():
+      setting = trial.setting
+      if may_stop and waited.get(setting) == PATIENCE:
+        continue  # As if it had been trained alone, and had ended.
       right = int((logits.argmax(axis=1) == labels).sum())
-      answers.add(trial.setting, fold, checkpoint, right, logits)
-      if right > best.get(trial.setting, -1):
-        best[trial.setting], waited = right, 0
-    if may_stop and waited == PATIENCE:
+      answers.add(setting, fold, checkpoint, right, logits)
+      is_good = right >= best.get(setting, 0)
+      waited[setting] = 0 if is_good else waited[setting] + 1
+      best[setting] = max(right, best.get(setting, 0))
+    if may_stop and min(waited.values()) == PATIENCE:
       return
 
 

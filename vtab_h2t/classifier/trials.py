@@ -213,16 +213,13 @@ class Run:
       trials: what is trained.
       rows: of the examples to train on, in the order of batches.
       judged: of those to judge on, or None.
-
-    Raises:
-      errors.InputError: there is not enough memory.
     """
     self._trials = trials
     self.epochs = data.epochs(len(rows))
     self._done = 0
-    needed = needed_bytes(data, trials)
-    data.memory.check(needed, 'training heads')
-    allowance = epochs_lib.Allowance(data.memory.left() - needed)
+    allowance = epochs_lib.Allowance(
+      data.memory.left() - needed_bytes(data, trials)
+    )
     batches = epochs_lib.section_batches(
       data.features.layouts[trials.size].size
     )
@@ -280,7 +277,7 @@ def groups(data: Data, trials: Trials) -> Iterator[Trials]:
 
   There is one part, unless heads would take more than half of what is left.
   """
-  return trials.groups(data.classes, data.memory.left() // 2)
+  return trials.groups(data.classes, max(0, data.memory.left() // 2))
 
 
 def needed_bytes(data: Data, trials: Trials) -> int:
@@ -302,34 +299,32 @@ def _section_bytes(size: int, matrices: int) -> int:
   return epochs_lib.IN_FLIGHT * rows * max(matrices, 4 * size)
 
 
-def check_memory(
-  memory: budget.Memory,
+def least_bytes(
   layouts: Mapping[int | None, pooling.Layout],
   method: str,
   space: space_lib.Space,
   classes: int,
-) -> None:
-  """Raises InputError if heads will not be able to be trained.
+) -> int:
+  """Memory that a method's heads take where nothing is kept.
 
   Args:
-    memory: that may be taken.
     layouts: of the network, by their target sizes.
     method: of `methods.registry.FROZEN`.
     space: the settings.
     classes: how many.
   """
   options = space.of(method)
+  coefficients = getattr(options, 'coefficients', (0.0,))
+  heads = len(options.learning_rates) * len(coefficients)
+  found = 0
   for target in methods.FROZEN[method].target_sizes(space) or (None,):
     size = layouts[target].size
-    selected = 4 * size * sum(getattr(options, 'fractions', ()))
-    heads = len(options.learning_rates) * len(
-      getattr(options, 'coefficients', '1')
+    selected = 4 * size * heads * sum(getattr(options, 'fractions', ()))
+    found = max(
+      found,
+      stacks.head_bytes(size, classes) + _section_bytes(size, int(selected)),
     )
-    memory.check(
-      stacks.head_bytes(size, classes)
-      + _section_bytes(size, int(heads * selected)),
-      f'training heads of {classes} classes on {size} features',
-    )
+  return found
 
 
 @contextlib.contextmanager
