@@ -177,11 +177,12 @@ def _adapt(
     )
   source = pathlib.Path(_TRAIN.value).resolve().name
   sizes = artefact.save(adapted, weights, _OUT.value, source)
-  progress.stage('diagnose', 0, 1)
-  diagnosed = diagnosis.diagnose(
-    adapted, lambda i: pictures.decode(found.paths[i])
-  )
-  diagnosed.save(_OUT.value)
+  with stopping.keeping(f'the model is in {_OUT.value}, without its report'):
+    progress.stage('diagnose', 0, 1)
+    diagnosed = diagnosis.diagnose(
+      adapted, lambda i: pictures.decode(found.paths[i])
+    )
+    diagnosed.save(_OUT.value)
   return adapted, sizes, diagnosed
 
 

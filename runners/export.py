@@ -10,10 +10,12 @@ In the folder are the class names and, for each format, `model.keras`,
 
 from absl import flags
 
+from vtab_h2t import files
 from vtab_h2t.classifier import formats
 
 from . import common
 from . import shared_flags
+from . import stopping
 
 _MODEL = flags.DEFINE_string(
   'model', None, 'Folder that adapt wrote.', required=True
@@ -32,13 +34,15 @@ shared_flags.plugins()
 
 
 def main() -> None:
+  files.check_is_new(_OUT.value)
   common.prepare_tensorflow()
   from vtab_h2t.classifier import artefact
   from vtab_h2t.classifier import exporting
 
-  model = artefact.load(_MODEL.value, _WEIGHTS.value)
-  for path in exporting.export(model, _OUT.value, _FORMAT.value):
-    print(f'exported: {path}')
+  with stopping.keeping('nothing is kept'):
+    model = artefact.load(_MODEL.value, _WEIGHTS.value)
+    for path in exporting.export(model, _OUT.value, _FORMAT.value):
+      print(f'exported: {path}')
 
 
 if __name__ == '__main__':
