@@ -85,7 +85,8 @@ def nearest(embedding: np.ndarray, labels: np.ndarray) -> Neighbours:
   )
   every = np.arange(n)
   if n <= EXACT:
-    for part in _parts(every, _QUERIES):
+    # One image alone has none.
+    for part in _parts(every, _QUERIES) if n > 1 else ():
       state.search(embedding, labels, part, every)
     return Neighbours(**dataclasses.asdict(state), recall=1.0)
   for members, candidates in _groups(embedding):
@@ -117,27 +118,28 @@ class _State:
     count = self.indices.shape[1]
     for part in _parts(candidates, _CANDIDATES):
       similarity = rows @ _unit(embedding[part]).T
-      similarity[queries[:, None] == part] = -np.inf
-      merged = np.c_[self.similarity[queries], similarity]
-      indices = np.c_[
-        self.indices[queries], np.broadcast_to(part, similarity.shape)
+      at = np.searchsorted(part, queries).clip(max=len(part) - 1)
+      itself = np.flatnonzero(part[at] == queries)
+      similarity[itself, at[itself]] = -np.inf
+      best = min(count, len(part))
+      top = np.argpartition(similarity, len(part) - best, axis=1)[:, -best:]
+      merged = np.c_[
+        self.similarity[queries], np.take_along_axis(similarity, top, axis=1)
       ]
-      if merged.shape[1] > count:
-        top = np.argpartition(-merged, count - 1, axis=1)[:, :count]
-        merged = np.take_along_axis(merged, top, axis=1)
-        indices = np.take_along_axis(indices, top, axis=1)
-      order = np.lexsort((indices, -merged), axis=1)
+      indices = np.c_[self.indices[queries], part[top]]
+      order = np.lexsort((indices, -merged), axis=1)[:, :count]
       merged = np.take_along_axis(merged, order, axis=1)
       indices = np.take_along_axis(indices, order, axis=1)
       indices[~np.isfinite(merged)] = -1
       self.similarity[queries], self.indices[queries] = merged, indices
-      similarity[labels[queries, None] == labels[part]] = -np.inf
-      best = similarity.argmax(axis=1)
-      values = similarity[np.arange(len(queries)), best]
-      better = queries[values > self.other_similarity[queries]]
-      at = values > self.other_similarity[queries]
-      self.other[better] = part[best[at]]
-      self.other_similarity[better] = values[at]
+      np.copyto(
+        similarity, -np.inf, where=labels[queries, None] == labels[part]
+      )
+      other = similarity.argmax(axis=1)
+      values = similarity[np.arange(len(queries)), other]
+      better = values > self.other_similarity[queries]
+      self.other[queries[better]] = part[other[better]]
+      self.other_similarity[queries[better]] = values[better]
 
 
 def _parts(indices: np.ndarray, size: int) -> Iterator[np.ndarray]:
