@@ -261,7 +261,7 @@ def model(tmp_path_factory):
     'label_type': 'str',
     'source': 'photos',
     'images': [4, 5],
-    'calibration_error': {'before': 0.2, 'after': 0.1},
+    'calibration_error': {'before': 0.2, 'after': 0.1, 'by_chance': 0.1},
   }
   (folder / 'model.json').write_text(json.dumps(facts))
   assert artefact.load(folder).classes == ('a', 'b')

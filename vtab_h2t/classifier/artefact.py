@@ -156,18 +156,21 @@ def model_of(
 
 
 def _calibration_error(adapted: adapting.Adapted) -> dict[str, float]:
-  """Of the answers on held-out images, before the temperature and after."""
+  """On held-out images before the temperature, after it, and by chance."""
   logits = adapted.held_out.logits
   labels = adapted.labels[adapted.held_out.examples]
-  found = {
-    'before': calibration.probabilities(logits, 1.0),
-    'after': calibration.cross_fitted(logits, labels),
-  }
-  return {
-    name: calibration.calibration_error(
-      calibration.reliability(p.max(axis=1), p.argmax(axis=1) == labels)
+  after = calibration.cross_fitted(logits, labels)
+
+  def error(p: np.ndarray) -> float:
+    right = p.argmax(axis=1) == labels
+    return calibration.calibration_error(
+      calibration.reliability(p.max(axis=1), right)
     )
-    for name, p in found.items()
+
+  return {
+    'before': error(calibration.probabilities(logits, 1.0)),
+    'after': error(after),
+    'by_chance': calibration.error_by_chance(after.max(axis=1)),
   }
 
 

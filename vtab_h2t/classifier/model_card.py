@@ -100,7 +100,8 @@ On images that the head was trained without:
 {_table(header, rows)}{better}
 
 The setting was chosen on the same images, so the numbers are a little too
-high."""
+high. Where `report.html` is in this folder, it shows the mistakes, the classes
+that are confused, and labels that may be wrong."""
 
 
 def _calibration(facts: dict[str, Any]) -> str:
@@ -113,7 +114,8 @@ Probabilities are the softmax of logits divided by a temperature of
 {facts['temperature']:.3f}, which was fitted on the held-out images. Their
 expected calibration error there, the mean distance between the probability of
 an answer and the share of right answers, is {100 * error['after']:.1f} %
-({100 * error['before']:.1f} % without the temperature)."""
+({100 * error['before']:.1f} % without the temperature). On as many images,
+true probabilities would show {100 * error['by_chance']:.1f} % by chance."""
 
 
 def _usage(facts: dict[str, Any]) -> str:
