@@ -69,8 +69,8 @@ def test_a_class_that_was_never_held_out_is_a_white_line(found):
 
 
 def test_reliability_is_drawn_in_percent(found):
-  before, after = figures.reliability(found).axes
-  for ax, scaled in ((before, False), (after, True)):
+  for scaled in (False, True):
+    (ax,) = figures.reliability(found, scaled).axes
     table = found.reliability[found.reliability.temperature_scaled == scaled]
     x, y = (np.array(v, float) for v in ax.lines[1].get_data())
     np.testing.assert_allclose(x, 100 * table.confidence)

@@ -66,26 +66,30 @@ def confused(found: diagnosis_tables.Tables) -> 'figure_lib.Figure':
   return drawn
 
 
-def reliability(found: diagnosis_tables.Tables) -> 'figure_lib.Figure':
-  """How often answers are right by their probability, before and after."""
-  drawn, axes = plotting.figure(1, 2, 3.2, 3.2)
-  errors = found.calibration
-  for ax, scaled, name, error in zip(
-    axes,
-    (False, True),
-    ('before temperature scaling', 'after'),
-    (errors.before, errors.after),
-    strict=True,
-  ):
-    table = found.reliability[found.reliability.temperature_scaled == scaled]
-    ax.plot((0, 100), (0, 100), color='0.6', linewidth=1)
-    _with_interval(ax, table, 100 * table.confidence)
-    ax.set_title(f'{name}: error {error:.1%}', fontsize=9)
-    ax.set_xlabel('probability of the answer (%)')
-    ax.set_xlim(0, 102)
-    ax.set_ylim(0, 102)
-    ax.set_aspect('equal')
-  axes[0].set_ylabel('right answers (%)')
+def reliability(
+  found: diagnosis_tables.Tables, scaled: bool
+) -> 'figure_lib.Figure':
+  """How often answers are right, by their probability.
+
+  Args:
+    found: the diagnosis.
+    scaled: with the temperature or before it.
+  """
+  drawn, (ax,) = plotting.figure(1, 1, 3.4, 3.4)
+  table = found.reliability[found.reliability.temperature_scaled == scaled]
+  ax.plot((0, 100), (0, 100), color='0.6', linewidth=1)
+  _with_interval(ax, table, 100 * table.confidence)
+  ax.set_title(
+    f'with temperature: error {found.calibration.after:.1%}'
+    if scaled
+    else f'as trained: error {found.calibration.before:.1%}',
+    fontsize=10,
+  )
+  ax.set_xlabel('probability of the answer (%)')
+  ax.set_ylabel('right answers (%)')
+  ax.set_xlim(0, 102)
+  ax.set_ylim(0, 102)
+  ax.set_aspect('equal')
   return drawn
 
 

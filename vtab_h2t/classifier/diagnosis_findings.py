@@ -119,7 +119,7 @@ def _sure(found: diagnosis_tables.Tables) -> Iterator[str]:
     yield (
       f'If a person looks at all answers below a probability of {_ENOUGH:g} '
       f'(predict with --min_confidence={_ENOUGH:g}), {_percent(line.share)} of '
-      f'the images need nobody, and of these {_percent(line.accuracy)} are '
+      f'the images are left to it, and of these {_percent(line.accuracy)} are '
       f'right (95 % interval {100 * line.low:.1f} to {_percent(line.high)}).'
     )
 

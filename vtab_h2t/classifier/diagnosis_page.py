@@ -69,7 +69,10 @@ def build(found: diagnosis_tables.Tables) -> str:
     ],
     examples=list(_examples(found, small)),
     confusion=figures.png(figures.confused(found)),
-    reliability=figures.png(figures.reliability(found)),
+    reliability=[
+      figures.png(figures.reliability(found, scaled))
+      for scaled in (False, True)
+    ],
     curve=figures.png(figures.curve(found)) if curve else '',
     more=' '.join(diagnosis_findings.more(found)),
     taps=figures.png(figures.taps(found)),
