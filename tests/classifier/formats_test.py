@@ -6,7 +6,6 @@ import pytest
 from tests import testing
 from tests.classifier import heads
 from vtab_h2t import errors
-from vtab_h2t.backbones import preprocessing
 from vtab_h2t.classifier import formats
 from vtab_h2t.classifier import standalone
 
@@ -24,7 +23,7 @@ def _format(name):
 
 def _backbone(**change):
   backbone = testing.normed_backbone()
-  fed = dataclasses.replace(preprocessing.IMAGENET, **change)
+  fed = dataclasses.replace(testing.INPUT, **change)
   return dataclasses.replace(backbone, input=fed)
 
 
@@ -59,6 +58,12 @@ def test_a_file_computes_what_predict_does(tmp_path, name, change):
     assert found.dtype == np.float32
     tolerance = 1e-3 if 'antialias' in model.backbone.input.resize else 1e-5
     np.testing.assert_allclose(found, wanted, atol=tolerance)
+  # The network is fed zeros, and has no feature that is not 0.
+  grey = np.full((1, 16, 16, 3), 128, np.float32)
+  logits = model.bias / model.temperature
+  np.testing.assert_allclose(
+    run(grey)[0], np.exp(logits) / np.exp(logits).sum(), atol=1e-5
+  )
 
 
 @pytest.mark.parametrize(

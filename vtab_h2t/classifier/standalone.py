@@ -12,6 +12,8 @@ from vtab_h2t.features import normalization
 if TYPE_CHECKING:
   import keras
 
+_TINY = 1e-24  # As in `normalization`.
+
 
 def build(model: artefact.Model) -> 'keras.Model':
   """What an exported file holds.
@@ -56,13 +58,12 @@ def build(model: artefact.Model) -> 'keras.Model':
       continue
     columns = readout.columns[first:last] - starts[i]
     y = block(taps[block.tap])
-    unit = layers.UnitNormalization(name=f'unit_{i:03d}')
     if readout.rule == normalization.ONCE:
-      y = unit(y)
+      y = _unit_norm(y)
     if len(columns) < block.size:
       y = ops.take(y, columns.tolist(), axis=1)
     if readout.rule == normalization.SELECTED:
-      y = unit(y)
+      y = _unit_norm(y)
     parts.append(y)
   x = layers.Concatenate(name='selected')(parts) if parts[1:] else parts[0]
   head = layers.Dense(len(model.classes), activation='softmax', name='head')
@@ -70,6 +71,18 @@ def build(model: artefact.Model) -> 'keras.Model':
   kernel, bias = model.tempered()
   head.set_weights([kernel.T, bias])
   return whole
+
+
+def _unit_norm(x: 'keras.KerasTensor') -> 'keras.KerasTensor':
+  """As `normalization.unit_norm`.
+
+  Keras' own layer takes the inverse root of 0 first and then the smaller of it
+  and a large number, and LiteRT makes NaN of that.
+  """
+  from keras import ops
+
+  squared = ops.sum(ops.square(x), axis=1, keepdims=True)
+  return x * ops.rsqrt(ops.where(squared > _TINY, squared, 1.0))
 
 
 def foreign(backbone: backbone_lib.Backbone) -> str | None:
