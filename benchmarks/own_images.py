@@ -116,9 +116,9 @@ def make(folder: pathlib.Path, count: int, classes: int, side: int) -> None:
 
 def measure() -> dict[str, object]:
   """A row: what was asked for, and what it took."""
-  from runners import common
+  import tensorflow as tf
 
-  common.prepare_tensorflow()
+  from vtab_h2t import devices
   from vtab_h2t.backbones import registry as backbones
   from vtab_h2t.classifier import adapting
   from vtab_h2t.classifier import artefact
@@ -126,6 +126,8 @@ def measure() -> dict[str, object]:
   from vtab_h2t.tasks import labelled_pictures
   from vtab_h2t.tasks import pictures
 
+  devices.keep_freed_memory()  # As a runner does.
+  tf.config.experimental.enable_op_determinism()
   root = pathlib.Path(_FOLDER.value)
   where = root / f'pictures-{_SIDE.value}-{_IMAGES.value}'
   stages = Stages()

@@ -12,9 +12,10 @@ done about the photographs. `report.html` in the model's folder shows that.
 
 import contextlib
 import dataclasses
+import functools
 import pathlib
 import sys
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
 from absl import flags
 
@@ -52,7 +53,7 @@ _METHOD = flags.DEFINE_enum(
   'How to adapt. best: by linear or head2toe, whichever is right more often '
   'on held-out images.',
 )
-shared_flags.plugins()
+_PLUGINS = shared_flags.plugins()
 _BACKBONE = shared_flags.backbone()
 _WEIGHTS = shared_flags.weights()
 _REQUIRE_GPU = shared_flags.require_gpu()
@@ -100,6 +101,7 @@ _FLOAT16 = flags.DEFINE_bool(
   False,
   'Keep features in half precision, which halves the disk that they take.',
 )
+_CLUSTER = shared_flags.executor()
 
 
 def main() -> None:
@@ -143,6 +145,8 @@ def _adapt(
   from vtab_h2t.classifier import adapting
   from vtab_h2t.classifier import artefact
   from vtab_h2t.classifier import diagnosis
+  from vtab_h2t.classifier import shards
+  from vtab_h2t.features import extraction
   from vtab_h2t.features import store
 
   weights = backbones.weights_of(_BACKBONE.value, _WEIGHTS.value)
@@ -155,6 +159,18 @@ def _adapt(
   )
   backbone = dataclasses.replace(backbone, input=fed)
   space = grids.get(_GRID.value, backbone.name)
+  cluster = _CLUSTER()
+  extractor_of: Any = extraction.Extractor
+  if cluster is not None:
+    network = shards.Network(
+      name=_BACKBONE.value,
+      weights=weights,
+      image_size=_IMAGE_SIZE.value,
+      input=backbone.input,
+      sha256=backbone.weights_sha256,
+      plugins=tuple(_PLUGINS.value or ()),
+    )
+    extractor_of = functools.partial(shards.Extractor, cluster, network)
   common.say_devices()
   with contextlib.ExitStack() as stack:
     workdir = _WORKDIR.value or stack.enter_context(
@@ -173,6 +189,7 @@ def _adapt(
       if _MEMORY.value is None
       else int(_MEMORY.value * 2**30),
       dtype=store.FLOAT16 if _FLOAT16.value else store.FLOAT32,
+      extractor_of=extractor_of,
       progress=progress.stage,
     )
   source = pathlib.Path(_TRAIN.value).resolve().name

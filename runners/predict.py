@@ -8,8 +8,9 @@ Prints for each image its path, the class and the probability of each class.
   python -m runners.predict --model=exported/ --images=a.jpg --format=json
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 import csv
+import functools
 import json
 import sys
 from typing import TYPE_CHECKING
@@ -69,8 +70,15 @@ _BAD = flags.DEFINE_enum(
 _WEIGHTS = flags.DEFINE_string(
   'weights', None, "File of the network's weights, where they are not packaged."
 )
-shared_flags.plugins()
+_PLUGINS = shared_flags.plugins()
 _REQUIRE_GPU = shared_flags.require_gpu()
+_CLUSTER = shared_flags.executor()
+
+# Of files, and what is filled with what is wrong with them: batches of
+# probabilities, each with the number of files before it.
+_Batches = Callable[
+  [tuple[str, ...], dict[int, str]], 'Iterator[tuple[int, np.ndarray]]'
+]
 
 
 def main() -> None:
@@ -96,7 +104,31 @@ def main() -> None:
       1, 'predict', has_bar=not sys.stdout.isatty()
     ) as progress,
   ):
-    _classify(model, found.paths, answers, progress)
+    _classify(_batches(model), found.paths, answers, progress)
+
+
+def _batches(model: 'artefact.Model | exporting.Exported') -> _Batches:
+  """What classifies files, here or on a cluster."""
+  cluster = _CLUSTER()
+  if cluster is None:
+    return lambda paths, wrong: model.probabilities(
+      pictures.unlabelled(paths, wrong)
+    )
+  from vtab_h2t.classifier import exporting
+  from vtab_h2t.classifier import shards
+
+  if isinstance(model, exporting.Exported):
+    raise errors.InputError(
+      f'{_MODEL.value} is an export; --executor=ray takes a folder that adapt '
+      'wrote'
+    )
+  return functools.partial(
+    shards.probabilities,
+    cluster,
+    _MODEL.value,
+    _WEIGHTS.value,
+    tuple(_PLUGINS.value or ()),
+  )
 
 
 def _load() -> 'artefact.Model | exporting.Exported':
@@ -110,7 +142,7 @@ def _load() -> 'artefact.Model | exporting.Exported':
 
 
 def _classify(
-  model: 'artefact.Model | exporting.Exported',
+  batches: _Batches,
   paths: tuple[str, ...],
   answers: 'answers_lib.Answers',
   progress: progress_lib.Progress,
@@ -119,7 +151,7 @@ def _classify(
   write, write_error = _writers(answers)
   wrong: dict[int, str] = {}
   unsure = 0
-  for start, batch in model.probabilities(pictures.unlabelled(paths, wrong)):
+  for start, batch in batches(paths, wrong):
     for i, row in enumerate(batch, start):
       if i not in wrong:
         write(paths[i], row)

@@ -112,6 +112,9 @@ def adapt(
   memory_bytes: int | None = None,
   steps: int = trials.STEPS,
   dtype: str = store.FLOAT32,
+  extractor_of: Callable[
+    [backbone_lib.Backbone, Sequence[int]], extraction.Extractor
+  ] = extraction.Extractor,
   progress: Callable[[str, int, int], None] = lambda *_: None,
 ) -> Adapted:
   """Adapts a frozen backbone to labelled images.
@@ -132,6 +135,8 @@ def adapt(
       has free, less a reserve.
     steps: that heads are trained for at least.
     dtype: in which features are kept on disk, `store.FLOAT32` or `FLOAT16`.
+    extractor_of: makes what computes features of the network, given it and
+      target sizes.
     progress: called with (stage, done, total).
 
   Raises:
@@ -163,9 +168,7 @@ def adapt(
   folds = choosing.folds_of(stored.labels, val_fraction, seed)
   wanted = 'head2toe' if method == BEST else method
   names = list(dict.fromkeys(('linear', wanted)))
-  extractor = extraction.Extractor(
-    backbone, methods.FROZEN[wanted].target_sizes(space)
-  )
+  extractor = extractor_of(backbone, methods.FROZEN[wanted].target_sizes(space))
   root = workdir / 'features'
   missing = store.missing_bytes(root, extractor, stored, dtype)
   budget.check_disk(root, missing)

@@ -155,7 +155,8 @@ def selections(
   """
   import tensorflow as tf
 
-  raw = tf.concat(blocks, axis=1)
+  # A feature a row, so that what is taken and added up lies together.
+  raw = tf.transpose(tf.concat(blocks, axis=1))
   found = []
   for wanted in columns:
     block_of = np.searchsorted(layout.starts, wanted, side='right') - 1
@@ -180,10 +181,10 @@ def _compiled_selection() -> Callable[..., 'tf.Tensor']:
   def select(
     raw: 'tf.Tensor', columns: 'tf.Tensor', number: 'tf.Tensor', of: 'tf.Tensor'
   ) -> 'tf.Tensor':
-    x = tf.gather(raw, columns, axis=1)
-    squared = tf.math.unsorted_segment_sum(tf.transpose(x * x), number, of)
+    x = tf.gather(raw, columns)
+    squared = tf.math.unsorted_segment_sum(x * x, number, of)
     scale = tf.math.rsqrt(tf.where(squared > _TINY, squared, 1.0))
-    return x * tf.transpose(tf.gather(scale, number))
+    return tf.transpose(x * tf.gather(scale, number))
 
   return tf.function(select, reduce_retracing=True)
 
