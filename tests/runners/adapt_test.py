@@ -53,32 +53,18 @@ def test_it_writes_a_report_and_says_where(model):
   assert len(suspects.splitlines()) == 9  # Eight were held out.
 
 
-def test_what_is_odd_in_photographs_is_said_and_does_not_stop(tmp_path):
-  photos = testing.write_photographs(tmp_path / 'photos', 4)
+@pytest.fixture(scope='module')
+def odd(tmp_path_factory):
+  """Of photographs with oddities, and with an input that is asked for."""
+  root = tmp_path_factory.mktemp('odd')
+  photos = testing.write_photographs(root / 'photos', 4)
   shutil.copy(photos / 'warm' / '0.png', photos / 'cold' / 'copy.png')
   (photos / 'warm' / 'notes.txt').touch()
   (photos / '__MACOSX').mkdir()
   done = testing.run_runner(
     'adapt',
     f'--train_dir={photos}',
-    f'--out={tmp_path / "model"}',
-    _PLUGINS,
-    *_FAST,
-    '--method=linear',
-  )
-  assert done.returncode == 0, done.stderr
-  warned = [l for l in done.stderr.splitlines() if l.startswith('warning: ')]
-  assert len(warned) == 2
-  assert 'passed over 1 file (1 .txt)' in warned[0]
-  assert 'cold/copy.png (cold) = ' in warned[1]
-  assert '9 images of 2 classes' in done.stdout
-
-
-def test_the_input_that_is_asked_for_is_kept_with_the_model(tmp_path):
-  done = testing.run_runner(
-    'adapt',
-    f'--train_dir={testing.write_photographs(tmp_path / "photos")}',
-    f'--out={tmp_path / "model"}',
+    f'--out={root / "model"}',
     _PLUGINS,
     *_FAST,
     '--method=linear',
@@ -87,7 +73,21 @@ def test_the_input_that_is_asked_for_is_kept_with_the_model(tmp_path):
     '--crop=0.875',
   )
   assert done.returncode == 0, done.stderr
-  facts = json.loads((tmp_path / 'model' / 'model.json').read_text())
+  return root / 'model', done
+
+
+def test_what_is_odd_in_photographs_is_said_and_does_not_stop(odd):
+  _, done = odd
+  warned = [l for l in done.stderr.splitlines() if l.startswith('warning: ')]
+  assert len(warned) == 2
+  assert 'passed over 1 file (1 .txt)' in warned[0]
+  assert 'cold/copy.png (cold) = ' in warned[1]
+  assert '9 images of 2 classes' in done.stdout
+
+
+def test_the_input_that_is_asked_for_is_kept_with_the_model(odd):
+  folder, _ = odd
+  facts = json.loads((folder / 'model.json').read_text())
   assert (facts['resize'], facts['crop']) == ('bicubic_antialias', 0.875)
   assert facts['scale'] == list(preprocessing.IMAGENET.scale)
   assert facts['offset'] == list(preprocessing.IMAGENET.offset)
