@@ -47,38 +47,54 @@ def test_of_many_images_some_are_held_out_once(count, held):
   assert abs(len(folds[0].val) - held) <= 4
 
 
-def _answers(folds, file):
-  found = choosing._Answers(folds, file)
-  settings = [linear.Setting(learning_rate=r, steps=0) for r in (0.1, 0.01)]
-  # Right answers of each setting at three checkpoints, on each fold.
-  counts = [[(3, 5, 5), (2, 4, 6)], [(3, 6, 5), (2, 5, 5)]]
-  for fold in range(folds):
-    for checkpoint in range(3):
+def _answers(counts, file):
+  """Of right answers of 100 at checkpoints, of each setting and fold."""
+  found = choosing._Answers(len(counts[0]), file)
+  settings = [
+    linear.Setting(learning_rate=0.1 / (1 + i), steps=0)
+    for i in range(len(counts))
+  ]
+  for fold in range(len(counts[0])):
+    for checkpoint in range(len(counts[0][0])):
       for i, setting in enumerate(settings):
+        said = np.full((100, 2), 100 * fold + 10 * checkpoint + i, np.float32)
         right = counts[i][fold][checkpoint]
-        said = np.full((6, 2), 100 * fold + 10 * checkpoint + i, np.float32)
         found.add(setting, fold, checkpoint, right, said)
   return found, settings
 
 
-@pytest.mark.parametrize('folds, best', [(1, (1, 1)), (2, (0, 2))])
-def test_the_best_setting_and_checkpoint_over_all_folds(tmp_path, folds, best):
-  """Of equal ones the first setting, and its last checkpoint."""
+@pytest.mark.parametrize(
+  'counts, best',
+  [
+    # The last one that is as good, but for chance.
+    ([[(90, 91, 90)]], (0, 2)),
+    ([[(96, 97, 80)]], (0, 1)),
+    ([[(50, 70, 71)], [(50, 72, 60)]], (1, 1)),
+    ([[(50, 70, 71)], [(50, 71, 71)]], (0, 2)),
+    # Over two folds.
+    ([[(80, 90, 60), (80, 60, 91)], [(10, 75, 75), (10, 75, 75)]], (0, 0)),
+  ],
+)
+def test_the_best_setting_and_its_checkpoint_over_all_folds(
+  tmp_path, counts, best
+):
   with open(tmp_path / 'logits', 'w+b') as file:
-    found, settings = _answers(folds, file)
+    found, settings = _answers(counts, file)
     setting, checkpoint = found.best()
     assert (settings.index(setting), checkpoint) == best
-    for fold in range(folds):
+    for fold in range(len(counts[0])):
       said = found.logits(setting, fold, checkpoint)
       assert (said == 100 * fold + 10 * checkpoint + best[0]).all()
-      assert said.shape == (6, 2)
+      assert said.shape == (100, 2)
+    if len(counts[0]) == 1:  # One place for each setting.
+      assert file.seek(0, 2) == len(counts) * 100 * 2 * 4
 
 
 def test_a_checkpoint_that_a_fold_did_not_reach_is_not_chosen(tmp_path):
   with open(tmp_path / 'logits', 'w+b') as file:
     found = choosing._Answers(2, file)
     setting = linear.Setting(learning_rate=0.1, steps=0)
-    said = np.zeros((1, 2), np.float32)
+    said = np.zeros((10, 2), np.float32)
     for fold, checkpoint, right in ((0, 0, 1), (0, 1, 9), (1, 0, 1)):
       found.add(setting, fold, checkpoint, right, said)
     assert found.best() == (setting, 0)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 import dataclasses
 import functools
+import os
 import tempfile
 from typing import Any, IO
 
@@ -179,15 +180,19 @@ def _judge(
 class _Answers:
   """Right answers of settings at checkpoints, and logits, which are on disk.
 
-  Of one fold the logits of the best head so far suffice.
+  Of a setting it is the last checkpoint that counts, among those whose right
+  answers are within a standard error of its most: what is better earlier by
+  less is so by chance, and a schedule that has ended is the safer choice. Of
+  one fold only that checkpoint's logits are kept.
   """
 
   def __init__(self, folds: int, file: IO[bytes]) -> None:
     self._folds = folds
     self._file = file
     self._right: dict[linear.Setting, np.ndarray] = {}
+    self._images: dict[int, int] = {}
     self._places: dict[tuple[linear.Setting, int, int], tuple[int, Any]] = {}
-    self._best: tuple[int, int, int] | None = None
+    self._slots: dict[linear.Setting, int] = {}
 
   def add(
     self,
@@ -202,30 +207,33 @@ class _Answers:
       setting, np.full((self._folds, CHECKPOINTS), -1)
     )
     counts[fold, checkpoint] = right
+    self._images[fold] = len(logits)
+    place = self._file.seek(0, os.SEEK_END)
     if self._folds == 1:
-      rank = right, -list(self._right).index(setting), checkpoint
-      if self._best is not None and rank < self._best:
+      if self._chosen(setting)[1] != checkpoint:
         return
-      self._best = rank
-      self._file.seek(0)
-    self._places[setting, fold, checkpoint] = self._file.tell(), logits.shape
+      place = self._file.seek(self._slots.setdefault(setting, place))
+    self._places[setting, fold, checkpoint] = place, logits.shape
     self._file.write(np.ascontiguousarray(logits, np.float32).data)
 
   def best(self) -> tuple[linear.Setting, int]:
-    """The setting and checkpoint with the most right answers over all folds.
+    """The setting with the most right answers over all folds, and where.
 
-    Of equal ones it is the first setting, as they come from cheap to dear, and
-    its last checkpoint, where the learning rate is lowest.
+    Of equal ones it is the first, as settings come from cheap to dear.
     """
-    found: tuple[int, linear.Setting, int] | None = None
-    for setting, counts in self._right.items():
-      total = np.where((counts < 0).any(axis=0), -1, counts.sum(axis=0))
-      last = CHECKPOINTS - 1 - int(total[::-1].argmax())
-      if found is None or total[last] > found[0]:
-        found = int(total[last]), setting, last
-    if found is None:
+    if not self._right:
       raise ValueError('nothing was judged')
-    return found[1:]
+    setting = max(self._right, key=lambda s: self._chosen(s)[0])
+    return setting, self._chosen(setting)[1]
+
+  def _chosen(self, setting: linear.Setting) -> tuple[int, int]:
+    """A setting's right answers over all folds, and at which checkpoint."""
+    counts = self._right[setting]
+    total = np.where((counts < 0).any(axis=0), -1, counts.sum(axis=0))
+    most, images = max(0, int(total.max())), sum(self._images.values())
+    error = np.sqrt(most * (images - most) / images)
+    last = int(np.flatnonzero(total >= max(0, most - error)).max(initial=0))
+    return int(total[last]), last
 
   def logits(
     self, setting: linear.Setting, fold: int, checkpoint: int
