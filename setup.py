@@ -24,6 +24,7 @@ setuptools.setup(
     'vtab_h2t.results.published': 'results/published',
   },
   package_data={
+    'vtab_h2t.classifier': ['diagnosis.html'],
     'vtab_h2t.report': ['page.html'],
     'vtab_h2t.results.published': ['*.csv'],
   },
@@ -60,8 +61,26 @@ setuptools.setup(
     'threadpoolctl',
   ],
   extras_require={
+    # Photographs of phones; AVIF is Pillow's own from this version.
+    'heic': ['pillow-heif', 'pillow>=11.3'],
+    # Running what `export` writes for LiteRT; TensorFlow writes it.
+    'litert': ['ai-edge-litert'],
+    # Writing ONNX, and running it.
+    'onnx': ['onnx', 'onnxruntime', 'tf2onnx'],
     'ray': ['ray'],
-    'test': ['hypothesis', 'mypy', 'pytest', 'pytest-xdist', 'ray', 'ruff'],
+    'test': [
+      'ai-edge-litert',
+      'hypothesis',
+      'mypy',
+      'onnx',
+      'onnxruntime',
+      'pillow-heif',
+      'pytest',
+      'pytest-xdist',
+      'ray',
+      'ruff',
+      'tf2onnx',
+    ],
     # TFDS prepares SUN397, KITTI and Diabetic Retinopathy with it.
     'vtab': ['opencv-python-headless'],
   },

@@ -1,13 +1,15 @@
-"""What every runner shares: list flags, errors as one line, a progress bar."""
+"""What every runner shares: list flags, errors as one line, a quiet start."""
 
 from collections.abc import Callable, Sequence
 import errno
 import os
 import pathlib
+import re
+import signal
 import sys
 import textwrap
-from types import TracebackType
 from typing import NoReturn, TYPE_CHECKING
+import warnings
 
 from absl import app
 from absl import flags
@@ -16,6 +18,9 @@ from absl import logging
 from vtab_h2t import devices
 from vtab_h2t import errors
 from vtab_h2t import published
+
+from . import progress as progress_lib
+from . import stopping
 
 if TYPE_CHECKING:
   from vtab_h2t.report import output as output_lib
@@ -33,35 +38,53 @@ def run(main: Callable[[], None], first: Sequence[str] = ()) -> None:
     main: the program.
     first: the flags that most people need, which --help shows first.
 
+  Warnings of libraries are not shown, unless Python is asked to (-W).
+
   Exit status 0 if `main` returns, 1 for bad input or a failing disk (a line on
-  stderr says which), 130 when interrupted.
+  stderr says which), 128 and the number of the signal when stopped by one.
   """
 
   def wrapped(argv: Sequence[str]) -> None:
     if len(argv) > 1:
       raise app.UsageError(f'unexpected argument {argv[1]!r}')
-    try:
-      main()
-    except errors.InputError as e:
-      fail(str(e))
-    except OSError as e:
-      if e.errno == errno.ENOSPC:
-        fail(
-          f'the disk is full while writing {e.filename or "results"}; make '
-          'room and run the same command again, finished units are kept'
-        )
-      fail(
-        f'{e.strerror or e}: {e.filename or "?"}; check that the path '
-        'exists and is writable'
-      )
-    except KeyboardInterrupt:
-      print('interrupted; run the same command again to go on', file=sys.stderr)
-      sys.exit(130)
+    _guarded(main)
 
   if {'--help', '-h'} & set(sys.argv[1:]):
     print(help_text(main, first))
     sys.exit(0)
+  if not sys.warnoptions:
+    warnings.simplefilter('ignore')
   app.run(wrapped, flags_parser=_parse)
+
+
+def _guarded(main: Callable[[], None]) -> None:
+  """Runs a program; what ends it is a line on stderr and an exit status."""
+  try:
+    with stopping.on_signals():
+      main()
+      sys.stdout.flush()
+  except errors.InputError as e:
+    fail(str(e))
+  except BrokenPipeError:
+    # Who reads has enough. What is still to be written goes nowhere.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(128 + signal.SIGPIPE)
+  except OSError as e:
+    if e.errno == errno.ENOSPC:
+      fail(
+        f'the disk is full while writing {e.filename or "results"}; make '
+        f'room; {stopping.kept(e)}'
+      )
+    fail(
+      f'{e.strerror or e}: {e.filename or "?"}; check that the path '
+      'exists and is writable'
+    )
+  except KeyboardInterrupt as e:
+    print(f'interrupted; {stopping.kept(e)}', file=sys.stderr)
+    sys.exit(128 + signal.SIGINT)
+  except stopping.Stopped as e:
+    print(f'stopped by {e}; {stopping.kept(e)}', file=sys.stderr)
+    sys.exit(128 + e.number)
 
 
 def _parse(arguments: Sequence[str]) -> list[str]:
@@ -98,7 +121,19 @@ def help_text(main: Callable[[], None], first: Sequence[str]) -> str:
   ]
   if rest:
     parts += ['\nSeldom needed:', *(_flag_text(key[n]) for n in rest)]
-  return '\n'.join(parts) + '\n\n--flagfile=FILE reads flags from a file.'
+  text = '\n'.join(parts) + '\n\n--flagfile=FILE reads flags from a file.'
+  return as_called(text)
+
+
+def as_called(text: str) -> str:
+  """A text with commands as they are called here.
+
+  Where the package is installed and no checkout is at hand, there is no module
+  `runners`, and `vtab-h2t NAME` is what `python -m runners.NAME` is.
+  """
+  if __package__ == 'runners':
+    return text
+  return re.sub(r'\bpython -m runners\.(?=\w)', 'vtab-h2t ', text)
 
 
 def _flag_text(flag: flags.Flag) -> str:
@@ -119,7 +154,7 @@ def _flag_text(flag: flags.Flag) -> str:
 
 def fail(message: str) -> NoReturn:
   """Prints one error line and exits with status 1."""
-  print('error: ' + ' '.join(message.split()), file=sys.stderr)
+  print('error: ' + as_called(' '.join(message.split())), file=sys.stderr)
   sys.exit(1)
 
 
@@ -233,7 +268,7 @@ def download(
   root = tfds_source.root(data_dir)
   sources = vtab.sources(names)
   found = {}
-  with Progress(len(sources), 'data sets') as progress:
+  with progress_lib.Progress(len(sources), 'data sets') as progress:
     for source in sources:
       progress.start(source.spec)
       try:
@@ -248,58 +283,3 @@ def download(
   for spec, (status, text) in found.items():
     print(f'{spec:{width}}  {status:9}  {" ".join(text.split())}')
   return [spec for spec, (status, _) in found.items() if status == 'failed']
-
-
-class Progress:
-  """A bar on a terminal; elsewhere a line for each task.
-
-  Use as a context manager around the whole work.
-  """
-
-  def __init__(self, total: int, unit: str) -> None:
-    from rich import console
-    from rich import progress
-
-    self._console = console.Console(stderr=True)
-    self._bar = progress.Progress(
-      progress.TextColumn('{task.description}'),
-      progress.BarColumn(),
-      progress.MofNCompleteColumn(),
-      progress.TimeElapsedColumn(),
-      console=self._console,
-      transient=True,
-      disable=not self._console.is_terminal,
-    )
-    self._whole = self._bar.add_task(unit, total=total)
-    self._stage = self._bar.add_task('starting', total=None)
-    self._name = ''
-
-  def __enter__(self) -> 'Progress':
-    self._bar.start()
-    return self
-
-  def __exit__(
-    self,
-    kind: type[BaseException] | None,
-    error: BaseException | None,
-    traceback: TracebackType | None,
-  ) -> None:
-    self._bar.stop()
-
-  def start(self, name: str) -> None:
-    """Names the piece of work that begins."""
-    self._name = name
-
-  def stage(self, stage: str, done: int, total: int) -> None:
-    """Tells how far a stage of it is."""
-    self._bar.update(
-      self._stage,
-      description=f'{self._name}: {stage}',
-      completed=done,
-      total=total,
-    )
-
-  def finish(self, message: str, count: int = 1) -> None:
-    """Ends the piece of work, which counts so much, with a line that stays."""
-    self._bar.update(self._whole, advance=count)
-    self._console.print(message, highlight=False, soft_wrap=True)

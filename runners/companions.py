@@ -24,6 +24,7 @@ from vtab_h2t.tasks import registry as tasks_registry
 from vtab_h2t.tasks import shifted
 
 from . import common
+from . import progress as progress_lib
 from . import shared_flags
 
 if TYPE_CHECKING:
@@ -229,7 +230,7 @@ def _measure(
     plugins=tuple(_PLUGINS.value or ()),
   )
   failures = []
-  with common.Progress(len(units), 'tasks') as progress:
+  with progress_lib.Progress(len(units), 'tasks') as progress:
     for unit, error in executors.local(units, places, ledger, progress):
       if error is not None:
         failures.append(f'{", ".join(unit.tasks)}: {error}')

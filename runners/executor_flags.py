@@ -63,12 +63,12 @@ def _valid_require_gpu(values: dict[str, Any]) -> bool:
 @flags.multi_flags_validator(['shard_index', 'num_shards', 'executor'])
 def _valid_shard(values: dict[str, Any]) -> bool:
   if values['shard_index'] >= values['num_shards']:
-    raise flags.ValidationError(
+    raise errors.InputError(
       f'--shard_index={values["shard_index"]} must be below --num_shards='
       f'{values["num_shards"]}'
     )
   if values['num_shards'] > 1 and values['executor'] != 'local':
-    raise flags.ValidationError('shards are for --executor=local')
+    raise errors.InputError('shards are for --executor=local')
   return True
 
 

@@ -12,6 +12,7 @@ from vtab_h2t.tasks import registry as tasks_registry
 from . import common
 from . import executor_flags
 from . import flags
+from . import progress as progress_lib
 
 if TYPE_CHECKING:
   from vtab_h2t.backbones import backbone as backbone_lib
@@ -241,7 +242,7 @@ def _measure(
     batches = [b for b in batches if jobs.TRANSFER not in b]
   executor_flags.say_devices()
   total = sum(jobs.count(batch) for batch in batches) * len(tasks)
-  with common.Progress(total, 'tasks') as progress:
+  with progress_lib.Progress(total, 'tasks') as progress:
     for batch in batches:
       units = executor_flags.shard(
         jobs.units(batch, run_, other, groups, methods, flags.seeds(), ledger)

@@ -25,6 +25,7 @@ from vtab_h2t import errors
 from vtab_h2t.tasks import vtab
 
 from . import common
+from . import progress as progress_lib
 from . import shared_flags
 
 _DATA_DIR = shared_flags.data_dir()
@@ -58,7 +59,7 @@ def main() -> None:
 def _write(names: Sequence[str], out: pathlib.Path) -> list[str]:
   """Writes the archives of tasks; returns what went wrong."""
   failures = []
-  with common.Progress(len(names), 'tasks') as progress:
+  with progress_lib.Progress(len(names), 'tasks') as progress:
     for name in names:
       progress.start(name)
       progress.stage('write', 0, 1)

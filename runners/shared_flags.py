@@ -1,7 +1,7 @@
 """Flags that several runners have; each defines those that it reads."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TYPE_CHECKING
 
 from absl import flags
 
@@ -10,6 +10,9 @@ from vtab_h2t import plugins as plugins_lib
 from vtab_h2t.backbones import preprocessing
 from vtab_h2t.backbones import registry as backbones
 from vtab_h2t.tasks import registry
+
+if TYPE_CHECKING:
+  from vtab_h2t.protocol import executors
 
 # The flags then belong to the runner that calls these, and are in its --help.
 flags.disclaim_key_flags()
@@ -217,3 +220,31 @@ def backbone() -> flags.FlagHolder[str]:
     return True
 
   return holder
+
+
+def executor() -> Callable[[], 'executors.Cluster | None']:
+  """Where photographs are read.
+
+  Returns:
+    What gives the cluster that the flags name; None for this process.
+  """
+  kind = flags.DEFINE_enum(
+    'executor',
+    'local',
+    ['local', 'ray'],
+    'local: images are read by this process. ray: in pieces on a Ray cluster.',
+  )
+  address = flags.DEFINE_string(
+    'ray_address',
+    'auto',
+    "The cluster's address; auto: the one that this machine belongs to.",
+  )
+
+  def cluster() -> 'executors.Cluster | None':
+    if kind.value == 'local':
+      return None
+    from vtab_h2t.protocol import executors
+
+    return executors.Cluster(address=address.value)
+
+  return cluster

@@ -88,3 +88,31 @@ def test_names_that_are_no_part_of_a_path(name):
   with pytest.raises(errors.InputError, match='name has lower-case letters'):
     files.check_name('task', name)
   files.check_name('task', 'a-1_b.c')
+
+
+def test_a_temporary_directory_is_deleted_with_what_is_in_it(tmp_path):
+  path = tmp_path / 'deep' / 'work'
+  with (
+    pytest.raises(RuntimeError),
+    files.temporary_directory(path) as first,
+    files.temporary_directory(path) as second,
+  ):
+    assert first != second and first.parent == path.parent
+    assert first.name.startswith('work.tmp-')
+    (first / 'a').mkdir()
+    raise RuntimeError
+  assert os.listdir(path.parent) == []
+
+
+def test_a_place_for_new_results_is_checked_before_work_begins(tmp_path):
+  files.check_is_new(tmp_path / 'not' / 'yet')
+  assert os.listdir(tmp_path) == []
+  (tmp_path / 'file').touch()
+  (tmp_path / 'link').symlink_to('nowhere')
+  for name in ('', 'file', 'link'):
+    with pytest.raises(errors.InputError, match='is there already; choose'):
+      files.check_is_new(tmp_path / name)
+  with pytest.raises(
+    errors.InputError, match=r'file/x cannot be written \(Not a dir.*/file\)'
+  ):
+    files.check_is_new(tmp_path / 'file' / 'x')

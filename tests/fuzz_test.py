@@ -235,6 +235,7 @@ def model(tmp_path_factory):
     {'kernel': np.zeros((2, size), 'f4'), 'bias': np.zeros(2, 'f4')}
   )
   (folder / 'model.safetensors').write_bytes(tensors)
+  accuracy = {'correct': 3, 'total': 4, 'low': 0.3, 'high': 0.9}
   facts = {
     'format': artefact.FORMAT,
     'classes': ['a', 'b'],
@@ -254,8 +255,13 @@ def model(tmp_path_factory):
     'num_features': size,
     'tensors_sha256': files.sha256(tensors),
     'hparams': {},
-    'accuracy': {},
-    'linear': {},
+    'accuracy': accuracy,
+    'linear': accuracy,
+    'temperature': 1.5,
+    'label_type': 'str',
+    'source': 'photos',
+    'images': [4, 5],
+    'calibration_error': {'before': 0.2, 'after': 0.1, 'by_chance': 0.1},
   }
   (folder / 'model.json').write_text(json.dumps(facts))
   assert artefact.load(folder).classes == ('a', 'b')

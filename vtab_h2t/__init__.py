@@ -12,6 +12,7 @@ if TYPE_CHECKING:
   from vtab_h2t.backbones.registry import load as load_backbone
   from vtab_h2t.backbones.registry import register as register_backbone
   from vtab_h2t.classifier.estimator import Head2Toe
+  from vtab_h2t.classifier.transformer import TapFeatures
   from vtab_h2t.errors import InputError
   from vtab_h2t.features.extraction import Extractor
   from vtab_h2t.features.normalization import unit_norm
@@ -46,6 +47,7 @@ _API = {
   'Network': ('protocol.run', 'Network'),
   'Problem': ('heads.sweep', 'Problem'),
   'Run': ('protocol.run', 'Run'),
+  'TapFeatures': ('classifier.transformer', 'TapFeatures'),
   'Task': ('tasks.task', 'Task'),
   'Unit': ('protocol.unit', 'Unit'),
   'find_network': ('protocol.run', 'network'),

@@ -114,6 +114,46 @@ def atomic_directory(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
     raise
 
 
+@contextlib.contextmanager
+def temporary_directory(
+  path: str | os.PathLike[str],
+) -> Iterator[pathlib.Path]:
+  """Yields a directory whose name begins as `path`; it is deleted at the end.
+
+  What a process that was killed left of the same path is deleted first.
+  """
+  path = pathlib.Path(path)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  remove_abandoned(path)
+  temporary = pathlib.Path(
+    tempfile.mkdtemp(
+      prefix=f'{path.name}{_TEMPORARY}{_owner()}', dir=path.parent
+    )
+  )
+  try:
+    yield temporary
+  finally:
+    shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_is_new(path: str | os.PathLike[str]) -> None:
+  """Raises InputError unless a directory can be made at a path.
+
+  It is for the beginning of long work, and so tries to write beside the path.
+  """
+  path = pathlib.Path(path)
+  if path.exists() or path.is_symlink():
+    raise errors.InputError(f'{path} is there already; choose another --out')
+  parent = next(p for p in path.absolute().parents if p.exists())
+  try:
+    with tempfile.TemporaryDirectory(prefix=_TEMPORARY, dir=parent):
+      pass
+  except OSError as e:
+    raise errors.InputError(
+      f'{path} cannot be written ({e.strerror}: {parent}); choose another --out'
+    ) from e
+
+
 def discard(path: pathlib.Path) -> None:
   """Deletes a directory; another process may do the same, or still write."""
   aside = pathlib.Path(

@@ -1,6 +1,5 @@
-from hypothesis import given
-from hypothesis import settings
-from hypothesis import strategies as st
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -15,42 +14,6 @@ _SPACE = testing.tiny_space(
 )
 
 
-@given(st.lists(st.integers(1, 9), min_size=2, max_size=6), st.integers(0, 5))
-@settings(max_examples=60, deadline=None)
-def test_folds_hold_each_image_out_once_and_are_stratified(sizes, seed):
-  labels = np.repeat(np.arange(len(sizes)), sizes)
-  if max(sizes) == 1:
-    with pytest.raises(errors.InputError, match='no class has two images'):
-      adapting.folds_of(labels, 5, None, seed)
-    return
-  folds = adapting.folds_of(labels, 5, None, seed)
-  assert len(folds) == min(5, max(sizes))
-  held = np.concatenate([f.val for f in folds])
-  single = np.flatnonzero(np.array(sizes)[labels] == 1)
-  assert sorted([*held, *single]) == list(range(len(labels)))
-  for fold in folds:
-    assert len(fold.val) or len(held) < len(folds)
-    assert sorted([*fold.train, *fold.val]) == list(range(len(labels)))
-    # Nobody is held out whole, and classes are spread evenly.
-    assert set(labels[fold.train]) == set(labels)
-    for label, size in enumerate(sizes):
-      count = (labels[fold.val] == label).sum()
-      assert count <= -(-size // len(folds)) + 1
-
-
-def test_a_single_hold_out_has_the_share_asked_for():
-  labels = np.repeat([0, 1, 2], [40, 10, 2])
-  (fold,) = adapting.folds_of(labels, 5, 0.2, 0)
-  assert np.bincount(labels[fold.val]).tolist() == [8, 2, 1]
-
-
-def test_accuracy_has_an_interval():
-  accuracy = adapting.Accuracy.of(45, 50)
-  assert accuracy.low == pytest.approx(0.786, abs=1e-3)
-  assert accuracy.high == pytest.approx(0.957, abs=1e-3)
-  assert str(accuracy) == '90.0 % of 50 (95 % interval 78.6 to 95.7)'
-
-
 @pytest.fixture(scope='module')
 def adapted(tmp_path_factory):
   task = testing.tiny_task()
@@ -60,6 +23,7 @@ def adapted(tmp_path_factory):
     testing.tiny_backbone(),
     tmp_path_factory.mktemp('work'),
     space=_SPACE,
+    steps=40,
   )
 
 
@@ -88,11 +52,30 @@ def test_linear_reads_the_embedding(tmp_path):
     tmp_path,
     method='linear',
     space=_SPACE,
+    steps=40,
     val_fraction=0.2,
   )
   assert found.accuracy == found.linear and found.accuracy.total == 60
   assert found.taps().tap.tolist() == ['pooled']
   assert found.taps().selected.tolist() == [9]
+
+
+def test_labels_that_were_replaced_are_what_is_learned(tmp_path):
+  train = testing.tiny_task().train
+  changed = dataclasses.replace(train, labels=(train.labels + 1) % 3)
+  found = adapting.adapt(
+    changed,
+    ('a', 'b', 'c'),
+    testing.tiny_backbone(),
+    tmp_path,
+    method='linear',
+    space=_SPACE,
+    val_fraction=0.2,
+  )
+  answers = found.held_out.logits.argmax(axis=1)
+  held = found.held_out.examples
+  assert (answers == changed.labels[held]).mean() > 0.6  # Chance is a third.
+  np.testing.assert_array_equal(found.labels, changed.labels)
 
 
 def test_an_unknown_method_is_one_line(tmp_path):
@@ -104,3 +87,18 @@ def test_an_unknown_method_is_one_line(tmp_path):
       tmp_path,
       method='finetune',
     )
+
+
+def test_what_was_held_out_is_kept_with_what_it_is_of(adapted):
+  labels = adapted.labels
+  assert len(adapted.ids) == len(labels) == 300
+  for held_out, accuracy in (
+    (adapted.held_out, adapted.accuracy),
+    (adapted.linear_held_out, adapted.linear),
+  ):
+    assert held_out.examples.tolist() == list(range(300))
+    assert held_out.logits.shape == (300, 3)
+    assert held_out.accuracy(labels) == accuracy
+  assert adapted.temperature > 0
+  assert adapted.neighbours.indices.shape == (300, 10)
+  assert adapted.learning_curve[-1].accuracy == adapted.accuracy

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from tests import testing
+from tests.classifier import heads
 from vtab_h2t import errors
 from vtab_h2t.backbones import precision
 from vtab_h2t.backbones import preprocessing
@@ -122,27 +123,64 @@ def test_the_input_is_kept(backbone, split, tmp_path, change):
   )
 
 
+# What came with the third format, and with the second.
+_THIRD = ('temperature', 'label_type', 'source', 'images', 'calibration_error')
+_SECOND = ('scale', 'offset', 'crop')
+
+
 @pytest.mark.parametrize('resize', ['bilinear', 'legacy'])
-def test_a_folder_of_the_first_format_is_read(
-  saved, backbone, tmp_path, resize
+@pytest.mark.parametrize('number', [1, 2])
+def test_a_folder_of_an_earlier_format_is_read(
+  saved, backbone, split, tmp_path, number, resize
 ):
-  """Which says nothing of the input but how it is resized."""
+  """Which has no temperature; the first says of the input only the resize."""
   folder = tmp_path / 'm'
   folder.mkdir()
   facts = json.loads((saved / 'model.json').read_text())
-  for name in ('scale', 'offset', 'crop'):
+  for name in _THIRD + _SECOND * (number == 1):
     del facts[name]
-  facts |= {'format': 1, 'resize': resize}
+  facts |= {'format': number, 'resize': resize}
   (folder / 'model.json').write_text(json.dumps(facts))
   (folder / 'model.safetensors').write_bytes(
     (saved / 'model.safetensors').read_bytes()
   )
-  assert artefact.load(folder).backbone.input == dataclasses.replace(
+  model = artefact.load(folder)
+  assert model.backbone.input == dataclasses.replace(
     backbone.input, resize=resize
   )
-  (folder / 'model.json').write_text(json.dumps(facts | {'format': 2}))
-  with pytest.raises(errors.InputError, match='scale is missing'):
+  assert model.temperature == 1
+  for path in (tmp_path / 'again', tmp_path / 'and_again'):
+    artefact.write(model, path)
+    model = artefact.load(path)
+    assert model.facts == facts
+  (folder / 'model.json').write_text(json.dumps(facts | {'format': 3}))
+  with pytest.raises(errors.InputError, match='is missing or not'):
     artefact.load(folder)
+
+
+def test_what_is_written_again_has_the_same_bytes(saved, tmp_path):
+  artefact.write(artefact.load(saved), tmp_path / 'm')
+  names = {p.name for p in saved.iterdir()}
+  assert names == {'model.json', 'model.safetensors', 'README.md'}
+  for name in names:
+    assert (tmp_path / 'm' / name).read_bytes() == (saved / name).read_bytes()
+
+
+def test_the_temperature_divides_logits():
+  model = heads.drawn(testing.normed_backbone())
+  split = testing.tiny_task(train=6, test=3).train
+  warm, cool = (
+    np.log(_probabilities(dataclasses.replace(model, temperature=t), split)) * t
+    for t in (2.0, 0.5)
+  )
+  np.testing.assert_allclose(warm - warm[:, :1], cool - cool[:, :1], atol=1e-4)
+
+
+def test_what_the_images_were_called_is_kept_without_a_path(adapted):
+  model = artefact.model_of(adapted, source='/home/somebody/photos')
+  assert model.facts['source'] == 'photos'
+  assert model.facts['images'] == [20, 20, 20]
+  assert model.temperature == adapted.temperature == model.facts['temperature']
 
 
 @pytest.fixture(scope='module')
@@ -165,8 +203,17 @@ def saved(backbone, split, tmp_path_factory):
 @pytest.mark.parametrize(
   'change, message',
   [
-    ({'format': 3}, 'not of format 2'),
-    ({'format': ['x']}, 'not of format 2'),
+    ({'format': 4}, 'format 4, and this version reads up to 3; use the ver'),
+    ({'format': 0}, 'not of format 3; adapt again'),
+    ({'format': True}, 'not of format 3; adapt again'),
+    ({'format': ['x']}, 'not of format 3; adapt again'),
+    ({'temperature': 0}, 'temperature must be above 0'),
+    ({'temperature': float('nan')}, 'temperature must be above 0'),
+    ({'label_type': 'int'}, "classes are not of label_type 'int'"),
+    ({'label_type': 'x'}, "classes are not of label_type 'x'"),
+    ({'images': [1, 2]}, 'images, accuracy, .* it was edited'),
+    ({'accuracy': {}}, 'images, accuracy, .* it was edited'),
+    ({'calibration_error': {}}, 'images, accuracy, .* it was edited'),
     ({'scale': 'x'}, 'scale is missing or not'),
     ({'scale': [1, 2]}, 'model.json: the scale of an input is one'),
     ({'scale': 0}, 'model.json: the scale of an input must not be 0'),
@@ -174,7 +221,7 @@ def saved(backbone, split, tmp_path_factory):
     ({'offset': float('inf')}, 'model.json: the offset of an input is one'),
     ({'crop': 2}, 'model.json: a crop is from 0.01 to 1, not 2'),
     ({'resize': 'x'}, "unknown resize 'x'; choose from bilinear, legacy"),
-    ({'classes': ['a', 'b']}, 'does not fit 2 classes'),
+    ({'classes': ['a', 'b'], 'images': [1, 2]}, 'does not fit 2 classes'),
     ({'classes': ['a', 'a', 'b']}, 'distinct names'),
     ({'classes': 'abc'}, 'classes is missing or not'),
     ({'backbone': 'nope'}, 'unknown backbone'),

@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 from PIL import Image
 import pytest
@@ -8,6 +10,8 @@ from sklearn import model_selection
 from vtab_h2t import errors
 from vtab_h2t.classifier import artefact
 from vtab_h2t.classifier import estimator
+from vtab_h2t.classifier import exporting
+from vtab_h2t.classifier import images as images_lib
 
 
 def _images(count=24, seed=0, size=20):
@@ -60,6 +64,20 @@ def test_images_may_have_any_sizes_and_be_files(fitted, tmp_path):
   assert (fitted.predict(paths) == labels).all()
 
 
+def test_it_diagnoses_the_images_that_it_was_fitted_with(fitted, tmp_path):
+  found = fitted.diagnose()
+  assert found.classes['class'].tolist() == ['cold', 'warm']
+  assert len(found.unusual) == len(fitted.adapted_.ids)
+  held = found.suspects.index
+  labels = fitted.adapted_.labels[held]
+  assert found.suspects.given.tolist() == fitted.classes_[labels].tolist()
+  example = found.examples[0]
+  assert example.explanation.seen.shape == (32, 32, 3)
+  assert found.save(tmp_path)[0].exists()
+  with pytest.raises(exceptions.NotFittedError):
+    _make().diagnose()
+
+
 @pytest.mark.soak
 def test_cross_val_score(tmp_path):
   images, labels = _images(20)
@@ -69,21 +87,75 @@ def test_cross_val_score(tmp_path):
   assert found.shape == (2,) and (found > 0.8).all()
 
 
-def test_a_saved_model_predicts_the_same(fitted, tmp_path):
+@pytest.fixture(scope='module')
+def saved(fitted, tmp_path_factory):
+  folder = tmp_path_factory.mktemp('saved') / 'm'
+  fitted.save(folder)
+  return folder
+
+
+def test_a_saved_model_predicts_the_same(fitted, saved):
   images, _ = _images(5, seed=3)
-  fitted.save(tmp_path / 'm')
-  model = artefact.load(tmp_path / 'm')
-  split = estimator.split_of(images, np.zeros(5, np.int64))
+  model = artefact.load(saved)
+  split = images_lib.split_of(images, np.zeros(5, np.int64))
   found = np.concatenate([p for _, p in model.probabilities(split)])
   np.testing.assert_array_equal(found, fitted.predict_proba(images))
   assert model.classes == ('cold', 'warm')
 
 
+def test_a_loaded_estimator_is_what_was_saved(fitted, saved, tmp_path):
+  images, labels = _images(5, seed=3)
+  loaded = estimator.Head2Toe.load(saved)
+  assert loaded.classes_.tolist() == ['cold', 'warm']
+  assert loaded.n_features_ == fitted.n_features_
+  np.testing.assert_array_equal(
+    loaded.predict_proba(images), fitted.predict_proba(images)
+  )
+  assert loaded.score(images, labels) == 1
+  loaded.save(tmp_path / 'again')
+  for path in saved.iterdir():
+    assert (tmp_path / 'again' / path.name).read_bytes() == path.read_bytes()
+  assert loaded.get_params() == fitted.get_params() | {
+    'val_fraction': None,
+    'input': fitted.adapted_.backbone.input,
+  }
+  with pytest.raises(exceptions.NotFittedError):
+    loaded.diagnose()
+  with pytest.raises(errors.InputError, match='is no adapted model'):
+    estimator.Head2Toe.load(tmp_path)
+
+
+def test_a_pickled_estimator_predicts_the_same(fitted):
+  images, _ = _images(5, seed=3)
+  again = pickle.loads(pickle.dumps(fitted))  # noqa: S301  # Written here.
+  np.testing.assert_array_equal(
+    again.predict_proba(images), fitted.predict_proba(images)
+  )
+
+
 @pytest.mark.soak
-def test_labels_may_be_numbers():
+def test_a_loaded_estimator_is_exported(saved, tmp_path):
+  images, _ = _images(3, seed=3)
+  loaded = estimator.Head2Toe.load(saved)
+  loaded.export(tmp_path / 'out', ['saved_model'])
+  split = images_lib.split_of(images, np.zeros(3, np.int64))
+  found = exporting.load(tmp_path / 'out').probabilities(split)
+  np.testing.assert_allclose(
+    np.concatenate([p for _, p in found]),
+    loaded.predict_proba(images),
+    atol=1e-3,
+  )
+
+
+@pytest.mark.soak
+def test_labels_may_be_numbers(tmp_path):
   images, labels = _images(12)
   found = _make(method='linear').fit(images, (labels == 'warm') * 7)
   assert found.predict(images[:2]).tolist() == [7, 0]
+  found.save(tmp_path / 'm')
+  loaded = estimator.Head2Toe.load(tmp_path / 'm')
+  assert loaded.classes_.tolist() == [0, 7]
+  assert loaded.predict(images[:2]).tolist() == [7, 0]
 
 
 @pytest.mark.parametrize(

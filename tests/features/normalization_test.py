@@ -188,3 +188,13 @@ def test_refuses_an_unknown_rule():
     normalization.design_matrix(_blocks(), _LAYOUT, rule='twice')
   with pytest.raises(ValueError, match="'feature' needs moments"):
     normalization.design_matrix(_blocks(), _LAYOUT, rule=normalization.FEATURE)
+
+
+def test_several_selections_at_once_are_each_design_matrix():
+  blocks = _awkward_blocks()
+  columns = [np.arange(_LAYOUT.size), np.array([4, 5]), np.array([0, 2, 6])]
+  for found, wanted in zip(
+    normalization.selections(blocks, _LAYOUT, columns), columns, strict=True
+  ):
+    matrix = normalization.design_matrix(blocks, _LAYOUT, None, wanted)
+    np.testing.assert_allclose(found, matrix, rtol=1e-6)

@@ -136,3 +136,48 @@ def test_no_pickle_is_read(tmp_path, extractor):
   (path / 'meta.json').write_text(json.dumps(meta))
   _, calls = _open(tmp_path, extractor, split)
   assert calls
+
+
+@pytest.mark.parametrize(
+  'examples', [np.arange(3, 9), np.array([3, 4, 9, 7]), np.array([39, 0])]
+)
+def test_rows_are_those_of_blocks(tmp_path, extractor, examples):
+  features, _ = _open(tmp_path, extractor, _split())
+  found = features.rows(30, examples)
+  for one, block in zip(found, features.blocks(30), strict=True):
+    assert not isinstance(one, np.memmap) and one.dtype == np.float32
+    np.testing.assert_array_equal(one, block[examples])
+
+
+def test_half_precision_is_another_store_of_half_the_size(tmp_path, extractor):
+  split = _split()
+  wanted = store.missing_bytes(tmp_path, extractor, split)
+  assert wanted == 2 * store.missing_bytes(
+    tmp_path, extractor, split, store.FLOAT16
+  )
+  whole, _ = _open(tmp_path, extractor, split)
+  assert store.missing_bytes(tmp_path, extractor, split) == 0
+  half = store.open_or_compute(
+    tmp_path, extractor, split, testing.no_progress, store.FLOAT16
+  )
+  assert len(os.listdir(tmp_path)) == 2
+  rows = np.arange(40)
+  for one, two in zip(whole.rows(30, rows), half.rows(30, rows), strict=True):
+    assert two.dtype == np.float32
+    np.testing.assert_array_equal(one.astype(np.float16), two)
+
+
+def test_columns_of_a_layout_on_their_own(tmp_path, extractor):
+  features, _ = _open(tmp_path, extractor, _split())
+  (tmp_path / 'narrow').mkdir()
+  whole = np.concatenate(features.blocks(30), axis=1)
+  tokens = features.layouts[30].starts[1:3]
+  columns = np.r_[1, 4, tokens[1] : whole.shape[1]]  # None of the tokens.
+  narrow = features.narrowed(30, columns, tmp_path / 'narrow')
+  assert [b.tap for b in narrow.layouts[30].blocks] == ['early', 'pooled']
+  assert narrow.layouts[30].starts == (0, 2, len(columns))
+  for rows in (np.arange(40), np.array([39, 2])):
+    np.testing.assert_array_equal(
+      np.concatenate(narrow.rows(30, rows), axis=1),
+      whole[np.ix_(rows, columns)],
+    )

@@ -89,14 +89,25 @@ def test_a_stack_of_heads_is_what_the_equations_say(
     ],
     loop.Slots.start(np.zeros((1, 2, _C), np.float32), optimizer),
   )
-  loop.compiled(penalty, xla, optimizer)(
-    [constants], [variables], tf.fill([_K, _B], 1 / _B), tf.constant(_STEPS)
-  )
+  # In two parts, as where batches come one after the other.
+  for first, count in ((0, 4), (4, _STEPS - 4)):
+    loop.compiled(penalty, xla, optimizer)(
+      [constants],
+      [variables],
+      tf.fill([_K, _B], 1 / _B),
+      loop.Steps.of(np.arange(_K), first, count, _STEPS),
+    )
   kernels = np.concatenate(
     [b.value.numpy() for b in variables.blocks], axis=2
   ).reshape(2, _C, _D)
   wanted = _by_hand(penalty, groups, x, y, start, optimizer)
+  logits = loop.compiled_logits(xla)(
+    constants.features, variables, constants.rates
+  )
   for i, (w, b) in enumerate(wanted):
+    np.testing.assert_allclose(
+      logits[:, 0, :, i], x @ w.T + b, atol=2e-4, rtol=1e-4
+    )
     np.testing.assert_allclose(kernels[i] * _RATES[i], w, atol=2e-5)
     np.testing.assert_allclose(
       variables.bias.value.numpy()[0, i] * _RATES[i], b, atol=2e-5

@@ -15,6 +15,7 @@ from vtab_h2t.heads import initial
 from vtab_h2t.heads import loop
 from vtab_h2t.heads import regularizers
 from vtab_h2t.heads import scores
+from vtab_h2t.heads import stacks
 from vtab_h2t.heads import sweep
 
 _CLASSES = 5
@@ -186,7 +187,7 @@ def test_a_heads_company_does_not_matter():
     _problem(twin, twin_y, _HEADS),
   ]
   together = _train(problems, 30, 'l21')
-  least = sweep.batch_bytes(300, 240) + sweep.head_bytes(240, _CLASSES)
+  least = sweep.batch_bytes(300, 240) + stacks.head_bytes(240, _CLASSES)
   for memory in (least, 2 * least, 4 * least):
     for one, two in zip(together, _train(problems, 30, 'l21', memory)):
       for a, b in zip(one, two, strict=True):
@@ -319,7 +320,7 @@ def test_blocks_of_columns_change_nothing(penalty, groups, monkeypatch):
     for data in ((x, y), (twin, twin_y))
   ]
   whole = _train(problems, 30, penalty)
-  monkeypatch.setattr(sweep, '_COLUMNS', 100)
+  monkeypatch.setattr(stacks, '_COLUMNS', 100)
   blocks = _train(problems, 30, penalty)
   for one, two in zip(whole, blocks):
     for a, b in zip(one, two, strict=True):
@@ -360,10 +361,3 @@ def test_xla_trains_the_same_heads(penalty, monkeypatch):
         np.testing.assert_allclose(
           scores.of_kernel(name, b.kernel), wanted, atol=1e-3 * wanted.max()
         )
-
-
-def test_wide_heads_are_budgeted_by_what_they_hold():
-  """SUN397 at the largest target size, which the paper left out."""
-  head = sweep.head_bytes(1_696_552, 397)
-  assert head < 4.6 * 4 * 1_696_552 * 397
-  assert sweep.head_bytes(30_440, 397) == 7 * 4 * 30_440 * 397

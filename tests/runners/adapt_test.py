@@ -1,8 +1,7 @@
-"""Adapt and predict, as a user runs them."""
+"""Adapt, as a user runs it."""
 
-import csv
-import io
 import json
+import shutil
 
 import pytest
 
@@ -35,17 +34,37 @@ def test_it_says_what_was_chosen_and_how_good_it_is(model):
   assert 'held-out accuracy of head2toe: 100.0 % of 8 (95 % interval' in out
   assert 'held-out accuracy of linear: ' in out
   assert out.count(' features\n') >= 1 and 'of a fine-tuned copy' in out
-  assert sorted(p.name for p in (root / 'model').iterdir()) == [
-    'model.json',
-    'model.safetensors',
-  ]
+  assert {'model.json', 'model.safetensors'} <= {
+    p.name for p in (root / 'model').iterdir()
+  }
+  # Features are not kept.
+  assert {p.name for p in root.iterdir()} == {'model', 'photos'}
+  facts = json.loads((root / 'model' / 'model.json').read_text())
+  assert (facts['resize'], facts['crop']) == ('bilinear_antialias', None)
 
 
-def test_the_input_that_is_asked_for_is_kept_with_the_model(tmp_path):
+def test_it_writes_a_report_and_says_where(model):
+  root, out = model
+  assert 'what was found in the photographs:' in out
+  assert f'report: {root / "model" / "report.html"}\n' in out
+  page = (root / 'model' / 'report.html').read_text('utf-8')
+  assert '24 images of 2 classes' in page and page.endswith('</html>\n')
+  suspects = (root / 'model' / 'diagnosis' / 'suspects.csv').read_text('utf-8')
+  assert len(suspects.splitlines()) == 9  # Eight were held out.
+
+
+@pytest.fixture(scope='module')
+def odd(tmp_path_factory):
+  """Of photographs with oddities, and with an input that is asked for."""
+  root = tmp_path_factory.mktemp('odd')
+  photos = testing.write_photographs(root / 'photos', 4)
+  shutil.copy(photos / 'warm' / '0.png', photos / 'cold' / 'copy.png')
+  (photos / 'warm' / 'notes.txt').touch()
+  (photos / '__MACOSX').mkdir()
   done = testing.run_runner(
     'adapt',
-    f'--train_dir={testing.write_photographs(tmp_path / "photos")}',
-    f'--out={tmp_path / "model"}',
+    f'--train_dir={photos}',
+    f'--out={root / "model"}',
     _PLUGINS,
     *_FAST,
     '--method=linear',
@@ -54,67 +73,58 @@ def test_the_input_that_is_asked_for_is_kept_with_the_model(tmp_path):
     '--crop=0.875',
   )
   assert done.returncode == 0, done.stderr
-  facts = json.loads((tmp_path / 'model' / 'model.json').read_text())
+  return root / 'model', done
+
+
+def test_what_is_odd_in_photographs_is_said_and_does_not_stop(odd):
+  _, done = odd
+  warned = [l for l in done.stderr.splitlines() if l.startswith('warning: ')]
+  assert len(warned) == 2
+  assert 'passed over 1 file (1 .txt)' in warned[0]
+  assert 'cold/copy.png (cold) = ' in warned[1]
+  assert '9 images of 2 classes' in done.stdout
+
+
+def test_the_input_that_is_asked_for_is_kept_with_the_model(odd):
+  folder, _ = odd
+  facts = json.loads((folder / 'model.json').read_text())
   assert (facts['resize'], facts['crop']) == ('bicubic_antialias', 0.875)
   assert facts['scale'] == list(preprocessing.IMAGENET.scale)
   assert facts['offset'] == list(preprocessing.IMAGENET.offset)
 
 
-def test_predictions_name_classes_and_probabilities(model, tmp_path):
-  root, _ = model
-  photos = testing.write_photographs(tmp_path / 'new', 3, seed=1)
-  arguments = [f'--model={root / "model"}', f'--images={photos}', _PLUGINS]
-  done = testing.run_runner('predict', *arguments)
-  assert done.returncode == 0, done.stderr
-  rows = list(csv.DictReader(io.StringIO(done.stdout)))
-  assert len(rows) == 6
-  for row in rows:
-    assert row['class'] == ('cold' if '/cold/' in row['path'] else 'warm')
-    assert float(row['cold']) + float(row['warm']) == pytest.approx(1, abs=1e-5)
-  done = testing.run_runner('predict', *arguments, '--format=json')
-  lines = [json.loads(line) for line in done.stdout.splitlines()]
-  assert [l['path'] for l in lines] == [r['path'] for r in rows]
-  assert all(
-    l['probabilities'][r['class']] == float(r[r['class']])
-    for l, r in zip(lines, rows)
-  )
-  assert '\r' not in done.stderr  # No bar where there is no terminal.
-
-
 @pytest.mark.soak
-def test_bad_images_fail_or_are_skipped(model, tmp_path):
-  root, _ = model
+def test_bad_images_fail_or_are_skipped(tmp_path):
   photos = testing.write_photographs(tmp_path / 'photos', 4)
   (photos / 'warm' / 'broken.jpg').write_bytes(b'x')
-  for runner, arguments in (
-    ('adapt', [f'--train_dir={photos}', f'--out={tmp_path / "m"}', *_FAST]),
-    ('predict', [f'--model={root / "model"}', f'--images={photos}']),
-  ):
-    done = testing.run_runner(runner, *arguments, _PLUGINS)
-    assert done.returncode == 1 and 'Traceback' not in done.stderr
-    assert 'broken.jpg cannot be decoded' in done.stderr.splitlines()[-1]
-    done = testing.run_runner(
-      runner, *arguments, _PLUGINS, '--on_bad_image=skip'
-    )
-    assert done.returncode == 0, done.stderr
-    assert 'broken.jpg' in done.stdout + done.stderr
+  arguments = [f'--train_dir={photos}', f'--out={tmp_path / "m"}', *_FAST]
+  done = testing.run_runner('adapt', *arguments, _PLUGINS)
+  assert done.returncode == 1 and 'Traceback' not in done.stderr
+  assert 'broken.jpg cannot be decoded' in done.stderr.splitlines()[-1]
+  done = testing.run_runner(
+    'adapt', *arguments, _PLUGINS, '--on_bad_image=skip'
+  )
+  assert done.returncode == 0, done.stderr
+  assert 'broken.jpg' in done.stdout
 
 
 @pytest.mark.parametrize(
-  'runner, arguments, message',
+  'arguments, message',
   [
-    ('adapt', ['--out=m'], 'train_dir'),
-    ('adapt', ['--train_dir=nowhere', '--out=m'], 'nowhere is not a folder'),
-    ('adapt', ['--train_dir=nowhere', '--out=tests'], 'tests is there already'),
+    (['--out=m'], 'train_dir'),
+    (['--train_dir=nowhere', '--out=m'], 'nowhere is not a folder'),
+    (['--train_dir=nowhere', '--out=tests'], 'tests is there already'),
     (
-      'adapt',
+      ['--train_dir=nowhere', '--out=setup.py/m'],
+      'setup.py/m cannot be written',
+    ),
+    (
       ['--train_dir=x', '--out=m', '--weights=nope'],
       'there are no weights',
     ),
-    ('predict', ['--model=tests', '--images=runners'], 'runners has no images'),
   ],
 )
-def test_what_is_wrong_is_one_line(runner, arguments, message):
-  done = testing.run_runner(runner, *arguments)
+def test_what_is_wrong_is_one_line(arguments, message):
+  done = testing.run_runner('adapt', *arguments)
   assert done.returncode == 1 and 'Traceback' not in done.stderr
   assert message in done.stderr

@@ -1,4 +1,3 @@
-import io
 import os
 import re
 import subprocess
@@ -18,7 +17,7 @@ common.check_choices('common_test_letters', ['a', 'b'])
 
 def _program(body, *arguments):
   code = (
-    'import errno\nfrom runners import common\n'
+    'import errno\nfrom runners import common\nfrom runners import stopping\n'
     'from vtab_h2t import errors\n'
     f'def main():\n  {body}\ncommon.run(main)\n'
   )
@@ -42,7 +41,7 @@ def _program(body, *arguments):
     (
       'raise OSError(errno.ENOSPC, "No space", "/w/rows")',
       1,
-      'error: the disk is full while writing /w/rows; make room and run the '
+      'error: the disk is full while writing /w/rows; make room; run the '
       'same command again, finished units are kept\n',
     ),
     (
@@ -54,8 +53,20 @@ def _program(body, *arguments):
     (
       'raise KeyboardInterrupt',
       130,
-      'interrupted; run the same command again to go on\n',
+      'interrupted; run the same command again, finished units are kept\n',
     ),
+    (
+      'with stopping.keeping("the half"):\n    raise KeyboardInterrupt',
+      130,
+      'interrupted; the half\n',
+    ),
+    (
+      'with stopping.keeping("half"):\n'
+      '    raise OSError(errno.ENOSPC, "", "/w")',
+      1,
+      'error: the disk is full while writing /w; make room; half\n',
+    ),
+    ('import warnings; warnings.warn("a library says so")', 0, ''),
   ],
 )
 def test_errors_are_one_line_and_set_the_status(body, status, message):
@@ -111,6 +122,24 @@ def test_stray_arguments_are_a_usage_error():
   assert "unexpected argument 'stray'" in done.stdout + done.stderr
 
 
+def test_a_reader_that_has_enough_is_no_error():
+  done = subprocess.run(
+    f'{sys.executable} -c "from runners import common\n'
+    'common.run(lambda: [print(i) for i in range(100000)] and None)" | head -1',
+    shell=True,
+    capture_output=True,
+    text=True,
+  )
+  assert (done.stdout, done.stderr) == ('0\n', '')
+
+
+def test_an_installed_package_names_its_own_command(monkeypatch):
+  text = 'see python -m runners.adapt --help, or runners.adapt'
+  assert common.as_called(text) == text
+  monkeypatch.setattr(common, '__package__', 'vtab_h2t.runners')
+  assert common.as_called(text) == 'see vtab-h2t adapt --help, or runners.adapt'
+
+
 def test_choices():
   with flagsaver.flagsaver(common_test_letters=['a', 'b']):
     assert _LETTERS.value == ['a', 'b']
@@ -119,17 +148,6 @@ def test_choices():
     flagsaver.flagsaver(common_test_letters=['a', 'c']),
   ):
     pass
-
-
-def test_progress_prints_a_line_a_task_where_there_is_no_terminal(monkeypatch):
-  out = io.StringIO()
-  monkeypatch.setattr(sys, 'stderr', out)
-  with common.Progress(2, 'tasks') as progress:
-    for name in ('one', 'two'):
-      progress.start(name)
-      progress.stage('work', 1, 2)
-      progress.finish(f'{name}: done')
-  assert out.getvalue() == 'one: done\ntwo: done\n'
 
 
 def test_one_download_that_fails_does_not_stop_the_others(

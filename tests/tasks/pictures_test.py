@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 import numpy as np
 from PIL import Image
 import pytest
+import tensorflow as tf
 
 from vtab_h2t import errors
+from vtab_h2t import files
 from vtab_h2t.tasks import pictures
 
 _RED = np.full((8, 12, 3), (200, 20, 30), np.uint8)
@@ -137,96 +139,93 @@ def test_any_bytes_give_an_image_or_one_line(data, kind):
     path.unlink()
 
 
-@pytest.fixture
-def folder(tmp_path):
-  root = tmp_path / 'photos'
-  for name, count in (('cat', 3), ('dog', 2)):
-    for i in range(count):
-      _save(root / name / f'{i}.png', _RED + i)
-  (root / 'README.txt').write_text('not a class')
-  (root / '.hidden').mkdir()
-  (root / 'cat' / 'notes.txt').write_text('not an image')
-  return root
+def test_phones_files_become_rgb(tmp_path):
+  for name, kind in (('a.heic', 'HEIF'), ('b.avif', 'AVIF'), ('c.jpg', 'HEIF')):
+    pictures.decode(_save(tmp_path / 'first.png', _RED))  # Registers readers.
+    found = pictures.decode(_save(tmp_path / name, _RED, format=kind))
+    assert found.shape == (8, 12, 3)
+    assert abs(found.astype(int) - _RED).max() < 8
+  whole = (tmp_path / 'a.heic').read_bytes()
+  (tmp_path / 'short.heic').write_bytes(whole[: len(whole) // 2])
+  with pytest.raises(errors.InputError, match='short.heic cannot be decoded'):
+    pictures.decode(tmp_path / 'short.heic')
 
 
-def test_a_folder_of_classes(folder):
-  found = pictures.read(folder)
-  assert found.classes == ('cat', 'dog')
-  assert found.labels.tolist() == [0, 0, 0, 1, 1]
-  assert [p.removeprefix(f'{folder}/') for p in found.paths] == [
-    'cat/0.png',
-    'cat/1.png',
-    'cat/2.png',
-    'dog/0.png',
-    'dog/1.png',
+def test_phones_files_name_the_package_that_is_missing(tmp_path, monkeypatch):
+  monkeypatch.setattr(pictures, '_formats', lambda: ('JPEG', 'PNG'))
+  for brand, kind in ((b'heic', 'HEIF'), (b'mif1', 'HEIF'), (b'avif', 'AVIF')):
+    path = tmp_path / 'a.jpg'  # By content, as suffixes lie.
+    path.write_bytes(b'\0\0\0\x1cftyp' + brand + b'\0' * 16)
+    with pytest.raises(
+      errors.InputError, match=rf"a.jpg is {kind}, .* 'vtab_h2t\[heic\]'$"
+    ):
+      pictures.decode(path)
+
+
+@pytest.mark.parametrize('kind', ['jpg', 'png', 'gif', 'webp', 'tiff', 'heic'])
+def test_what_is_examined_is_what_decoding_says(tmp_path, kind):
+  """An eighth of a JPEG is damaged where the whole is."""
+  noise = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+  pictures._formats()
+  path = str(_save(tmp_path / f'a.{kind}', noise))
+  assert pictures.examine(path) == (files.sha256_file(path), '')
+  data = pathlib.Path(path).read_bytes()
+  for kept in (0, 5, 40, len(data) // 2, len(data) - 20):
+    pathlib.Path(path).write_bytes(data[:kept])
+    sha256, why = pictures.examine(path)
+    assert sha256 == files.sha256(data[:kept])
+    try:
+      pictures.decode(path)
+    except errors.InputError as e:
+      assert str(e) == why  # noqa: PT017  # Not all raise.
+    else:
+      assert not why
+  assert pictures.examine(str(tmp_path / 'none')) == (
+    '',
+    f'image {tmp_path}/none is not there',
+  )
+
+
+def test_a_split_names_the_first_file_that_cannot_be_read(tmp_path):
+  paths = [str(_save(tmp_path / f'{i}.png', _RED + i)) for i in range(9)]
+  split = pictures.split_of(paths, np.arange(9))
+  again = pictures.split_of(
+    paths, np.arange(9), [files.sha256_file(p) for p in paths]
+  )
+  assert split.sha256 == again.sha256
+  assert [image.numpy()[0, 0, 0] for image in split.images()] == [
+    200 + i for i in range(9)
   ]
-  split = found.split(np.array([4, 0]))
-  assert split.labels.tolist() == [1, 0] and len(set(split.ids)) == 2
-  images = [image.numpy() for image in split.images()]
-  np.testing.assert_array_equal(images[0], _RED + 1)
-  # The content counts, not the time or the name of the folder.
-  again = pictures.read(folder).split(np.array([4, 0]))
-  assert again.content == split.content != found.split().content
+  split.name_unreadable()
+  for number in (7, 4):
+    pathlib.Path(paths[number]).write_bytes(b'no image')
+  with pytest.raises(tf.errors.OpError):
+    list(split.images())
+  with pytest.raises(errors.InputError, match='4.png cannot be decoded'):
+    split.name_unreadable()
 
 
-def test_a_csv_of_paths_and_labels(folder, tmp_path):
-  table = tmp_path / 'list.csv'
-  table.write_text('label,path\nb,photos/dog/0.png\na,photos/cat/0.png\n')
-  found = pictures.read(table)
-  assert found.classes == ('a', 'b') and found.labels.tolist() == [1, 0]
-  for text, message in (
-    ('path\nx\n', 'no columns path and label'),
-    ('path,label\nphotos/cat/0.png,\n', 'line 2 lacks'),
-    ('path,label\na.png,x\na.png,y\n', 'twice'),
-    ('path,label\nnone.png,x\n', 'is not there'),
-  ):
-    table.write_text(text)
-    with pytest.raises(errors.InputError, match=message):
-      pictures.read(table)
-
-
-def test_bad_images_fail_or_are_skipped_and_named(folder):
-  (folder / 'cat' / 'broken.jpg').write_bytes(b'x')
-  _bomb(folder / 'dog' / 'bomb.png')
-  with pytest.raises(
-    errors.InputError,
-    match='broken.jpg cannot .*2 such file.*--on_bad_image=skip',
-  ):
-    pictures.read(folder)
-  found = pictures.read(folder, pictures.SKIP)
-  assert len(found.paths) == 5
-  assert [pathlib.Path(p).name for p, _ in found.skipped] == [
-    'broken.jpg',
-    'bomb.png',
+def test_what_is_classified_goes_on_past_bad_files(tmp_path):
+  paths = [str(_save(tmp_path / f'{i}.png', _RED + i)) for i in range(5)]
+  pathlib.Path(paths[3]).write_bytes(b'no image')
+  pathlib.Path(paths[0]).unlink()
+  wrong: dict[int, str] = {}
+  split = pictures.unlabelled(paths, wrong)
+  found = [image.numpy() for image in split.images()]
+  assert [image.shape for image in found] == [
+    (1, 1, 3),
+    (8, 12, 3),
+    (8, 12, 3),
+    (1, 1, 3),
+    (8, 12, 3),
   ]
-  assert 'cannot be decoded' in found.skipped[0][1]
+  assert sorted(wrong) == [0, 3] and 'is not there' in wrong[0]
+  assert split.ids == tuple(paths)
 
 
-def test_too_few_classes_or_images_are_one_line(folder, tmp_path):
-  with pytest.raises(errors.InputError, match='is not a folder'):
-    pictures.read(tmp_path / 'none')
-  (folder / 'empty').mkdir()
-  with pytest.raises(errors.InputError, match='empty has no images'):
-    pictures.read(folder)
-  (folder / 'empty' / 'x.jpg').write_bytes(b'')
-  with pytest.raises(errors.InputError, match='two classes .*empty has none'):
-    pictures.read(folder, pictures.SKIP)
-  one = tmp_path / 'one'
-  _save(one / 'cat' / 'a.png', _RED)
-  with pytest.raises(errors.InputError, match='two classes with images, not 1'):
-    pictures.read(one)
-
-
-def test_images_without_labels(folder):
-  assert [pathlib.Path(p).name for p in pictures.list_images(folder)] == [
-    '0.png',
-    '1.png',
-    '2.png',
-    '0.png',
-    '1.png',
-  ]
-  assert pictures.list_images(folder / 'dog/0.png') == [
-    str(folder / 'dog/0.png')
-  ]
-  with pytest.raises(errors.InputError, match='has no images'):
-    pictures.list_images(folder / '.hidden')
+def test_images_without_labels(tmp_path):
+  good = _save(tmp_path / 'b' / 'a.png', _RED)
+  (tmp_path / 'b' / 'x.jpg').write_bytes(b'')
+  paths = pictures.list_images(tmp_path)
+  assert paths == [str(good), str(tmp_path / 'b' / 'x.jpg')]
+  assert list(pictures.unreadable(paths)) == [paths[1]]

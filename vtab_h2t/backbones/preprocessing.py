@@ -253,7 +253,7 @@ class Input:
         for line in (images[:1, :, :1, :1], images[:1, :1, :, :1])
       )
       height, width = ops.max(rows) + 1, ops.max(columns) + 1
-      new, start = [size, size], [0.0, 0.0]
+      new, start = [size, size], [0 * height, 0 * width]
       if self.crop is not SQUARE:
         whole = [ops.cast(n, 'int32') for n in (height, width)]
         side = shorter_side(size, self.crop)
@@ -285,13 +285,15 @@ class Input:
       places: 0, 1, ... `[length]`.
       length: of the axis, in pixels.
       new: what the axis is resized to, in pixels.
-      start: the first of `size` pixels of it that are wanted.
+      start: the first of `size` pixels of it that are wanted; symbolic.
       size: how many.
     """
     from keras import ops
+    import numpy as np
 
     factor = length / new
-    wanted = ops.arange(size, dtype='float32') + start
+    # Not Keras' arange, whose tensor an ONNX graph would have as an input.
+    wanted = ops.add(np.arange(size, dtype=np.float32), start)
     if self.resize == LEGACY:
       at = ops.minimum(wanted * factor, length - 1)
     else:

@@ -1,7 +1,8 @@
 """Head2Toe for images of one's own: choose, train, and say how good it is."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import dataclasses
+import math
 import pathlib
 from typing import TYPE_CHECKING
 
@@ -9,11 +10,15 @@ import numpy as np
 
 from vtab_h2t import errors
 from vtab_h2t.backbones import backbone as backbone_lib
+from vtab_h2t.classifier import budget
+from vtab_h2t.classifier import calibration
+from vtab_h2t.classifier import choosing
+from vtab_h2t.classifier import held_out as held_out_lib
+from vtab_h2t.classifier import neighbours as neighbours_lib
+from vtab_h2t.classifier import trials
 from vtab_h2t.features import extraction
-from vtab_h2t.features import normalization
 from vtab_h2t.features import store
 from vtab_h2t.methods import data as data_lib
-from vtab_h2t.methods import interface
 from vtab_h2t.methods import registry as methods
 from vtab_h2t.methods import space as space_lib
 from vtab_h2t.protocol import grids
@@ -22,39 +27,11 @@ from vtab_h2t.tasks import task as task_lib
 if TYPE_CHECKING:
   import pandas as pd
 
-FOLDS = 5
-MEMORY_BYTES = 4 * 2**30
+BEST = 'best'  # As a method: Linear or Head2Toe.
+METHODS = (*methods.FROZEN, BEST)
 
 
-@dataclasses.dataclass(frozen=True)
-class Accuracy:
-  """Correct answers on images that were held out, each once.
-
-  Attributes:
-    correct, total: counts.
-    low, high: 95 % interval of the share (Wilson), 0 to 1.
-  """
-
-  correct: int
-  total: int
-  low: float
-  high: float
-
-  @classmethod
-  def of(cls, correct: int, total: int) -> 'Accuracy':
-    from scipy import stats
-
-    interval = stats.binomtest(correct, total).proportion_ci(method='wilson')
-    return cls(correct, total, float(interval.low), float(interval.high))
-
-  def __str__(self) -> str:
-    return (
-      f'{100 * self.correct / self.total:.1f} % of {self.total} (95 % '
-      f'interval {100 * self.low:.1f} to {100 * self.high:.1f})'
-    )
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Adapted:
   """A classifier on a frozen backbone, and what is known of it.
 
@@ -67,6 +44,15 @@ class Adapted:
     accuracy: of the method, cross-validated with the setting that was chosen
       on the same folds, and so a little too high.
     linear: the same of Linear.
+    tried: the same of each method that was tried, by its id.
+    ids: names `[n]` of all images.
+    labels: their classes, int64 `[n]`.
+    held_out: what heads of the chosen setting said of images that they were
+      trained without.
+    linear_held_out: the same of Linear.
+    temperature: by which logits are to be divided before the softmax, above 0.
+    neighbours: which images are alike.
+    learning_curve: the accuracy with a quarter, a half and all of the images.
   """
 
   classes: tuple[str, ...]
@@ -74,8 +60,16 @@ class Adapted:
   method: str
   setting: space_lib.Setting
   head: data_lib.FeatureHead
-  accuracy: Accuracy
-  linear: Accuracy
+  accuracy: held_out_lib.Accuracy
+  linear: held_out_lib.Accuracy
+  tried: Mapping[str, held_out_lib.Accuracy]
+  ids: tuple[str, ...]
+  labels: np.ndarray
+  held_out: held_out_lib.HeldOut
+  linear_held_out: held_out_lib.HeldOut
+  temperature: float
+  neighbours: neighbours_lib.Neighbours
+  learning_curve: tuple[held_out_lib.CurvePoint, ...]
 
   def taps(self) -> 'pd.DataFrame':
     """What the head takes from each tap.
@@ -105,49 +99,6 @@ class Adapted:
     return pd.DataFrame(found)
 
 
-def folds_of(
-  labels: np.ndarray, count: int, val_fraction: float | None, seed: int
-) -> list[interface.Fold]:
-  """Stratified folds; images of a class with one image are always trained on.
-
-  Args:
-    labels: integers `[n]`.
-    count: of the folds; fewer if no class has so many images.
-    val_fraction: instead of them, one fold that holds out so much.
-    seed: of the draw.
-
-  Raises:
-    errors.InputError: no class has two images.
-  """
-  order = np.random.default_rng(seed).permutation(len(labels))
-  sizes = np.bincount(labels)
-  # One class after the other, each in the drawn order.
-  dealt = order[np.argsort(labels[order], kind='stable')]
-  dealt = dealt[sizes[labels[dealt]] > 1]
-  if not len(dealt):
-    raise errors.InputError(
-      'no class has two images, so none can be held out; add images'
-    )
-  if val_fraction is None:
-    count = min(count, int(sizes.max()))
-    parts = [dealt[i::count] for i in range(count)]
-  else:
-    # At least one of each class, and at least one is left to train on.
-    wanted = np.clip(np.round(sizes * val_fraction), 1, sizes - 1).astype(int)
-    parts = [
-      np.concatenate(
-        [
-          dealt[labels[dealt] == c][: wanted[c]]
-          for c in np.unique(labels[dealt])
-        ]
-      )
-    ]
-  return [
-    interface.Fold(i, order[~np.isin(order, held)], np.sort(held))
-    for i, held in enumerate(parts)
-  ]
-
-
 def adapt(
   split: task_lib.Split,
   classes: Sequence[str],
@@ -158,7 +109,12 @@ def adapt(
   space: space_lib.Space | None = None,
   val_fraction: float | None = None,
   seed: int = 0,
-  memory_bytes: int = MEMORY_BYTES,
+  memory_bytes: int | None = None,
+  steps: int = trials.STEPS,
+  dtype: str = store.FLOAT32,
+  extractor_of: Callable[
+    [backbone_lib.Backbone, Sequence[int]], extraction.Extractor
+  ] = extraction.Extractor,
   progress: Callable[[str, int, int], None] = lambda *_: None,
 ) -> Adapted:
   """Adapts a frozen backbone to labelled images.
@@ -168,59 +124,161 @@ def adapt(
     classes: their names.
     backbone: the network.
     workdir: where features are kept.
-    method: of `methods.registry.FROZEN`.
-    space: the settings to choose from; the quick grid's by default.
-    val_fraction: share of the images to hold out once; by default each image
-      is held out once in five folds.
+    method: of `methods.registry.FROZEN`, or `BEST`: Linear or Head2Toe,
+      whichever is right more often on what is held out.
+    space: the settings to choose from; the quick grid's by default. How long
+      heads are trained is not a part of it.
+    val_fraction: share of the images to hold out once; by default as in
+      `choosing.folds_of`.
     seed: of folds and heads.
-    memory_bytes: working memory for training heads.
+    memory_bytes: that the whole process may take; by default what the machine
+      has free, less a reserve.
+    steps: that heads are trained for at least.
+    dtype: in which features are kept on disk, `store.FLOAT32` or `FLOAT16`.
+    extractor_of: makes what computes features of the network, given it and
+      target sizes.
     progress: called with (stage, done, total).
 
   Raises:
-    errors.InputError: an unknown method, a bad image, or no image that can be
-      held out.
+    errors.InputError: an unknown method, a bad image, no image that can be held
+      out, or too little memory or disk.
   """
-  if method not in methods.FROZEN:
+  if method not in METHODS:
     raise errors.InputError(
-      f'unknown method {method!r}; choose from {", ".join(methods.FROZEN)}'
+      f'unknown method {method!r}; choose from {", ".join(METHODS)}'
     )
+  memory = (
+    budget.Memory.of_machine()
+    if memory_bytes is None
+    else budget.Memory(memory_bytes)
+  )
   space = space or grids.quick(backbone.name)
-  folds = folds_of(split.labels, FOLDS, val_fraction, seed)
-  names = list(dict.fromkeys(('linear', method)))
-  extractor = extraction.Extractor(
-    backbone, methods.FROZEN[method].target_sizes(space)
+  # Examples that are beside each other on disk are a random sample, so that
+  # batches are read as they lie there. The order is the same for every seed.
+  count = len(split.ids)
+  order = np.arange(count)
+  if split.in_order is not None:
+    order = np.random.default_rng(0).permutation(count)
+    # Labels may have been replaced since the split was made.
+    stored = dataclasses.replace(
+      split.in_order(order), labels=split.labels[order]
+    )
+  else:
+    stored = split
+  folds = choosing.folds_of(stored.labels, val_fraction, seed)
+  wanted = 'head2toe' if method == BEST else method
+  names = list(dict.fromkeys(('linear', wanted)))
+  extractor = extractor_of(backbone, methods.FROZEN[wanted].target_sizes(space))
+  root = workdir / 'features'
+  missing = store.missing_bytes(root, extractor, stored, dtype)
+  budget.check_disk(root, missing)
+  memory.check(
+    max(
+      extraction_bytes(backbone) if missing else 0,
+      *(
+        trials.least_bytes(extractor.layouts, name, space, len(classes))
+        for name in names
+      ),
+    )
   )
   features = store.open_or_compute(
-    workdir / 'features',
+    root,
     extractor,
-    split,
+    stored,
     lambda done, total: progress('embed images', done, total),
+    dtype,
   )
-  data = data_lib.TrainingData(
-    features, split.labels, len(classes), normalization.SELECTED, memory_bytes
+  data = trials.Data(
+    features=features,
+    labels=stored.labels,
+    order=np.arange(count)
+    if split.in_order is not None
+    else np.random.default_rng(seed).permutation(count),
+    classes=len(classes),
+    seed=seed,
+    memory=memory,
+    folder=workdir,
+    steps=steps,
   )
-  total = sum(len(f.val) for f in folds)
-  chosen: dict[str, space_lib.Setting] = {}
-  accuracy: dict[str, Accuracy] = {}
-  for i, name in enumerate(names):
-    progress(f'choose {name}', i, len(names) + 1)
-    results = methods.FROZEN[name].validate(data, folds, space, seed)
-    chosen[name] = space_lib.choose(results)
-    # A head on frozen features does not fail.
-    accuracy[name] = Accuracy.of(
-      sum(c for c in results[chosen[name]] if isinstance(c, int)), total
-    )
-  progress(f'train {method}', len(names), len(names) + 1)
-  examples = np.random.default_rng(seed).permutation(len(split.ids))
-  (head,) = methods.FROZEN[method].fit(
-    data, examples, chosen[method], space, [seed]
-  )
+  choices = {
+    name: choosing.choose(data, name, folds, space, progress) for name in names
+  }
+  linear, chosen = choices['linear'], choices[wanted]
+  if method == BEST and not _is_better(chosen, linear, stored.labels):
+    chosen = linear
+  curve = choosing.learning_curve(data, chosen, folds, space, tell=progress)
+  head = choosing.fit(data, chosen, data.order, space, progress)
+  progress('compare images', 0, 1)
+  alike = neighbours_lib.nearest(features.blocks(None)[0], stored.labels)
   return Adapted(
-    tuple(classes),
-    backbone,
-    method,
-    chosen[method],
-    head,
-    accuracy[method],
-    accuracy['linear'],
+    classes=tuple(classes),
+    backbone=backbone,
+    method=chosen.method,
+    setting=dataclasses.replace(chosen.setting, steps=head.measures['steps']),
+    head=head,
+    accuracy=chosen.held_out.accuracy(stored.labels),
+    linear=linear.held_out.accuracy(stored.labels),
+    tried={
+      name: choice.held_out.accuracy(stored.labels)
+      for name, choice in choices.items()
+    },
+    ids=tuple(split.ids),
+    labels=split.labels,
+    held_out=_in_order(chosen.held_out, order),
+    linear_held_out=_in_order(linear.held_out, order),
+    temperature=calibration.temperature(
+      chosen.held_out.logits, stored.labels[chosen.held_out.examples]
+    ),
+    neighbours=_alike_in_order(alike, order),
+    learning_curve=curve,
+  )
+
+
+def extraction_bytes(backbone: backbone_lib.Backbone) -> int:
+  """Memory that a batch takes in the network, whose taps are held together."""
+  values = sum(math.prod(shape) for shape in backbone.tap_shapes().values())
+  return 4 * extraction.BATCH_SIZE * values
+
+
+def _is_better(
+  one: choosing.Choice, other: choosing.Choice, labels: np.ndarray
+) -> bool:
+  """Whether one is right more often."""
+  right, others = (c.held_out.accuracy(labels).correct for c in (one, other))
+  return right > others
+
+
+def _in_order(
+  found: held_out_lib.HeldOut, order: np.ndarray
+) -> held_out_lib.HeldOut:
+  """The same with the images' own indices.
+
+  Args:
+    found: with places in an order.
+    order: the index of the image at each place, `[n]`.
+  """
+  examples = order[found.examples]
+  ascending = np.argsort(examples)
+  return held_out_lib.HeldOut(
+    examples=examples[ascending],
+    logits=found.logits[ascending],
+    folds=found.folds[ascending],
+  )
+
+
+def _alike_in_order(
+  found: neighbours_lib.Neighbours, order: np.ndarray
+) -> neighbours_lib.Neighbours:
+  """As `_in_order`."""
+  place = np.argsort(order)
+
+  def renamed(places: np.ndarray) -> np.ndarray:
+    return np.where(places < 0, -1, order[places])[place]
+
+  return neighbours_lib.Neighbours(
+    indices=renamed(found.indices),
+    similarity=found.similarity[place],
+    other=renamed(found.other),
+    other_similarity=found.other_similarity[place],
+    recall=found.recall,
   )

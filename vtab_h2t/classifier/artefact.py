@@ -1,8 +1,9 @@
 """An adapted model on disk: a bitmap, a head and what they belong to.
 
-  model.json          names and numbers; see `_FIELDS`
+  model.json          names and numbers; see `facts`
   model.safetensors   `kernel` [C, k] and `bias` [C], float32; `selected`, the
                       bitmap of the features (left out where all are read)
+  README.md           the model card; see `model_card`
 
 No pickle, and no copy of the backbone: its name and the hash of its weights say
 which one is needed. What is read is checked before it is used.
@@ -20,49 +21,21 @@ import numpy as np
 from vtab_h2t import errors
 from vtab_h2t import files
 from vtab_h2t.backbones import backbone as backbone_lib
-from vtab_h2t.backbones import preprocessing
 from vtab_h2t.backbones import registry as backbones
 from vtab_h2t.classifier import adapting
+from vtab_h2t.classifier import calibration
+from vtab_h2t.classifier import facts as facts_lib
+from vtab_h2t.classifier import model_card
 from vtab_h2t.features import extraction
-from vtab_h2t.features import normalization
 from vtab_h2t.tasks import task as task_lib
 from vtab_h2t.training import readout as readout_lib
 
 if TYPE_CHECKING:
   import tensorflow as tf
 
-FORMAT = 2
-# Without the input, which was then always the one that the weights want.
-_FIRST_FORMAT = 1
-_JSON, _TENSORS = 'model.json', 'model.safetensors'
+FORMAT = facts_lib.FORMAT
+_JSON, _TENSORS = facts_lib.FILE, 'model.safetensors'
 _BATCH = 32
-# Field to type, of all formats; `weights` is a name, or the file name of
-# weights to be given.
-_FIELDS: dict[str, type | tuple[type, ...]] = {
-  'format': int,
-  'classes': list,
-  'method': str,
-  'hparams': dict,
-  'target_size': (int, type(None)),
-  'num_features': int,
-  'normalization': str,
-  'backbone': str,
-  'weights': str,
-  'weights_sha256': str,
-  'image_size': int,
-  'taps': str,
-  'resize': str,
-  'cls_pooling': str,
-  'tensors_sha256': str,
-  'accuracy': dict,
-  'linear': dict,
-}
-# What `FORMAT` has besides.
-_INPUT_FIELDS: dict[str, type | tuple[type, ...]] = {
-  'scale': (int, float, list),
-  'offset': (int, float, list),
-  'crop': (int, float, type(None)),
-}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -74,7 +47,9 @@ class Model:
     backbone: the network.
     readout: what the head reads of its taps.
     kernel, bias: of the head: float32 `[C, k]` and `[C]`.
-    facts: the rest of model.json.
+    facts: what model.json says, but for `tensors_sha256` of one that was not
+      written yet.
+    temperature: by which logits are divided before the softmax, above 0.
   """
 
   classes: tuple[str, ...]
@@ -83,6 +58,7 @@ class Model:
   kernel: np.ndarray
   bias: np.ndarray
   facts: dict[str, Any]
+  temperature: float = 1.0
 
   def probabilities(
     self, split: task_lib.Split
@@ -106,6 +82,7 @@ class Model:
     import keras
     import tensorflow as tf
 
+    kernel, bias = self.tempered()
     model = self.backbone.model
     part = keras.Model(
       model.inputs, {t: model.output[t] for t in self.readout.taps}
@@ -113,65 +90,35 @@ class Model:
 
     def forward(images: 'tf.Tensor') -> 'tf.Tensor':
       x = self.readout(part(images, training=False))
-      return tf.nn.softmax(
-        tf.matmul(x, self.kernel, transpose_b=True) + self.bias
-      )
+      return tf.nn.softmax(tf.matmul(x, kernel, transpose_b=True) + bias)
 
     return forward
 
-
-def model_of(adapted: adapting.Adapted) -> Model:
-  """What `adapting.adapt` gave, ready for use."""
-  head = adapted.head
-  layout = extraction.layout_of(adapted.backbone, head.target_size)
-  columns = np.arange(layout.size) if head.columns is None else head.columns
-  return Model(
-    adapted.classes,
-    adapted.backbone,
-    readout_lib.Selected(layout, columns, head.rule),
-    head.head.kernel.numpy(),
-    head.head.bias.numpy(),
-    {},
-  )
+  def tempered(self) -> tuple[np.ndarray, np.ndarray]:
+    """Kernel and bias of a head whose logits need no temperature, float32."""
+    divisor = np.float32(self.temperature)
+    return self.kernel / divisor, self.bias / divisor
 
 
-def save(
-  adapted: adapting.Adapted, weights: str, folder: str | os.PathLike[str]
-) -> dict[str, int]:
-  """Writes a model; the folder appears whole or not at all.
+def model_of(
+  adapted: adapting.Adapted,
+  weights: str = '',
+  *,
+  source: str = '',
+  label_type: str = 'str',
+) -> Model:
+  """What `adapting.adapt` gave, ready for use.
 
   Args:
-    adapted: the model.
+    adapted: the classifier.
     weights: of the backbone: their name, or the path of their file.
-    folder: where to; it must not be there yet.
-
-  Returns:
-    Bytes of each file.
-
-  Raises:
-    errors.InputError: the folder is there already, or the network does not
-      compute in float32, in which a folder is always read.
+    source: what the images are called, of which only the last part of a path
+      is kept; '' if they have no name.
+    label_type: of `facts.LABEL_TYPES`.
   """
-  from safetensors import numpy as safetensors
-
-  folder = pathlib.Path(folder)
-  if folder.exists():
-    raise errors.InputError(f'{folder} is there already; choose another --out')
-  model, head, backbone = model_of(adapted), adapted.head, adapted.backbone
-  if backbone.precision != backbone_lib.FLOAT32:
-    raise errors.InputError(
-      f'a model that was adapted in {backbone.precision} cannot be saved; '
-      'adapt it in float32'
-    )
-  layout = model.readout.layout
-  tensors = {'kernel': model.kernel, 'bias': model.bias}
-  if head.columns is not None:
-    bits = np.zeros(layout.size, bool)
-    bits[head.columns] = True
-    tensors['selected'] = np.packbits(bits)
-  data = safetensors.save(
-    {k: np.ascontiguousarray(v) for k, v in tensors.items()}
-  )
+  head, backbone = adapted.head, adapted.backbone
+  layout = extraction.layout_of(backbone, head.target_size)
+  columns = np.arange(layout.size) if head.columns is None else head.columns
   facts = {
     'format': FORMAT,
     'classes': list(adapted.classes),
@@ -187,14 +134,98 @@ def save(
     'taps': backbone.tap_set,
     **dataclasses.asdict(backbone.input),
     'cls_pooling': backbone.cls_pooling,
-    'tensors_sha256': files.sha256(data),
     'accuracy': dataclasses.asdict(adapted.accuracy),
     'linear': dataclasses.asdict(adapted.linear),
+    'temperature': adapted.temperature,
+    'label_type': label_type,
+    'source': pathlib.Path(source).name,
+    'images': np.bincount(
+      adapted.labels, minlength=len(adapted.classes)
+    ).tolist(),
+    'calibration_error': _calibration_error(adapted),
   }
+  return Model(
+    adapted.classes,
+    backbone,
+    readout_lib.Selected(layout, columns, head.rule),
+    head.head.kernel.numpy(),
+    head.head.bias.numpy(),
+    facts,
+    adapted.temperature,
+  )
+
+
+def _calibration_error(adapted: adapting.Adapted) -> dict[str, float]:
+  """On held-out images before the temperature, after it, and by chance."""
+  logits = adapted.held_out.logits
+  labels = adapted.labels[adapted.held_out.examples]
+  after = calibration.cross_fitted(logits, labels)
+
+  def error(p: np.ndarray) -> float:
+    right = p.argmax(axis=1) == labels
+    return calibration.calibration_error(
+      calibration.reliability(p.max(axis=1), right)
+    )
+
+  return {
+    'before': error(calibration.probabilities(logits, 1.0)),
+    'after': error(after),
+    'by_chance': calibration.error_by_chance(after.max(axis=1)),
+  }
+
+
+def save(
+  adapted: adapting.Adapted,
+  weights: str,
+  folder: str | os.PathLike[str],
+  source: str = '',
+) -> dict[str, int]:
+  """Writes what was adapted; see `model_of` and `write`."""
+  return write(model_of(adapted, weights, source=source), folder)
+
+
+def write(model: Model, folder: str | os.PathLike[str]) -> dict[str, int]:
+  """Writes a model; the folder appears whole or not at all.
+
+  Args:
+    model: the model.
+    folder: where to; it must not be there yet.
+
+  Returns:
+    Bytes of each file that is needed for predictions.
+
+  Raises:
+    errors.InputError: the folder is there already, or the network does not
+      compute in float32, in which a folder is always read.
+  """
+  from safetensors import numpy as safetensors
+
+  folder = pathlib.Path(folder)
+  if folder.exists():
+    raise errors.InputError(f'{folder} is there already; choose another --out')
+  precision = model.backbone.precision
+  if precision != backbone_lib.FLOAT32:
+    raise errors.InputError(
+      f'a model that was adapted in {precision} cannot be saved; '
+      'adapt it in float32'
+    )
+  tensors = {'kernel': model.kernel, 'bias': model.bias}
+  size, columns = model.readout.layout.size, model.readout.columns
+  if len(columns) < size:
+    bits = np.zeros(size, bool)
+    bits[columns] = True
+    tensors['selected'] = np.packbits(bits)
+  data = safetensors.save(
+    {k: np.ascontiguousarray(v) for k, v in tensors.items()}
+  )
+  facts = model.facts | {'tensors_sha256': files.sha256(data)}
   with files.atomic_directory(folder) as temporary:
     (temporary / _TENSORS).write_bytes(data)
     (temporary / _JSON).write_text(
       json.dumps(facts, indent=1, sort_keys=True) + '\n', 'utf-8'
+    )
+    (temporary / model_card.FILE).write_text(
+      model_card.text(facts, len(columns), len(data)), 'utf-8'
     )
   return {name: (folder / name).stat().st_size for name in (_JSON, _TENSORS)}
 
@@ -211,7 +242,7 @@ def load(folder: str | os.PathLike[str], weights: str | None = None) -> Model:
       or the weights are not those that the model was made with.
   """
   folder = pathlib.Path(folder)
-  facts = _read_json(folder / _JSON)
+  facts = facts_lib.read(folder / _JSON)
   tensors = _read_tensors(folder / _TENSORS, facts)
   # A file or address is only taken from the user, never from the model.
   if (
@@ -230,7 +261,8 @@ def load(folder: str | os.PathLike[str], weights: str | None = None) -> Model:
     facts['cls_pooling'],
   )
   backbone = dataclasses.replace(
-    backbone, input=_input(facts, backbone.input, folder)
+    backbone,
+    input=facts_lib.as_input(facts, backbone.input, folder / _JSON),
   )
   if backbone.weights_sha256 != facts['weights_sha256']:
     raise errors.InputError(
@@ -262,75 +294,8 @@ def load(folder: str | os.PathLike[str], weights: str | None = None) -> Model:
     kernel,
     bias,
     facts,
+    facts.get('temperature', 1.0),
   )
-
-
-def _input(
-  facts: dict[str, Any], usual: preprocessing.Input, folder: pathlib.Path
-) -> preprocessing.Input:
-  """How images become the network's input; `usual` is as its weights want."""
-  if facts['format'] == _FIRST_FORMAT:
-    return dataclasses.replace(
-      usual, resize=facts['resize'], crop=preprocessing.SQUARE
-    )
-  try:
-    return preprocessing.Input(
-      scale=facts['scale'],
-      offset=facts['offset'],
-      resize=facts['resize'],
-      crop=facts['crop'],
-    )
-  except errors.InputError as e:
-    raise errors.InputError(f'{folder / _JSON}: {e}') from e
-
-
-def _read_json(path: pathlib.Path) -> dict[str, Any]:
-  try:
-    facts = json.loads(path.read_text(encoding='utf-8'))
-  except FileNotFoundError as e:
-    raise errors.InputError(
-      f'{path.parent} is no adapted model: it has no {path.name}'
-    ) from e
-  except (OSError, ValueError, RecursionError) as e:
-    raise errors.InputError(f'{path} is damaged ({e}); adapt again') from e
-  formats = {_FIRST_FORMAT: _FIELDS, FORMAT: _FIELDS | _INPUT_FIELDS}
-  if not isinstance(facts, dict) or facts.get('format') not in (
-    _FIRST_FORMAT,
-    FORMAT,
-  ):
-    raise errors.InputError(
-      f'{path} is not of format {FORMAT}; adapt again with this version'
-    )
-  for name, kind in formats[facts['format']].items():
-    value = facts.get(name)
-    if (
-      name not in facts
-      or not isinstance(value, kind)
-      or isinstance(value, bool)
-    ):
-      raise errors.InputError(f'{path}: {name} is missing or not as it must be')
-  names = facts['classes']
-  if (
-    not names
-    or not all(isinstance(n, str) for n in names)
-    or len(set(names)) != len(names)
-  ):
-    raise errors.InputError(f'{path}: classes must be distinct names')
-  for name, allowed in (
-    ('backbone', backbones.BACKBONES),
-    ('resize', preprocessing.RESIZES),
-    ('normalization', normalization.RULES_OF_AN_IMAGE),
-  ):
-    if facts[name] not in allowed:
-      raise errors.InputError(
-        f'{path}: unknown {name} {facts[name]!r}; choose from '
-        f'{", ".join(allowed)}'
-      )
-  if not 16 <= facts['image_size'] <= 4096 or (
-    facts['target_size'] is not None and facts['target_size'] < 1
-  ):
-    raise errors.InputError(f'{path}: image_size or target_size out of range')
-  return facts
 
 
 def _read_tensors(

@@ -4,26 +4,29 @@ from collections.abc import Sequence
 import os
 import pathlib
 import tempfile
-from typing import Any, TYPE_CHECKING
+from typing import Any, Self, TYPE_CHECKING
 
 import numpy as np
 from sklearn import base as sklearn_base
 from sklearn.utils import multiclass
 from sklearn.utils import validation
 
-from vtab_h2t import files
 from vtab_h2t.backbones import preprocessing
 from vtab_h2t.backbones import registry as backbones
 from vtab_h2t.classifier import adapting
 from vtab_h2t.classifier import artefact
+from vtab_h2t.classifier import diagnosis
+from vtab_h2t.classifier import exporting
+from vtab_h2t.classifier import facts as facts_lib
+from vtab_h2t.classifier import formats as formats_lib
+from vtab_h2t.classifier import images as images_lib
 from vtab_h2t.protocol import grids
 from vtab_h2t.tasks import pictures
-from vtab_h2t.tasks import task as task_lib
 
 if TYPE_CHECKING:
-  import tensorflow as tf
+  from sklearn import utils as sklearn_utils
 
-Images = np.ndarray | Sequence[np.ndarray | str | os.PathLike[str]]
+Images = images_lib.Images
 
 
 class Head2Toe(sklearn_base.ClassifierMixin, sklearn_base.BaseEstimator):
@@ -35,7 +38,7 @@ class Head2Toe(sklearn_base.ClassifierMixin, sklearn_base.BaseEstimator):
   Attributes:
     classes_: the labels, sorted.
     adapted_: what was trained; see `adapting.Adapted`.
-    n_features_in_: features before selection.
+    n_features_: features of an image, before selection.
   """
 
   def __init__(
@@ -61,7 +64,8 @@ class Head2Toe(sklearn_base.ClassifierMixin, sklearn_base.BaseEstimator):
       val_fraction: share of the images to choose on; by default five folds.
       seed: of folds and heads.
       workdir: where features are kept between fits; by default nowhere.
-      input: how images become its input; None for as its weights want it.
+      input: how images become its input; None for as its weights want it,
+        shrunk with antialias; see `registry.for_photographs`.
     """
     self.backbone = backbone
     self.weights = weights
@@ -81,7 +85,7 @@ class Head2Toe(sklearn_base.ClassifierMixin, sklearn_base.BaseEstimator):
         no two images of a class.
       ValueError: labels of another length, or of one class.
     """
-    given = np.asarray(labels)
+    given = validation.column_or_1d(labels, warn=True)
     multiclass.check_classification_targets(given)
     self.classes_, numbers = np.unique(given, return_inverse=True)
     if len(given) != len(images) or len(self.classes_) < 2:
@@ -90,12 +94,12 @@ class Head2Toe(sklearn_base.ClassifierMixin, sklearn_base.BaseEstimator):
         f'{len(self.classes_)} classes; there must be as many labels as '
         'images, of at least two classes'
       )
-    self._weights = backbones.weights_of(self.backbone, self.weights)
-    network = backbones.load(
-      self.backbone, self._weights, self.image_size, input=self.input
+    weights = backbones.weights_of(self.backbone, self.weights)
+    network = images_lib.network_of(
+      self.backbone, weights, self.image_size, self.input
     )
     space = grids.get(self.grid, network.name)
-    split = split_of(images, numbers.astype(np.int64))
+    split = images_lib.split_of(images, numbers.astype(np.int64))
     with tempfile.TemporaryDirectory() as temporary:
       self.adapted_ = adapting.adapt(
         split,
@@ -107,14 +111,19 @@ class Head2Toe(sklearn_base.ClassifierMixin, sklearn_base.BaseEstimator):
         val_fraction=self.val_fraction,
         seed=self.seed,
       )
-    self._model = artefact.model_of(self.adapted_)
-    self.n_features_in_ = self._model.readout.layout.size
+    self._images = images
+    self._model = artefact.model_of(
+      self.adapted_,
+      weights,
+      label_type=facts_lib.label_type(self.classes_),
+    )
+    self.n_features_ = self._model.readout.layout.size
     return self
 
   def predict_proba(self, images: Images) -> np.ndarray:
     """Probabilities `[n, classes]`, in the order of `classes_`."""
     validation.check_is_fitted(self)
-    split = split_of(images, np.zeros(len(images), np.int64))
+    split = images_lib.split_of(images, np.zeros(len(images), np.int64))
     return np.concatenate([p for _, p in self._model.probabilities(split)])
 
   def predict(self, images: Images) -> np.ndarray:
@@ -122,49 +131,68 @@ class Head2Toe(sklearn_base.ClassifierMixin, sklearn_base.BaseEstimator):
     best = self.predict_proba(images).argmax(axis=1)
     return self.classes_[best]
 
+  def diagnose(self) -> diagnosis.Diagnosis:
+    """What is to be known of the images that it was fitted with.
+
+    Wrong labels, near-duplicates, confused classes, how far probabilities can
+    be believed and more, as tables; `save(folder)` writes them with a page.
+    The images are looked at again: files must still be there.
+
+    Raises:
+      exceptions.NotFittedError: it was not fitted, or was read from a folder.
+      errors.InputError: an image is no longer there.
+    """
+    validation.check_is_fitted(self, 'adapted_')
+    return diagnosis.diagnose(self.adapted_, lambda i: _pixels(self._images[i]))
+
   def save(self, folder: str | os.PathLike[str]) -> None:
-    """Writes the model as `runners.adapt` does; see `artefact.save`."""
+    """Writes the model as `runners.adapt` does; see `artefact.write`."""
     validation.check_is_fitted(self)
-    artefact.save(self.adapted_, self._weights, folder)
+    artefact.write(self._model, folder)
 
+  def export(
+    self,
+    folder: str | os.PathLike[str],
+    formats: Sequence[str] = formats_lib.DEFAULT,
+  ) -> None:
+    """Writes it for those who have not this package; see `exporting.export`."""
+    validation.check_is_fitted(self)
+    exporting.export(self._model, folder, formats)
 
-def split_of(images: Images, labels: np.ndarray) -> task_lib.Split:
-  """Images in memory or in files as a split.
+  @classmethod
+  def load(
+    cls, folder: str | os.PathLike[str], weights: str | None = None
+  ) -> Self:
+    """Reads a model that `save` or `runners.adapt` wrote.
 
-  Raises:
-    ValueError: they are neither, or not uint8 RGB.
-  """
-  several: Sequence[Any] = list(images)
-  if several and isinstance(several[0], (str, os.PathLike)):
-    return pictures.split_of([os.fspath(p) for p in several], labels)
-  for image in several:
-    if (
-      not isinstance(image, np.ndarray)
-      or image.dtype != np.uint8
-      or (image.ndim != 3 or image.shape[2] != 3)
-    ):
-      raise ValueError(
-        'images must be uint8 arrays [H, W, 3] or paths, not '
-        f'{getattr(image, "dtype", type(image).__name__)} '
-        f'{getattr(image, "shape", "")}'
-      )
+    It predicts; what it was fitted with is not there. The parameters are those
+    that the folder tells of, and the others are as by default.
 
-  def dataset() -> 'tf.data.Dataset':
-    import tensorflow as tf
+    Args:
+      folder: the model.
+      weights: path of the network's weights, where they are not packaged.
 
-    return tf.data.Dataset.from_generator(
-      lambda: iter(several),
-      output_signature=tf.TensorSpec((None, None, 3), tf.uint8),
+    Raises:
+      errors.InputError: as `artefact.load`.
+    """
+    model = artefact.load(folder, weights)
+    facts = model.facts
+    loaded = cls(
+      backbone=facts['backbone'],
+      weights=weights or facts['weights'],
+      image_size=facts['image_size'],
+      method=facts['method'],
+      input=model.backbone.input,
     )
+    loaded.classes_ = np.array(facts_lib.labels_of(facts))
+    loaded.n_features_ = model.readout.layout.size
+    loaded._model = model
+    return loaded
 
-  return task_lib.Split(
-    ids=tuple(map(str, range(len(several)))),
-    labels=labels,
-    images=dataset,
-    content=files.fingerprint(
-      [
-        [image.shape, files.sha256(np.ascontiguousarray(image).data)]
-        for image in several
-      ]
-    ),
-  )
+  def __sklearn_tags__(self) -> 'sklearn_utils.Tags':
+    return images_lib.only_images(super().__sklearn_tags__())
+
+
+def _pixels(image: np.ndarray | str | os.PathLike[str]) -> np.ndarray:
+  """An image, uint8 `[H, W, 3]`, from its file where it is in one."""
+  return image if isinstance(image, np.ndarray) else pictures.decode(image)

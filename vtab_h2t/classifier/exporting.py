@@ -1,116 +1,252 @@
-"""An adapted model as one Keras model of Keras' own layers.
+"""Exported models: files that need nothing of this package.
 
-Its input are batches of images of any one size, pixels 0 to 255; its output are
-class probabilities. It needs nothing of this package, so a `.keras` file or a
-SavedModel of it loads wherever Keras or TensorFlow does.
+An exported folder has the files of one format or several, `classes.txt`, a line
+for each class in the order of the probabilities, and `export.json`, which says
+what is there and what it takes.
 """
 
+from collections.abc import Callable, Iterator, Sequence
+import dataclasses
+import json
 import os
 import pathlib
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from vtab_h2t import errors
 from vtab_h2t import files
 from vtab_h2t.classifier import artefact
-from vtab_h2t.features import normalization
+from vtab_h2t.classifier import formats as formats_lib
+from vtab_h2t.classifier import standalone
+from vtab_h2t.tasks import task as task_lib
 
-if TYPE_CHECKING:
-  import keras
+FORMAT = 1
+_JSON, _CLASSES = 'export.json', 'classes.txt'
+_BATCH = 32
+_INPUT = 'float32 [B, H, W, 3]: RGB, pixels 0 to 255, of any height and width'
+_OUTPUT = 'float32 [B, C]: probabilities, in the order of the classes'
+# Of the model that was exported.
+_FACTS = (
+  'method',
+  'backbone',
+  'weights',
+  'weights_sha256',
+  'image_size',
+  'resize',
+  'crop',
+  'accuracy',
+)
 
-KERAS, SAVED_MODEL = 'model.keras', 'saved_model'
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Exported:
+  """An exported model, ready for use.
 
-def standalone(model: artefact.Model) -> 'keras.Model':
-  """The model from raw pixels to probabilities.
-
-  Args:
-    model: an adapted model.
-
-  Returns:
-    A functional model, float32 `[B, H, W, 3]` to `[B, C]`.
-
-  Raises:
-    errors.InputError: the backbone is a SavedModel's signature, which is no
-      layer of Keras'.
+  Attributes:
+    classes: names.
+    form: of `formats.FORMATS`, the one that is used.
+    run: from float32 `[B, H, W, 3]` to float32 `[B, C]`.
   """
-  import keras
-  from keras import layers
-  from keras import ops
 
-  backbone, readout = model.backbone, model.readout
-  foreign = [
-    layer
-    for layer in backbone.model.layers
-    if not type(layer).__module__.startswith('keras.')
-  ]
-  if foreign:
-    raise errors.InputError(
-      f"{backbone.name} has a layer {foreign[0].name} that is not Keras' "
-      'own, so it cannot be exported'
-    )
-  images = keras.Input((None, None, 3), name='image')
-  x = backbone.input.symbolic(images, backbone.image_size)
-  part = keras.Model(
-    backbone.model.inputs,
-    {t: backbone.model.output[t] for t in readout.taps},
-    name='backbone',
-  )
-  taps = part(x)
-  parts, starts = [], readout.layout.starts
-  for i, block in enumerate(readout.layout.blocks):
-    first, last = np.searchsorted(readout.columns, starts[i : i + 2])
-    if first == last:
-      continue
-    columns = readout.columns[first:last] - starts[i]
-    y = block(taps[block.tap])
-    unit = layers.UnitNormalization(name=f'unit_{i:03d}')
-    if readout.rule == normalization.ONCE:
-      y = unit(y)
-    if len(columns) < block.size:
-      y = ops.take(y, columns.tolist(), axis=1)
-    if readout.rule == normalization.SELECTED:
-      y = unit(y)
-    parts.append(y)
-  x = layers.Concatenate(name='selected')(parts) if parts[1:] else parts[0]
-  head = layers.Dense(len(model.classes), activation='softmax', name='head')
-  whole = keras.Model(images, head(x), name='head2toe')
-  head.set_weights([model.kernel.T, model.bias])
-  return whole
+  classes: tuple[str, ...]
+  form: str
+  run: Callable[[np.ndarray], np.ndarray]
+
+  def probabilities(
+    self, split: task_lib.Split
+  ) -> Iterator[tuple[int, np.ndarray]]:
+    """Class probabilities of images, batch by batch, in order.
+
+    Images that follow each other and have one size are a batch.
+
+    Yields:
+      (number of images before the batch, float32 `[batch, C]`).
+
+    Raises:
+      errors.InputError: an image cannot be decoded.
+    """
+    done = 0
+    waiting: list[np.ndarray] = []
+    for image in _images(split):
+      if waiting and (
+        len(waiting) == _BATCH or image.shape != waiting[0].shape
+      ):
+        yield done, self.run(np.stack(waiting))
+        done += len(waiting)
+        waiting = []
+      waiting.append(image)
+    if waiting:
+      yield done, self.run(np.stack(waiting))
+
+
+def _images(split: task_lib.Split) -> Iterator[np.ndarray]:
+  """Float32 `[H, W, 3]` each."""
+  import tensorflow as tf
+
+  try:
+    for image in split.images().prefetch(2):
+      yield image.numpy().astype(np.float32)
+  except tf.errors.OpError:
+    split.name_unreadable()
+    raise
 
 
 def export(
-  model: artefact.Model, folder: str | os.PathLike[str]
+  model: artefact.Model,
+  folder: str | os.PathLike[str],
+  formats: Sequence[str] = formats_lib.DEFAULT,
 ) -> list[pathlib.Path]:
-  """Writes `model.keras`, a SavedModel and the class names.
+  """Writes a model in some formats, the class names, and `export.json`.
 
   Args:
     model: an adapted model.
     folder: where to; it appears whole, and must not be there yet.
+    formats: of `formats.FORMATS`.
 
   Returns:
     The paths.
 
   Raises:
-    errors.InputError: as `standalone` raises, or the folder is there already.
+    errors.InputError: as `standalone.build` raises, a format is unknown, needs
+      a package that is not installed or cannot hold this network, or the folder
+      is there already.
   """
-  import tensorflow as tf
-
   folder = pathlib.Path(folder)
   if folder.exists():
     raise errors.InputError(f'{folder} is there already; choose another --out')
-  whole = standalone(model)
+  chosen = {name: _format(name) for name in formats}
+  for kind in chosen.values():
+    kind.check_packages(kind.packages)
+    layer = standalone.foreign(model.backbone) if kind.own_layers else None
+    if layer:
+      others = [n for n, f in formats_lib.FORMATS.items() if not f.own_layers]
+      raise errors.InputError(
+        f"{model.backbone.name} has a layer {layer} that is not Keras' own, "
+        f'which {kind.path} cannot hold; export it as {" or ".join(others)}'
+      )
+  whole = standalone.build(model)
   with files.atomic_directory(folder) as temporary:
-    whole.save(temporary / KERAS)
-    whole.export(
-      str(temporary / SAVED_MODEL),
-      verbose=False,
-      input_signature=[
-        tf.TensorSpec((None, None, None, 3), tf.float32, name='image')
-      ],
-    )
-    (temporary / 'classes.txt').write_text(
+    for kind in chosen.values():
+      kind.write(whole, temporary / kind.path)
+    (temporary / _CLASSES).write_text(
       ''.join(f'{name}\n' for name in model.classes), 'utf-8'
     )
-  return [folder / name for name in (KERAS, SAVED_MODEL, 'classes.txt')]
+    facts = {
+      'format': FORMAT,
+      'classes': list(model.classes),
+      'input': _INPUT,
+      'output': _OUTPUT,
+      'formats': {name: kind.path for name, kind in chosen.items()},
+      'sha256': _checksums(temporary),
+      'model': {n: model.facts[n] for n in _FACTS if n in model.facts},
+    }
+    (temporary / _JSON).write_text(
+      json.dumps(facts, indent=1, sort_keys=True) + '\n', 'utf-8'
+    )
+  return [
+    folder / name
+    for name in (*(k.path for k in chosen.values()), _CLASSES, _JSON)
+  ]
+
+
+def is_exported(folder: str | os.PathLike[str]) -> bool:
+  """Whether it is an exported model, of this or an earlier version."""
+  return any(pathlib.Path(folder, name).exists() for name in (_JSON, _CLASSES))
+
+
+def load(folder: str | os.PathLike[str], form: str | None = None) -> Exported:
+  """Reads an exported model.
+
+  Args:
+    folder: what `export` wrote.
+    form: of `formats.FORMATS`; by default the first of them that is there and
+      whose packages are installed.
+
+  Raises:
+    errors.InputError: a file is missing or was changed, the folder is of
+      another version, or a package is missing.
+  """
+  folder = pathlib.Path(folder)
+  facts = _read_json(folder / _JSON)
+  there = [n for n in formats_lib.FORMATS if n in facts['formats']]
+  if form is None:
+    form = next(
+      (n for n in there if formats_lib.FORMATS[n].is_readable),
+      there[0],
+    )
+  if form not in there:
+    raise errors.InputError(
+      f'{folder} has no {form}; it has {", ".join(there)}'
+    )
+  kind = formats_lib.FORMATS[form]
+  kind.check_packages(kind.runtime)
+  wanted = {
+    name: digest
+    for name, digest in facts['sha256'].items()
+    if pathlib.PurePosixPath(name).parts[0] == kind.path
+  }
+  if not wanted or _checksums(folder, kind.path) != wanted:
+    raise errors.InputError(
+      f'{folder / kind.path} is not as it was written; export again'
+    )
+  return Exported(tuple(facts['classes']), form, kind.read(folder / kind.path))
+
+
+def _format(name: str) -> formats_lib.Format:
+  if name not in formats_lib.FORMATS:
+    raise errors.InputError(
+      f'unknown format {name!r}; choose from {", ".join(formats_lib.FORMATS)}'
+    )
+  return formats_lib.FORMATS[name]
+
+
+def _checksums(folder: pathlib.Path, pattern: str = '*') -> dict[str, str]:
+  """sha256 of files by their path in a folder.
+
+  Args:
+    folder: whose.
+    pattern: of the files and folders whose content is wanted.
+  """
+  found = sorted(
+    path
+    for top in folder.glob(pattern)
+    for path in (top, *top.rglob('*'))
+    if path.is_file()
+  )
+  return {
+    path.relative_to(folder).as_posix(): files.sha256_file(path)
+    for path in found
+  }
+
+
+def _read_json(path: pathlib.Path) -> dict[str, Any]:
+  """What `export.json` says, checked."""
+  try:
+    facts = json.loads(path.read_text(encoding='utf-8'))
+  except FileNotFoundError as e:
+    raise errors.InputError(
+      f'{path.parent} has no {path.name}: it is no exported model, or one of '
+      'an earlier version; export again'
+    ) from e
+  except (OSError, ValueError, RecursionError) as e:
+    raise errors.InputError(f'{path} is damaged ({e}); export again') from e
+  if not isinstance(facts, dict) or facts.get('format') != FORMAT:
+    raise errors.InputError(
+      f'{path} is not of format {FORMAT}; export again with this version'
+    )
+  classes, kinds, sums = (
+    facts.get(name) for name in ('classes', 'formats', 'sha256')
+  )
+  if (
+    not isinstance(classes, list)
+    or not classes
+    or not all(isinstance(name, str) for name in classes)
+    or not isinstance(kinds, dict)
+    or not set(kinds) & set(formats_lib.FORMATS)
+    or not isinstance(sums, dict)
+  ):
+    raise errors.InputError(
+      f'{path}: classes, formats or sha256 are not as they must be'
+    )
+  return facts

@@ -101,10 +101,38 @@ class Variables(NamedTuple):
   bias: Slots
 
 
+class Steps(NamedTuple):
+  """Which steps of a schedule are done.
+
+  Attributes:
+    batches: numbers of the batches that are taken in turn, `[K]`.
+    first: how many steps were done before.
+    count: how many are done now.
+    horizon: after how many of all the learning rate is 0.
+  """
+
+  batches: 'tf.Tensor'
+  first: 'tf.Tensor'
+  count: 'tf.Tensor'
+  horizon: 'tf.Tensor'
+
+  @classmethod
+  def of(
+    cls, batches: np.ndarray, first: int, count: int, horizon: int
+  ) -> Self:
+    """As tensors, so that one trace serves all."""
+    import tensorflow as tf
+
+    return cls(
+      tf.constant(batches, tf.int32),
+      *(tf.constant(n, tf.int32) for n in (first, count, horizon)),
+    )
+
+
 # Stacks' constants and variables, weights of the rows of batches `[K, B]`, and
-# the number of steps.
+# the steps.
 _Loop = Callable[
-  [Sequence[Constants], Sequence[Variables], 'tf.Tensor', 'tf.Tensor'], None
+  [Sequence[Constants], Sequence[Variables], 'tf.Tensor', Steps], None
 ]
 
 
@@ -125,19 +153,20 @@ def compiled(
     constants: Sequence[Constants],
     variables: Sequence[Variables],
     weights: 'tf.Tensor',
-    steps: 'tf.Tensor',
+    steps: Steps,
   ) -> None:
-    num_batches = tf.shape(weights)[0]
-    for t in tf.range(steps):
-      done = tf.cast(t, tf.float32)
-      rate = 0.5 * (1 + tf.cos(np.pi * done / tf.cast(steps, tf.float32)))
+    num_batches = tf.shape(steps.batches)[0]
+    horizon = tf.cast(steps.horizon, tf.float32)
+    for t in tf.range(steps.count):
+      done = tf.cast(steps.first + t, tf.float32)
+      rate = 0.5 * (1 + tf.cos(np.pi * done / horizon))
       for one_constants, one_variables in zip(constants, variables):
         _step(
           penalty,
           one_constants,
           one_variables,
           weights,
-          t % num_batches,
+          steps.batches[t % num_batches],
           rate,
           done + 1,
           xla,
@@ -145,6 +174,38 @@ def compiled(
         )
 
   return tf.function(loop, reduce_retracing=True, jit_compile=xla or None)
+
+
+@functools.cache
+def compiled_logits(
+  xla: bool = False,
+) -> Callable[[list['tf.Tensor'], Variables, 'tf.Tensor'], 'tf.Tensor']:
+  """What a stack's heads say of batches, while they are trained.
+
+  Args:
+    xla: as in `compiled`.
+
+  Returns:
+    A function of the features, `[K, S, B, D_j]` of each block of columns, the
+    variables and the initial learning rates `[S, G]`, that gives float32
+    `[K, S, B, G, C]`.
+  """
+  import tensorflow as tf
+
+  def logits(
+    features: list['tf.Tensor'], variables: Variables, rates: 'tf.Tensor'
+  ) -> 'tf.Tensor':
+    kernels = [tf.identity(block.value) for block in variables.blocks]
+    bias = tf.identity(variables.bias.value)
+
+    def of_batch(xs: list['tf.Tensor']) -> 'tf.Tensor':
+      return _logits(xs, kernels, bias, rates)
+
+    # Batch by batch: a product of [K, S, ...] with [S, ...], whose K has to be
+    # broadcast, was seen to give wrong numbers with oneDNN (TensorFlow 2.21).
+    return tf.map_fn(of_batch, features, fn_output_signature=tf.float32)
+
+  return tf.function(logits, reduce_retracing=True, jit_compile=xla or None)
 
 
 def _step(
@@ -224,15 +285,27 @@ def _error(
   """
   import tensorflow as tf
 
+  logits = _logits(xs, kernels, bias, rates)
+  return (tf.nn.softmax(logits) - y[:, :, None]) * weight[:, None, None]
+
+
+def _logits(
+  xs: Sequence['tf.Tensor'],
+  kernels: Sequence['tf.Tensor'],
+  bias: 'tf.Tensor',
+  rates: 'tf.Tensor',
+) -> 'tf.Tensor':
+  """What heads say of a batch, `[S, B, G, C]`; the arguments are `_error`'s."""
+  import tensorflow as tf
+
   products = [
     tf.matmul(x, kernel, transpose_b=True) for x, kernel in zip(xs, kernels)
   ]
   stack, heads, classes = tf.unstack(tf.shape(bias))
   logits = tf.reshape(
-    tf.add_n(products), [stack, tf.shape(weight)[0], heads, classes]
+    tf.add_n(products), [stack, tf.shape(xs[0])[1], heads, classes]
   )
-  logits = (logits + bias[:, None]) * rates[:, None, :, None]
-  return (tf.nn.softmax(logits) - y[:, :, None]) * weight[:, None, None]
+  return (logits + bias[:, None]) * rates[:, None, :, None]
 
 
 def _squared_norms(

@@ -29,39 +29,16 @@ import numpy as np
 
 from vtab_h2t import devices
 from vtab_h2t import errors
-from vtab_h2t import finite
-from vtab_h2t.heads import initial
 from vtab_h2t.heads import loop
+from vtab_h2t.heads import stacks
 
 if TYPE_CHECKING:
   import tensorflow as tf
 
-BATCH_SIZE = 128
+BATCH_SIZE = stacks.BATCH_SIZE
+HeadSpec = stacks.HeadSpec
+Head = stacks.Head
 PENALTIES = (None, 'l1', 'l2', 'l21')
-
-_COLUMNS = 2**16  # Of a block.
-
-# Arrays of a kernel's size that are held at once: U, m, v, and of one block
-# gradient and temporaries; of a wide one the three, the result, and a block's.
-_KERNEL_COPIES, _WIDE_KERNEL_COPIES = 7, 4.5
-
-
-@dataclasses.dataclass(frozen=True)
-class HeadSpec:
-  """What distinguishes heads of one sweep.
-
-  Attributes:
-    learning_rate: the initial one, above 0.
-    seed: of the initial kernel.
-    coefficient: of the sweep's penalty.
-    deviation: standard deviation of a normal initial kernel; None for a uniform
-      one (see `initial`).
-  """
-
-  learning_rate: float
-  seed: tuple[int, ...]
-  coefficient: float = 0.0
-  deviation: float | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -87,25 +64,6 @@ class Problem:
   groups: tuple[int, ...] | None = None
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Head:
-  """A trained linear head.
-
-  Attributes:
-    kernel: float32 `[C, D]`.
-    bias: float32 `[C]`.
-  """
-
-  kernel: 'tf.Tensor'
-  bias: 'tf.Tensor'
-
-  def logits(self, matrix: 'np.ndarray | tf.Tensor') -> 'tf.Tensor':
-    """Logits `[n, C]` of normalised features, float32 `[n, D]`."""
-    import tensorflow as tf
-
-    return tf.matmul(matrix, self.kernel, transpose_b=True) + self.bias
-
-
 def padded(examples: np.ndarray) -> np.ndarray:
   """Indices `[N]` filled up to whole batches by repeating the first."""
   missing = -len(examples) % BATCH_SIZE
@@ -120,12 +78,6 @@ def batch_bytes(num_examples: int, num_features: int) -> int:
   """
   padded = num_examples + -num_examples % BATCH_SIZE
   return int(2.2 * 4 * padded * num_features)
-
-
-def head_bytes(num_features: int, classes: int) -> int:
-  """Memory that one head takes while it is trained, in bytes."""
-  copies = _KERNEL_COPIES if num_features <= _COLUMNS else _WIDE_KERNEL_COPIES
-  return int(copies * 4 * num_features * classes)
 
 
 def _needed_bytes(batches: int, heads: int) -> int:
@@ -211,7 +163,7 @@ def _chunks(
   batches = heads = 0
   for problem in problems:
     own = batch_bytes(len(problem.labels), problem.num_features)
-    head = head_bytes(problem.num_features, classes)
+    head = stacks.head_bytes(problem.num_features, classes)
     if _needed_bytes(own, head) > memory_bytes:
       raise errors.InputError(
         f'a head of {classes} classes on {problem.num_features} features '
@@ -253,56 +205,23 @@ def _train_together(
   weights: np.ndarray = np.zeros(num_batches * BATCH_SIZE, np.float32)
   weights[:num_examples] = 1 / BATCH_SIZE
   weights = weights.reshape(num_batches, BATCH_SIZE)
-  stacks: dict[tuple[int, int, tuple[int, ...] | None], list[int]] = {}
+  alike: dict[tuple[int, int, tuple[int, ...] | None], list[int]] = {}
   for i, p in enumerate(problems):
-    stacks.setdefault((p.num_features, len(p.heads), p.groups), []).append(i)
+    alike.setdefault((p.num_features, len(p.heads), p.groups), []).append(i)
   states = [
     _State.start([problems[i] for i in stack], classes, optimizer)
-    for stack in stacks.values()
+    for stack in alike.values()
   ]
   loop.compiled(penalty, xla, optimizer)(
     [s.constants for s in states],
     [s.variables for s in states],
     tf.constant(weights),
-    tf.constant(steps),
+    loop.Steps.of(np.arange(num_batches), 0, steps, steps),
   )
   trained: dict[int, list[Head]] = {}
-  for stack, state in zip(stacks.values(), states):
+  for stack, state in zip(alike.values(), states):
     trained.update(zip(stack, state.heads(classes)))
   return [trained[i] for i in range(len(problems))]
-
-
-def _cut(matrices: Sequence['np.ndarray | tf.Tensor']) -> 'tf.Tensor':
-  """`S` matrices `[K * 128, ...]` to batches `[K, S, 128, ...]`."""
-  import tensorflow as tf
-
-  batches = [tf.reshape(x, [-1, 1, BATCH_SIZE, *x.shape[1:]]) for x in matrices]
-  # One matrix is only looked at in another shape; several are copied.
-  return batches[0] if len(batches) == 1 else tf.concat(batches, axis=1)
-
-
-def _column_blocks(features: int) -> list[slice]:
-  """The blocks of a matrix of so many columns."""
-  return [
-    slice(first, min(first + _COLUMNS, features))
-    for first in range(0, features, _COLUMNS)
-  ]
-
-
-def _per_head(stack: Sequence[Problem], option: str) -> np.ndarray:
-  """An option of all heads, `[S, G]`."""
-  return np.array(
-    [[getattr(h, option) for h in p.heads] for p in stack], np.float32
-  )
-
-
-def _initial_rows(
-  heads: Sequence[HeadSpec], features: int, classes: int
-) -> Iterator[np.ndarray]:
-  """Rows of U = W / lr of some heads, one head after the other."""
-  for head in heads:
-    for row in initial.rows(head.seed, features, classes, head.deviation):
-      yield row / np.float32(head.learning_rate)
 
 
 @dataclasses.dataclass(eq=False)
@@ -319,65 +238,26 @@ class _State:
     import tensorflow as tf
 
     features, groups = stack[0].num_features, stack[0].groups
-    blocks = _column_blocks(features)
+    blocks = stacks.column_blocks(features)
     matrices = [p.load() for p in stack]
-    batches = [_cut([x[:, block] for x in matrices]) for block in blocks]
+    batches = [stacks.cut([x[:, block] for x in matrices]) for block in blocks]
     del matrices  # Before there are kernels.
     one_hot = np.eye(classes, dtype=np.float32)
     labels = [one_hot[padded(p.labels)] for p in stack]
-    rates = _per_head(stack, 'learning_rate')
-    kernels = [
-      np.empty((len(stack), rates.shape[1] * classes, x.shape[-1]), np.float32)
-      for x in batches
-    ]
-    for i, p in enumerate(stack):
-      for j, row in enumerate(_initial_rows(p.heads, features, classes)):
-        for kernel, block in zip(kernels, blocks):
-          kernel[i, j] = row[block]
+    heads = [p.heads for p in stack]
     constants = loop.Constants(
       batches,
-      _cut(labels),
-      tf.constant(rates),
-      tf.constant(_per_head(stack, 'coefficient')),
+      stacks.cut(labels),
+      stacks.per_head(heads, 'learning_rate'),
+      stacks.per_head(heads, 'coefficient'),
       None
       if groups is None
       else tf.constant(np.repeat(np.arange(len(groups)), groups), tf.int32),
     )
-    variables = []
-    while kernels:  # One goes as the other comes.
-      variables.append(loop.Slots.start(kernels.pop(0), optimizer))
-    return cls(
-      constants,
-      loop.Variables(
-        variables,
-        loop.Slots.start(
-          np.zeros((*rates.shape, classes), np.float32), optimizer
-        ),
-      ),
-    )
+    return cls(constants, stacks.start(heads, features, classes, optimizer))
 
   def heads(self, classes: int) -> list[list[Head]]:
     """Undoes the scaling and takes the stack apart; the state is used up."""
-    import tensorflow as tf
-
     rates = self.constants.rates
     del self.constants  # The features go before a result comes.
-    s, g = rates.shape
-    kernels = []
-    while self.variables.blocks:  # They go as their parts of the result come.
-      u = self.variables.blocks.pop(0).value
-      kernels.append(
-        tf.reshape(u, [s, g, classes, -1]) * rates[:, :, None, None]
-      )
-      del u
-    kernel = tf.concat(kernels, axis=3)
-    del kernels
-    bias = self.variables.bias.value * rates[:, :, None]
-    if finite.first_fault({'kernel': kernel, 'bias': bias}):
-      raise errors.InputError(
-        'training a head gave values that are not finite; check the features '
-        'and lower the learning rate'
-      )
-    return [
-      [Head(kernel[i, j], bias[i, j]) for j in range(g)] for i in range(s)
-    ]
+    return stacks.trained(self.variables, rates, classes)

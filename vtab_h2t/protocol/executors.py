@@ -159,7 +159,7 @@ def _on_ray(
     errors.InputError: Ray is not installed, the cluster cannot be reached, or
       none of its nodes has what a unit needs.
   """
-  module = _connect(cluster, places.memory_bytes)
+  module = connect(cluster, places.memory_bytes)
   send = module.remote(_run_elsewhere).options(
     max_retries=_RETRIES,
     num_cpus=cluster.cpus,
@@ -207,8 +207,17 @@ def _on_ray(
   )
 
 
-def _connect(cluster: Cluster, memory_bytes: int) -> Any:
-  """The module `ray`, connected."""
+def connect(cluster: Cluster, memory_bytes: int) -> Any:
+  """The module `ray`, connected.
+
+  Args:
+    cluster: to which.
+    memory_bytes: that a piece of work reserves.
+
+  Raises:
+    errors.InputError: Ray is not installed, the cluster cannot be reached, or
+      none of its nodes has what a piece of work reserves.
+  """
   try:
     import ray as module
   except ModuleNotFoundError as e:

@@ -1,23 +1,27 @@
-"""Photographs of one's own: a folder of classes, or a CSV of paths and labels.
+"""Picture files: what is in them, and splits of them.
 
 Files are decoded by Pillow, which knows more of what cameras and phones write
 than TensorFlow does: EXIF rotation is applied, CMYK, grey, palettes and 16 bits
 become RGB, transparency becomes white, and of an animation the first frame is
-taken. A file that claims more than `MAX_PIXELS` is not opened.
+taken. A file that claims more than `MAX_PIXELS` is not opened. AVIF is read
+where Pillow was built with it, HEIC where pillow-heif is installed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
-import csv
-import dataclasses
+import contextlib
+import functools
+import importlib.util
+import io
 import os
 import pathlib
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
 from vtab_h2t import errors
 from vtab_h2t import files
+from vtab_h2t.tasks import image_files
 from vtab_h2t.tasks import task as task_lib
 
 if TYPE_CHECKING:
@@ -25,59 +29,107 @@ if TYPE_CHECKING:
   import tensorflow as tf
 
 MAX_PIXELS = 89_000_000  # Where Pillow begins to warn.
-SUFFIXES = ('.bmp', '.gif', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
 _FORMATS = ('BMP', 'GIF', 'JPEG', 'PNG', 'TIFF', 'WEBP')
+# How files of ISO's media format name what is in them, from their ninth byte.
+_ISO_BRANDS = {
+  b'avif': 'AVIF',
+  b'avis': 'AVIF',
+  b'heic': 'HEIF',
+  b'heix': 'HEIF',
+  b'hevc': 'HEIF',
+  b'mif1': 'HEIF',
+  b'msf1': 'HEIF',
+}
 FAIL, SKIP = 'fail', 'skip'
+# Called with (files examined, files in all).
+Progress = Callable[[int, int], None]
+_AT_ONCE = 512  # Files that wait to be examined.
 
 
-@dataclasses.dataclass(frozen=True)
-class Pictures:
-  """Labelled files.
+def split_of(
+  paths: Sequence[str],
+  labels: np.ndarray,
+  sha256: Sequence[str] | None = None,
+) -> task_lib.Split:
+  """A split of picture files.
 
-  Attributes:
-    paths: the files, in a fixed order.
-    labels: the class of each, int64 `[n]`; see `classes`.
-    classes: names, in alphabetical order.
-    skipped: files that were left out, and why.
+  Args:
+    paths: of the files.
+    labels: int64 `[n]`.
+    sha256: of each file's content; by default the files are read for it.
   """
+  wrong: dict[int, str] = {}
+  hashes = list(sha256 or map(files.sha256_file, paths))
 
-  paths: tuple[str, ...]
-  labels: np.ndarray
-  classes: tuple[str, ...]
-  skipped: tuple[tuple[str, str], ...] = ()
-
-  def split(self, rows: np.ndarray | None = None) -> task_lib.Split:
-    """All of them, or some, as a split that decodes as it is read."""
-    rows = np.arange(len(self.paths)) if rows is None else rows
-    return split_of([self.paths[r] for r in rows], self.labels[rows])
-
-
-def split_of(paths: Sequence[str], labels: np.ndarray) -> task_lib.Split:
-  """A split of picture files."""
-
-  def dataset() -> 'tf.data.Dataset':
-    import tensorflow as tf
-
-    def read(path: 'tf.Tensor') -> 'tf.Tensor':
-      image = tf.numpy_function(
-        lambda p: decode(p.decode()), [path], tf.uint8, stateful=False
-      )
-      return tf.ensure_shape(image, [None, None, 3])
-
-    return tf.data.Dataset.from_tensor_slices(list(paths)).map(
-      read, num_parallel_calls=tf.data.AUTOTUNE
-    )
+  def read(number: int, path: str) -> np.ndarray:
+    try:
+      return decode(path)
+    except errors.InputError as e:
+      wrong[number] = str(e)
+      raise
 
   def name_unreadable() -> None:
-    for path in paths:
-      decode(path)
+    # An image is given out after all before it, so the first is among these.
+    if wrong:
+      raise errors.InputError(wrong[min(wrong)])
 
   return task_lib.Split(
     ids=tuple(paths),
     labels=labels,
-    images=dataset,
-    content=files.fingerprint([files.sha256_file(p) for p in paths]),
+    images=lambda: _dataset(paths, read),
+    content=files.fingerprint(hashes),
     name_unreadable=name_unreadable,
+    in_order=lambda rows: split_of(
+      [paths[r] for r in rows], labels[rows], [hashes[r] for r in rows]
+    ),
+  )
+
+
+def unlabelled(paths: Sequence[str], wrong: dict[int, str]) -> task_lib.Split:
+  """A split of files to be classified, of which each is read once.
+
+  A file that cannot be decoded is a black pixel, and is put into `wrong` before
+  its batch is given out. Nothing is hashed, so no features are stored of it.
+
+  Args:
+    paths: of the files.
+    wrong: is filled with what is wrong with files, by their index.
+  """
+
+  def read(number: int, path: str) -> np.ndarray:
+    try:
+      return decode(path)
+    except errors.InputError as e:
+      wrong[number] = str(e)
+      return np.zeros((1, 1, 3), np.uint8)
+
+  return task_lib.Split(
+    ids=tuple(paths),
+    labels=np.zeros(len(paths), np.int64),
+    images=lambda: _dataset(paths, read),
+    content='',
+  )
+
+
+def _dataset(
+  paths: Sequence[str], read: Callable[[int, str], np.ndarray]
+) -> 'tf.data.Dataset':
+  """What `read` makes of each file's index and path, in order."""
+  import tensorflow as tf
+
+  def image(number: 'tf.Tensor', path: 'tf.Tensor') -> 'tf.Tensor':
+    found = tf.numpy_function(
+      lambda i, p: read(int(i), os.fsdecode(p)),
+      [number, path],
+      tf.uint8,
+      stateful=False,
+    )
+    return tf.ensure_shape(found, [None, None, 3])
+
+  return (
+    tf.data.Dataset.from_tensor_slices(list(map(os.fsencode, paths)))
+    .enumerate()
+    .map(image, num_parallel_calls=tf.data.AUTOTUNE)
   )
 
 
@@ -85,30 +137,113 @@ def decode(path: str | os.PathLike[str]) -> np.ndarray:
   """An image file as uint8 `[H, W, 3]`.
 
   Raises:
-    errors.InputError: it is no image, damaged, or too large.
+    errors.InputError: it is no image, damaged, too large, or of a kind that
+      needs a package.
   """
+  with _named(path), open(path, 'rb') as file:
+    return _pixels(file)
+
+
+def examine(path: str) -> tuple[str, str]:
+  """What a file is, from one reading.
+
+  Args:
+    path: of the file.
+
+  Returns:
+    sha256 of its content, and what is wrong with it; '' where there is none.
+  """
+  sha256 = ''
+  try:
+    with _named(path):
+      data = pathlib.Path(path).read_bytes()
+      sha256 = files.sha256(data)
+      _pixels(io.BytesIO(data), is_small=True)
+  except errors.InputError as e:
+    return sha256, str(e)
+  return sha256, ''
+
+
+class _NeedsPackageError(Exception):
+  """The message says which."""
+
+
+@contextlib.contextmanager
+def _named(path: str | os.PathLike[str]) -> Iterator[None]:
+  """What is raised of a file is an InputError that names it."""
   from PIL import Image
-  from PIL import ImageOps
+  from PIL import UnidentifiedImageError
 
   try:
-    with Image.open(path, formats=_FORMATS) as image:
-      if image.width * image.height > MAX_PIXELS:
-        raise Image.DecompressionBombError(
-          f'{image.width} x {image.height} pixels'
-        )
-      image.seek(0)
-      return np.asarray(_rgb(ImageOps.exif_transpose(image)))
+    yield
   except Image.DecompressionBombError as e:
     raise errors.InputError(
       f'image {path} claims to be too large ({e}); make it smaller'
     ) from e
   except FileNotFoundError as e:
     raise errors.InputError(f'image {path} is not there') from e
+  except _NeedsPackageError as e:
+    raise errors.InputError(f'image {path} {e}') from e
+  except UnidentifiedImageError as e:
+    raise errors.InputError(
+      f'image {path} cannot be decoded (it begins as no image does); restore '
+      'or remove the file'
+    ) from e
   # Pillow's readers raise many kinds for a damaged file.
   except Exception as e:
     raise errors.InputError(
       f'image {path} cannot be decoded ({e}); restore or remove the file'
     ) from e
+
+
+def _pixels(file: IO[bytes], is_small: bool = False) -> np.ndarray:
+  """An open file as uint8 `[H, W, 3]`.
+
+  Args:
+    file: from its beginning.
+    is_small: whether a JPEG may have an eighth of its size, which takes a third
+      of the time and fails where the whole does.
+  """
+  from PIL import Image
+  from PIL import ImageOps
+
+  kind = _iso_kind(file)
+  if kind and kind not in _formats():
+    raise _NeedsPackageError(
+      f"is {kind}, which needs a package: pip install 'vtab_h2t[heic]'"
+    )
+  with Image.open(file, formats=_formats()) as image:
+    if image.width * image.height > MAX_PIXELS:
+      raise Image.DecompressionBombError(
+        f'{image.width} x {image.height} pixels'
+      )
+    image.seek(0)
+    if is_small:
+      image.draft(None, (1, 1))
+    return np.asarray(_rgb(ImageOps.exif_transpose(image)))
+
+
+@functools.cache
+def _formats() -> tuple[str, ...]:
+  """What can be read, as Pillow names it."""
+  from PIL import features
+
+  found = list(_FORMATS)
+  if features.check('avif'):
+    found.append('AVIF')
+  if importlib.util.find_spec('pillow_heif'):
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    found.append('HEIF')
+  return tuple(found)
+
+
+def _iso_kind(file: IO[bytes]) -> str:
+  """'HEIF' or 'AVIF' if an open file begins as one, else ''."""
+  start = file.read(12)
+  file.seek(0)
+  return _ISO_BRANDS.get(start[8:], '') if start[4:8] == b'ftyp' else ''
 
 
 def _rgb(image: 'Image.Image') -> 'Image.Image':
@@ -127,156 +262,29 @@ def _rgb(image: 'Image.Image') -> 'Image.Image':
   return image.convert('RGB')
 
 
-def read_folder(
-  folder: str | os.PathLike[str], on_bad_image: str = FAIL
-) -> Pictures:
-  """A folder with one sub-folder for each class.
+def examine_all(
+  paths: Sequence[str], progress: Progress
+) -> list[tuple[str, str]]:
+  """What `examine` says of each file.
 
   Args:
-    folder: the folder; other files in it, and files of other suffixes, are no
-      images and passed over, as are hidden ones.
-    on_bad_image: 'fail', or 'skip' to leave out files that cannot be decoded.
-
-  Raises:
-    errors.InputError: no such folder, fewer than two classes, a class without
-      images, or (with 'fail') a bad image.
+    paths: of the files.
+    progress: called with (files examined, files in all).
   """
-  folder = pathlib.Path(folder)
-  if not folder.is_dir():
-    raise errors.InputError(
-      f'{folder} is not a folder; it must have one sub-folder for each class'
-    )
-  pairs = []
-  for sub in sorted(
-    p for p in folder.iterdir() if p.is_dir() and not p.name.startswith('.')
-  ):
-    found = sorted(
-      p
-      for p in sub.rglob('*')
-      if p.suffix.lower() in SUFFIXES
-      and not p.name.startswith('.')
-      and p.is_file()
-    )
-    if not found:
-      raise errors.InputError(
-        f'class folder {sub} has no images ({" ".join(SUFFIXES)}); fill or '
-        'remove it'
-      )
-    pairs += [(str(p), sub.name) for p in found]
-  return _pictures(str(folder), pairs, on_bad_image)
-
-
-def read_csv(
-  path: str | os.PathLike[str], on_bad_image: str = FAIL
-) -> Pictures:
-  """A CSV with the columns path and label.
-
-  Args:
-    path: the file; paths in it are relative to its folder, or absolute.
-    on_bad_image: as for `read_folder`.
-
-  Raises:
-    errors.InputError: the file cannot be read or lacks a column, fewer than two
-      classes, a path twice, or (with 'fail') a bad image.
-  """
-  path = pathlib.Path(path)
-  try:
-    with open(path, encoding='utf-8-sig', newline='') as f:
-      reader = csv.DictReader(f)
-      if not {'path', 'label'} <= set(reader.fieldnames or ()):
-        raise errors.InputError(
-          f'{path} has no columns path and label in its first line'
-        )
-      rows = [(r['path'], r['label']) for r in reader]
-  except (OSError, UnicodeDecodeError, csv.Error) as e:
-    raise errors.InputError(f'{path} cannot be read ({e})') from e
-  pairs = []
-  for number, (image, label) in enumerate(rows, 2):
-    if not image or not label:
-      raise errors.InputError(f'{path} line {number} lacks a path or a label')
-    pairs.append((str(path.parent / image), label))
-  if len({p for p, _ in pairs}) != len(pairs):
-    raise errors.InputError(f'{path} lists an image twice')
-  return _pictures(str(path), pairs, on_bad_image)
-
-
-def read(path: str | os.PathLike[str], on_bad_image: str = FAIL) -> Pictures:
-  """A folder of classes, or a CSV, whichever it is."""
-  if str(path).lower().endswith('.csv'):
-    return read_csv(path, on_bad_image)
-  return read_folder(path, on_bad_image)
-
-
-def list_images(path: str | os.PathLike[str]) -> list[str]:
-  """Image files without labels: one file, or all below a folder, sorted.
-
-  Raises:
-    errors.InputError: there is none.
-  """
-  path = pathlib.Path(path)
-  if path.is_file():
-    return [str(path)]
-  found = sorted(
-    str(p)
-    for p in path.rglob('*')
-    if p.suffix.lower() in SUFFIXES
-    and p.is_file()
-    and not p.name.startswith('.')
-  )
-  if not found:
-    raise errors.InputError(
-      f'{path} has no images ({" ".join(SUFFIXES)}) and is none'
-    )
+  found: list[tuple[str, str]] = []
+  with futures.ThreadPoolExecutor() as pool:
+    for start in range(0, len(paths), _AT_ONCE):
+      found += pool.map(examine, paths[start : start + _AT_ONCE])
+      progress(len(found), len(paths))
   return found
 
 
-def _pictures(
-  source: str, pairs: Sequence[tuple[str, str]], on_bad_image: str
-) -> Pictures:
-  """Those of (path, label), after looking at each.
-
-  Args:
-    source: where they are from, for messages.
-    pairs: paths and labels.
-    on_bad_image: as for `read_folder`.
-  """
-  bad = unreadable([p for p, _ in pairs])
-  if bad and on_bad_image == FAIL:
-    raise errors.InputError(
-      f'{next(iter(bad.values()))}'
-      + (f' ({len(bad)} such files)' if len(bad) > 1 else '')
-      + '; or leave them out with --on_bad_image=skip'
-    )
-  good = [(p, label) for p, label in pairs if p not in bad]
-  classes = sorted({label for _, label in pairs})
-  empty = [c for c in classes if c not in {label for _, label in good}]
-  if len(classes) < 2 or empty:
-    raise errors.InputError(
-      f'{source} needs at least two classes with images'
-      + (
-        f'; {", ".join(empty)} has none that can be read'
-        if empty
-        else f', not {len(classes)}'
-      )
-    )
-  index = {c: i for i, c in enumerate(classes)}
-  return Pictures(
-    tuple(p for p, _ in good),
-    np.array([index[label] for _, label in good], np.int64),
-    tuple(classes),
-    tuple(bad.items()),
-  )
+def list_images(path: str | os.PathLike[str]) -> list[str]:
+  """Image files without labels; see `image_files.listed`."""
+  return list(image_files.listed(path).paths)
 
 
 def unreadable(paths: Sequence[str]) -> dict[str, str]:
   """The files that cannot be decoded, and why, in order."""
-
-  def check(path: str) -> tuple[str, str] | None:
-    try:
-      decode(path)
-    except errors.InputError as e:
-      return path, str(e)
-    return None
-
-  with futures.ThreadPoolExecutor() as pool:
-    return dict(found for found in pool.map(check, paths) if found)
+  seen = examine_all(paths, lambda *_: None)
+  return {path: why for path, (_, why) in zip(paths, seen) if why}

@@ -34,6 +34,8 @@ class Split:
     encodings: returns how many of the images are stored in which encoding (see
       `encodings.of_image`); empty where they are not read from files. It says
       nothing that the images do not, and is in no fingerprint.
+    in_order: returns a split of the examples with these indices, in this order;
+      None where images can only be read as they come.
   """
 
   ids: Sequence[str]
@@ -42,6 +44,7 @@ class Split:
   content: str
   name_unreadable: Callable[[], None] = lambda: None
   encodings: Callable[[], Mapping[str, int]] = dict
+  in_order: Callable[[np.ndarray], 'Split'] | None = None
 
   @property
   def sha256(self) -> str:
@@ -99,6 +102,11 @@ def made_split(
     labels=np.asarray(labels, np.int64),
     images=dataset,
     content=files.sha256(np.ascontiguousarray(make()).data),
+    in_order=lambda rows: made_split(
+      tuple(ids[r] for r in rows),
+      np.asarray(labels)[rows],
+      lambda: make()[rows],
+    ),
   )
 
 

@@ -1,0 +1,94 @@
+import dataclasses
+from html import parser
+import re
+
+import pytest
+
+from tests.classifier import diagnosis_test
+from vtab_h2t.classifier import diagnosis_page
+
+
+@pytest.fixture(scope='module')
+def found():
+  return diagnosis_test.diagnosed()
+
+
+@pytest.fixture(scope='module')
+def page(found):
+  return diagnosis_page.build(found)
+
+
+class _Reader(parser.HTMLParser):
+  """What a page refers to, and whether its elements are closed."""
+
+  def __init__(self):
+    super().__init__()
+    self.sources, self.links, self.names, self.open = [], [], [], []
+
+  def handle_starttag(self, tag, attrs):
+    named = dict(attrs)
+    self.sources += [named[k] for k in ('src', 'srcset') if k in named]
+    self.links += [named['href']] if 'href' in named else []
+    self.names += [named['id']] if 'id' in named else []
+    if tag == 'img':
+      assert named['alt']
+    if tag not in ('meta', 'img', 'br'):
+      self.open.append(tag)
+
+  def handle_endtag(self, tag):
+    assert self.open.pop() == tag
+
+
+def test_it_needs_no_other_file_and_is_well_formed(page):
+  reader = _Reader()
+  reader.feed(page)
+  assert not reader.open
+  assert reader.sources
+  assert all(s.startswith('data:image/') for s in reader.sources)
+  assert {link[1:] for link in reader.links} <= set(reader.names)
+  assert not re.search(r'url\(|@import|https?://|<script', page)
+  assert len(page) < 2_000_000
+
+
+def test_names_are_escaped_and_parts_are_there(page, found):
+  assert 'bee &amp; wasp' in page and 'bee & wasp' not in page
+  for title in (
+    'Labels that may be wrong',
+    'Images that are alike',
+    'Which classes are confused',
+    'How far probabilities can be believed',
+    'Would more photographs help?',
+    'Photographs unlike all others',
+    'What the classifier looks at',
+  ):
+    assert title in page
+  for index in found.suspects.index[:3]:
+    assert found.adapted.ids[index].replace('&', '&amp;') in page
+  assert '<code>--min_confidence=0.9</code>' in page
+
+
+def test_what_is_missing_is_left_out(found):
+  page = diagnosis_page.build(
+    dataclasses.replace(
+      found,
+      learning_curve=found.learning_curve.iloc[-1:],
+      duplicates=found.duplicates.iloc[:0],
+      matched=0,
+      unmatched=None,
+      examples=(),
+    )
+  )
+  assert 'Would more photographs help?' not in page
+  assert 'No two images are as alike' in page
+  assert 'without near-duplicates' not in page
+  assert 'Map of contributions' not in page
+  reader = _Reader()
+  reader.feed(page)
+  assert {link[1:] for link in reader.links} <= set(reader.names)
+
+
+def test_a_search_that_is_not_exact_is_told(found):
+  neighbours = dataclasses.replace(found.adapted.neighbours, recall=0.97)
+  adapted = dataclasses.replace(found.adapted, neighbours=neighbours)
+  page = diagnosis_page.build(dataclasses.replace(found, adapted=adapted))
+  assert 'the search is not exact' in page

@@ -1,0 +1,36 @@
+import numpy as np
+import pytest
+
+from vtab_h2t import errors
+from vtab_h2t.heads import initial
+from vtab_h2t.heads import stacks
+
+
+def test_wide_heads_are_budgeted_by_what_they_hold():
+  """SUN397 at the largest target size, which the paper left out."""
+  head = stacks.head_bytes(1_696_552, 397)
+  assert head < 4.6 * 4 * 1_696_552 * 397
+  assert stacks.head_bytes(30_440, 397) == 7 * 4 * 30_440 * 397
+
+
+@pytest.mark.parametrize('columns', [4, 10])
+def test_heads_that_were_not_trained_are_as_they_start(monkeypatch, columns):
+  monkeypatch.setattr(stacks, '_COLUMNS', columns)
+  heads = [[stacks.HeadSpec(0.1, (i, j)) for j in range(2)] for i in range(3)]
+  variables = stacks.start(heads, 10, 4)
+  assert len(variables.blocks) == len(stacks.column_blocks(10))
+  found = stacks.trained(variables, stacks.per_head(heads, 'learning_rate'), 4)
+  for of, specs in zip(found, heads, strict=True):
+    for head, spec in zip(of, specs, strict=True):
+      np.testing.assert_allclose(
+        head.kernel, initial.kernel(spec.seed, 10, 4), rtol=1e-6
+      )
+      assert not head.bias.numpy().any()
+
+
+def test_heads_that_are_not_finite_are_one_line():
+  heads = [[stacks.HeadSpec(0.1, (0,))]]
+  variables = stacks.start(heads, 3, 2)
+  variables.bias.value.assign(np.full((1, 1, 2), np.nan))
+  with pytest.raises(errors.InputError, match='not finite'):
+    stacks.trained(variables, stacks.per_head(heads, 'learning_rate'), 2)
