@@ -48,6 +48,7 @@ def adapted(request, backbone, split, tmp_path_factory):
     tmp_path_factory.mktemp('work'),
     method=request.param,
     space=_SPACE,
+    val_fraction=0.3,
   )
 
 
@@ -193,6 +194,7 @@ def saved(backbone, split, tmp_path_factory):
       backbone,
       tmp_path_factory.mktemp('w'),
       space=_SPACE,
+      val_fraction=0.3,
     ),
     'random',
     folder,
@@ -276,8 +278,7 @@ def test_damaged_and_missing_files_are_one_line(saved, tmp_path):
     artefact.load(folder)
 
 
-def test_a_folder_that_is_there_is_kept(saved, backbone, split, tmp_path):
-  adapted = adapting.adapt(split, 'abc', backbone, tmp_path, space=_SPACE)
+def test_a_folder_that_is_there_is_kept(saved, adapted):
   before = (saved / 'model.json').read_bytes()
   with pytest.raises(errors.InputError, match='there already'):
     artefact.save(adapted, 'random', saved)
