@@ -215,3 +215,31 @@ def test_a_head_that_is_not_finite_is_none():
   good = _problem()[0]
   assert _train([_QUIET], matrix, labels, steps=3) == [None]
   assert _train([_QUIET], good, labels, steps=3) != [None]
+
+
+@pytest.mark.soak
+def test_training_again_gives_the_same_bytes():
+  """Where gradients are clipped, too, and rounding would grow."""
+  rng = np.random.default_rng(0)
+  tokens, width, count, classes = 24, 192, 400, 102
+  x = rng.standard_normal((count, tokens, width)).astype(np.float32)
+  x /= np.linalg.norm(x, axis=2, keepdims=True)
+  labels = rng.integers(0, classes, count)
+
+  def train():
+    heads = training.train(
+      tf.constant(x.reshape(count, -1)),
+      labels,
+      attention.Sizes((width,) * tokens, classes),
+      [training.Spec(learning_rate=0.1, weight_decay=0.1, dropout=0.3)] * 12,
+      steps=8,
+      batches=5,
+      seed=(0, 1),
+      order_seed=(0, 4),
+      memory_bytes=2**33,
+    )
+    return [head.values.numpy().tobytes() for head in heads]
+
+  wanted = train()
+  for _ in range(5):
+    assert train() == wanted

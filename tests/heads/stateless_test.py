@@ -37,3 +37,13 @@ def test_a_small_set_is_gone_over_again(examples):
   found = stateless.order(examples, 3, 5, (0,))
   assert found.shape == (5, 3)
   assert all(len(set(row)) == 3 for row in found.tolist())
+
+
+def test_a_sum_is_of_all_parts():
+  rng = np.random.default_rng(0)
+  parts = [
+    tf.constant(rng.normal(size=(3, 4)).astype(np.float32)) for _ in range(5)
+  ]
+  wanted = np.sum(parts, axis=0)
+  np.testing.assert_allclose(stateless.total(parts), wanted, rtol=1e-5)
+  assert stateless.total(parts[:1]) is parts[0]

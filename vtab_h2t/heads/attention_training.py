@@ -315,7 +315,7 @@ def _step(
     for g in gradients.values()
   ]
   # As torch's clip_grad_norm_, which adds a little to the norm.
-  factors = tf.minimum(1.0, CLIP / (tf.sqrt(tf.add_n(squared)) + 1e-6))
+  factors = tf.minimum(1.0, CLIP / (tf.sqrt(stateless.total(squared)) + 1e-6))
   count = tf.cast(tf.shape(x)[0], tf.float32)
   found: dict[str, _Parameters] = {
     'values': {},

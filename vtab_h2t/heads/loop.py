@@ -12,6 +12,7 @@ import numpy as np
 
 from vtab_h2t.heads import adam
 from vtab_h2t.heads import momentum
+from vtab_h2t.heads import stateless
 
 if TYPE_CHECKING:
   import tensorflow as tf
@@ -303,7 +304,7 @@ def _logits(
   ]
   stack, heads, classes = tf.unstack(tf.shape(bias))
   logits = tf.reshape(
-    tf.add_n(products), [stack, tf.shape(xs[0])[1], heads, classes]
+    stateless.total(products), [stack, tf.shape(xs[0])[1], heads, classes]
   )
   return (logits + bias[:, None]) * rates[:, None, :, None]
 

@@ -1,8 +1,9 @@
-"""What loops use that hold their state in tensors: Adam, and orders of batches.
+"""What loops use that hold their state in tensors: Adam, orders, and sums.
 
 Each tensor has a first axis for what is trained side by side, or none.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,3 +59,20 @@ def order(
     for _ in range(-(-steps // number))
   ]
   return np.concatenate(epochs)[:steps].astype(np.int32)
+
+
+def total(parts: Sequence['tf.Tensor']) -> 'tf.Tensor':
+  """The sum of tensors of one shape, in their order.
+
+  `tf.add_n`, to which TensorFlow also turns a chain of additions in a graph,
+  begins with whichever of them it may overwrite, so that of three or more the
+  last digit depends on what else is computed at the moment.
+
+  Args:
+    parts: at least one.
+  """
+  import tensorflow as tf
+
+  if len(parts) == 1:
+    return parts[0]
+  return tf.reduce_sum(tf.stack(parts), axis=0)
