@@ -74,7 +74,9 @@ def test_labels_that_were_replaced_are_what_is_learned(tmp_path):
   )
   answers = found.held_out.logits.argmax(axis=1)
   held = found.held_out.examples
-  assert (answers == changed.labels[held]).mean() > 0.6  # Chance is a third.
+  # Chance is a third.
+  assert (answers == changed.labels[held]).mean() > 0.5
+  assert (answers == train.labels[held]).mean() < 0.3
   np.testing.assert_array_equal(found.labels, changed.labels)
 
 

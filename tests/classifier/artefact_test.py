@@ -48,6 +48,7 @@ def adapted(request, backbone, split, tmp_path_factory):
     tmp_path_factory.mktemp('work'),
     method=request.param,
     space=_SPACE,
+    steps=40,
     val_fraction=0.3,
   )
 
@@ -75,7 +76,9 @@ def test_predictions_are_those_of_the_head_on_stored_features(
   backbone, split, tmp_path
 ):
   """Through the taps of the images, or through the feature store."""
-  adapted = adapting.adapt(split, 'abc', backbone, tmp_path, space=_SPACE)
+  adapted = adapting.adapt(
+    split, 'abc', backbone, tmp_path, space=_SPACE, steps=40
+  )
   from vtab_h2t.features import extraction
   from vtab_h2t.features import store
 
@@ -113,6 +116,7 @@ def test_the_input_is_kept(backbone, split, tmp_path, change):
     tmp_path,
     method='linear',
     space=_SPACE,
+    steps=40,
     val_fraction=0.3,
   )
   artefact.save(adapted, 'random', tmp_path / 'm')
@@ -194,6 +198,7 @@ def saved(backbone, split, tmp_path_factory):
       backbone,
       tmp_path_factory.mktemp('w'),
       space=_SPACE,
+      steps=40,
       val_fraction=0.3,
     ),
     'random',

@@ -9,7 +9,7 @@ from runners import stopping
 from vtab_h2t import files
 
 _PROGRAM = """
-import os, time
+import os, signal, time
 from runners import common, stopping
 from vtab_h2t import files
 
@@ -22,6 +22,9 @@ def main():
     print(folder, flush=True)
     time.sleep(600)
 
+# Whoever started the tests may have had them ignored.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 common.run(main)
 """
 
