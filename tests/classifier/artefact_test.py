@@ -103,7 +103,9 @@ def test_predictions_are_those_of_the_head_on_stored_features(
   'change',
   [
     {'resize': 'bicubic_antialias', 'crop': 0.875},
-    {'scale': 1, 'offset': 0, 'resize': 'legacy'},
+    pytest.param(
+      {'scale': 1, 'offset': 0, 'resize': 'legacy'}, marks=pytest.mark.soak
+    ),
   ],
   ids=['channels', 'numbers'],
 )

@@ -81,6 +81,7 @@ def test_the_documented_example_runs(plugin, tmp_path):
   assert relevance['target_size'] == relevance['kept'] == 16
 
 
+@pytest.mark.soak
 def test_the_documented_method_runs(plugin, tmp_path):
   _, command = re.findall(r'^    python -m runners\.(.*)$', _DOCS, re.MULTILINE)
   path = testing.write_example('early.py', tmp_path)
