@@ -93,6 +93,7 @@ def test_predictions_are_those_of_the_head_on_stored_features(
     features.blocks(256), features.layouts[256], columns=head.columns
   )
   logits = x @ head.head.kernel.numpy().T + head.head.bias
+  logits /= adapted.temperature
   found = _probabilities(artefact.model_of(adapted), split)
   np.testing.assert_allclose(
     np.log(found) - np.log(found[:, :1]), logits - logits[:, :1], atol=1e-3
