@@ -21,11 +21,7 @@ _EXECUTOR = flags.DEFINE_enum(
   executors.EXECUTORS,
   'local: one unit after the other, each on all cores. ray: on a Ray cluster.',
 )
-_RAY_ADDRESS = flags.DEFINE_string(
-  'ray_address',
-  'auto',
-  "The cluster's address; auto: the one that this machine belongs to.",
-)
+_RAY_ADDRESS = shared_flags.ray_address()
 _UNIT_CPUS = flags.DEFINE_integer(
   'unit_cpus', 1, 'CPUs that a unit reserves on a cluster.', lower_bound=1
 )

@@ -222,6 +222,15 @@ def backbone() -> flags.FlagHolder[str]:
   return holder
 
 
+def ray_address() -> flags.FlagHolder[str]:
+  """Where a Ray cluster is."""
+  return flags.DEFINE_string(
+    'ray_address',
+    'auto',
+    "The cluster's address; auto: the one that this machine belongs to.",
+  )
+
+
 def executor() -> Callable[[], 'executors.Cluster | None']:
   """Where photographs are read.
 
@@ -234,11 +243,7 @@ def executor() -> Callable[[], 'executors.Cluster | None']:
     ['local', 'ray'],
     'local: images are read by this process. ray: in pieces on a Ray cluster.',
   )
-  address = flags.DEFINE_string(
-    'ray_address',
-    'auto',
-    "The cluster's address; auto: the one that this machine belongs to.",
-  )
+  address = ray_address()
 
   def cluster() -> 'executors.Cluster | None':
     if kind.value == 'local':

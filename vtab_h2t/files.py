@@ -85,6 +85,17 @@ def atomic_write(
     raise
 
 
+def _directory_beside(path: pathlib.Path) -> pathlib.Path:
+  """A new temporary directory; of a killed process none stays there."""
+  path.parent.mkdir(parents=True, exist_ok=True)
+  remove_abandoned(path)
+  return pathlib.Path(
+    tempfile.mkdtemp(
+      prefix=f'{path.name}{_TEMPORARY}{_owner()}', dir=path.parent
+    )
+  )
+
+
 @contextlib.contextmanager
 def atomic_directory(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
   """Yields a temporary directory that is renamed to `path` on success.
@@ -93,13 +104,7 @@ def atomic_directory(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
   one is dropped: both hold the same content.
   """
   path = pathlib.Path(path)
-  path.parent.mkdir(parents=True, exist_ok=True)
-  remove_abandoned(path)
-  temporary = pathlib.Path(
-    tempfile.mkdtemp(
-      prefix=f'{path.name}{_TEMPORARY}{_owner()}', dir=path.parent
-    )
-  )
+  temporary = _directory_beside(path)
   try:
     yield temporary
     os.chmod(temporary, 0o777 & ~_umask())
@@ -122,14 +127,7 @@ def temporary_directory(
 
   What a process that was killed left of the same path is deleted first.
   """
-  path = pathlib.Path(path)
-  path.parent.mkdir(parents=True, exist_ok=True)
-  remove_abandoned(path)
-  temporary = pathlib.Path(
-    tempfile.mkdtemp(
-      prefix=f'{path.name}{_TEMPORARY}{_owner()}', dir=path.parent
-    )
-  )
+  temporary = _directory_beside(pathlib.Path(path))
   try:
     yield temporary
   finally:

@@ -119,6 +119,10 @@ def model_of(
   head, backbone = adapted.head, adapted.backbone
   layout = extraction.layout_of(backbone, head.target_size)
   columns = np.arange(layout.size) if head.columns is None else head.columns
+  held_out = adapted.held_out
+  scaled = calibration.Scaled.of(
+    held_out.logits, adapted.labels[held_out.examples]
+  )
   facts = {
     'format': FORMAT,
     'classes': list(adapted.classes),
@@ -142,7 +146,7 @@ def model_of(
     'images': np.bincount(
       adapted.labels, minlength=len(adapted.classes)
     ).tolist(),
-    'calibration_error': _calibration_error(adapted),
+    'calibration_error': dataclasses.asdict(scaled.errors()),
   }
   return Model(
     adapted.classes,
@@ -153,25 +157,6 @@ def model_of(
     facts,
     adapted.temperature,
   )
-
-
-def _calibration_error(adapted: adapting.Adapted) -> dict[str, float]:
-  """On held-out images before the temperature, after it, and by chance."""
-  logits = adapted.held_out.logits
-  labels = adapted.labels[adapted.held_out.examples]
-  after = calibration.cross_fitted(logits, labels)
-
-  def error(p: np.ndarray) -> float:
-    right = p.argmax(axis=1) == labels
-    return calibration.calibration_error(
-      calibration.reliability(p.max(axis=1), right)
-    )
-
-  return {
-    'before': error(calibration.probabilities(logits, 1.0)),
-    'after': error(after),
-    'by_chance': calibration.error_by_chance(after.max(axis=1)),
-  }
 
 
 def save(

@@ -7,7 +7,8 @@ changes no answer. It is fitted on images that heads were trained without.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import dataclasses
+from typing import Self, TYPE_CHECKING
 
 import numpy as np
 
@@ -156,6 +157,53 @@ def error_by_chance(confidence: np.ndarray, bins: int = BINS) -> float:
     for _ in range(_DRAWS)
   ]
   return float(np.mean(found))
+
+
+@dataclasses.dataclass(frozen=True)
+class Errors:
+  """Expected calibration errors of held-out answers, 0 to 1.
+
+  Attributes:
+    before: without a temperature.
+    after: with one that was fitted on the other half of the images.
+    by_chance: that of true probabilities on so few images.
+  """
+
+  before: float
+  after: float
+  by_chance: float
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Scaled:
+  """Held-out answers without a temperature, and with one of other images.
+
+  Attributes:
+    correct: whether each answer is right, `[m]`.
+    before: probability of each answer without a temperature, `[m]`.
+    after: with one; see `cross_fitted`.
+  """
+
+  correct: np.ndarray
+  before: np.ndarray
+  after: np.ndarray
+
+  @classmethod
+  def of(cls, logits: np.ndarray, labels: np.ndarray) -> Self:
+    """Those of logits, float `[m, C]`, and labels, int `[m]`."""
+    return cls(
+      logits.argmax(axis=1) == labels,
+      probabilities(logits, 1.0).max(axis=1),
+      cross_fitted(logits, labels).max(axis=1),
+    )
+
+  def errors(self) -> Errors:
+    """Their calibration errors."""
+    return Errors(
+      calibration_error(reliability(self.before, self.correct)),
+      calibration_error(reliability(self.after, self.correct)),
+      error_by_chance(self.after),
+    )
 
 
 def coverage(

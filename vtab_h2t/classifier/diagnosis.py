@@ -101,7 +101,7 @@ def diagnose(
   wrong.index = held.examples[wrong.index]
   threshold = _threshold(adapted, read)
   matched = _matched(adapted, threshold)
-  reliability, coverage, errors_of = _calibration(adapted, labels)
+  scaled = calibration.Scaled.of(held.logits, labels)
   return Diagnosis(
     adapted=adapted,
     confusion=matrix,
@@ -116,9 +116,9 @@ def diagnose(
     unusual=suspects.unusual(
       adapted.ids, adapted.labels, adapted.classes, adapted.neighbours
     ),
-    reliability=reliability,
-    coverage=coverage,
-    calibration=errors_of,
+    reliability=_reliability(scaled),
+    coverage=calibration.coverage(scaled.after, scaled.correct),
+    calibration=scaled.errors(),
     taps=adapted.taps(),
     learning_curve=_curve(adapted),
     examples=_examples(adapted, read),
@@ -186,34 +186,18 @@ def _unmatched(
   ).accuracy(adapted.labels)
 
 
-def _calibration(
-  adapted: adapting.Adapted, labels: np.ndarray
-) -> tuple['pd.DataFrame', 'pd.DataFrame', diagnosis_tables.Calibration]:
-  """Reliability before and after, coverage after, and the errors."""
+def _reliability(scaled: calibration.Scaled) -> 'pd.DataFrame':
+  """Lines without a temperature, and lines with one."""
   import pandas as pd
 
-  logits = adapted.held_out.logits
-  correct = logits.argmax(axis=1) == labels
-  confidence = {
-    False: calibration.probabilities(logits, 1.0).max(axis=1),
-    True: calibration.cross_fitted(logits, labels).max(axis=1),
-  }
-  tables = {
-    scaled: calibration.reliability(sure, correct)
-    for scaled, sure in confidence.items()
-  }
-  return (
-    pd.concat(
-      [t.assign(temperature_scaled=scaled) for scaled, t in tables.items()],
-      ignore_index=True,
-    ),
-    calibration.coverage(confidence[True], correct),
-    diagnosis_tables.Calibration(
-      adapted.temperature,
-      calibration.calibration_error(tables[False]),
-      calibration.calibration_error(tables[True]),
-      calibration.error_by_chance(confidence[True]),
-    ),
+  return pd.concat(
+    [
+      calibration.reliability(sure, scaled.correct).assign(
+        temperature_scaled=is_scaled
+      )
+      for is_scaled, sure in ((False, scaled.before), (True, scaled.after))
+    ],
+    ignore_index=True,
   )
 
 

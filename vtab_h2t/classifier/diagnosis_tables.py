@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vtab_h2t.classifier import adapting
+from vtab_h2t.classifier import calibration as calibration_lib
 from vtab_h2t.classifier import explaining
 from vtab_h2t.classifier import held_out as held_out_lib
 
@@ -15,23 +16,6 @@ if TYPE_CHECKING:
 
 # An image by its place, uint8 `[H, W, 3]`.
 Read = Callable[[int], np.ndarray]
-
-
-@dataclasses.dataclass(frozen=True)
-class Calibration:
-  """How far probabilities can be believed.
-
-  Attributes:
-    temperature: by which logits are divided.
-    before: expected calibration error without it, 0 to 1.
-    after: with one that was fitted on the other half of the images.
-    by_chance: that of true probabilities on so few images.
-  """
-
-  temperature: float
-  before: float
-  after: float
-  by_chance: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +75,7 @@ class Tables:
   unusual: 'pd.DataFrame'
   reliability: 'pd.DataFrame'
   coverage: 'pd.DataFrame'
-  calibration: Calibration
+  calibration: calibration_lib.Errors
   taps: 'pd.DataFrame'
   learning_curve: 'pd.DataFrame'
   examples: tuple[Example, ...]
