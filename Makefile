@@ -9,7 +9,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
-# One thread a worker, as there is a worker a core.
+# A worker a core.
 PARALLEL := --numprocesses=auto --dist=loadfile
 
 .PHONY: table1 companions test soak lint

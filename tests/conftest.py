@@ -3,6 +3,8 @@
 import os
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+if 'PYTEST_XDIST_WORKER' in os.environ:  # There is one on each core.
+  os.environ.setdefault('TF_NUM_INTRAOP_THREADS', '1')
 
 from absl import flags
 import pytest

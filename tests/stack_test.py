@@ -58,6 +58,7 @@ print(*sorted({'keras_cv', 'keras_hub', 'torch'} & set(sys.modules)), 'done')
 """
 
 
+@pytest.mark.soak
 def test_keras_cv_is_imported_only_by_its_own_backbone():
   """KerasHub, which is not in the stack, and torch are not imported at all."""
   done = subprocess.run(

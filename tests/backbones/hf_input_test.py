@@ -87,6 +87,24 @@ def _input(usual, resize, crop=None):
       _input(preprocessing.UNIT, 'bilinear_antialias'),
     ),
     ({'image_processor_type': 'X'}, _USUAL),
+    # What transformers writes of what was not set.
+    (
+      {
+        'image_processor_type': 'X',
+        'crop_pct': None,
+        'crop_size': None,
+        'do_center_crop': None,
+        'do_normalize': None,
+        'do_rescale': None,
+        'do_resize': None,
+        'image_mean': None,
+        'image_std': None,
+        'resample': None,
+        'rescale_factor': None,
+        'size': None,
+      },
+      _USUAL,
+    ),
     ({'processor_class': 'of something else'}, None),
   ],
 )
@@ -120,6 +138,7 @@ def test_what_published_networks_have(said, wanted, tmp_path):
     ),
     ({'do_normalize': 'no'}, 'do_normalize "no" is neither true nor false'),
     ({'do_rescale': False}, 'pixels are not scaled by 1 / 255'),
+    ({'do_resize': False}, 'images are not resized, as they are here'),
     ({'rescale_factor': 1}, 'pixels are not scaled by 1 / 255'),
     ({'rescale_factor': 0.0078}, 'pixels are not scaled by 1 / 255'),
   ],

@@ -36,7 +36,7 @@ def split():
   scope='module',
   params=[
     'head2toe',
-    'linear',
+    pytest.param('linear', marks=pytest.mark.soak),
     pytest.param('all_l2', marks=pytest.mark.soak),
   ],
 )

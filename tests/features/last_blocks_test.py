@@ -84,13 +84,18 @@ def test_a_vits_last_blocks_go_through_its_final_norm(vit):
   np.testing.assert_allclose(found, np.concatenate(wanted, axis=1), atol=1e-4)
 
 
+@pytest.mark.parametrize('is_normed', [True, False])
 @pytest.mark.parametrize(
   'before, has_class', [(0, False), (1, True), (3, True), (2, False)]
 )
 def test_registers_are_in_no_mean_and_a_class_token_may_be_missing(
-  before, has_class
+  before, has_class, is_normed
 ):
-  """Before the tokens of patches are a class token, registers, or both."""
+  """Before the tokens of patches are a class token, registers, or both.
+
+  A network that norms a mean of tokens has no norm of tokens: its last tap of
+  tokens is what there is.
+  """
   init = keras.initializers.RandomNormal(seed=0)
   inputs = keras.Input((32, 32, 3))
   x = keras.layers.Conv2D(
@@ -105,14 +110,15 @@ def test_registers_are_in_no_mean_and_a_class_token_may_be_missing(
   for i in range(2):
     y = keras.layers.Dense(_WIDTH, 'gelu', kernel_initializer=init)(x)
     x = keras.layers.Add(name=f'block{i:02d}_add2')([x, y])
-  x = keras.layers.LayerNormalization(name='norm')(x)
-  model = keras.Model(inputs, {'norm': x})
-  backbone = backbone_lib.Backbone.of_model(model, ('norm',), 1 / 128, -1.0)
+  last = 'norm' if is_normed else 'tokens'
+  x = keras.layers.LayerNormalization(name=last)(x)
+  model = keras.Model(inputs, {last: x})
+  backbone = backbone_lib.Backbone.of_model(model, (last,), 1 / 128, -1.0)
   images, split = _split()
   found = _features(extraction.Extractor(backbone, (_LAST,)), split)
-  x, normed = backbone.preprocess(images), model.get_layer('norm')
+  x, normed = backbone.preprocess(images), model.get_layer(last)
   wanted = []
-  for i in range(2):
+  for i in range(2) if is_normed else (1,):
     output = model.get_layer(f'block{i:02d}_add2').output
     tokens = normed(keras.Model(model.inputs, output)(x)).numpy()
     patches = tokens[:, before:].mean(axis=1)

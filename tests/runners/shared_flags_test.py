@@ -54,6 +54,7 @@ def plugin(tmp_path_factory):
   return testing.write_example('mine.py', tmp_path_factory.mktemp('plugin'))
 
 
+@pytest.mark.soak
 def test_the_documented_example_runs(plugin, tmp_path):
   command, _ = re.findall(r'^    python -m runners\.(.*)$', _DOCS, re.MULTILINE)
   assert '--weights' not in command  # The first that it has are the default.

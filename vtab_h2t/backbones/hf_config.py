@@ -196,6 +196,9 @@ def sha256(weights: str, told: Any, configured: Any) -> str:
 def read(file: str, name: str) -> Config | None:
   """A JSON object beside a weights file, if there is one.
 
+  What it has as null, which transformers writes of what was not set, it does
+  not say.
+
   Args:
     file: the path of the weights.
     name: of the file with the object.
@@ -215,7 +218,8 @@ def read(file: str, name: str) -> Config | None:
       raise ValueError('it is no object')
   except (OSError, ValueError, RecursionError) as e:
     config.fail(f'it is no configuration in JSON ({importing.reason(e)})')
-  return dataclasses.replace(config, values=value)
+  said = {name: v for name, v in value.items() if v is not None}
+  return dataclasses.replace(config, values=said)
 
 
 def shown(value: Any) -> str:

@@ -70,6 +70,8 @@ def fed(file: str, usual: preprocessing.Input) -> preprocessing.Input | None:
     type(factor) is float and math.isclose(factor, 1 / 255, rel_tol=1e-6)
   ):
     config.fail('pixels are not scaled by 1 / 255 first, as they are here')
+  if not config.is_true('do_resize', True):
+    config.fail('images are not resized, as they are here')
   mean: Any = 0
   std: Any = 1
   if config.is_true('do_normalize', True):

@@ -7,13 +7,13 @@ found by the names of layers: `blockNN_output`, or `blockNN_add2` where there is
 none, and `norm`.
 
 A network without class tokens has no such thing. In place of them stand, of a
-transformer, the means of all tokens of the last four blocks; and of a
+transformer, the means of the patches' tokens of the last four blocks; and of a
 convolutional network, the means over all positions of the last tap of each of
 the last four units (see `backbone.unit_of`), of which the very last is what
-most such networks embed images with. Of tokens whose network's layers are out
-of reach, because a SavedModel's signature computes them, only the last tap of
-tokens is there; and of a network that has neither maps nor tokens, the
-embedding.
+most such networks embed images with. Of a transformer whose blocks or norm are
+not found, because a SavedModel's signature computes them or because it norms
+the mean of its tokens (timm's `fc_norm`), the last tap of tokens stands for
+them all; and of a network that has neither maps nor tokens, the embedding.
 """
 
 import re
@@ -34,15 +34,12 @@ _NORM = 'norm'
 def layout(backbone: backbone_lib.Backbone) -> pooling.Layout:
   """The layout of the last blocks, at most `MOST`, by depth."""
   found = _before_norm(backbone)
-  normed = _final_norm(backbone.model) is not None
   blocks = []
   for i, (name, x) in enumerate(found.items(), 1):
     *positions, channels = x.shape[1:]
-    # Whose layers are out of reach has a class token and no registers.
-    before = _before_patches(backbone, x) if normed else 1
-    if len(positions) != 1 or (normed and not _has_class(backbone, x)):
+    if len(positions) != 1 or not _has_class(backbone, x):
       blocks.append(pooling.Block(name, pooling.GLOBAL, channels))
-    elif i < len(found) or positions == [before]:
+    elif i < len(found) or positions == [_before_patches(backbone, x)]:
       blocks.append(
         pooling.Block(name, pooling.GLOBAL, channels, pooling.CLS_ONLY)
       )
@@ -58,29 +55,25 @@ def outputs(
 ) -> dict[str, 'keras.KerasTensor']:
   """The tensors whose blocks `layout` names, those that are taps among them."""
   norm, found = _final_norm(backbone.model), _before_norm(backbone)
-  if norm is None:
-    return found
   return {
-    name: _without_registers(
-      norm(x), _before_patches(backbone, x), _has_class(backbone, x)
-    )
+    name: _without_registers(backbone, x if norm is None else norm(x))
     for name, x in found.items()
   }
 
 
 def _without_registers(
-  tokens: 'keras.KerasTensor', before: int, has_class: bool
+  backbone: backbone_lib.Backbone, tokens: 'keras.KerasTensor'
 ) -> 'keras.KerasTensor':
-  """Tokens `[B, n, d]` of the class, if there is one, and of patches.
+  """Of tokens `[B, n, d]` that of the class, if there is one, and of patches.
 
-  Args:
-    tokens: all of them.
-    before: how many of them stand before those of patches.
-    has_class: whether the first is of the class.
+  What is no tokens, is returned as it is.
   """
   from keras import ops
 
-  if not has_class:
+  if len(tokens.shape) != 3:
+    return tokens
+  before = _before_patches(backbone, tokens)
+  if not _has_class(backbone, tokens):
     return tokens[:, before:]
   if before < 2:
     return tokens
