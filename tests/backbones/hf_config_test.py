@@ -142,7 +142,7 @@ def test_a_wide_clip_has_quick_gelu_if_its_configuration_says_nothing():
     ({'hidden_act': ['gelu']}, r'hidden_act \["gelu"\] is none of '),
     ({'layer_norm_eps': -1}, 'layer_norm_eps -1 is no number from 0 to 1'),
     ({'layer_norm_eps': float('nan')}, 'layer_norm_eps NaN is no number'),
-    ({'layer_norm_eps': None}, 'layer_norm_eps null is no number'),
+    ({'layer_norm_eps': 'small'}, 'layer_norm_eps "small" is no number'),
     ({'model_type': 'bert'}, 'model_type is "bert", but the names of tensors'),
     ({'model_type': {}}, 'model_type is {}, but the names of tensors'),
   ],
