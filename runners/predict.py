@@ -137,6 +137,11 @@ def _load() -> 'artefact.Model | exporting.Exported':
   from vtab_h2t.classifier import exporting
 
   if exporting.is_exported(_MODEL.value):
+    if _WEIGHTS.value is not None:
+      raise errors.InputError(
+        f'{_MODEL.value} is an export, which holds its network; leave out '
+        '--weights'
+      )
     return exporting.load(_MODEL.value)
   return artefact.load(_MODEL.value, _WEIGHTS.value)
 
@@ -164,6 +169,7 @@ def _classify(
         print(f'skipped: {wrong[i]}', file=sys.stderr)
       else:
         write_error(paths[i], wrong[i])
+    sys.stdout.flush()  # Who reads it through a pipe has it now.
     progress.stage('classify images', start + len(batch), len(paths))
   if len(wrong) == len(paths) and _BAD.value != _REPORT:
     raise errors.InputError(f'{_IMAGES.value} has no image that can be read')

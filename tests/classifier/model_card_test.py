@@ -40,7 +40,7 @@ def test_it_tells_what_there_is_to_know():
   for part in (
     '# Image classifier: Abyssinian, golden\\_retriever, a\\|b',
     '1,217 of the 24,344 features',
-    'trained on 99 images of pets',
+    'trained on 99 images from pets',
     '| golden\\_retriever | 60 |',
     '| `head2toe` | 98.0 % | 92.9 to 99.4 % | 97 of 99 |',
     '| `linear` | 90.9 % | 83.6 to 95.1 % | 90 of 99 |',

@@ -11,6 +11,7 @@ which one is needed. What is read is checked before it is used.
 
 from collections.abc import Callable, Iterator
 import dataclasses
+import functools
 import json
 import os
 import pathlib
@@ -71,11 +72,15 @@ class Model:
     Raises:
       errors.InputError: an image cannot be decoded.
     """
+    for done, images in extraction.read(self.backbone, split, _BATCH):
+      yield done, self._compiled(images).numpy()
+
+  @functools.cached_property
+  def _compiled(self) -> Callable[['tf.Tensor'], 'tf.Tensor']:
+    """Compiled once, as that takes longer than an image."""
     import tensorflow as tf
 
-    forward = tf.function(self.forward(), reduce_retracing=True)
-    for done, images in extraction.read(self.backbone, split, _BATCH):
-      yield done, forward(images).numpy()
+    return tf.function(self.forward(), reduce_retracing=True)
 
   def forward(self) -> Callable[['tf.Tensor'], 'tf.Tensor']:
     """What is compiled: the network's input to probabilities, `[B, C]`."""
@@ -229,31 +234,7 @@ def load(folder: str | os.PathLike[str], weights: str | None = None) -> Model:
   folder = pathlib.Path(folder)
   facts = facts_lib.read(folder / _JSON)
   tensors = _read_tensors(folder / _TENSORS, facts)
-  # A file or address is only taken from the user, never from the model.
-  if (
-    not weights
-    and facts['weights'] not in backbones.BACKBONES[facts['backbone']].weights
-  ):
-    raise errors.InputError(
-      f'{folder} needs the weights {facts["weights"]!r} of '
-      f'{facts["backbone"]}; give their file with --weights'
-    )
-  backbone = backbones.load(
-    facts['backbone'],
-    weights or facts['weights'],
-    facts['image_size'],
-    facts['taps'],
-    facts['cls_pooling'],
-  )
-  backbone = dataclasses.replace(
-    backbone,
-    input=facts_lib.as_input(facts, backbone.input, folder / _JSON),
-  )
-  if backbone.weights_sha256 != facts['weights_sha256']:
-    raise errors.InputError(
-      f'{folder} was made with other weights ({facts["weights"]}, sha256 '
-      f'{facts["weights_sha256"][:12]}...); give them with --weights'
-    )
+  backbone = network_of(facts, weights, folder)
   layout = extraction.layout_of(backbone, facts['target_size'])
   if layout.size != facts['num_features']:
     raise errors.InputError(
@@ -280,6 +261,50 @@ def load(folder: str | os.PathLike[str], weights: str | None = None) -> Model:
     bias,
     facts,
     facts.get('temperature', 1.0),
+  )
+
+
+def network_of(
+  facts: dict[str, Any],
+  weights: str | None,
+  of: str | os.PathLike[str],
+) -> backbone_lib.Backbone:
+  """The network that a model was made with.
+
+  Args:
+    facts: what model.json says.
+    weights: path of its weights, where they are not packaged.
+    of: the model's folder, for messages.
+
+  Raises:
+    errors.InputError: the weights are missing, or others.
+  """
+  # A file or address is only taken from the user, never from the model.
+  if (
+    not weights
+    and facts['weights'] not in backbones.BACKBONES[facts['backbone']].weights
+  ):
+    raise errors.InputError(
+      f'{of} needs the weights {facts["weights"]!r} of {facts["backbone"]}; '
+      'give their file with --weights'
+    )
+  backbone = backbones.load(
+    facts['backbone'],
+    weights or facts['weights'],
+    facts['image_size'],
+    facts['taps'],
+    facts['cls_pooling'],
+  )
+  if backbone.weights_sha256 != facts['weights_sha256']:
+    raise errors.InputError(
+      f'{of} was made with other weights ({facts["weights"]}, sha256 '
+      f'{facts["weights_sha256"][:12]}...); give them with --weights'
+    )
+  return dataclasses.replace(
+    backbone,
+    input=facts_lib.as_input(
+      facts, backbone.input, pathlib.Path(of, facts_lib.FILE)
+    ),
   )
 
 

@@ -1,6 +1,7 @@
 """Head2Toe with scikit-learn's conventions."""
 
 from collections.abc import Sequence
+import dataclasses
 import os
 import pathlib
 import tempfile
@@ -8,6 +9,7 @@ from typing import Any, Self, TYPE_CHECKING
 
 import numpy as np
 from sklearn import base as sklearn_base
+from sklearn import exceptions
 from sklearn.utils import multiclass
 from sklearn.utils import validation
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
   from sklearn import utils as sklearn_utils
 
 Images = images_lib.Images
+_WITH_NETWORK = ('_model', 'adapted_')
 
 
 class Head2Toe(sklearn_base.ClassifierMixin, sklearn_base.BaseEstimator):
@@ -34,6 +37,9 @@ class Head2Toe(sklearn_base.ClassifierMixin, sklearn_base.BaseEstimator):
 
   Images are uint8 arrays `[n, H, W, 3]`, a sequence of `[H, W, 3]` arrays of
   any sizes, or a sequence of paths of image files.
+
+  It keeps what it was fitted with, for `diagnose`. Pickles have neither these
+  images nor the network, whose weights are read again, and have to be the same.
 
   Attributes:
     classes_: the labels, sorted.
@@ -59,7 +65,8 @@ class Head2Toe(sklearn_base.ClassifierMixin, sklearn_base.BaseEstimator):
       backbone: a registered one.
       weights: of it: a name or a file; None for its default.
       image_size: side in pixels of what it sees, where it takes any.
-      method: 'head2toe', 'linear', 'all_l2', 'all_l1' or 'all_l21'.
+      method: 'head2toe', 'linear', 'all_l2', 'all_l1', 'all_l21', or 'best':
+        Linear or Head2Toe, whichever is right more often on what is held out.
       grid: settings to choose from: 'quick' or 'paper'.
       val_fraction: share of the images to choose on; by default five folds.
       seed: of folds and heads.
@@ -88,9 +95,10 @@ class Head2Toe(sklearn_base.ClassifierMixin, sklearn_base.BaseEstimator):
     given = validation.column_or_1d(labels, warn=True)
     multiclass.check_classification_targets(given)
     self.classes_, numbers = np.unique(given, return_inverse=True)
-    if len(given) != len(images) or len(self.classes_) < 2:
+    several = images_lib.as_list(images)
+    if len(given) != len(several) or len(self.classes_) < 2:
       raise ValueError(
-        f'{len(images)} images and {len(given)} labels of '
+        f'{len(several)} images and {len(given)} labels of '
         f'{len(self.classes_)} classes; there must be as many labels as '
         'images, of at least two classes'
       )
@@ -99,7 +107,7 @@ class Head2Toe(sklearn_base.ClassifierMixin, sklearn_base.BaseEstimator):
       self.backbone, weights, self.image_size, self.input
     )
     space = grids.get(self.grid, network.name)
-    split = images_lib.split_of(images, numbers.astype(np.int64))
+    split = images_lib.split_of(several, numbers.astype(np.int64))
     with tempfile.TemporaryDirectory() as temporary:
       self.adapted_ = adapting.adapt(
         split,
@@ -111,7 +119,7 @@ class Head2Toe(sklearn_base.ClassifierMixin, sklearn_base.BaseEstimator):
         val_fraction=self.val_fraction,
         seed=self.seed,
       )
-    self._images = images
+    self._images = several
     self._model = artefact.model_of(
       self.adapted_,
       weights,
@@ -123,7 +131,7 @@ class Head2Toe(sklearn_base.ClassifierMixin, sklearn_base.BaseEstimator):
   def predict_proba(self, images: Images) -> np.ndarray:
     """Probabilities `[n, classes]`, in the order of `classes_`."""
     validation.check_is_fitted(self)
-    split = images_lib.split_of(images, np.zeros(len(images), np.int64))
+    split = images_lib.unlabelled(images)
     return np.concatenate([p for _, p in self._model.probabilities(split)])
 
   def predict(self, images: Images) -> np.ndarray:
@@ -131,19 +139,37 @@ class Head2Toe(sklearn_base.ClassifierMixin, sklearn_base.BaseEstimator):
     best = self.predict_proba(images).argmax(axis=1)
     return self.classes_[best]
 
-  def diagnose(self) -> diagnosis.Diagnosis:
+  def diagnose(self, images: Images | None = None) -> diagnosis.Diagnosis:
     """What is to be known of the images that it was fitted with.
 
     Wrong labels, near-duplicates, confused classes, how far probabilities can
     be believed and more, as tables; `save(folder)` writes them with a page.
     The images are looked at again: files must still be there.
 
+    Args:
+      images: those that it was fitted with, in their order. They are only
+        needed of an estimator that was pickled, as they are not in pickles.
+
     Raises:
       exceptions.NotFittedError: it was not fitted, or was read from a folder.
       errors.InputError: an image is no longer there.
+      ValueError: the images are missing, or others.
     """
-    validation.check_is_fitted(self, 'adapted_')
-    return diagnosis.diagnose(self.adapted_, lambda i: _pixels(self._images[i]))
+    validation.check_is_fitted(self)
+    if not hasattr(self, 'adapted_'):
+      raise exceptions.NotFittedError(
+        'this Head2Toe was read from a folder, which does not tell what was '
+        'said of held-out images; report.html, which adapt writes there, does, '
+        'and so does diagnose() after fit()'
+      )
+    several = self._images if images is None else images_lib.as_list(images)
+    count = len(self.adapted_.ids)
+    if several is None or len(several) != count:
+      raise ValueError(
+        f'diagnose needs the {count} images that it was fitted with, which are '
+        'not in a pickle; give them as diagnose(images)'
+      )
+    return diagnosis.diagnose(self.adapted_, lambda i: _pixels(several[i]))
 
   def save(self, folder: str | os.PathLike[str]) -> None:
     """Writes the model as `runners.adapt` does; see `artefact.write`."""
@@ -188,6 +214,25 @@ class Head2Toe(sklearn_base.ClassifierMixin, sklearn_base.BaseEstimator):
     loaded.n_features_ = model.readout.layout.size
     loaded._model = model
     return loaded
+
+  def __getstate__(self) -> dict[str, Any]:
+    """Without the images, and without the network, which is read again."""
+    state = super().__getstate__() | {'_images': None}
+    return state | {
+      name: dataclasses.replace(state[name], backbone=None)
+      for name in _WITH_NETWORK
+      if name in state
+    }
+
+  def __setstate__(self, state: dict[str, Any]) -> None:
+    super().__setstate__(state)
+    if '_model' not in state:
+      return
+    network = artefact.network_of(self._model.facts, self.weights, 'the pickle')
+    for name in _WITH_NETWORK:
+      if name in state:
+        whole = dataclasses.replace(state[name], backbone=network)
+        setattr(self, name, whole)
 
   def __sklearn_tags__(self) -> 'sklearn_utils.Tags':
     return images_lib.only_images(super().__sklearn_tags__())

@@ -17,6 +17,7 @@ import numpy as np
 from vtab_h2t import errors
 from vtab_h2t import files
 from vtab_h2t.classifier import artefact
+from vtab_h2t.classifier import facts as facts_lib
 from vtab_h2t.classifier import formats as formats_lib
 from vtab_h2t.classifier import standalone
 from vtab_h2t.tasks import task as task_lib
@@ -24,6 +25,7 @@ from vtab_h2t.tasks import task as task_lib
 FORMAT = 1
 _JSON, _CLASSES = 'export.json', 'classes.txt'
 _BATCH = 32
+_PIXELS = 2**24  # Of a batch of more than one image: 200 MB as float32.
 _INPUT = 'float32 [B, H, W, 3]: RGB, pixels 0 to 255, of any height and width'
 _OUTPUT = 'float32 [B, C]: probabilities, in the order of the classes'
 # Of the model that was exported.
@@ -58,7 +60,8 @@ class Exported:
   ) -> Iterator[tuple[int, np.ndarray]]:
     """Class probabilities of images, batch by batch, in order.
 
-    Images that follow each other and have one size are a batch.
+    Images that follow each other and have one size are a batch, as far as they
+    are not large.
 
     Yields:
       (number of images before the batch, float32 `[batch, C]`).
@@ -70,23 +73,28 @@ class Exported:
     waiting: list[np.ndarray] = []
     for image in _images(split):
       if waiting and (
-        len(waiting) == _BATCH or image.shape != waiting[0].shape
+        image.shape != waiting[0].shape
+        or len(waiting) == _BATCH
+        or (len(waiting) + 1) * image.shape[0] * image.shape[1] > _PIXELS
       ):
-        yield done, self.run(np.stack(waiting))
+        yield done, self._run_on(waiting)
         done += len(waiting)
         waiting = []
       waiting.append(image)
     if waiting:
-      yield done, self.run(np.stack(waiting))
+      yield done, self._run_on(waiting)
+
+  def _run_on(self, images: Sequence[np.ndarray]) -> np.ndarray:
+    return self.run(np.stack(images).astype(np.float32))
 
 
 def _images(split: task_lib.Split) -> Iterator[np.ndarray]:
-  """Float32 `[H, W, 3]` each."""
+  """uint8 `[H, W, 3]` each."""
   import tensorflow as tf
 
   try:
     for image in split.images().prefetch(2):
-      yield image.numpy().astype(np.float32)
+      yield image.numpy()
   except tf.errors.OpError:
     split.name_unreadable()
     raise
@@ -116,6 +124,10 @@ def export(
   if folder.exists():
     raise errors.InputError(f'{folder} is there already; choose another --out')
   chosen = {name: _format(name) for name in formats}
+  if not chosen:
+    raise errors.InputError(
+      f'name a format to export to: {", ".join(formats_lib.FORMATS)}'
+    )
   for kind in chosen.values():
     kind.check_packages(kind.packages)
     layer = standalone.foreign(model.backbone) if kind.own_layers else None
@@ -152,7 +164,10 @@ def export(
 
 def is_exported(folder: str | os.PathLike[str]) -> bool:
   """Whether it is an exported model, of this or an earlier version."""
-  return any(pathlib.Path(folder, name).exists() for name in (_JSON, _CLASSES))
+  folder = pathlib.Path(folder)
+  return (folder / _JSON).exists() or (
+    (folder / _CLASSES).exists() and not (folder / facts_lib.FILE).exists()
+  )
 
 
 def load(folder: str | os.PathLike[str], form: str | None = None) -> Exported:

@@ -123,6 +123,11 @@ def _check_values(facts: dict[str, Any], path: pathlib.Path) -> None:
       raise errors.InputError(
         f'{path}: unknown {name} {facts[name]!r}; choose from '
         f'{", ".join(allowed)}'
+        + (
+          ', or give the --plugins that registers it'
+          if name == 'backbone'
+          else ''
+        )
       )
   if not 16 <= facts['image_size'] <= 4096 or (
     facts['target_size'] is not None and facts['target_size'] < 1

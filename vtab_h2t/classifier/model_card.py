@@ -54,7 +54,7 @@ def _data(facts: dict[str, Any]) -> str:
   if 'images' not in facts:
     return ''
   names, counts = facts['classes'], facts['images']
-  source = f' of {plain(facts["source"])}' if facts['source'] else ''
+  source = f' from {plain(facts["source"])}' if facts['source'] else ''
   rows = [
     (plain(n), f'{c:,}') for n, c in list(zip(names, counts, strict=True))
   ]
@@ -95,13 +95,27 @@ def _accuracy(facts: dict[str, Any]) -> str:
   header = ('method', 'accuracy', '95 % interval', 'right')
   return f"""## Accuracy
 
-On images that the head was trained without:
+{_judged(facts)}
 
 {_table(header, rows)}{better}
 
 The setting was chosen on the same images, so the numbers are a little too
 high. Where `report.html` is in this folder, it shows the mistakes, the classes
 that are confused, and labels that may be wrong."""
+
+
+def _judged(facts: dict[str, Any]) -> str:
+  """On which images the accuracy was measured, and with which heads."""
+  total = facts['accuracy']['total']
+  images = sum(facts.get('images', []))
+  if images == total:
+    return f"""Each of the {images:,} images was held out in turn: its answer is of a
+head that was trained in the same way without it. The head in this folder was
+then trained on all of them."""
+  of_all = f' of the {images:,}' if images else ''
+  return f"""The answers to {total:,}{of_all} images are of heads that were
+trained in the same way without them. The head in this folder was then trained
+on all images."""
 
 
 def _calibration(facts: dict[str, Any]) -> str:
@@ -122,8 +136,18 @@ def _usage(facts: dict[str, Any]) -> str:
   named = facts['weights'] in backbones.BACKBONES[facts['backbone']].weights
   flag = '' if named else f' --weights={facts["weights"]}'
   argument = '' if named else f', weights={facts["weights"]!r}'
+  sent = (
+    ''
+    if named
+    else f"""
+The network's weights, `{facts['weights']}`, are in no package and not in this
+folder; they have to be sent along, and that they are the same is checked.
+"""
+  )
   return f"""## How to use it
 
+It needs Python 3.11 or later and the package vtab_h2t.
+{sent}
 ```
 vtab-h2t predict --model=FOLDER --images=photo.jpg{flag}
 vtab-h2t export --model=FOLDER --out=exported{flag}
@@ -136,8 +160,8 @@ model = vtab_h2t.Head2Toe.load('FOLDER'{argument})
 model.predict(['photo.jpg'])
 ```
 
-`FOLDER` is this one. What `export` writes needs nothing but TensorFlow, ONNX
-Runtime or LiteRT."""
+`FOLDER` is this one. What `export` writes needs neither the package nor the
+weights, but TensorFlow, ONNX Runtime or LiteRT."""
 
 
 def _setting(facts: dict[str, Any]) -> str:

@@ -88,7 +88,7 @@ class TapFeatures(sklearn_base.TransformerMixin, sklearn_base.BaseEstimator):
       raise errors.InputError(
         f'a target size is at least 1, or None, not {self.target_size}'
       )
-    split = images_lib.split_of(images, np.zeros(len(images), np.int64))
+    split = images_lib.unlabelled(images)
     self._extractor = self._load()
     self.layout_ = self._extractor.layouts[self.target_size]
     self.n_features_ = self.layout_.size
@@ -107,8 +107,7 @@ class TapFeatures(sklearn_base.TransformerMixin, sklearn_base.BaseEstimator):
       ValueError: there are no images, or they are not as they must be.
     """
     validation.check_is_fitted(self)
-    split = images_lib.split_of(images, np.zeros(len(images), np.int64))
-    return self._read(split, self.normalization)
+    return self._read(images_lib.unlabelled(images), self.normalization)
 
   def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
     """Names `[n_features_]`: tap, size of the pool, and number within it."""
