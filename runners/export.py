@@ -8,6 +8,8 @@ In the folder are the class names and, for each format, `model.keras`,
 [B, H, W, 3], pixels 0 to 255 of any size, and give probabilities [B, C].
 """
 
+import pathlib
+
 from absl import flags
 
 from vtab_h2t import files
@@ -41,8 +43,13 @@ def main() -> None:
 
   with stopping.keeping('nothing is kept'):
     model = artefact.load(_MODEL.value, _WEIGHTS.value)
-    for path in exporting.export(model, _OUT.value, _FORMAT.value):
-      print(f'exported: {path}')
+    differences = exporting.export(model, _OUT.value, _FORMAT.value)
+  for name, difference in differences.items():
+    kind = formats.FORMATS[name]
+    said = f'not compared, as {", ".join(kind.runtime)} is not installed'
+    if difference is not None:
+      said = f'its probabilities differ by at most {difference:.1g}'
+    print(f'exported: {pathlib.Path(_OUT.value, kind.path)}; {said}')
 
 
 if __name__ == '__main__':

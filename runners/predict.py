@@ -11,6 +11,7 @@ Prints for each image its path, the class and the probability of each class.
 from collections.abc import Callable, Iterator
 import csv
 import functools
+import io
 import json
 import sys
 from typing import TYPE_CHECKING
@@ -186,6 +187,9 @@ def _writers(
 ) -> 'tuple[Callable[[str, np.ndarray], object], Callable[[str, str], object]]':
   """What prints an image's answer, and what is wrong with one."""
   if _FORMAT.value == 'csv':
+    # A name of a file need not be text in any encoding.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+      sys.stdout.reconfigure(errors='surrogateescape')
     writer = csv.writer(sys.stdout, lineterminator='\n')
     writer.writerow(answers.header())
     return (

@@ -113,6 +113,28 @@ def normed_backbone(seed=0) -> backbone_lib.Backbone:
   )
 
 
+def with_operation(operation) -> backbone_lib.Backbone:
+  """16-pixel images; a convolution, an operation on it, and their mean.
+
+  Args:
+    operation: of a tensor, which keeps its shape.
+  """
+  import keras
+
+  layers = keras.layers
+  init = keras.initializers.HeNormal(seed=0)
+  inputs = keras.Input((16, 16, 3))
+  early = layers.Conv2D(
+    6, 3, 2, activation='relu', name='early', kernel_initializer=init
+  )(inputs)
+  x = layers.Lambda(operation, lambda shape: shape, name='operation')(early)
+  return backbone_lib.Backbone.of_model(
+    keras.Model(inputs, layers.GlobalAveragePooling2D(name='pooled')(x)),
+    ('early', 'operation', 'pooled'),
+    input=INPUT,
+  )
+
+
 def positions(seed=0):
   """What `tiny_vit` adds to its tokens."""
   return np.random.default_rng(seed).normal(0, 0.5, (5, 8)).astype(np.float32)

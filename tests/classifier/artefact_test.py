@@ -174,6 +174,19 @@ def test_what_is_written_again_has_the_same_bytes(saved, tmp_path):
     assert (tmp_path / 'm' / name).read_bytes() == (saved / name).read_bytes()
 
 
+def test_a_model_is_compiled_once():
+  """Which takes longer than to classify an image."""
+  seen = []
+  model = heads.drawn(
+    testing.with_operation(lambda x: seen.append(x.shape) or x)
+  )
+  split = testing.tiny_task(train=6, test=3).train
+  _probabilities(model, split)
+  before = len(seen)
+  _probabilities(model, split)
+  assert len(seen) == before > 0
+
+
 def test_the_temperature_divides_logits():
   model = heads.drawn(testing.normed_backbone())
   split = testing.tiny_task(train=6, test=3).train
@@ -234,7 +247,7 @@ def saved(backbone, split, tmp_path_factory):
     ({'classes': ['a', 'b'], 'images': [1, 2]}, 'does not fit 2 classes'),
     ({'classes': ['a', 'a', 'b']}, 'distinct names'),
     ({'classes': 'abc'}, 'classes is missing or not'),
-    ({'backbone': 'nope'}, 'unknown backbone'),
+    ({'backbone': 'nope'}, 'unknown backbone .* the --plugins that registers'),
     ({'backbone': ['x']}, 'backbone is missing or not'),
     ({'weights': '../../etc/passwd'}, 'give their file with --weights'),
     ({'weights': 'http://localhost:1/x'}, 'give their file with --weights'),
@@ -269,8 +282,9 @@ def test_an_edited_model_is_one_line(saved, tmp_path, change, message):
 
 
 def test_damaged_and_missing_files_are_one_line(saved, tmp_path):
-  with pytest.raises(errors.InputError, match='is no adapted model'):
-    artefact.load(tmp_path)
+  for path in (tmp_path, tmp_path / 'no', saved / 'README.md'):
+    with pytest.raises(errors.InputError, match='is no adapted model'):
+      artefact.load(path)
   folder = tmp_path / 'm'
   folder.mkdir()
   (folder / 'model.json').write_text('{"format": ' + '[' * 100_000)

@@ -1,6 +1,7 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 import pytest
 from sklearn import base as sklearn_base
@@ -33,7 +34,10 @@ def _make(**changes):
 
 @pytest.fixture(scope='module')
 def fitted():
-  return _make().fit(*_images())
+  """As from a part of a table, whose index does not begin at 0."""
+  images, labels = _images()
+  index = range(100, 124)
+  return _make().fit(pd.Series(list(images), index), pd.Series(labels, index))
 
 
 def test_it_follows_scikit_learns_conventions(fitted):
@@ -119,18 +123,36 @@ def test_a_loaded_estimator_is_what_was_saved(fitted, saved, tmp_path):
     'val_fraction': None,
     'input': fitted.adapted_.backbone.input,
   }
-  with pytest.raises(exceptions.NotFittedError):
+  with pytest.raises(exceptions.NotFittedError, match='was read from a folder'):
     loaded.diagnose()
   with pytest.raises(errors.InputError, match='is no adapted model'):
     estimator.Head2Toe.load(tmp_path)
 
 
-def test_a_pickled_estimator_predicts_the_same(fitted):
+def test_a_pickle_has_neither_the_network_nor_the_images(fitted):
+  """It reads the one again, and is given the other for a diagnosis."""
   images, _ = _images(5, seed=3)
-  again = pickle.loads(pickle.dumps(fitted))  # noqa: S301  # Written here.
+  data = pickle.dumps(fitted)
+  assert len(data) < 200_000  # The network has 18 million bytes.
+  assert _images()[0].tobytes()[:1000] not in data
+  again = pickle.loads(data)  # noqa: S301  # Written here.
   np.testing.assert_array_equal(
     again.predict_proba(images), fitted.predict_proba(images)
   )
+  assert again.adapted_.taps().equals(fitted.adapted_.taps())
+  for given in (None, images):
+    with pytest.raises(ValueError, match='the 24 images .* not in a pickle'):
+      again.diagnose(given)
+  found = again.diagnose(_images()[0])
+  assert found.suspects.equals(fitted.diagnose().suspects)
+  assert not hasattr(pickle.loads(pickle.dumps(_make())), 'classes_')  # noqa: S301
+
+
+def test_a_pickle_needs_the_same_weights(fitted):
+  other = pickle.loads(pickle.dumps(fitted))  # noqa: S301
+  other.weights = 'imagenet'
+  with pytest.raises(errors.InputError, match='pickle was made with other wei'):
+    pickle.loads(pickle.dumps(other))  # noqa: S301
 
 
 @pytest.mark.soak
@@ -166,6 +188,7 @@ def test_labels_may_be_numbers(tmp_path):
     (_images(4)[0].astype(float), list('abab'), 'uint8 arrays'),
     (_images(4)[0][..., 0], list('abab'), 'uint8 arrays'),
     ([1, 2], list('ab'), 'uint8 arrays .* int'),
+    (['no.png', 'no.jpg'], list('ab'), 'image no.png cannot be read .No such'),
   ],
 )
 def test_what_is_no_image_or_label_is_named(images, labels, message):

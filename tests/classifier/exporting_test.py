@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 from skimage import data as photographs
+import tensorflow as tf
 
 from tests import testing
 from tests.classifier import heads
@@ -60,7 +61,7 @@ def _photographs():
 
 
 def _answers(model, images):
-  split = images_lib.split_of(images, np.zeros(len(images), np.int64))
+  split = images_lib.unlabelled(images)
   return np.concatenate([p for _, p in model.probabilities(split)])
 
 
@@ -92,8 +93,7 @@ def test_a_fresh_process_predicts_the_same(tmp_path, name, lite0):
   model = heads.drawn(backbone, share=0.02)
   kinds = [f for f in formats.FORMATS if f != 'keras' or name != 'vit']
   folder = tmp_path / name
-  paths = exporting.export(model, folder, kinds)
-  assert all(path.exists() for path in paths)
+  assert list(exporting.export(model, folder, kinds)) == kinds
   images = _photographs()
   for i, image in enumerate(images):
     np.save(folder / f'{i}.npy', image)
@@ -129,6 +129,8 @@ def test_a_folder_says_what_is_in_it(model, exported):
     'saved_model': 'saved_model',
   }
   assert facts['model'] == {'method': 'head2toe'}
+  assert set(facts['differences']) == {'keras', 'saved_model'}
+  assert 0 <= max(facts['differences'].values()) < 1e-6
   assert exporting.is_exported(exported)
   assert not exporting.is_exported(exported / 'saved_model')
 
@@ -195,11 +197,41 @@ def test_what_is_not_there_is_one_line(exported, tmp_path):
   assert not exporting.is_exported(tmp_path)
   (tmp_path / 'classes.txt').write_text('a\n')
   assert exporting.is_exported(tmp_path)
+  (tmp_path / 'model.json').touch()  # A list beside what adapt wrote.
+  assert not exporting.is_exported(tmp_path)
   with pytest.raises(errors.InputError, match='earlier version; export again'):
     exporting.load(tmp_path)
   (tmp_path / 'export.json').write_text('{')
   with pytest.raises(errors.InputError, match='is damaged'):
     exporting.load(tmp_path)
+
+
+def test_what_is_written_is_run_and_compared(tmp_path):
+  """LiteRT's converter writes this, and it cannot be run."""
+  pytest.importorskip('ai_edge_litert')
+  model = heads.drawn(testing.with_operation(lambda x: tf.math.lgamma(1 + x)))
+  with pytest.raises(errors.InputError, match='tflite was written, but cannot'):
+    exporting.export(model, tmp_path / 'new', ['litert'])
+  assert not (tmp_path / 'new').exists()
+  found = exporting.export(model, tmp_path / 'new', ['saved_model'])
+  assert found['saved_model'] < 1e-6
+
+
+def test_what_computes_something_else_is_refused(model, tmp_path, monkeypatch):
+  kind = formats.FORMATS['saved_model']
+  wrong = dataclasses.replace(
+    kind, read=lambda path: lambda images: kind.read(path)(images + 50)
+  )
+  monkeypatch.setitem(formats.FORMATS, 'saved_model', wrong)
+  with pytest.raises(errors.InputError, match='gives other probabilities'):
+    exporting.export(model, tmp_path / 'new', ['saved_model'])
+
+
+def test_large_images_are_no_batch(model, exported, monkeypatch):
+  monkeypatch.setattr(exporting, '_PIXELS', 1000)
+  images = [*testing.images(3, size=20), *testing.images(3, size=50)]
+  found = exporting.load(exported).probabilities(images_lib.unlabelled(images))
+  assert [done for done, _ in found] == [0, 2, 3, 4, 5]
 
 
 def test_what_cannot_be_written_is_one_line(model, tmp_path):
@@ -208,9 +240,11 @@ def test_what_cannot_be_written_is_one_line(model, tmp_path):
     exporting.export(model, tmp_path / 'there')
   with pytest.raises(errors.InputError, match='choose from keras, saved_model'):
     exporting.export(model, tmp_path / 'new', ['pickle'])
+  with pytest.raises(errors.InputError, match='name a format .* saved_model'):
+    exporting.export(model, tmp_path / 'new', [])
   vit = dataclasses.replace(
     model, backbone=registry.load('vit_ti16', 'random', 224)
   )
-  with pytest.raises(errors.InputError, match='has a layer cls .* as saved_'):
+  with pytest.raises(errors.InputError, match='has a layer cls .* as saved_m'):
     exporting.export(vit, tmp_path / 'new', ['keras'])
   assert not (tmp_path / 'new').exists()

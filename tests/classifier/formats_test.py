@@ -2,6 +2,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests import testing
 from tests.classifier import heads
@@ -85,6 +86,27 @@ def test_a_vision_transformer_is_written(tmp_path, name):
   wanted = model.forward()(model.backbone.preprocess(images)).numpy()
   found = form.read(path)(images.astype(np.float32))
   np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+  'name, format_name', [('onnx', 'ONNX'), ('litert', 'LiteRT')]
+)
+def test_what_a_format_cannot_hold_is_one_line(
+  tmp_path, capfd, name, format_name
+):
+  """Converters name it, among much else, which is not printed."""
+  form = _format(name)
+  backbone = testing.with_operation(
+    lambda x: tf.math.special.bessel_i0e(tf.math.bessel_i1e(x))
+  )
+  whole = standalone.build(heads.drawn(backbone))
+  capfd.readouterr()
+  with pytest.raises(
+    errors.InputError,
+    match=rf'{format_name} has not \(BesselI0e, BesselI1e\); export it as sav',
+  ):
+    form.write(whole, tmp_path / form.path)
+  assert capfd.readouterr() == ('', '')
 
 
 def test_onnx_has_names_that_a_reader_expects(tmp_path):

@@ -61,6 +61,20 @@ def test_it_tells_what_there_is_to_know():
     assert len(cells) == 1
 
 
+def test_it_tells_how_the_accuracy_was_measured():
+  def of(**given):
+    facts = _FACTS | given
+    return ' '.join(model_card.text(facts, 1, 1).split())
+
+  assert 'Each of the 99 images was held out in turn' in of()
+  assert 'The answers to 99 of the 200 images are of heads that were' in of(
+    images=[100, 50, 50]
+  )
+  first = {k: v for k, v in _FACTS.items() if k != 'images'}
+  text = ' '.join(model_card.text(first, 1, 1).split())
+  assert 'The answers to 99 images are of heads that were trained' in text
+
+
 def test_linear_is_named_where_it_is_better():
   text = model_card.text(
     _FACTS | {'accuracy': _LINEAR, 'linear': _ACCURACY}, 1, 1
@@ -73,6 +87,8 @@ def test_linear_is_named_where_it_is_better():
 def test_weights_that_are_a_file_are_in_the_commands():
   text = model_card.text(_FACTS | {'weights': 'mine.npz'}, 1, 1)
   assert '--images=photo.jpg --weights=mine.npz' in text
+  assert '`mine.npz`, are in no package' in text
+  assert 'are in no package' not in model_card.text(_FACTS, 1, 1)
   assert "load('FOLDER', weights='mine.npz')" in text
 
 

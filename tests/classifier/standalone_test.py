@@ -78,6 +78,32 @@ def test_layers_that_are_not_keras_own_are_named():
   assert standalone.foreign(registry.load('vit_ti16', 'random', 224)) == 'cls'
 
 
+def test_code_that_keras_cannot_read_is_found_wherever_it_is():
+  """In a model within, in a Lambda, or as a function of a layer of Keras'."""
+  import keras
+
+  def twice(x):
+    return 2 * x
+
+  layers = keras.layers
+  inputs = keras.Input((16, 16, 3))
+  within = keras.Sequential([layers.Conv2D(4, 3, activation=twice, name='own')])
+  x = layers.Conv2D(4, 3, activation='gelu', name='early')(inputs)
+  known = layers.GlobalAveragePooling2D(name='pooled')(x)
+  unknown = layers.GlobalAveragePooling2D(name='pooled')(within(x))
+
+  def of(output):
+    return dataclasses.replace(
+      testing.normed_backbone(),
+      model=keras.Model(inputs, {'pooled': output}),
+      taps=('pooled',),
+    )
+
+  assert standalone.foreign(of(known)) is None
+  assert standalone.foreign(of(unknown)) == 'own'
+  assert standalone.foreign(testing.with_operation(twice)) == 'operation'
+
+
 def test_a_signature_is_refused(backbone, monkeypatch):
   """As no graph of Keras' layers is known of it."""
   kind = type(backbone.model.layers[1])

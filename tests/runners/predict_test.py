@@ -3,6 +3,9 @@
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -144,9 +147,39 @@ def test_an_exported_model_says_the_same(model, photos, predicted, tmp_path):
   assert done.returncode == 0, done.stderr
   wanted = _rows(predicted)
   found = _rows(_predict(tmp_path / 'exported', photos))
+  assert 'exported/model.keras; its probabilities differ by at most' in (
+    done.stdout
+  )
+  refused = testing.run_runner(
+    'predict',
+    f'--model={tmp_path / "exported"}',
+    f'--images={photos}',
+    '--weights=noise',
+  )
+  assert refused.returncode == 1
+  assert 'which holds its network; leave out --weights' in refused.stderr
   assert [r['path'] for r in found] == [r['path'] for r in wanted]
   for row, same in zip(found, wanted):
     assert float(row['warm']) == pytest.approx(float(same['warm']), abs=1e-4)
+
+
+@pytest.mark.soak
+def test_names_of_files_are_printed_as_they_are(model, tmp_path):
+  """They need not be text in the encoding of the terminal."""
+  folder = testing.write_photographs(tmp_path / 'new', 1) / 'cold'
+  name = os.path.join(os.fsencode(folder), b'a, \xff.png')
+  os.rename(os.fsencode(folder / '0.png'), name)
+  done = subprocess.run(
+    [
+      sys.executable,
+      *('-m', 'runners.predict', f'--model={model}', _PLUGINS),
+      b'--images=' + name,
+    ],
+    capture_output=True,
+    env=os.environ | {'PYTHONIOENCODING': 'utf-8:strict'},
+  )
+  assert done.returncode == 0, done.stderr
+  assert done.stdout.splitlines()[1].startswith(b'"%s",cold,' % name)
 
 
 @pytest.mark.parametrize(

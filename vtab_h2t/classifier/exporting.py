@@ -19,12 +19,15 @@ from vtab_h2t import files
 from vtab_h2t.classifier import artefact
 from vtab_h2t.classifier import facts as facts_lib
 from vtab_h2t.classifier import formats as formats_lib
+from vtab_h2t.classifier import images as images_lib
 from vtab_h2t.classifier import standalone
 from vtab_h2t.tasks import task as task_lib
 
 FORMAT = 1
 _JSON, _CLASSES = 'export.json', 'classes.txt'
 _BATCH = 32
+# A conversion that is wrong is so by more. What is right differs by rounding.
+_SAME = 0.01
 _PIXELS = 2**24  # Of a batch of more than one image: 200 MB as float32.
 _INPUT = 'float32 [B, H, W, 3]: RGB, pixels 0 to 255, of any height and width'
 _OUTPUT = 'float32 [B, C]: probabilities, in the order of the classes'
@@ -104,8 +107,10 @@ def export(
   model: artefact.Model,
   folder: str | os.PathLike[str],
   formats: Sequence[str] = formats_lib.DEFAULT,
-) -> list[pathlib.Path]:
+) -> dict[str, float | None]:
   """Writes a model in some formats, the class names, and `export.json`.
+
+  What is written is read again and compared, where its runtime is installed.
 
   Args:
     model: an adapted model.
@@ -113,7 +118,8 @@ def export(
     formats: of `formats.FORMATS`.
 
   Returns:
-    The paths.
+    Format to the largest difference of a probability from the model's, on a few
+    images of noise; None where it was not compared.
 
   Raises:
     errors.InputError: as `standalone.build` raises, a format is unknown, needs
@@ -134,13 +140,16 @@ def export(
     if layer:
       others = [n for n, f in formats_lib.FORMATS.items() if not f.own_layers]
       raise errors.InputError(
-        f"{model.backbone.name} has a layer {layer} that is not Keras' own, "
-        f'which {kind.path} cannot hold; export it as {" or ".join(others)}'
+        f'{model.backbone.name} has a layer {layer} with code that is not '
+        f"Keras' own, which {kind.path} cannot hold; export it as "
+        f'{" or ".join(others)}'
       )
   whole = standalone.build(model)
+  differences: dict[str, float | None] = {}
   with files.atomic_directory(folder) as temporary:
-    for kind in chosen.values():
+    for name, kind in chosen.items():
       kind.write(whole, temporary / kind.path)
+      differences[name] = _difference(model, name, temporary)
     (temporary / _CLASSES).write_text(
       ''.join(f'{name}\n' for name in model.classes), 'utf-8'
     )
@@ -150,16 +159,64 @@ def export(
       'input': _INPUT,
       'output': _OUTPUT,
       'formats': {name: kind.path for name, kind in chosen.items()},
+      'differences': differences,
       'sha256': _checksums(temporary),
       'model': {n: model.facts[n] for n in _FACTS if n in model.facts},
     }
     (temporary / _JSON).write_text(
       json.dumps(facts, indent=1, sort_keys=True) + '\n', 'utf-8'
     )
-  return [
-    folder / name
-    for name in (*(k.path for k in chosen.values()), _CLASSES, _JSON)
-  ]
+  return differences
+
+
+def _difference(
+  model: artefact.Model, name: str, folder: pathlib.Path
+) -> float | None:
+  """How far a file's probabilities are from a model's.
+
+  Args:
+    model: what was written.
+    name: of the format.
+    folder: where it is.
+
+  Returns:
+    The largest difference; None if the runtime is not installed.
+
+  Raises:
+    errors.InputError: it cannot be run, or computes something else. Converters
+      do not find out all that they cannot convert.
+  """
+  kind = formats_lib.FORMATS[name]
+  if not kind.is_readable:
+    return None
+  rng = np.random.default_rng(0)
+  size = model.backbone.image_size
+  split = images_lib.unlabelled(
+    [
+      rng.integers(0, 256, (size + more, size + 9, 3), np.uint8)
+      for more in (5, 5, 0)
+    ]
+  )
+  try:
+    written = Exported(model.classes, name, kind.read(folder / kind.path))
+    found = [p for _, p in written.probabilities(split)]
+  # Each runtime has kinds of its own.
+  except Exception as e:
+    why = (str(e).strip() or type(e).__name__).splitlines()[0]
+    raise errors.InputError(
+      f'{kind.path} was written, but cannot be run ({why}); export another '
+      'format'
+    ) from e
+  wanted = [p for _, p in model.probabilities(split)]
+  difference = float(
+    np.abs(np.concatenate(found) - np.concatenate(wanted)).max()
+  )
+  if not difference <= _SAME:
+    raise errors.InputError(
+      f'{kind.path} was written, but gives other probabilities than the model '
+      f'(by {difference:.2g}); export another format'
+    )
+  return difference
 
 
 def is_exported(folder: str | os.PathLike[str]) -> bool:

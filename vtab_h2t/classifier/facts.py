@@ -74,7 +74,7 @@ def read(path: pathlib.Path) -> dict[str, Any]:
   """
   try:
     facts = json.loads(path.read_text(encoding='utf-8'))
-  except FileNotFoundError as e:
+  except (FileNotFoundError, NotADirectoryError) as e:
     raise errors.InputError(
       f'{path.parent} is no adapted model: it has no {path.name}; name a '
       'folder that adapt wrote'

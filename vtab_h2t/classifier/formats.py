@@ -5,11 +5,15 @@ height and width, and gives probabilities, float32 `[B, C]`. It needs nothing of
 this package.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+import contextlib
 import dataclasses
 import functools
 import importlib.util
+import os
 import pathlib
+import re
+import sys
 from typing import Any, TYPE_CHECKING
 import warnings
 
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
   import keras
   import tensorflow as tf
 
+_ANYTHING = 'export it as saved_model, which holds any'
 # From float32 `[B, H, W, 3]` to float32 `[B, C]`.
 Run = Callable[[np.ndarray], np.ndarray]
 
@@ -100,13 +105,22 @@ def _write_onnx(whole: 'keras.Model', path: pathlib.Path) -> None:
   import onnx
 
   _register_erfc()
-  with warnings.catch_warnings():
+  with _converting('ONNX'), warnings.catch_warnings():
     # Keras looks for a name that NumPy had before version 2.
     warnings.simplefilter('ignore', FutureWarning)
     whole.export(
       str(path), format='onnx', verbose=False, input_signature=_signature()
     )
   model = onnx.load(path)
+  # What it does not know it leaves as it was.
+  _check_known(
+    'ONNX',
+    {
+      n.op_type
+      for n in model.graph.node
+      if not onnx.defs.has(n.op_type, n.domain)
+    },
+  )
   (given,), (found,) = model.graph.input, model.graph.output
   for value, names in (
     (given, ('batch', 'height', 'width')),
@@ -119,12 +133,8 @@ def _write_onnx(whole: 'keras.Model', path: pathlib.Path) -> None:
       'probabilities' if n == found.name else n for n in node.output
     ]
   found.name = 'probabilities'
-  try:
+  with _converting('ONNX'):
     onnx.checker.check_model(model)
-  except onnx.checker.ValidationError as e:
-    raise errors.InputError(
-      'this network has operations that ONNX has not; export it as saved_model'
-    ) from e
   onnx.save(model, path)
 
 
@@ -161,9 +171,8 @@ def _read_onnx(path: pathlib.Path) -> Run:
 def _write_litert(whole: 'keras.Model', path: pathlib.Path) -> None:
   """Of operations that every LiteRT has, without TensorFlow's own."""
   import tensorflow as tf
-  from tensorflow.lite.python import convert_phase
 
-  try:
+  with _converting('LiteRT'):
     whole.export(
       str(path),
       format='litert',
@@ -171,16 +180,56 @@ def _write_litert(whole: 'keras.Model', path: pathlib.Path) -> None:
       input_signature=_signature(),
       target_spec={'supported_ops': [tf.lite.OpsSet.TFLITE_BUILTINS]},
     )
-  except convert_phase.ConverterError as e:
+
+
+@contextlib.contextmanager
+def _converting(name: str) -> Iterator[None]:
+  """Within, converters say nothing, and what they raise is an InputError."""
+  try:
+    with _quiet():
+      yield
+  # Each converter has kinds of its own, and TypeErrors for what it lacks.
+  except Exception as e:
+    # As LiteRT's lists them.
+    _check_known(
+      name, re.findall(r'^(?:Custom|TF Select) ops: (.+)$', str(e), re.M)
+    )
+    why = (str(e).strip() or type(e).__name__).splitlines()[0]
     raise errors.InputError(
-      'this network has operations that LiteRT has not; export it to onnx'
+      f'this network cannot be converted to {name} ({why}); {_ANYTHING}'
     ) from e
+
+
+def _check_known(name: str, unknown: Iterable[str]) -> None:
+  """Raises InputError if a format lacks operations."""
+  if unknown:
+    raise errors.InputError(
+      f'this network has operations that {name} has not '
+      f'({", ".join(sorted(unknown))}); {_ANYTHING}'
+    )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+  """Without what others, also in C++, write to stderr."""
+  sys.stderr.flush()
+  kept = os.dup(2)
+  try:
+    with open(os.devnull, 'w') as nowhere:
+      os.dup2(nowhere.fileno(), 2)
+    yield
+  finally:
+    sys.stderr.flush()
+    os.dup2(kept, 2)
+    os.close(kept)
 
 
 def _read_litert(path: pathlib.Path) -> Run:
   from ai_edge_litert import interpreter
 
-  run = interpreter.Interpreter(str(path)).get_signature_runner()
+  with _quiet():  # It tells of its delegate when it is first run.
+    run = interpreter.Interpreter(str(path)).get_signature_runner()
+    run(image=np.zeros((1, 1, 1, 3), np.float32))
 
   def run_one(images: np.ndarray) -> np.ndarray:
     (found,) = run(image=images).values()

@@ -109,9 +109,9 @@ def _judged(facts: dict[str, Any]) -> str:
   total = facts['accuracy']['total']
   images = sum(facts.get('images', []))
   if images == total:
-    return f"""Each of the {images:,} images was held out in turn: its answer is of a
-head that was trained in the same way without it. The head in this folder was
-then trained on all of them."""
+    return f"""Each of the {images:,} images was held out in turn: its answer
+is of a head that was trained in the same way without it. The head in this
+folder was then trained on all of them."""
   of_all = f' of the {images:,}' if images else ''
   return f"""The answers to {total:,}{of_all} images are of heads that were
 trained in the same way without them. The head in this folder was then trained

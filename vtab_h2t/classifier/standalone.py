@@ -1,6 +1,7 @@
 """An adapted model as one Keras model, from pixels to probabilities."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
@@ -86,12 +87,39 @@ def _unit_norm(x: 'keras.KerasTensor') -> 'keras.KerasTensor':
 
 
 def foreign(backbone: backbone_lib.Backbone) -> str | None:
-  """Name of the first layer that is not Keras' own, if there is one."""
+  """Name of the first layer that Keras alone cannot read, if there is one.
+
+  It is of a class of somebody else's, has a function or another part that is,
+  or is a Lambda, whose code Keras does not read.
+  """
+  from keras import layers
+
   return next(
     (
       layer.name
-      for layer in backbone.model.layers
+      for layer in _all_layers(backbone.model)
       if not type(layer).__module__.startswith('keras.')
+      or isinstance(layer, layers.Lambda)
+      or _has_foreign(layer.get_config())
     ),
     None,
   )
+
+
+def _all_layers(model: 'keras.Model') -> Iterator['keras.Layer']:
+  """Those of models within, too."""
+  for layer in model.layers:
+    if hasattr(layer, 'layers'):
+      yield from _all_layers(layer)
+    else:
+      yield layer
+
+
+def _has_foreign(config: Any) -> bool:
+  """Whether a part of a layer's configuration is not of Keras."""
+  if isinstance(config, dict):
+    module = config.get('module')
+    return (isinstance(module, str) and not module.startswith('keras')) or any(
+      map(_has_foreign, config.values())
+    )
+  return isinstance(config, list | tuple) and any(map(_has_foreign, config))
