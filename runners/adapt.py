@@ -73,7 +73,7 @@ _VAL = flags.DEFINE_float(
   'val_fraction',
   None,
   'Hold out this share of the images once, instead of each once in five '
-  'folds, or a fifth where there are more than 5000.',
+  'folds, or a fifth once where there are more than 5000.',
   lower_bound=0.01,
   upper_bound=0.9,
 )
@@ -218,7 +218,10 @@ def _show(adapted: 'adapting.Adapted', sizes: dict[str, int]) -> None:
       'linear did better on these images: use --method=linear, or '
       '--method=best, which takes the better one'
     )
-  print('(of the settings that did best on the same images, so a little high)')
+  print(
+    '(of the settings that did best on the same images, so a little high; '
+    f'chosen anew without the images that are judged: {adapted.apart})'
+  )
   taps = adapted.taps().sort_values('share', ascending=False, kind='stable')
   print('taps that matter, by their share of the squared weights:')
   for row in taps.head(8).to_dict('records'):

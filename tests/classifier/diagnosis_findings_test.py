@@ -30,6 +30,14 @@ def test_what_was_found_is_said_with_its_number(found):
   assert '--min_confidence=0.9' in _text(found, findings.SURE)
 
 
+def test_labels_that_were_not_looked_at_are_counted(found):
+  assert 'Nothing is known' not in _text(found, findings.LABELS)
+  part = dataclasses.replace(found, suspects=found.suspects.iloc[:20])
+  text = _text(part, findings.LABELS)
+  assert 'of 20 may be wrong' in text
+  assert 'labels of the other 40 images, which were never held out' in text
+
+
 def test_nothing_is_said_of_what_was_not_found(found):
   quiet = dataclasses.replace(
     found,

@@ -50,6 +50,21 @@ def test_it_needs_no_other_file_and_is_well_formed(page):
   assert len(page) < 2_000_000
 
 
+def test_it_says_how_good_a_choice_is_that_is_made_without_the_judged(
+  page, found
+):
+  apart = found.adapted.apart
+  share = f'{100 * apart.correct / apart.total:.1f}&nbsp;% are right'
+  assert share in page.replace('\n', ' ')
+
+
+def test_labels_that_were_not_looked_at_are_counted(page, found):
+  assert 'nothing is known of their labels' not in page
+  part = dataclasses.replace(found, suspects=found.suspects.iloc[:20])
+  text = ' '.join(diagnosis_page.build(part).split())
+  assert 'The other 40 images were never held out' in text
+
+
 def test_names_are_escaped_and_parts_are_there(page, found):
   assert 'bee &amp; wasp' in page and 'bee & wasp' not in page
   for title in (

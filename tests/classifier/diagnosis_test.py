@@ -69,11 +69,13 @@ def adapted(**changes):
       ),
       head=data_lib.FeatureHead(40, None, head, 'selected'),
       accuracy=accuracy,
+      apart=held_out.Accuracy.of(accuracy.correct - 1, COUNT),
       linear=accuracy,
       ids=tuple(f'photos/{CLASSES[c]}/{i}.jpg' for i, c in enumerate(labels)),
       labels=labels,
       held_out=found,
       linear_held_out=found,
+      said=found,
       tried={'all_l2': accuracy},
       temperature=calibration.temperature(logits, labels),
       neighbours=neighbours.nearest(rows.astype(np.float32), labels),
@@ -184,7 +186,10 @@ def test_one_hold_out_of_a_part_is_diagnosed():
     folds=np.zeros(len(kept), int),
   )
   found = diagnosed(
-    held_out=part, accuracy=part.accuracy(whole.labels), learning_curve=()
+    held_out=part,
+    said=part,
+    accuracy=part.accuracy(whole.labels),
+    learning_curve=(),
   )
   pairs = found.duplicates.set_index(['first', 'second'])
   assert pairs.across_folds[TORN] and not pairs.across_folds[TWINS]

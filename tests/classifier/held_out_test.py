@@ -19,3 +19,18 @@ def test_answers_are_judged_by_the_labels_of_their_images():
   )
   accuracy = found.accuracy(np.array([9, 1, 9, 1]))
   assert (accuracy.correct, accuracy.total) == (1, 2)
+
+
+def test_what_was_said_of_different_images_is_joined_in_their_order():
+  one, other = (
+    held_out.HeldOut(
+      examples=np.array(examples),
+      logits=np.float32([[e, -e] for e in examples]),
+      folds=np.full(2, fold),
+    )
+    for fold, examples in enumerate([(1, 4), (0, 3)])
+  )
+  found = held_out.HeldOut.joined([one, other])
+  assert found.examples.tolist() == [0, 1, 3, 4]
+  assert found.logits[:, 0].tolist() == [0, 1, 3, 4]
+  assert found.folds.tolist() == [1, 0, 1, 0]

@@ -33,6 +33,7 @@ def test_it_says_what_was_chosen_and_how_good_it_is(model):
   assert 'setting: learning_rate 0' in out and 'fraction 0' in out
   assert 'held-out accuracy of head2toe: 100.0 % of 8 (95 % interval' in out
   assert 'held-out accuracy of linear: ' in out
+  assert 'chosen anew without the images that are judged: ' in out
   assert out.count(' features\n') >= 1 and 'of a fine-tuned copy' in out
   assert {'model.json', 'model.safetensors'} <= {
     p.name for p in (root / 'model').iterdir()

@@ -12,10 +12,14 @@ from vtab_h2t import errors
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.classifier import budget
 from vtab_h2t.classifier import calibration
+from vtab_h2t.classifier import candidates
 from vtab_h2t.classifier import choosing
+from vtab_h2t.classifier import fitting
+from vtab_h2t.classifier import folds as folds_lib
 from vtab_h2t.classifier import held_out as held_out_lib
+from vtab_h2t.classifier import judging
+from vtab_h2t.classifier import learning
 from vtab_h2t.classifier import neighbours as neighbours_lib
-from vtab_h2t.classifier import trials
 from vtab_h2t.features import extraction
 from vtab_h2t.features import store
 from vtab_h2t.methods import data as data_lib
@@ -43,13 +47,19 @@ class Adapted:
     head: the trained head.
     accuracy: of the method, cross-validated with the setting that was chosen
       on the same folds, and so a little too high.
-    linear: the same of Linear.
-    tried: the same of each method that was tried, by its id.
+    apart: the same where the method, if there was a choice, the setting and how
+      long it is trained are chosen anew for each part of the held-out images
+      (each fold, or fifths of a single one), without it: not too high.
+    linear: as `accuracy`, of Linear.
+    tried: as `accuracy`, of each method that was tried, by its id.
     ids: names `[n]` of all images.
     labels: their classes, int64 `[n]`.
     held_out: what heads of the chosen setting said of images that they were
       trained without.
     linear_held_out: the same of Linear.
+    said: as `held_out`, of as many images as were looked at for wrong labels:
+      all of them, even where only a part was held out to choose on, unless a
+      share was asked for.
     temperature: by which logits are to be divided before the softmax, above 0.
     neighbours: which images are alike.
     learning_curve: the accuracy with a quarter, a half and all of the images.
@@ -61,12 +71,14 @@ class Adapted:
   setting: space_lib.Setting
   head: data_lib.FeatureHead
   accuracy: held_out_lib.Accuracy
+  apart: held_out_lib.Accuracy
   linear: held_out_lib.Accuracy
   tried: Mapping[str, held_out_lib.Accuracy]
   ids: tuple[str, ...]
   labels: np.ndarray
   held_out: held_out_lib.HeldOut
   linear_held_out: held_out_lib.HeldOut
+  said: held_out_lib.HeldOut
   temperature: float
   neighbours: neighbours_lib.Neighbours
   learning_curve: tuple[held_out_lib.CurvePoint, ...]
@@ -110,7 +122,7 @@ def adapt(
   val_fraction: float | None = None,
   seed: int = 0,
   memory_bytes: int | None = None,
-  steps: int = trials.STEPS,
+  steps: int = learning.STEPS,
   dtype: str = store.FLOAT32,
   extractor_of: Callable[
     [backbone_lib.Backbone, Sequence[int]], extraction.Extractor
@@ -129,7 +141,7 @@ def adapt(
     space: the settings to choose from; the quick grid's by default. How long
       heads are trained is not a part of it.
     val_fraction: share of the images to hold out once; by default as in
-      `choosing.folds_of`.
+      `folds.folds_of`.
     seed: of folds and heads.
     memory_bytes: that the whole process may take; by default what the machine
       has free, less a reserve.
@@ -165,18 +177,21 @@ def adapt(
     )
   else:
     stored = split
-  folds = choosing.folds_of(stored.labels, val_fraction, seed)
+  folds = folds_lib.folds_of(stored.labels, val_fraction, seed)
   wanted = 'head2toe' if method == BEST else method
   names = list(dict.fromkeys(('linear', wanted)))
   extractor = extractor_of(backbone, methods.FROZEN[wanted].target_sizes(space))
   root = workdir / 'features'
   missing = store.missing_bytes(root, extractor, stored, dtype)
-  budget.check_disk(root, missing)
+  answers = max(
+    choosing.file_bytes(folds, name, space, len(classes)) for name in names
+  )
+  budget.check_disk(root, missing, answers)
   memory.check(
     max(
       extraction_bytes(backbone) if missing else 0,
       *(
-        trials.least_bytes(extractor.layouts, name, space, len(classes))
+        candidates.least_bytes(extractor.layouts, name, space, len(classes))
         for name in names
       ),
     )
@@ -188,7 +203,7 @@ def adapt(
     lambda done, total: progress('embed images', done, total),
     dtype,
   )
-  data = trials.Data(
+  data = learning.Data(
     features=features,
     labels=stored.labels,
     order=np.arange(count)
@@ -206,8 +221,13 @@ def adapt(
   linear, chosen = choices['linear'], choices[wanted]
   if method == BEST and not _is_better(chosen, linear, stored.labels):
     chosen = linear
-  curve = choosing.learning_curve(data, chosen, folds, space, tell=progress)
-  head = choosing.fit(data, chosen, data.order, space, progress)
+  of = [linear, choices[wanted]] if method == BEST else [chosen]
+  curve = fitting.learning_curve(data, chosen, folds, space, tell=progress)
+  head = fitting.fit(data, chosen, data.order, space, progress)
+  said = chosen.held_out
+  if val_fraction is None and len(folds) == 1:
+    rest = folds_lib.others(stored.labels, folds[0], seed)
+    said = fitting.say_of_all(data, chosen, head, rest, progress)
   progress('compare images', 0, 1)
   alike = neighbours_lib.nearest(features.blocks(None)[0], stored.labels)
   return Adapted(
@@ -217,6 +237,7 @@ def adapt(
     setting=dataclasses.replace(chosen.setting, steps=head.measures['steps']),
     head=head,
     accuracy=chosen.held_out.accuracy(stored.labels),
+    apart=judging.accuracy_apart([choice.parts for choice in of]),
     linear=linear.held_out.accuracy(stored.labels),
     tried={
       name: choice.held_out.accuracy(stored.labels)
@@ -226,6 +247,7 @@ def adapt(
     labels=split.labels,
     held_out=_in_order(chosen.held_out, order),
     linear_held_out=_in_order(linear.held_out, order),
+    said=_in_order(said, order),
     temperature=calibration.temperature(
       chosen.held_out.logits, stored.labels[chosen.held_out.examples]
     ),

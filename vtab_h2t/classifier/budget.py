@@ -151,12 +151,22 @@ def free(folder: pathlib.Path) -> int:
   return shutil.disk_usage(there).free
 
 
-def check_disk(folder: pathlib.Path, needed: int) -> None:
-  """Raises InputError unless a folder's disk has room for so many bytes."""
+def check_disk(folder: pathlib.Path, features: int, answers: int = 0) -> None:
+  """Checks that a folder's disk has room.
+
+  Args:
+    folder: which need not be there.
+    features: bytes of those that are still to be written.
+    answers: bytes of what heads say of images, while a setting is chosen.
+
+  Raises:
+    errors.InputError: it has not.
+  """
   there = free(folder)
-  if there < needed:
+  if there < features + answers:
     raise errors.InputError(
-      f'features take {needed / _GIB:.1f} GiB, and {there / _GIB:.1f} are free '
-      f'for {folder}; make room, choose another --workdir, or halve them with '
-      '--float16_features'
+      f'features take {features / _GIB:.1f} GiB and choosing a setting '
+      f'{answers / _GIB:.1f}, and {there / _GIB:.1f} are free for {folder}; '
+      'make room, choose another --workdir, halve features with '
+      '--float16_features, or hold images out once with --val_fraction=0.2'
     )

@@ -84,21 +84,20 @@ def diagnose(
   Raises:
     errors.InputError: an image cannot be read.
   """
-  held = adapted.held_out
+  held, said = adapted.held_out, adapted.said
   labels = adapted.labels[held.examples]
   answers = held.logits.argmax(axis=1)
   matrix = confusion.matrix(labels, answers, adapted.classes)
   sizes = np.bincount(adapted.labels, minlength=len(adapted.classes))
   # Temperature is chosen on the same images; one number of so many does not
   # make a label of theirs more or less suspect.
-  probabilities = calibration.probabilities(held.logits, adapted.temperature)
   wrong = suspects.wrong_labels(
-    [adapted.ids[i] for i in held.examples],
-    labels,
-    probabilities,
+    [adapted.ids[i] for i in said.examples],
+    adapted.labels[said.examples],
+    calibration.probabilities(said.logits, adapted.temperature),
     adapted.classes,
   )
-  wrong.index = held.examples[wrong.index]
+  wrong.index = said.examples[wrong.index]
   threshold = _threshold(adapted, read)
   matched = _matched(adapted, threshold)
   scaled = calibration.Scaled.of(held.logits, labels)

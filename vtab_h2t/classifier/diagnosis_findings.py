@@ -59,8 +59,19 @@ def _labels(found: diagnosis_tables.Tables) -> Iterator[str]:
     yield (
       f'{_count(count, "label")} of {len(found.suspects):,} may be wrong: '
       'another class is as probable as it is for the images that have it. Look '
-      'at these first, and correct those that are.'
+      'at these first, and correct those that are.' + _unknown(found)
     )
+
+
+def _unknown(found: diagnosis_tables.Tables) -> str:
+  """That nothing is known of labels of images that were never held out."""
+  rest = len(found.adapted.ids) - len(found.suspects)
+  if not rest:
+    return ''
+  return (
+    f' Nothing is known of the labels of the other {_count(rest, "image")}, '
+    'which were never held out.'
+  )
 
 
 def _twins(found: diagnosis_tables.Tables) -> Iterator[str]:
@@ -86,7 +97,7 @@ def _twins(found: diagnosis_tables.Tables) -> Iterator[str]:
       f'than it is for new photographs: {rest}. Keep one image of each such '
       'pair.'
     )
-  if found.matched > _MANY * len(found.suspects):
+  if found.matched > _MANY * found.adapted.accuracy.total:
     yield (
       'That is so many that they may be frames of a film, or that the network '
       'finds your photographs alike: look at some pairs before you believe it.'

@@ -1,5 +1,6 @@
 """What is known of a classifier from images that it was trained without."""
 
+from collections.abc import Sequence
 import dataclasses
 from typing import Self
 
@@ -48,6 +49,17 @@ class HeldOut:
   examples: np.ndarray
   logits: np.ndarray
   folds: np.ndarray
+
+  @classmethod
+  def joined(cls, several: Sequence[Self]) -> Self:
+    """What was said of different images."""
+    examples = np.concatenate([s.examples for s in several])
+    order = np.argsort(examples)
+    return cls(
+      examples=examples[order],
+      logits=np.concatenate([s.logits for s in several])[order],
+      folds=np.concatenate([s.folds for s in several])[order],
+    )
 
   def accuracy(self, labels: np.ndarray) -> Accuracy:
     """Of the answers, given the labels `[n]` of all images."""

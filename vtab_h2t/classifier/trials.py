@@ -4,88 +4,28 @@ A trial is a setting and where its head starts. Trials on all features are heads
 on one matrix; those of Head2Toe's second stage read a selection each.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-import contextlib
+from collections.abc import Callable, Iterator, Sequence
 import dataclasses
 import functools
-import pathlib
-import tempfile
 from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
-from vtab_h2t.classifier import budget
+from vtab_h2t.classifier import learning
 from vtab_h2t.features import normalization
-from vtab_h2t.features import pooling
 from vtab_h2t.features import store
 from vtab_h2t.heads import epochs as epochs_lib
-from vtab_h2t.heads import fraction as fraction_lib
 from vtab_h2t.heads import stacks
-from vtab_h2t.methods import head2toe
 from vtab_h2t.methods import interface
 from vtab_h2t.methods import linear
-from vtab_h2t.methods import registry as methods
-from vtab_h2t.methods import space as space_lib
 
 if TYPE_CHECKING:
   import tensorflow as tf
 
-# An epoch is a pass over all examples. Few examples have more passes, so that
-# a head takes at least as many steps as in the paper's shorter protocol.
-EPOCHS, STEPS = 10, 500
-
-_PENALTIES = {
-  'linear': None,
-  'all_l2': 'l2',
-  'all_l1': 'l1',
-  'all_l21': 'l21',
-  'head2toe': None,
-}
-
-# Called with what is done, steps done, steps planned.
-Tell = Callable[[str, int, int], None]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Data:
-  """What is learned from, and with how much.
-
-  Attributes:
-    features: of all examples.
-    labels: int64 `[n]`.
-    order: all examples, in a random order that batches are taken from.
-    classes: how many.
-    seed: of heads and of the order of batches.
-    memory: that may be taken.
-    folder: for what does not fit in it.
-    steps: that a head takes at least.
-  """
-
-  features: store.FeatureStore
-  labels: np.ndarray
-  order: np.ndarray
-  classes: int
-  seed: int
-  memory: budget.Memory
-  folder: pathlib.Path
-  steps: int = STEPS
-
-  def rows(self, examples: np.ndarray) -> np.ndarray:
-    """Examples in the order in which batches are taken."""
-    return self.order[np.isin(self.order, examples)]
-
-  def part(self, rows: np.ndarray, share: float) -> np.ndarray:
-    """The first ones of each class, at least one, in the same order."""
-    labels = self.labels[rows]
-    kept = np.zeros(len(rows), bool)
-    for label in range(self.classes):
-      own = np.flatnonzero(labels == label)
-      kept[own[: max(1, round(share * len(own)))]] = True
-    return rows[kept]
-
-  def epochs(self, count: int) -> int:
-    """Passes over so many examples that training takes."""
-    return max(EPOCHS, -(-self.steps // -(-count // stacks.BATCH_SIZE)))
+# Heads up to so many bytes are trained side by side; more one part after the
+# other, each in passes of its own. It does not follow the memory that is
+# allowed, as sums of numbers may be rounded otherwise with other heads beside.
+SIDE_BY_SIDE = 2**29
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -201,7 +141,7 @@ class Run:
 
   def __init__(
     self,
-    data: Data,
+    data: learning.Data,
     trials: Trials,
     rows: np.ndarray,
     judged: np.ndarray | None = None,
@@ -256,39 +196,36 @@ class Run:
     self._training.train(until - self._done, tell)
     self._done = until
 
-  def logits(self) -> list[tuple[Trial, np.ndarray]]:
-    """Each trial and what it says of what is judged, float32 `[m, C]`."""
+  def logits(self) -> Iterator[tuple[slice, list[tuple[Trial, np.ndarray]]]]:
+    """What the heads say now of what is judged, a section at a time.
+
+    Yields:
+      Which of what is judged, and of each trial the logits, float32 `[m, C]`.
+    """
     if self._judged is None:
       raise ValueError('there is nothing to judge')
-    parts: dict[int, list[np.ndarray]] = {}
-    by_id = {id(t): t for t in self._trials.every}
-    for _, by_stack in self._training.logits(self._judged):
-      for trial, own in self._trials.of(by_stack):
-        parts.setdefault(id(trial), []).append(own)
-    return [(by_id[i], np.concatenate(own)) for i, own in parts.items()]
+    for rows, by_stack in self._training.logits(self._judged):
+      yield rows, list(self._trials.of(by_stack))
 
   def heads(self) -> list[tuple[Trial, stacks.Head]]:
     """Each trial and its head; ends the training."""
     return list(self._trials.of(self._training.heads()))
 
 
-def groups(data: Data, trials: Trials) -> Iterator[Trials]:
-  """Trials in parts that are trained one after the other.
-
-  There is one part, unless heads would take more than half of what is left.
-  """
-  return trials.groups(data.classes, max(0, data.memory.left() // 2))
+def groups(data: learning.Data, trials: Trials) -> Iterator[Trials]:
+  """Trials in parts that are trained one after the other; mostly one part."""
+  return trials.groups(data.classes, SIDE_BY_SIDE)
 
 
-def needed_bytes(data: Data, trials: Trials) -> int:
+def needed_bytes(data: learning.Data, trials: Trials) -> int:
   """Memory that training trials takes, if nothing is kept."""
   size = data.features.layouts[trials.size].size
-  return trials.heads_bytes(data.classes) + _section_bytes(
+  return trials.heads_bytes(data.classes) + section_bytes(
     size, trials.matrices_bytes()
   )
 
 
-def _section_bytes(size: int, matrices: int) -> int:
+def section_bytes(size: int, matrices: int) -> int:
   """Memory of the sections that are in use.
 
   Args:
@@ -297,140 +234,3 @@ def _section_bytes(size: int, matrices: int) -> int:
   """
   rows = epochs_lib.section_batches(size) * stacks.BATCH_SIZE
   return epochs_lib.IN_FLIGHT * rows * max(matrices, 4 * size)
-
-
-def least_bytes(
-  layouts: Mapping[int | None, pooling.Layout],
-  method: str,
-  space: space_lib.Space,
-  classes: int,
-) -> int:
-  """Memory that a method's heads take where nothing is kept.
-
-  Args:
-    layouts: of the network, by their target sizes.
-    method: of `methods.registry.FROZEN`.
-    space: the settings.
-    classes: how many.
-  """
-  options = space.of(method)
-  coefficients = getattr(options, 'coefficients', (0.0,))
-  heads = len(options.learning_rates) * len(coefficients)
-  found = 0
-  for target in methods.FROZEN[method].target_sizes(space) or (None,):
-    size = layouts[target].size
-    selected = 4 * size * heads * sum(getattr(options, 'fractions', ()))
-    found = max(
-      found,
-      stacks.head_bytes(size, classes) + _section_bytes(size, int(selected)),
-    )
-  return found
-
-
-@contextlib.contextmanager
-def of_method(
-  data: Data,
-  method: str,
-  options: linear.Options,
-  size: int | None,
-  rows: np.ndarray,
-  judged: int,
-  tell: Tell,
-) -> Iterator[Trials]:
-  """The trials of a method at a target size.
-
-  Those of Head2Toe's second stage read what a first stage selects, which is
-  trained on the rows. Where the selections do not fit in memory, the columns
-  that any of them has are written to a file, so that each epoch reads little.
-
-  Args:
-    data: what is learned from.
-    method: of `methods.registry.FROZEN`.
-    options: of the method; how many steps they say does not count.
-    size: the target size, or None for the embedding.
-    rows: of the examples to train on, in the order of batches.
-    judged: how many others are judged.
-    tell: is told how far it is.
-  """
-  if not isinstance(options, head2toe.Options):
-    coefficients = getattr(options, 'coefficients', (0.0,))
-    specs = linear.stack_of(options.learning_rates, coefficients, data.seed)
-    yield Trials(
-      every=[
-        Trial(
-          setting=linear.Setting(
-            learning_rate=spec.learning_rate,
-            steps=0,
-            target_size=size,
-            coefficient=spec.coefficient if size is not None else None,
-          ),
-          head=spec,
-        )
-        for spec in specs
-      ],
-      size=size,
-      penalty=_PENALTIES[method],
-      features=data.features,
-    )
-    return
-  trials = _second_stage(data, options, size, rows, tell)
-  total = (len(rows) + judged) * trials.matrices_bytes()
-  columns = np.unique(
-    np.concatenate([t.columns for t in trials.every if t.columns is not None])
-  )
-  if total <= data.memory.left() - needed_bytes(data, trials) or 4 * len(
-    data.labels
-  ) * len(columns) > budget.free(data.folder):
-    yield trials
-    return
-  with tempfile.TemporaryDirectory(dir=data.folder) as folder:
-    narrow = data.features.narrowed(size, columns, pathlib.Path(folder))
-    yield dataclasses.replace(trials, features=narrow, columns=columns)
-
-
-def _second_stage(
-  data: Data,
-  options: head2toe.Options,
-  size: int | None,
-  rows: np.ndarray,
-  tell: Tell,
-) -> Trials:
-  """Trains the first stage, and gives the trials of what it selects."""
-  first = Trials(
-    every=[
-      Trial(
-        setting=linear.Setting(
-          learning_rate=spec.learning_rate,
-          steps=0,
-          target_size=size,
-          coefficient=spec.coefficient,
-        ),
-        head=spec,
-      )
-      for spec in linear.stack_of(
-        options.learning_rates, options.coefficients, data.seed
-      )
-    ],
-    size=size,
-    penalty='l21',
-    features=data.features,
-  )
-  every = []
-  for part in groups(data, first):
-    run = Run(data, part, rows)
-    run.train_to(1, functools.partial(tell, 'select features'))
-    for trial, head in run.heads():
-      scores = fraction_lib.relevance_scores(head.kernel)
-      for share in options.fractions:
-        every.append(
-          Trial(
-            setting=head2toe.Setting(
-              **(vars(trial.setting) | {'fraction': share})
-            ),
-            head=stacks.HeadSpec(
-              trial.setting.learning_rate, (data.seed, interface.SECOND)
-            ),
-            columns=fraction_lib.select(scores, share),
-          )
-        )
-  return Trials(every=every, size=size, penalty=None, features=data.features)
