@@ -11,8 +11,8 @@ from typing import NamedTuple, Self, TYPE_CHECKING
 import numpy as np
 
 from vtab_h2t.heads import adam
+from vtab_h2t.heads import gradients
 from vtab_h2t.heads import momentum
-from vtab_h2t.heads import stateless
 
 if TYPE_CHECKING:
   import tensorflow as tf
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 ADAM, MOMENTUM = 'adam', 'momentum'
 _MOMENTS = {ADAM: 2, MOMENTUM: 1}
 OPTIMIZERS = tuple(_MOMENTS)
-
-_TINY = 1e-30  # Squared norms of kernel rows up to this have no gradient.
 
 
 class Constants(NamedTuple):
@@ -200,7 +198,7 @@ def compiled_logits(
     bias = tf.identity(variables.bias.value)
 
     def of_batch(xs: list['tf.Tensor']) -> 'tf.Tensor':
-      return _logits(xs, kernels, bias, rates)
+      return gradients.logits(xs, kernels, bias, rates)
 
     # Batch by batch: a product of [K, S, ...] with [S, ...], whose K has to be
     # broadcast, was seen to give wrong numbers with oneDNN (TensorFlow 2.21).
@@ -237,7 +235,7 @@ def _step(
   weight = weights[batch]
   flat = [tf.identity(block.value) for block in variables.blocks]
   bias = tf.identity(variables.bias.value)
-  error = _error(
+  error = gradients.logit_gradient(
     xs, constants.labels[batch], weight, flat, bias, constants.rates
   )
   stack, heads, classes = tf.unstack(tf.shape(bias))
@@ -247,11 +245,11 @@ def _step(
   ]
   squared = [None] * len(kernels)
   if penalty == 'l21':
-    squared = _squared_norms(kernels, constants.groups, xla)
+    squared = gradients.squared_norms(kernels, constants.groups, xla)
   for block, x, kernel, norms in zip(variables.blocks, xs, kernels, squared):
     gradient = tf.matmul(flat_error, x, transpose_a=True)
     if penalty is not None:
-      extra = _penalty_gradient(
+      extra = gradients.penalty_gradient(
         penalty,
         kernel,
         norms,
@@ -261,111 +259,3 @@ def _step(
       gradient += tf.reshape(extra, tf.shape(gradient))
     block.step(optimizer, gradient, rate, number)
   variables.bias.step(optimizer, tf.reduce_sum(error, axis=1), rate, number)
-
-
-def _error(
-  xs: Sequence['tf.Tensor'],
-  y: 'tf.Tensor',
-  weight: 'tf.Tensor',
-  kernels: Sequence['tf.Tensor'],
-  bias: 'tf.Tensor',
-  rates: 'tf.Tensor',
-) -> 'tf.Tensor':
-  """The loss's gradient for the logits.
-
-  Args:
-    xs: a batch `[S, B, D_j]`, in blocks.
-    y: its labels, one-hot `[S, B, C]`.
-    weight: of its rows, `[B]`.
-    kernels: U, `[S, G * C, D_j]`.
-    bias: `[S, G, C]`.
-    rates: `[S, G]`.
-
-  Returns:
-    `[S, B, G, C]`.
-  """
-  import tensorflow as tf
-
-  logits = _logits(xs, kernels, bias, rates)
-  return (tf.nn.softmax(logits) - y[:, :, None]) * weight[:, None, None]
-
-
-def _logits(
-  xs: Sequence['tf.Tensor'],
-  kernels: Sequence['tf.Tensor'],
-  bias: 'tf.Tensor',
-  rates: 'tf.Tensor',
-) -> 'tf.Tensor':
-  """What heads say of a batch, `[S, B, G, C]`; the arguments are `_error`'s."""
-  import tensorflow as tf
-
-  products = [
-    tf.matmul(x, kernel, transpose_b=True) for x, kernel in zip(xs, kernels)
-  ]
-  stack, heads, classes = tf.unstack(tf.shape(bias))
-  logits = tf.reshape(
-    stateless.total(products), [stack, tf.shape(xs[0])[1], heads, classes]
-  )
-  return (logits + bias[:, None]) * rates[:, None, :, None]
-
-
-def _squared_norms(
-  kernels: Sequence['tf.Tensor'], groups: 'tf.Tensor | None', xla: bool
-) -> list['tf.Tensor']:
-  """Squared norms of the kernel's columns, or of groups of them.
-
-  Args:
-    kernels: blocks of columns, `[S, G, C, D_j]`.
-    groups: number of each feature's group, `[D]`, or None.
-    xla: as in `compiled`.
-
-  Returns:
-    `[S, G, 1, D_j]` for each block: of the column's group.
-  """
-  import tensorflow as tf
-
-  squared = [tf.reduce_sum(k * k, axis=2, keepdims=True) for k in kernels]
-  if groups is None:
-    return squared
-  by_feature = tf.transpose(tf.concat(squared, axis=3), [3, 0, 1, 2])
-  if xla:  # Which has no sum of sorted segments, and wants a fixed number.
-    summed = tf.math.unsorted_segment_sum(
-      by_feature, groups, tf.shape(groups)[0]
-    )
-  else:
-    summed = tf.math.segment_sum(by_feature, groups)
-  whole = tf.transpose(tf.gather(summed, groups), [1, 2, 3, 0])
-  return tf.split(
-    whole, [tf.shape(x)[3] for x in squared], axis=3, num=len(squared)
-  )
-
-
-def _penalty_gradient(
-  penalty: str,
-  kernel: 'tf.Tensor',
-  squared: 'tf.Tensor | None',
-  rates: 'tf.Tensor',
-  coefficients: 'tf.Tensor',
-) -> 'tf.Tensor':
-  """The penalty's gradient at W = lr * U.
-
-  Args:
-    penalty: 'l1', 'l2' or 'l21'.
-    kernel: a block of U, `[S, G, C, D_j]`.
-    squared: its `_squared_norms`, for 'l21'.
-    rates: lr, `[S, G]`.
-    coefficients: `[S, G]`.
-
-  Returns:
-    Of the kernel's shape.
-  """
-  import tensorflow as tf
-
-  coefficients = coefficients[:, :, None, None]
-  if penalty == 'l1':
-    return coefficients * tf.sign(kernel)
-  if penalty == 'l2':
-    return (2 * coefficients * rates[:, :, None, None]) * kernel
-  # w_i / ||w_i|| is the same for U as for W.
-  scale = tf.where(tf.greater(squared, _TINY), tf.math.rsqrt(squared), 0.0)
-  return kernel * (coefficients * scale)
