@@ -91,6 +91,15 @@ def test_a_pickle_has_no_network_and_reads_it_when_it_is_needed():
   np.testing.assert_array_equal(again.transform(images), made.transform(images))
 
 
+def test_parameters_count_when_it_is_fitted():
+  images = testing.images(3)
+  made = _make().fit(images)
+  before = made.transform(images)
+  made.set_params(target_size=16)
+  np.testing.assert_array_equal(made.transform(images), before)
+  assert made.fit(images).n_features_ < before.shape[1]
+
+
 def test_what_is_wrong_is_one_line():
   images = testing.images(2)
   with pytest.raises(errors.InputError, match="normalization 'selected'; choo"):

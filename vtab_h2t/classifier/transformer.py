@@ -129,7 +129,8 @@ class TapFeatures(sklearn_base.TransformerMixin, sklearn_base.BaseEstimator):
       self._extractor = self._load()
     found = np.empty((len(split.ids), self.n_features_), np.float32)
     for done, batch in self._extractor(split):
-      blocks = self._extractor.select(batch, self.target_size)
+      # By what it was fitted with, whatever its parameters are now.
+      blocks = [batch[block.name] for block in self.layout_.blocks]
       x = normalization_lib.design_matrix(
         blocks, self.layout_, rule=rule, moments=self.moments_
       )
