@@ -241,7 +241,15 @@ def load(folder: str | os.PathLike[str], form: str | None = None) -> Exported:
   """
   folder = pathlib.Path(folder)
   facts = _read_json(folder / _JSON)
-  there = [n for n in formats_lib.FORMATS if n in facts['formats']]
+  there = [
+    name
+    for name, kind in formats_lib.FORMATS.items()
+    if name in facts['formats'] and (folder / kind.path).exists()
+  ]
+  if not there:
+    raise errors.InputError(
+      f'{folder} has none of the files that {_JSON} names; export again'
+    )
   if form is None:
     form = next(
       (n for n in there if formats_lib.FORMATS[n].is_readable),
