@@ -50,7 +50,7 @@ def run(main: Callable[[], None], first: Sequence[str] = ()) -> None:
     _guarded(main)
 
   if {'--help', '-h'} & set(sys.argv[1:]):
-    print(help_text(main, first))
+    _guarded(lambda: print(help_text(main, first)))
     sys.exit(0)
   if not sys.warnoptions:
     warnings.simplefilter('ignore')

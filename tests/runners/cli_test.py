@@ -1,7 +1,9 @@
 """What every program says of itself, and the command vtab-h2t."""
 
+import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -96,6 +98,20 @@ def test_help_imports_nothing_heavy(name):
   }
   assert 'absl' in imported
   assert not imported & _HEAVY
+
+
+def test_help_may_be_read_in_part():
+  """As by head, which closes the pipe."""
+  reading, writing = os.pipe()
+  os.close(reading)
+  done = subprocess.run(
+    [sys.executable, '-m', 'runners.export', '--help'],
+    cwd=_ROOT,
+    stdout=writing,
+    stderr=subprocess.PIPE,
+  )
+  os.close(writing)
+  assert done.returncode == 128 + signal.SIGPIPE and not done.stderr
 
 
 def test_the_command_lists_its_programs():
