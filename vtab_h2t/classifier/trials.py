@@ -101,7 +101,7 @@ class Trials:
 
   def read(
     self, rows: np.ndarray, first: int, last: int
-  ) -> list[list['tf.Tensor']]:
+  ) -> list[list['np.ndarray | tf.Tensor']]:
     """Matrices of each stack, of some rows; see `epochs.Examples.read`."""
     blocks = self.features.rows(self.size, rows[first:last])
     layout = self.features.layouts[self.size]

@@ -8,9 +8,8 @@ others: `FEATURE` standardises each feature by its mean and variance over the
 training images, `NONE` leaves the pooled features as they are.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 import dataclasses
-import functools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +27,7 @@ RULES = (SELECTED, ONCE, FEATURE, NONE)
 _TINY = 1e-24  # Squared norms up to this count as zero.
 _EPSILON = 1e-5  # Added to variances, as the released code does.
 _EXAMPLES = 64  # Of which moments look at once.
+_TOGETHER = 32  # Examples that selections are taken of at once.
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -139,54 +139,47 @@ def selections(
   blocks: Sequence[np.ndarray],
   layout: pooling.Layout,
   columns: Sequence[np.ndarray],
-) -> list['tf.Tensor']:
+) -> list[np.ndarray]:
   """What `design_matrix` gives for several selections, by the rule `SELECTED`.
 
-  It takes a few operations for each selection instead of a few for each of its
-  blocks.
+  All are taken at once from a few examples at a time, which stay in the
+  processor's cache meanwhile.
 
   Args:
     blocks: pooled features, one float32 `[n, size]` array for each block.
     layout: names the columns.
-    columns: ascending indices of the wanted features, of each selection.
+    columns: ascending indices of the wanted features, of each selection at
+      least one.
 
   Returns:
     float32 `[n, len(columns)]` of each.
   """
-  import tensorflow as tf
-
-  # A feature a row, so that what is taken and added up lies together.
-  raw = tf.transpose(tf.concat(blocks, axis=1))
-  found = []
-  for wanted in columns:
-    block_of = np.searchsorted(layout.starts, wanted, side='right') - 1
-    # Numbers of the blocks that are there, without gaps.
-    there, number = np.unique(block_of, return_inverse=True)
-    found.append(
-      _compiled_selection()(
-        raw,
-        tf.constant(wanted, tf.int32),
-        tf.constant(number, tf.int32),
-        tf.constant(len(there), tf.int32),
+  raw = np.concatenate(blocks, axis=1)
+  wanted = np.concatenate(columns)
+  edges = np.cumsum([0, *map(len, columns)])
+  # A part is what a selection has of a block; it has one norm.
+  block_of = np.searchsorted(layout.starts, wanted, side='right')
+  starts = np.union1d(np.flatnonzero(np.diff(block_of)) + 1, edges[:-1])
+  part_of = np.repeat(
+    np.arange(len(starts)), np.diff(starts, append=len(wanted))
+  )
+  found = [np.empty((len(raw), len(c)), np.float32) for c in columns]
+  values, scales = np.empty((2, _TOGETHER, len(wanted)), np.float32)
+  for first in range(0, len(raw), _TOGETHER):
+    rows = raw[first : first + _TOGETHER]
+    x, scale = values[: len(rows)], scales[: len(rows)]
+    # Indices are in range; 'clip' only saves a copy.
+    np.take(rows, wanted, axis=1, out=x, mode='clip')
+    squared = np.add.reduceat(np.multiply(x, x, out=scale), starts, axis=1)
+    norms = np.sqrt(np.where(squared > _TINY, squared, np.float32(1)))
+    np.take(1 / norms, part_of, axis=1, out=scale, mode='clip')
+    for matrix, start, end in zip(found, edges, edges[1:]):
+      np.multiply(
+        x[:, start:end],
+        scale[:, start:end],
+        out=matrix[first : first + len(rows)],
       )
-    )
   return found
-
-
-@functools.cache
-def _compiled_selection() -> Callable[..., 'tf.Tensor']:
-  """One of `selections`: features, columns, the block of each, block count."""
-  import tensorflow as tf
-
-  def select(
-    raw: 'tf.Tensor', columns: 'tf.Tensor', number: 'tf.Tensor', of: 'tf.Tensor'
-  ) -> 'tf.Tensor':
-    x = tf.gather(raw, columns)
-    squared = tf.math.unsorted_segment_sum(x * x, number, of)
-    scale = tf.math.rsqrt(tf.where(squared > _TINY, squared, 1.0))
-    return tf.transpose(x * tf.gather(scale, number))
-
-  return tf.function(select, reduce_retracing=True)
 
 
 def design_matrix(

@@ -51,7 +51,7 @@ class Examples:
     batches: that a section has, the last one perhaps fewer.
   """
 
-  read: Callable[[int, int], Sequence[Sequence['tf.Tensor']]]
+  read: Callable[[int, int], Sequence[Sequence['np.ndarray | tf.Tensor']]]
   labels: np.ndarray
   batches: int
 
