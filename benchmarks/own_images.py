@@ -5,35 +5,39 @@ predicts some of them. Pictures are synthetic: stripes whose slant is the class,
 in noise, as JPEG; they are good for times, and their accuracy says little. A
 program that was stopped goes on with the pictures and features that are there.
 
-  python -m benchmarks.own_images --images=2000 --folder=/tmp/own
-  python -m benchmarks.own_images --images=200000 --side=224 \
-      --folder=/data/own --memory_gib=6
-
-Adds a row to `rows.jsonl` in the folder, and prints all rows as a table.
+  python -m benchmarks.own_images --setting=small
+  python -m benchmarks.own_images --images=2000 --folder=own
+  python -m benchmarks.own_images --images=200000 --side=96 --folder=own \
+      --memory_gib=4
 """
 
+from collections.abc import Sequence
 from concurrent import futures
 import dataclasses
-import json
 import os
 import pathlib
 import resource
 import shutil
+import tempfile
 import time
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
 from absl import app
 from absl import flags
 import numpy as np
 
+from benchmarks import harness
+
 if TYPE_CHECKING:
   from vtab_h2t.backbones import backbone as backbone_lib
 
-_IMAGES = flags.DEFINE_integer('images', 2000, 'How many pictures.')
+_IMAGES = flags.DEFINE_integer(
+  'images', 2000, 'How many pictures; 60 of 32 pixels in the small setting.'
+)
 _SIDE = flags.DEFINE_integer('side', 224, 'Of pictures and network, in pixels.')
 _CLASSES = flags.DEFINE_integer('classes', 10, 'How many.')
 _FOLDER = flags.DEFINE_string(
-  'folder', None, 'For pictures, features and rows.', required=True
+  'folder', None, 'For pictures and features; else they are not kept.'
 )
 _MEMORY = flags.DEFINE_float('memory_gib', None, 'As of adapt.')
 _METHOD = flags.DEFINE_string('method', 'head2toe', 'As of adapt.')
@@ -114,8 +118,16 @@ def make(folder: pathlib.Path, count: int, classes: int, side: int) -> None:
       list(pool.map(one, range(first, min(first + 1000, count))))
 
 
-def measure() -> dict[str, object]:
-  """A row: what was asked for, and what it took."""
+def measure(
+  root: pathlib.Path, images: int, side: int
+) -> tuple[dict[str, Any], Stages]:
+  """A row of what was asked for and what it took, and its stages.
+
+  Args:
+    root: where pictures and features are kept.
+    images: how many pictures.
+    side: of pictures and network, in pixels.
+  """
   import tensorflow as tf
 
   from vtab_h2t import devices
@@ -128,15 +140,14 @@ def measure() -> dict[str, object]:
 
   devices.keep_freed_memory()  # As a runner does.
   tf.config.experimental.enable_op_determinism()
-  root = pathlib.Path(_FOLDER.value)
-  where = root / f'pictures-{_SIDE.value}-{_IMAGES.value}'
+  where = root / f'pictures-{side}-{images}'
   stages = Stages()
   stages('make pictures', 0, 1)
-  make(where, _IMAGES.value, _CLASSES.value, _SIDE.value)
+  make(where, images, _CLASSES.value, side)
   stages('examine files', 0, 1)
   found = labelled_pictures.read(where)
   weights = backbones.weights_of(_BACKBONE.value, None)
-  backbone = backbones.load(_BACKBONE.value, weights, _SIDE.value)
+  backbone = backbones.load(_BACKBONE.value, weights, side)
   backbone = dataclasses.replace(
     backbone, input=backbones.for_photographs(backbone.input)
   )
@@ -163,30 +174,30 @@ def measure() -> dict[str, object]:
   stages('predict', 0, 1)
   for _ in model.probabilities(predicting):
     pass
-  stages('bare network', 0, 1)
-  _bare(backbone, len(some))
   stages.end()
-  return {
-    'images': _IMAGES.value,
-    'side': _SIDE.value,
+  bare = _bare(backbone, len(some))
+  predicted = stages.seconds.pop('predict')
+  row = {
+    'images': images,
+    'side': side,
     'memory_gib': _MEMORY.value,
     'float16': _FLOAT16.value,
     'method': adapted.method,
-    'cores': len(os.sched_getaffinity(0)),
-    'seconds': {k: round(v, 1) for k, v in stages.seconds.items()},
-    'resident_gib': {k: round(v, 2) for k, v in stages.resident.items()},
-    'peak_gib': round(adapting_peak, 2),
-    'features_gib': round(kept / 2**30, 2),
-    'disk_used_gib': round((disk - shutil.disk_usage(root).free) / 2**30, 2),
-    'predicted': len(some),
+    'seconds': sum(stages.seconds.values()) - stages.seconds['make pictures'],
+    'peak_gib': adapting_peak,
+    'features_gib': kept / 2**30,
+    'disk_used_gib': (disk - shutil.disk_usage(root).free) / 2**30,
+    'predicted_a_second': len(some) / predicted,
+    'bare_a_second': len(some) / bare,
     'held_out': str(adapted.accuracy),
     'linear': str(adapted.linear),
     'setting': adapted.setting.as_row(),
   }
+  return row, stages
 
 
-def _bare(backbone: 'backbone_lib.Backbone', count: int) -> None:
-  """The network alone, on images that are in memory."""
+def _bare(backbone: 'backbone_lib.Backbone', count: int) -> float:
+  """Seconds of the network alone, on so many images that are in memory."""
   import keras
   import tensorflow as tf
 
@@ -195,8 +206,11 @@ def _bare(backbone: 'backbone_lib.Backbone', count: int) -> None:
   )
   forward = tf.function(lambda x: bare(x, training=False))
   images = tf.zeros((32, backbone.image_size, backbone.image_size, 3))
+  forward(images)  # Traces.
+  began = time.monotonic()
   for _ in range(-(-count // 32)):
     forward(images)
+  return time.monotonic() - began
 
 
 def _peak() -> float:
@@ -204,31 +218,29 @@ def _peak() -> float:
   return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
-def table(path: pathlib.Path) -> str:
-  """All rows of a file, for people."""
-  lines = []
-  for line in path.read_text('utf-8').splitlines():
-    row = json.loads(line)
-    lines.append(
-      f'{row["images"]} images of {row["side"]} px, {row["cores"]} cores, '
-      f'{row["memory_gib"]} GiB allowed'
-      f'{", float16" if row["float16"] else ""}: '
-      f'peak {row["peak_gib"]} GiB, features {row["features_gib"]} GiB, '
-      f'held-out {row["held_out"]}, linear {row["linear"]}'
-    )
-    for stage, seconds in row['seconds'].items():
-      gib = row['resident_gib'].get(stage, 0)
-      lines.append(f'  {stage:28} {seconds:8.1f} s {gib:6.2f} GiB')
-  return '\n'.join(lines)
-
-
-def main(_: object) -> None:
-  """Measures and prints."""
-  row = measure()
-  path = pathlib.Path(_FOLDER.value) / 'rows.jsonl'
-  with open(path, 'a', encoding='utf-8') as f:
-    f.write(json.dumps(row) + '\n')
-  print(table(path))
+def main(argv: Sequence[str]) -> None:
+  """Measures, prints the stages, and adds a row."""
+  del argv
+  images, side = (
+    (60, 32) if harness.is_small() else (_IMAGES.value, _SIDE.value)
+  )
+  with tempfile.TemporaryDirectory() as scratch:
+    row, stages = measure(pathlib.Path(_FOLDER.value or scratch), images, side)
+  harness.write('own_images', [row])
+  harness.write(
+    'own_images',
+    [
+      {
+        'images': images,
+        'side': side,
+        'memory_gib': _MEMORY.value,
+        'stage': name,
+        'stage_seconds': seconds,
+        'resident_gib': stages.resident[name],
+      }
+      for name, seconds in stages.seconds.items()
+    ],
+  )
 
 
 if __name__ == '__main__':
