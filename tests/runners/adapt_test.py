@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 
 import pytest
 
@@ -107,6 +108,40 @@ def test_bad_images_fail_or_are_skipped(tmp_path):
   )
   assert done.returncode == 0, done.stderr
   assert 'broken.jpg' in done.stdout
+
+
+def _killed_when(is_time, arguments):
+  """Starts adapt and kills it when it is time."""
+  process = testing.start_runner('adapt', *arguments)
+  until = time.monotonic() + 120
+  while not is_time() and process.poll() is None:
+    assert time.monotonic() < until
+    time.sleep(0.02)
+  process.kill()
+  process.communicate()
+
+
+@pytest.mark.soak
+def test_a_killed_run_goes_on_and_writes_the_same(tmp_path):
+  """While images are embedded, and while heads are trained."""
+  photos = testing.write_photographs(tmp_path / 'photos', 560)
+  flags = [f'--train_dir={photos}', _PLUGINS, *_FAST]
+  whole = testing.run_runner('adapt', *flags, f'--out={tmp_path / "whole"}')
+  assert whole.returncode == 0, whole.stderr
+  work = tmp_path / 'work'
+  flags += [f'--workdir={work}', f'--out={tmp_path / "model"}']
+  features = work / 'features'
+  _killed_when(lambda: list(features.glob('*.part/*.npy')), flags)
+  assert list(features.iterdir()) and not (tmp_path / 'model').exists()
+  _killed_when(lambda: list(features.glob('*/meta.json')), flags)
+  assert not (tmp_path / 'model').exists()
+  done = testing.run_runner('adapt', *flags)
+  assert done.returncode == 0, done.stderr
+  for name in ('model.safetensors', 'model.json', 'diagnosis/suspects.csv'):
+    one, other = (tmp_path / d / name for d in ('whole', 'model'))
+    assert one.read_bytes() == other.read_bytes()
+  assert [p.name for p in work.iterdir()] == ['features']
+  assert len(list(features.iterdir())) == 1
 
 
 @pytest.mark.parametrize(
