@@ -34,3 +34,7 @@ def test_what_was_said_of_different_images_is_joined_in_their_order():
   assert found.examples.tolist() == [0, 1, 3, 4]
   assert found.logits[:, 0].tolist() == [0, 1, 3, 4]
   assert found.folds.tolist() == [1, 0, 1, 0]
+  other = found.renamed(np.array([7, 5, 99, 6, 2]))
+  assert other.examples.tolist() == [2, 5, 6, 7]
+  assert other.logits[:, 0].tolist() == [4, 1, 3, 0]
+  assert other.folds.tolist() == [0, 0, 1, 1]

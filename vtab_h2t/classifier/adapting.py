@@ -245,9 +245,9 @@ def adapt(
     },
     ids=tuple(split.ids),
     labels=split.labels,
-    held_out=_in_order(chosen.held_out, order),
-    linear_held_out=_in_order(linear.held_out, order),
-    said=_in_order(said, order),
+    held_out=chosen.held_out.renamed(order),
+    linear_held_out=linear.held_out.renamed(order),
+    said=said.renamed(order),
     temperature=calibration.temperature(
       chosen.held_out.logits, stored.labels[chosen.held_out.examples]
     ),
@@ -270,28 +270,10 @@ def _is_better(
   return right > others
 
 
-def _in_order(
-  found: held_out_lib.HeldOut, order: np.ndarray
-) -> held_out_lib.HeldOut:
-  """The same with the images' own indices.
-
-  Args:
-    found: with places in an order.
-    order: the index of the image at each place, `[n]`.
-  """
-  examples = order[found.examples]
-  ascending = np.argsort(examples)
-  return held_out_lib.HeldOut(
-    examples=examples[ascending],
-    logits=found.logits[ascending],
-    folds=found.folds[ascending],
-  )
-
-
 def _alike_in_order(
   found: neighbours_lib.Neighbours, order: np.ndarray
 ) -> neighbours_lib.Neighbours:
-  """As `_in_order`."""
+  """As `HeldOut.renamed`."""
   place = np.argsort(order)
 
   def renamed(places: np.ndarray) -> np.ndarray:

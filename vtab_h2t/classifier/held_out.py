@@ -61,6 +61,14 @@ class HeldOut:
       folds=np.concatenate([s.folds for s in several])[order],
     )
 
+  def renamed(self, indices: np.ndarray) -> Self:
+    """The same of images that have other indices, `[n]`, one for each before.
+
+    Their order is ascending again.
+    """
+    named = dataclasses.replace(self, examples=indices[self.examples])
+    return self.joined([named])
+
   def accuracy(self, labels: np.ndarray) -> Accuracy:
     """Of the answers, given the labels `[n]` of all images."""
     right = self.logits.argmax(axis=1) == labels[self.examples]
