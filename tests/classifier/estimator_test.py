@@ -1,3 +1,4 @@
+import dataclasses
 import pickle
 
 import numpy as np
@@ -75,6 +76,11 @@ def test_it_diagnoses_the_images_that_it_was_fitted_with(fitted, tmp_path):
   held = found.suspects.index
   labels = fitted.adapted_.labels[held]
   assert found.suspects.given.tolist() == fitted.classes_[labels].tolist()
+  # The card and the report tell the same.
+  facts = fitted._model.facts
+  assert facts['accuracy'] == dataclasses.asdict(found.adapted.accuracy)
+  assert facts['calibration_error'] == dataclasses.asdict(found.calibration)
+  assert facts['temperature'] == found.adapted.temperature
   example = found.examples[0]
   assert example.explanation.seen.shape == (32, 32, 3)
   assert found.save(tmp_path)[0].exists()
