@@ -1,7 +1,10 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy import optimize
 from scipy import special
+from scipy import stats
 from sklearn import calibration as sklearn_calibration
 
 from vtab_h2t.classifier import calibration
@@ -30,14 +33,12 @@ def test_temperature_is_what_another_minimiser_finds():
     )
 
   wanted = np.exp(optimize.minimize(loss, [0.0], method='Nelder-Mead').x[0])
-  assert calibration.temperature(logits, labels) == pytest.approx(
-    wanted, rel=1e-3
-  )
+  assert calibration.fitted(logits, labels) == pytest.approx(wanted, rel=1e-3)
 
 
 def test_temperature_is_recovered_and_mends_the_calibration_error():
   logits, labels = _overconfident(count=20_000)
-  found = calibration.temperature(logits, labels)
+  found = calibration.fitted(logits, labels)
   assert found == pytest.approx(2.5, rel=0.05)
   before = calibration.probabilities(logits, 1.0)
   after = calibration.cross_fitted(logits, labels)
@@ -55,9 +56,7 @@ def test_temperature_is_recovered_and_mends_the_calibration_error():
 def test_answers_that_are_all_right_do_not_become_certainties():
   labels = np.arange(40) % 2
   logits = 5 * np.eye(2, dtype=np.float32)[labels]
-  found = calibration.probabilities(
-    logits, calibration.temperature(logits, labels)
-  )
+  found = calibration.probabilities(logits, calibration.fitted(logits, labels))
   # Of 41 images one with a random label: half of it is wrong.
   np.testing.assert_allclose(found.max(axis=1), 1 - 0.5 / 41, rtol=1e-3)
 
@@ -65,12 +64,73 @@ def test_answers_that_are_all_right_do_not_become_certainties():
 @pytest.mark.parametrize('count', [0, 3])
 def test_where_there_is_nothing_to_fit_nothing_changes(count):
   logits = np.ones((count, 3), np.float32)
-  assert calibration.temperature(logits, np.zeros(count, int)) == 1
+  labels = np.zeros(count, int)
+  assert calibration.fitted(logits, labels) == 1
+  assert calibration.temperature(logits, labels) == 1
+  assert dataclasses.astuple(calibration.gain(logits, labels)) == (0, 0, 0)
+
+
+def test_probabilities_that_are_true_are_left_as_they_are():
+  """Of few images, the fitted temperature would be far off."""
+  fitted, used = [], []
+  for seed in range(40):
+    logits, labels = _overconfident(count=30, factor=1.0, seed=seed)
+    fitted.append(calibration.fitted(logits, labels))
+    used.append(calibration.temperature(logits, labels))
+  assert np.ptp(fitted) > 0.5
+  # Of forty at most one, on average.
+  assert np.sum(np.array(used) != 1) <= 3
+
+
+@pytest.mark.parametrize('factor', [0.4, 2.5])
+def test_temperature_is_used_where_its_gain_is_above_chance(factor):
+  few = _overconfident(count=12, factor=factor)
+  assert calibration.gain(*few).low < 0 and calibration.temperature(*few) == 1
+  many = _overconfident(count=600, factor=factor)
+  gain = calibration.gain(*many)
+  assert 0 < gain.low < gain.mean < gain.high
+  found = calibration.temperature(*many)
+  assert found == calibration.fitted(*many) == pytest.approx(factor, rel=0.25)
+
+
+def test_right_answers_alone_do_not_make_a_classifier_surer():
+  """Without a mistake each label gains, but nothing is known of mistakes."""
+  rng = np.random.default_rng(0)
+  labels = np.arange(40) % 3
+  logits = np.eye(3)[labels] * 4 + rng.normal(0, 0.3, (40, 3))
+  assert (logits.argmax(axis=1) == labels).all()
+  assert calibration.fitted(logits, labels) < 0.95
+  assert calibration.temperature(logits, labels) == 1
+
+
+def test_gain_is_what_is_gained_on_other_images():
+  logits, labels = _overconfident(count=60)
+  found = calibration.gain(logits, labels)
+  after = np.log(calibration.cross_fitted(logits, labels).astype(float))
+  before = special.log_softmax(logits.astype(float), axis=1)
+  rows = np.arange(60)
+  gained = [*(after - before)[rows, labels], (after - before).mean()]
+  interval = stats.ttest_1samp(gained, 0).confidence_interval(0.95)
+  np.testing.assert_allclose(
+    dataclasses.astuple(found), (np.mean(gained), *interval), rtol=1e-3
+  )
+
+
+def test_errors_are_those_of_the_temperature_that_is_used():
+  logits, labels = _overconfident(count=400)
+  kept = calibration.Scaled.of(logits, labels, 1.0)
+  np.testing.assert_array_equal(kept.before, kept.after)
+  assert kept.errors().before == kept.errors().after
+  found = calibration.Scaled.of(logits, labels, 2.5).errors()
+  assert found.before == kept.errors().before > 2 * found.after
+  assert found.before_by_chance == kept.errors().by_chance
+  # What is less sure differs more, so that chance does more, too.
+  assert found.by_chance > found.before_by_chance
 
 
 def test_temperature_stays_in_bounds_where_answers_are_wrong():
   logits = 9 * np.eye(3, dtype=np.float32)
-  found = calibration.temperature(logits, np.array([1, 2, 0]))
+  found = calibration.fitted(logits, np.array([1, 2, 0]))
   assert found == pytest.approx(calibration.HIGHEST, rel=1e-3)
 
 
@@ -83,7 +143,7 @@ def test_probabilities_are_softmax():
   assert found.dtype == np.float32
 
 
-def test_cross_fitting_does_not_see_the_half_it_judges():
+def test_cross_fitting_does_not_see_the_part_it_judges():
   logits, labels = _overconfident(count=200)
   first = calibration.cross_fitted(logits, labels)
   changed = labels.copy()

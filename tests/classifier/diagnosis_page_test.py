@@ -58,6 +58,20 @@ def test_it_says_how_good_a_choice_is_that_is_made_without_the_judged(
   assert share in page.replace('\n', ' ')
 
 
+def test_a_temperature_that_is_not_used_is_told(page, found):
+  said = 'A temperature by which logits are divided would not make them truer'
+  words = ' '.join(page.split())
+  assert 'divides by a temperature of' in words and said not in words
+  assert page.count('share of right answers by their probability') == 2
+  kept = diagnosis_test.diagnosed(temperature=1.0)
+  assert not kept.reliability.temperature_scaled.any()
+  assert kept.calibration.after == kept.calibration.before
+  page = diagnosis_page.build(kept)
+  words = ' '.join(page.split())
+  assert said in words and 'divides by a temperature of' not in words
+  assert page.count('share of right answers by their probability') == 1
+
+
 def test_labels_that_were_not_looked_at_are_counted(page, found):
   assert 'nothing is known of their labels' not in page
   part = dataclasses.replace(found, suspects=found.suspects.iloc[:20])

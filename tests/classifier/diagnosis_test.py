@@ -77,7 +77,7 @@ def adapted(**changes):
       linear_held_out=found,
       said=found,
       tried={'all_l2': accuracy},
-      temperature=calibration.temperature(logits, labels),
+      temperature=calibration.fitted(logits, labels),
       neighbours=neighbours.nearest(rows.astype(np.float32), labels),
       learning_curve=(
         held_out.CurvePoint(12, held_out.Accuracy.of(30, COUNT)),

@@ -31,3 +31,11 @@ def test_the_interval_of_a_mean_covers_as_often_as_it_says():
   ]
   covered = np.mean([low <= shares.mean() <= high for low, high in found])
   assert 0.91 < covered < 0.985
+
+
+def test_students_interval_is_scipys():
+  values = np.array([0.3, -0.1, 0.8, 0.2])
+  np.testing.assert_allclose(
+    intervals.student(values),
+    stats.ttest_1samp(values, 0).confidence_interval(0.95),
+  )

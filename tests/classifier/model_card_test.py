@@ -61,6 +61,20 @@ def test_it_tells_what_there_is_to_know():
     assert len(cells) == 1
 
 
+def test_a_temperature_that_is_not_used_is_told():
+  def of(temperature, **error):
+    error = _FACTS['calibration_error'] | error
+    facts = {'temperature': temperature, 'calibration_error': error}
+    return ' '.join(model_card.text(_FACTS | facts, 1, 1).split())
+
+  text = of(1.0, after=0.051)
+  assert 'of logits as they are; no temperature was known' in text
+  assert 'is 5.1 %. On as many' in text and 'divided by' not in text
+  assert 'by chance (without the temperature, 0.9 %).' in of(
+    1.25, before_by_chance=0.009
+  )
+
+
 def test_it_tells_how_the_accuracy_was_measured():
   def of(**given):
     facts = _FACTS | given

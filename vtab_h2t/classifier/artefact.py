@@ -126,7 +126,7 @@ def model_of(
   columns = np.arange(layout.size) if head.columns is None else head.columns
   held_out = adapted.held_out
   scaled = calibration.Scaled.of(
-    held_out.logits, adapted.labels[held_out.examples]
+    held_out.logits, adapted.labels[held_out.examples], adapted.temperature
   )
   facts = {
     'format': FORMAT,

@@ -100,7 +100,7 @@ def diagnose(
   wrong.index = said.examples[wrong.index]
   threshold = _threshold(adapted, read)
   matched = _matched(adapted, threshold)
-  scaled = calibration.Scaled.of(held.logits, labels)
+  scaled = calibration.Scaled.of(held.logits, labels, adapted.temperature)
   return Diagnosis(
     adapted=adapted,
     confusion=matrix,
@@ -115,9 +115,10 @@ def diagnose(
     unusual=suspects.unusual(
       adapted.ids, adapted.labels, adapted.classes, adapted.neighbours
     ),
-    reliability=_reliability(scaled),
+    reliability=_reliability(scaled, adapted.temperature),
     coverage=calibration.coverage(scaled.after, scaled.correct),
     calibration=scaled.errors(),
+    gain=calibration.gain(held.logits, labels),
     taps=adapted.taps(),
     learning_curve=_curve(adapted),
     examples=_examples(adapted, read),
@@ -185,16 +186,21 @@ def _unmatched(
   ).accuracy(adapted.labels)
 
 
-def _reliability(scaled: calibration.Scaled) -> 'pd.DataFrame':
-  """Lines without a temperature, and lines with one."""
+def _reliability(
+  scaled: calibration.Scaled, temperature: float
+) -> 'pd.DataFrame':
+  """Lines without a temperature, and lines with one, if one is used."""
   import pandas as pd
 
+  found = [(False, scaled.before)]
+  if temperature != 1:
+    found.append((True, scaled.after))
   return pd.concat(
     [
       calibration.reliability(sure, scaled.correct).assign(
         temperature_scaled=is_scaled
       )
-      for is_scaled, sure in ((False, scaled.before), (True, scaled.after))
+      for is_scaled, sure in found
     ],
     ignore_index=True,
   )

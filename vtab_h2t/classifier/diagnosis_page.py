@@ -70,8 +70,8 @@ def build(found: diagnosis_tables.Tables) -> str:
     examples=list(_examples(found, small)),
     confusion=figures.png(figures.confused(found)),
     reliability=[
-      figures.png(figures.reliability(found, scaled))
-      for scaled in (False, True)
+      (is_scaled, figures.png(figures.reliability(found, is_scaled)))
+      for is_scaled in (False, True)[: 1 + (found.adapted.temperature != 1)]
     ],
     curve=figures.png(figures.curve(found)) if curve else '',
     more=' '.join(diagnosis_findings.more(found)),

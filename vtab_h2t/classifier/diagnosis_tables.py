@@ -52,9 +52,11 @@ class Tables:
     unmatched: the accuracy on the others; None if there are none.
     unusual: see `suspects.unusual`.
     reliability: see `calibration.reliability`; `temperature_scaled` tells the
-      lines before (False) from those after.
+      lines before (False) from those after, which are left out if no
+      temperature is used.
     coverage: see `calibration.coverage`.
     calibration: the errors.
+    gain: of a temperature, on images that it was not fitted on.
     taps: see `adapting.Adapted.taps`.
     learning_curve: `images` that were trained on, `correct` of `total` held-out
       images, `accuracy` and its interval, `low` to `high`.
@@ -76,6 +78,7 @@ class Tables:
   reliability: 'pd.DataFrame'
   coverage: 'pd.DataFrame'
   calibration: calibration_lib.Errors
+  gain: calibration_lib.Gain
   taps: 'pd.DataFrame'
   learning_curve: 'pd.DataFrame'
   examples: tuple[Example, ...]

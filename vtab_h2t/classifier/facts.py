@@ -150,9 +150,9 @@ def _check_told(facts: dict[str, Any], path: pathlib.Path) -> None:
     *facts['images'],
     *(facts[n].get(k) for n in _ACCURACIES for k in ('correct', 'total')),
   ]
-  shares += [
-    facts['calibration_error'].get(k) for k in ('before', 'after', 'by_chance')
-  ]
+  shares += (
+    dict.fromkeys(('before', 'after', 'by_chance')) | facts['calibration_error']
+  ).values()
   if (
     len(facts['images']) != len(facts['classes'])
     or not all(type(n) is int and n >= 0 for n in counts)

@@ -47,3 +47,19 @@ def of_mean(correct: np.ndarray, total: np.ndarray) -> tuple[float, float]:
     sums += rng.beta(c + 0.5, n - c + 0.5, _DRAWS)
   low, high = np.quantile(sums / len(total), (0.025, 0.975))
   return float(low), float(high)
+
+
+def student(values: np.ndarray) -> tuple[float, float]:
+  """The 95 % interval of a mean (Student, Biometrika 1908).
+
+  Args:
+    values: `[n]`, 2 or more.
+
+  Returns:
+    Lower and upper end.
+  """
+  from scipy import stats
+
+  n = len(values)
+  reach = stats.t.ppf(0.975, n - 1) * np.std(values, ddof=1) / np.sqrt(n)
+  return float(np.mean(values) - reach), float(np.mean(values) + reach)

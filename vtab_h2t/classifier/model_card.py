@@ -122,14 +122,26 @@ def _calibration(facts: dict[str, Any]) -> str:
   if 'temperature' not in facts:
     return ''
   error = facts['calibration_error']
+  chance = f"""On as many images,
+true probabilities would show {100 * error['by_chance']:.1f} % by chance"""
+  if facts['temperature'] == 1:
+    return f"""## Calibration
+
+Probabilities are the softmax of logits as they are; no temperature was known
+to make them truer. Their expected calibration error on the held-out images, the
+mean distance between the probability of an answer and the share of right
+answers, is {100 * error['after']:.1f} %. {chance}."""
+  before = ''
+  if 'before_by_chance' in error:
+    share = 100 * error['before_by_chance']
+    before = f' (without the temperature, {share:.1f} %)'
   return f"""## Calibration
 
 Probabilities are the softmax of logits divided by a temperature of
 {facts['temperature']:.3f}, which was fitted on the held-out images. Their
 expected calibration error there, the mean distance between the probability of
 an answer and the share of right answers, is {100 * error['after']:.1f} %
-({100 * error['before']:.1f} % without the temperature). On as many images,
-true probabilities would show {100 * error['by_chance']:.1f} % by chance."""
+({100 * error['before']:.1f} % without the temperature). {chance}{before}."""
 
 
 def _usage(facts: dict[str, Any]) -> str:
