@@ -32,6 +32,14 @@ def test_parts_of_a_data_set_are_no_classes():
   assert 'the classes are called Test, train; if these are parts' in line
 
 
+def test_names_that_a_reader_takes_for_one_are_named():
+  classes = ('Cat', 'cat', 'caf\u00e9', 'cafe\u0301', 'a b', 'a  b', 'dog')
+  labels = np.repeat(np.arange(7), 2)
+  (line,) = concerns.of(_pictures(labels, classes))
+  assert "alone: 'Cat' = 'cat'; 'caf\u00e9' = 'cafe\u0301'; 'a b'" in line
+  assert line.endswith('; give them one name if they are one')
+
+
 def test_files_with_the_same_bytes_are_named():
   labels = [0, 0, 0, 0, 1, 1]
   first, second = concerns.of(_pictures(labels, ('a', 'b'), 'xxyyyz'))
@@ -53,10 +61,10 @@ def test_files_with_the_same_bytes_are_named():
   [
     ([2, 19], []),
     ([2, 20], ['classes of very uneven size: c1 has 20 images, c0 has 2; ']),
-    ([1, 9], ['1 class with one image (c0): it is never held out']),
+    ([1, 9], ['1 class with one image (c0): an image alone is never held out']),
     (
       [1, 1, 1, 1, 2],
-      ['4 classes with one image (c0, c1, c2 and 1 more): it is never'],
+      ['4 classes with one image (c0, c1, c2 and 1 more): an image alone'],
     ),
     ([1, 990], ['1 class with one', 'very uneven size']),
   ],

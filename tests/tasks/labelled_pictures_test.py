@@ -64,7 +64,9 @@ def test_a_csv_of_paths_and_labels(folder, tmp_path):
   assert found.classes == ('a', 'b') and found.labels.tolist() == [1, 0]
   table.write_text('path,label\nphotos/cat/0.png,x\nnone.png,y\ntoo.png,y\n')
   with pytest.raises(
-    errors.InputError, match=r'none.png is not there \(.*list.csv line 3\) \(2 '
+    errors.InputError,
+    match=r'list.csv line 3: image .*none.png is not there; check the path; or '
+    r'leave all 2 such files out with --on_bad_image=skip$',
   ):
     labelled_pictures.read(table)
 
@@ -74,7 +76,7 @@ def test_bad_images_fail_or_are_skipped_and_named(folder):
   (folder / 'dog' / 'phone.heic').write_bytes(b'y')
   with pytest.raises(
     errors.InputError,
-    match='broken.jpg cannot .*2 such file.*--on_bad_image=skip',
+    match='broken.jpg cannot .* leave all 2 such files .*--on_bad_image=skip',
   ):
     labelled_pictures.read(folder)
   found = labelled_pictures.read(folder, pictures.SKIP)
@@ -95,6 +97,14 @@ def test_too_few_classes_or_images_are_one_line(folder, tmp_path):
   (folder / 'empty' / 'x.jpg').write_bytes(b'')
   with pytest.raises(errors.InputError, match='two classes .*empty has none'):
     labelled_pictures.read(folder, pictures.SKIP)
+  with pytest.raises(
+    errors.InputError,
+    match=r'cat has no sub-folder with images, but 4 files \(3 .png, 1 .txt\);'
+    ' put the images of each class into a sub-folder',
+  ):
+    labelled_pictures.read(folder / 'cat')
+  with pytest.raises(errors.InputError, match='path of the images is empty'):
+    labelled_pictures.read('')
   one = tmp_path / 'one'
   _save(one / 'cat' / 'a.png', _RED)
   with pytest.raises(errors.InputError, match='two classes with images, not 1'):

@@ -79,6 +79,7 @@ def test_labels_are_read_where_they_are_asked_for():
   [
     (b'', 'no columns path and label in its first line; name'),
     (b'file,label\na,x\n', 'in its first line, but file, label; name'),
+    (b'path|label\na|x\n', r'but path\|label; .* commas, semicolons or tabs'),
     (b'path,label,Path\na,x,b\n', 'two columns path in its first line'),
     (b'path,label\na,x\nb,\n', 'line 3 lacks a label; fill'),
     (b'path,label\na,x\nb\n', 'line 3 lacks a label; fill'),

@@ -43,6 +43,10 @@ def test_common_files_become_rgb(tmp_path):
   assert set(np.unique(bilevel)) <= {0, 255}
   deep = save('deep.png', np.full((8, 12), 32768, np.uint16))
   assert abs(deep.astype(int) - 127).max() <= 1
+  for top in (1, 255, 65535):  # Floating-point values of any usual range.
+    values = np.full((8, 12), 0.5 * top, np.float32)
+    values[0] = top
+    assert abs(save('f.tiff', values)[1].astype(int) - 127).max() <= 1
   save('w.webp', _RED)
   save('t.tiff', _RED)
   save('b.bmp', _RED)
@@ -115,6 +119,10 @@ def test_bad_files_are_one_line(tmp_path):
       pictures.decode(tmp_path / name)
   with pytest.raises(errors.InputError, match='bomb.png claims to be too la'):
     pictures.decode(_bomb(tmp_path / 'bomb.png'))
+  with pytest.raises(errors.InputError, match=r'a\\b.png .* and not by \\$'):
+    pictures.decode('a\\b.png')
+  with pytest.raises(errors.InputError, match='is a folder; name the files'):
+    pictures.decode(tmp_path)
   with pytest.raises(errors.InputError, match='is not there'):
     pictures.decode(tmp_path / 'none.jpg')
 
@@ -182,7 +190,7 @@ def test_what_is_examined_is_what_decoding_says(tmp_path, kind):
       assert not why
   assert pictures.examine(str(tmp_path / 'none')) == (
     '',
-    f'image {tmp_path}/none is not there',
+    f'image {tmp_path}/none is not there; check the path',
   )
 
 

@@ -2,6 +2,7 @@
 
 import collections
 from collections.abc import Iterator, Sequence
+import unicodedata
 
 import numpy as np
 
@@ -22,7 +23,8 @@ def of(found: labelled_pictures.Pictures) -> Iterator[str]:
 
   Yields:
     That files were passed over; that classes seem to be parts of a data set;
-    that files with the same bytes are in two classes, or are copies in one;
+    that names of classes differ in nothing that is seen at once; that files
+    with the same bytes are in two classes, or are copies in one;
     that classes have one image, or very different numbers of them.
   """
   passed_over = image_files.describe(found.passed_over)
@@ -33,8 +35,24 @@ def of(found: labelled_pictures.Pictures) -> Iterator[str]:
       f'the classes are called {", ".join(found.classes)}; if these are parts '
       'of a data set, give one of them as --train_dir'
     )
+  yield from _alike_names(found.classes)
   yield from _copies(found)
   yield from of_sizes(found.labels, found.classes)
+
+
+def _alike_names(classes: Sequence[str]) -> Iterator[str]:
+  """A line about names that are one to a reader, as 'Cat' and 'cat '."""
+  alike: dict[str, list[str]] = collections.defaultdict(list)
+  for name in classes:
+    seen = ''.join(unicodedata.normalize('NFKC', name).casefold().split())
+    alike[seen].append(name)
+  groups = [g for g in alike.values() if len(g) > 1]
+  if groups:
+    named = '; '.join(' = '.join(map(repr, g)) for g in groups[:_SHOWN])
+    yield (
+      f'classes whose names differ in case, blanks or code points alone: '
+      f'{named}{_more(groups)}; give them one name if they are one'
+    )
 
 
 def _copies(found: labelled_pictures.Pictures) -> Iterator[str]:
@@ -78,8 +96,8 @@ def of_sizes(labels: np.ndarray, classes: Sequence[str]) -> Iterator[str]:
   if alone:
     yield (
       f'{_count(len(alone), "class", "es")} with one image '
-      f'({", ".join(alone[:_SHOWN])}{_more(alone)}): it is never held out, so '
-      'nothing is known of how well the class is recognised; add images'
+      f'({", ".join(alone[:_SHOWN])}{_more(alone)}): an image alone is never held '
+      'out, so nothing is known of how well its class is recognised; add more'
     )
   most, least = int(counts.argmax()), int(counts.argmin())
   if counts[most] >= UNEVEN * counts[least]:

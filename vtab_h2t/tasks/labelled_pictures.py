@@ -84,6 +84,12 @@ def read_folder(
         'fill or remove it'
       )
     rows += [path_tables.Row(p, sub.name, 0) for p in found.paths]
+  if not rows:
+    raise errors.InputError(
+      f'{folder} has no sub-folder with images'
+      + (f', but {image_files.describe(others)}' if others else '')
+      + '; put the images of each class into a sub-folder of its own'
+    )
   return _pictures(str(folder), rows, others, on_bad_image, progress)
 
 
@@ -112,7 +118,16 @@ def read(
   on_bad_image: str = pictures.FAIL,
   progress: pictures.Progress = lambda *_: None,
 ) -> Pictures:
-  """A folder of classes, or a CSV, whichever it is."""
+  """A folder of classes, or a CSV, whichever it is.
+
+  Raises:
+    errors.InputError: as of `read_folder` and `read_csv`, or the path is empty.
+  """
+  if not os.fspath(path):
+    raise errors.InputError(
+      'the path of the images is empty; name a folder with one sub-folder for '
+      f'each class, or a list of images ({" or ".join(path_tables.SUFFIXES)})'
+    )
   is_table = path_tables.is_table(path)
   return (read_csv if is_table else read_folder)(path, on_bad_image, progress)
 
@@ -134,15 +149,15 @@ def _pictures(
   """
   seen = pictures.examine_all([row.path for row in rows], progress)
   bad = {
-    row.path: why + (f' ({source} line {row.line})' if row.line else '')
+    row.path: (f'{source} line {row.line}: ' if row.line else '') + why
     for row, (_, why) in zip(rows, seen)
     if why
   }
   if bad and on_bad_image == pictures.FAIL:
+    what = f'all {len(bad):,} such files' if len(bad) > 1 else 'it'
     raise errors.InputError(
-      f'{next(iter(bad.values()))}'
-      + (f' ({len(bad)} such files)' if len(bad) > 1 else '')
-      + '; or leave them out with --on_bad_image=skip'
+      f'{next(iter(bad.values()))}; or leave {what} out with '
+      '--on_bad_image=skip'
     )
   good = [row for row in rows if row.path not in bad]
   classes = sorted({row.label for row in rows})

@@ -107,7 +107,7 @@ def _check_columns(
     raise errors.InputError(
       f'{path} has no column{s} {" and ".join(wanted)} in its first line'
       + (f', but {", ".join(names)}' if names else '')
-      + '; name them there'
+      + '; name them there, with commas, semicolons or tabs between'
     )
 
 

@@ -181,7 +181,18 @@ def _named(path: str | os.PathLike[str]) -> Iterator[None]:
       f'image {path} claims to be too large ({e}); make it smaller'
     ) from e
   except FileNotFoundError as e:
-    raise errors.InputError(f'image {path} is not there') from e
+    raise errors.InputError(
+      f'image {path} is not there; check the path'
+      + (
+        ', in which folders are separated by / here and not by \\'
+        if '\\' in os.fspath(path) and os.sep == '/'
+        else ''
+      )
+    ) from e
+  except IsADirectoryError as e:
+    raise errors.InputError(
+      f'image {path} is a folder; name the files in it'
+    ) from e
   except _NeedsPackageError as e:
     raise errors.InputError(f'image {path} {e}') from e
   except UnidentifiedImageError as e:
@@ -251,9 +262,11 @@ def _rgb(image: 'Image.Image') -> 'Image.Image':
   from PIL import Image
 
   if image.mode.startswith('I;16') or image.mode in ('I', 'F'):
-    # 16 bits to 8; Pillow itself would cut the values off at 255.
+    # To 8 bits; Pillow itself would cut the values off at 255. Floating-point
+    # ones are often shares.
     values = np.asarray(image, np.float64)
-    top = 65535 if values.max() > 255 else 255
+    most = values.max()
+    top = 65535 if most > 255 else 255 if most > 1 or image.mode != 'F' else 1
     image = Image.fromarray(np.uint8(np.clip(values / top, 0, 1) * 255))
   if image.mode in ('RGBA', 'LA', 'PA') or 'transparency' in image.info:
     image = image.convert('RGBA')
