@@ -96,8 +96,9 @@ def of_sizes(labels: np.ndarray, classes: Sequence[str]) -> Iterator[str]:
   if alone:
     yield (
       f'{_count(len(alone), "class", "es")} with one image '
-      f'({", ".join(alone[:_SHOWN])}{_more(alone)}): an image alone is never held '
-      'out, so nothing is known of how well its class is recognised; add more'
+      f'({", ".join(alone[:_SHOWN])}{_more(alone)}): an image alone is never '
+      'held out, so nothing is known of how well its class is recognised; '
+      'add more'
     )
   most, least = int(counts.argmax()), int(counts.argmin())
   if counts[most] >= UNEVEN * counts[least]:
