@@ -1,4 +1,4 @@
-"""What mkdocs needs to know of this repository; `mkdocs.yml` names it as a hook.
+"""What mkdocs has to know of this repository; a hook that `mkdocs.yml` names.
 
 The site has the repository's own folders, so that a link which works on GitHub
 works there too. What the site does not hold is dealt with here: a folder stands
@@ -151,6 +151,7 @@ def on_page_markdown(
   markdown: str, page: 'Page', config: 'MkDocsConfig', files: 'Files'
 ) -> str:
   """Mends links, and keeps tables of single runs out of the search."""
+  del config
   path = page.file.src_uri
   if path.startswith('results/') and pathlib.Path(path).stem not in (
     'README',

@@ -1,6 +1,6 @@
 r"""Runs the notebook of the documentation, and keeps what it printed and drew.
 
-  python -m tools.tour
+python -m tools.tour
 """
 
 import pathlib
