@@ -68,7 +68,7 @@ def test_what_a_page_shows_happens(page, tmp_path):
       _check(printed, text)
       checked += 1
     elif language == 'sh':
-      _, *words = shlex.split(text)
+      _, *words = shlex.split(text.replace('\\\n', ''))
       printed = _run(words, tmp_path)
     elif named := re.match(r'# (\w+\.py)\n', text):
       (tmp_path / named[1]).write_text(text)
@@ -83,7 +83,7 @@ def test_pages_have_commands_programs_and_outputs():
     blocks = _BLOCK.findall(page.read_text('utf-8'))
     assert {language for language, _ in blocks} == {'sh', 'python', 'text'}
     for language, text in blocks:
-      assert language != 'sh' or re.fullmatch(r'python .*\n', text), text
+      assert language != 'sh' or re.fullmatch(r'python (.*\\\n)*.*\n', text)
       if language == 'python':
         compile(text, page.name, 'exec')
 
