@@ -1,5 +1,6 @@
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -154,3 +155,30 @@ def test_links_within_the_site_lead_somewhere(site):
     assert len(links) > 20
     for link in links:
       assert (page.parent / pathlib.PurePosixPath(link)).exists(), link
+
+
+@pytest.mark.soak
+@pytest.mark.skipif(
+  not shutil.which('chromium'),
+  reason='chromium is not installed (Debian: chromium)',
+)
+def test_it_can_be_searched_from_disk(site, tmp_path):
+  done = subprocess.run(
+    [
+      'chromium',
+      '--headless',
+      '--no-sandbox',
+      '--disable-gpu',
+      '--enable-logging=stderr',
+      f'--user-data-dir={tmp_path}/profile',
+      '--host-resolver-rules=MAP * ~NOTFOUND',
+      '--virtual-time-budget=9000',
+      '--dump-dom',
+      f'file://{site}/index.html?q=lasso',
+    ],
+    capture_output=True,
+    text=True,
+    timeout=120,
+  )
+  assert 'CONSOLE' not in done.stderr
+  assert re.search(r'"md-search-result__meta">\d+ matching', done.stdout)
