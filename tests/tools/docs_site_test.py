@@ -1,3 +1,4 @@
+import itertools
 import pathlib
 import re
 import shutil
@@ -37,6 +38,45 @@ def test_each_page_of_the_guide_has_a_place_in_the_navigation():
     if path.startswith('docs/') and path.endswith(('.md', '.ipynb'))
   }
   assert pages <= set(placed)
+
+
+def _misread(text):
+  """Lines that GitHub takes for lists and tables, and the site does not."""
+  text = re.sub('^```.*?^```$', '', text, flags=re.DOTALL | re.MULTILINE)
+  item = r'(?:[-*]|\d+\.) '
+  for before, line in itertools.pairwise(text.splitlines()):
+    after_text = before.strip() and not re.match(rf' *{item}| ', before)
+    if (
+      (re.match(item, line) and after_text)
+      or (line[:1] == '|' and before.strip() and before[:1] != '|')
+      or re.match(rf' {{1,3}}{item}', line)  # Four, in a list.
+      or (not before.strip() and re.match(r' {1,3}\S', line))
+    ):
+      yield line
+
+
+@pytest.mark.parametrize(
+  'path', [p for p in docs_site.paths() if p.endswith('.md')]
+)
+def test_lists_and_tables_are_read_as_on_github(path):
+  assert not list(_misread((_ROOT / path).read_text('utf-8')))
+
+
+def test_what_would_be_misread_is_seen():
+  for text in (
+    'text\n- item',
+    'text\n| a | b |',
+    '- item\n  - item in it',
+    '- item\n\n  more of it',
+  ):
+    assert list(_misread(text)), text
+  for text in (
+    '- item\n  goes on\n- next',
+    'text\n\n- item',
+    '    code',
+    'a - b',
+  ):
+    assert not list(_misread(text)), text
 
 
 def test_the_reference_has_all_public_names():
