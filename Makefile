@@ -3,6 +3,7 @@
 # make test        the tests, in at most eight minutes on two cores
 # make soak        what takes longer: kills, full disks, clusters, full sizes
 # make lint        style, import order, types
+# make docs        the documentation as a site, .site/index.html
 # All install into .venv first, from the package index.
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest
 # A worker a core.
 PARALLEL := --numprocesses=auto --dist=loadfile
 
-.PHONY: table1 companions test soak lint
+.PHONY: table1 companions test soak lint docs
 
 table1: $(VENV)/installed
 	$(BIN)/python -m runners.table1
@@ -32,6 +33,9 @@ lint: $(VENV)/installed-test
 	$(BIN)/mypy
 	$(BIN)/python -m tools.build_check
 
+docs: $(VENV)/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
@@ -41,4 +45,8 @@ $(VENV)/installed: $(VENV)/bin/python setup.py pyproject.toml constraints.txt
 
 $(VENV)/installed-test: $(VENV)/installed
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test]'
+	touch $@
+
+$(VENV)/installed-docs: $(VENV)/installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	touch $@

@@ -61,6 +61,8 @@ setuptools.setup(
     'threadpoolctl',
   ],
   extras_require={
+    # The documentation as a site; ruff lays signatures out.
+    'docs': ['mkdocs-material', 'mkdocstrings[python]', 'ruff'],
     # Photographs of phones; AVIF is Pillow's own from this version.
     'heic': ['pillow-heif', 'pillow>=11.3'],
     # Running what `export` writes for LiteRT; TensorFlow writes it.
@@ -71,7 +73,9 @@ setuptools.setup(
     'test': [
       'ai-edge-litert',
       'hypothesis',
+      'ipykernel',
       'mypy',
+      'nbclient',
       'onnx',
       'onnxruntime',
       'pillow-heif',

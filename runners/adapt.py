@@ -174,7 +174,7 @@ def _adapt(
   common.say_devices()
   with contextlib.ExitStack() as stack:
     workdir = _WORKDIR.value or stack.enter_context(
-      files.temporary_directory(f'{_OUT.value}.features')
+      files.temporary_directory(f'{pathlib.Path(_OUT.value)}.features')
     )
     adapted = adapting.adapt(
       found.split(),

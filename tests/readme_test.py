@@ -21,10 +21,12 @@ _TEXTS = {
   for path in (
     _ROOT / 'README.md',
     *sorted((_ROOT / 'docs').glob('*.md')),
+    *sorted((_ROOT / 'docs' / 'tutorial').glob('*.md')),
     *(_ROOT / 'runners' / f'{name}.py' for name in cli._NAMES),
   )
 }
-_METHODS = [*methods.METHODS, 'all', 'early']  # The last is the guide's own.
+# The last two are the guide's own.
+_METHODS = [*methods.METHODS, 'all', 'early', 'nearest_mean']
 # What lists may have, by program and flag.
 _LISTS = {
   ('table1', 'methods'): _METHODS,
@@ -42,8 +44,8 @@ _LISTS = {
     if name == 'own_images.md'
     else name
     for name, text in _TEXTS.items()
-    # What registers is run by shared_flags_test.
-    if '```python' in text and name != 'extending.md'
+    # What registers is run by shared_flags_test, tutorials by tutorial_test.
+    if '```python' in text and name != 'extending.md' and '```sh' not in text
   ],
 )
 def test_python_examples_run_and_print(document, capsys):

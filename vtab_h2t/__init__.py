@@ -19,7 +19,7 @@ if TYPE_CHECKING:
   from vtab_h2t.heads.fraction import relevance_scores
   from vtab_h2t.heads.fraction import select as select_features
   from vtab_h2t.heads.regularizers import L21
-  from vtab_h2t.heads.sweep import HeadSpec
+  from vtab_h2t.heads.stacks import HeadSpec
   from vtab_h2t.heads.sweep import Problem
   from vtab_h2t.heads.sweep import train as train_heads
   from vtab_h2t.methods.registry import register as register_method
@@ -39,7 +39,7 @@ _API = {
   'Backbone': ('backbones.backbone', 'Backbone'),
   'Extractor': ('features.extraction', 'Extractor'),
   'Head2Toe': ('classifier.estimator', 'Head2Toe'),
-  'HeadSpec': ('heads.sweep', 'HeadSpec'),
+  'HeadSpec': ('heads.stacks', 'HeadSpec'),
   'Input': ('backbones.preprocessing', 'Input'),
   'InputError': ('errors', 'InputError'),
   'L21': ('heads.regularizers', 'L21'),

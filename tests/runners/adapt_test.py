@@ -20,7 +20,7 @@ def model(tmp_path_factory):
   done = testing.run_runner(
     'adapt',
     f'--train_dir={testing.write_photographs(root / "photos")}',
-    f'--out={root / "model"}',
+    f'--out={root / "model"}/',  # As the documentation writes it.
     _PLUGINS,
     *_FAST,
   )

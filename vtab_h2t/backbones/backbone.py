@@ -87,9 +87,9 @@ class Backbone:
         `tapping.tap`.
       taps: the features, by depth: names of layers, whose outputs they are; or
         of taps, with their tensors of the model's graph, or of a model within.
-      scale, offset: the model is fed `pixel * scale + offset` for pixels
-        0..255, squashed to a square; numbers, or three each for red, green and
-        blue.
+      scale: the model is fed `pixel * scale + offset` for pixels 0..255,
+        squashed to a square; a number, or three for red, green and blue.
+      offset: as `scale`.
       embedding: the tap that the Linear baseline reads; the last by default.
       blocks: of `Backbone.blocks`; by default all of it is one, 'whole'.
       input: instead of scale and offset, all that is done to images.

@@ -61,9 +61,10 @@ class Input:
   """From pixels 0..255 of any size to what a network is fed.
 
   Attributes:
-    scale, offset: the network is fed `pixel * scale + offset`; a number, or
-      three. They, and not mean and deviation, are what is kept, as it is they
-      that are computed with; see `of`.
+    scale: the network is fed `pixel * scale + offset`; a number, or three.
+      They, and not mean and deviation, are what is kept, as it is they that
+      are computed with; see `of`.
+    offset: as `scale`.
     resize: of `RESIZES`.
     crop: which part of the shorter side is seen, `MIN_CROP` to 1, of a square
       in the middle; `SQUARE`: all of the image, squashed.
@@ -106,9 +107,10 @@ class Input:
     """By mean and standard deviation, as networks are published with them.
 
     Args:
-      mean, std: the network is fed `(pixel / 255 - mean) / std`; a number, or
-        three.
-      resize, crop: as the attributes.
+      mean: the network is fed `(pixel / 255 - mean) / std`; a number, or three.
+      std: as `mean`.
+      resize: as the attribute.
+      crop: as the attribute.
 
     Raises:
       errors.InputError: a number is not finite in float32, a deviation is not

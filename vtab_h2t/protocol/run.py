@@ -39,8 +39,9 @@ class Network:
     backbone: registry id.
     weights: their name; of a file, its name without the folder.
     sha256: of the weights themselves.
-    scale, offset: the network is fed `pixel * scale + offset`; numbers, or
-      three each where channels differ.
+    scale: the network is fed `pixel * scale + offset`; a number, or three where
+      channels differ.
+    offset: as `scale`.
   """
 
   backbone: str
