@@ -41,7 +41,7 @@ def test_the_matrix_has_percentages_of_lines(found):
   shown = {text.get_text() for text in ax.texts}
   cells = found.confusion.to_numpy()
   wanted = 100 * cells / cells.sum(axis=1, keepdims=True)
-  assert shown == {f'{v:.0f}' for v in wanted[cells > 0]}
+  assert shown == {f'{v:.1f}' for v in wanted[cells > 0]}
   assert [t.get_text() for t in ax.get_yticklabels()] == list(
     diagnosis_test.CLASSES
   )

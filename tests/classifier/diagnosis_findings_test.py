@@ -7,6 +7,7 @@ import pytest
 from tests.classifier import diagnosis_test
 from vtab_h2t.classifier import diagnosis_findings as findings
 from vtab_h2t.classifier import held_out
+from vtab_h2t.classifier import intervals
 
 
 @pytest.fixture(scope='module')
@@ -20,13 +21,13 @@ def _text(found, section):
 
 def test_what_was_found_is_said_with_its_number(found):
   count = found.suspects.likely_wrong.sum()
-  assert f'{count} labels of 60 may be wrong' in _text(found, findings.LABELS)
+  assert f'{count} of 60 labels may be wrong' in _text(found, findings.LABELS)
   twins = _text(found, findings.TWINS)
   assert found.duplicates.across_classes.sum() == 1
-  assert '1 pair of images in two different classes' in twins
+  assert '1 pair of images in two different classes is so alike' in twins
   assert 'in every pixel' in twins
   assert f'accuracy is {found.unmatched}' in twins
-  assert '1 image unlike' in _text(found, findings.UNUSUAL)
+  assert '1 image is unlike all others' in _text(found, findings.UNUSUAL)
   assert '--min_confidence=0.9' in _text(found, findings.SURE)
 
 
@@ -34,7 +35,7 @@ def test_labels_that_were_not_looked_at_are_counted(found):
   assert 'Nothing is known' not in _text(found, findings.LABELS)
   part = dataclasses.replace(found, suspects=found.suspects.iloc[:20])
   text = _text(part, findings.LABELS)
-  assert 'of 20 may be wrong' in text
+  assert 'of 20 labels may be wrong' in text
   assert 'labels of the other 40 images, which were never held out' in text
 
 
@@ -106,6 +107,7 @@ def test_uneven_classes_and_a_class_of_one_are_explained(found):
 def test_a_class_that_is_worse_than_the_others_is_named(found):
   table = found.classes.assign(
     recall=[0.2, 0.9, 0.9],
+    held_out=[20, 20, 20],
     recall_low=[0.1, 0.8, 0.8],
     recall_high=[0.3, 1.0, 1.0],
   )
@@ -117,3 +119,23 @@ def test_a_class_that_is_worse_than_the_others_is_named(found):
   )
   assert 'Of the images of ant only 20.0 % are recognised' in text
   assert 'taken for cat' in text
+
+
+def test_the_worst_of_many_classes_is_not_named_for_chance(found):
+  """Of a hundred equal classes some lie below the interval's end."""
+  right = np.random.default_rng(0).binomial(20, 0.8, 100)
+  classes = pd.DataFrame(
+    {
+      'class': [f'c{i}' for i in range(100)],
+      'held_out': 20,
+      'recall': right / 20,
+    }
+  )
+  classes['recall_low'], classes['recall_high'] = intervals.wilson(
+    right, np.full(100, 20)
+  )
+  accuracy = held_out.Accuracy.of(int(right.sum()), 2000)
+  adapted = dataclasses.replace(found.adapted, accuracy=accuracy)
+  assert (classes.recall_high < 0.8).any()
+  many = dataclasses.replace(found, adapted=adapted, classes=classes)
+  assert 'are recognised' not in _text(many, findings.CLASSES)

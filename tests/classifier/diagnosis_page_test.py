@@ -6,6 +6,7 @@ import pytest
 
 from tests.classifier import diagnosis_test
 from vtab_h2t.classifier import diagnosis_page
+from vtab_h2t.classifier import held_out
 
 
 @pytest.fixture(scope='module')
@@ -77,6 +78,38 @@ def test_labels_that_were_not_looked_at_are_counted(page, found):
   part = dataclasses.replace(found, suspects=found.suspects.iloc[:20])
   text = ' '.join(diagnosis_page.build(part).split())
   assert 'The other 40 images were never held out' in text
+
+
+def test_what_is_not_listed_is_told(page, found):
+  text = ' '.join(page.split())
+  count = len(found.duplicates)
+  assert f'{count} pairs of images' in text
+  assert '<code>duplicates.csv</code> has them all' in text
+  assert 'among the 10 images that each is most like' in text
+  many = dataclasses.replace(found, duplicates_in_all=123_456)
+  text = ' '.join(diagnosis_page.build(many).split())
+  assert '123,456 pairs of images' in text
+  assert f'<code>duplicates.csv</code> has the first {count},' in text
+
+
+def test_what_a_map_shows_adds_up_to_the_answer(page, found):
+  explanation = found.examples[0].explanation
+  parts = explanation.parts()
+  said = '{:+.2f}: places {:+.2f}, no place {:+.2f}, bias {:+.2f}'
+  assert said.format(explanation.logit, *parts) in page
+  assert sum(parts) == pytest.approx(explanation.logit, rel=1e-3)
+
+
+def test_labels_of_images_that_were_not_held_out_are_told_apart(page, found):
+  said = 'whose features were selected with all images'
+  assert said not in page
+  adapted = dataclasses.replace(
+    found.adapted, accuracy=held_out.Accuracy.of(20, 30)
+  )
+  part = diagnosis_page.build(dataclasses.replace(found, adapted=adapted))
+  assert said in part and '(for accuracies 30 of them)' in ' '.join(
+    part.split()
+  )
 
 
 def test_names_are_escaped_and_parts_are_there(page, found):

@@ -99,7 +99,8 @@ def diagnose(
   )
   wrong.index = said.examples[wrong.index]
   threshold = _threshold(adapted, read)
-  matched = _matched(adapted, threshold)
+  pairs, _ = adapted.neighbours.pairs(threshold)
+  matched = _matched(adapted, pairs)
   scaled = calibration.Scaled.of(held.logits, labels, adapted.temperature)
   return Diagnosis(
     adapted=adapted,
@@ -109,6 +110,7 @@ def diagnose(
     balanced_accuracy=confusion.balanced_accuracy(matrix),
     suspects=wrong,
     duplicates=_twins(adapted, threshold, read),
+    duplicates_in_all=len(pairs),
     threshold=threshold,
     matched=int(matched.sum()),
     unmatched=_unmatched(adapted, matched),
@@ -164,9 +166,13 @@ def _twins(
   )
 
 
-def _matched(adapted: adapting.Adapted, threshold: float) -> np.ndarray:
-  """Which held-out images have a twin that was trained on, bool `[m]`."""
-  pairs, _ = adapted.neighbours.pairs(threshold)
+def _matched(adapted: adapting.Adapted, pairs: np.ndarray) -> np.ndarray:
+  """Which held-out images have a twin that was trained on, bool `[m]`.
+
+  Args:
+    adapted: the classifier.
+    pairs: images that are twins, int64 `[p, 2]`.
+  """
   fold = _folds(adapted)
   apart = pairs[fold[pairs[:, 0]] != fold[pairs[:, 1]]]
   return np.isin(adapted.held_out.examples, apart)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
   import pandas as pd
 
 MOST_CLASSES = 30  # That a matrix shows.
+_ROOM = 10  # Classes of a matrix whose numbers have a decimal.
 
 _DPI = 110
 _SIDE, _QUALITY = 128, 70  # Of small pictures.
@@ -60,7 +61,9 @@ def confused(found: diagnosis_tables.Tables) -> 'figure_lib.Figure':
   names = ('given', 'predicted', 'percent')
   size = plotting.heatmap_size(lines, names)
   drawn, (ax,) = plotting.figure(1, 1, size + 0.6, size)
-  plotting.heatmap(drawn, ax, lines, names, '{:.0f}', 'of the given class (%)')
+  # Where there is room, a share of less than a half is not a 0.
+  text = '{:.1f}' if len(shown) <= _ROOM else '{:.0f}'
+  plotting.heatmap(drawn, ax, lines, names, text, 'of the given class (%)')
   ax.set_xlabel('predicted')
   ax.set_ylabel('given')
   return drawn
@@ -80,9 +83,9 @@ def reliability(
   ax.plot((0, 100), (0, 100), color='0.6', linewidth=1)
   _with_interval(ax, table, 100 * table.confidence)
   ax.set_title(
-    f'with temperature: error {found.calibration.after:.1%}'
+    f'with temperature: error {100 * found.calibration.after:.1f} %'
     if scaled
-    else f'as trained: error {found.calibration.before:.1%}',
+    else f'as trained: error {100 * found.calibration.before:.1f} %',
     fontsize=10,
   )
   ax.set_xlabel('probability of the answer (%)')

@@ -57,9 +57,10 @@ def _labels(found: diagnosis_tables.Tables) -> Iterator[str]:
   count = int(found.suspects.likely_wrong.sum())
   if count:
     yield (
-      f'{_count(count, "label")} of {len(found.suspects):,} may be wrong: '
-      'another class is as probable as it is for the images that have it. Look '
-      'at these first, and correct those that are.' + _unknown(found)
+      f'{count:,} of {_count(len(found.suspects), "label")} may be wrong: the '
+      'classifier is as sure of another class as it usually is of images with '
+      "that class's label. Look at these first, and correct those that are "
+      'wrong.' + _unknown(found)
     )
 
 
@@ -80,8 +81,9 @@ def _twins(found: diagnosis_tables.Tables) -> Iterator[str]:
   if len(torn):
     same = int(torn.identical.sum())
     yield (
-      f'{_count(len(torn), "pair")} of images in two different classes are so '
-      'alike that they may be one photograph'
+      f'{_count(len(torn), "pair")} of images in two different classes '
+      f'{"is" if len(torn) == 1 else "are"} so alike that both may be one '
+      'photograph'
       + (f' ({same:,} of them in every pixel)' if same else '')
       + '. At least one of the two labels may be wrong, or the classes overlap.'
     )
@@ -93,8 +95,8 @@ def _twins(found: diagnosis_tables.Tables) -> Iterator[str]:
     )
     yield (
       f'{_count(found.matched, "held-out image")} had a near-duplicate among '
-      'the images that were trained on, which makes the accuracy look better '
-      f'than it is for new photographs: {rest}. Keep one image of each such '
+      'the images that were trained on, which can make the accuracy look '
+      f'better than it is for new photographs: {rest}. Keep one image of each such '
       'pair.'
     )
   if found.matched > _MANY * found.adapted.accuracy.total:
@@ -108,11 +110,8 @@ def _classes(found: diagnosis_tables.Tables) -> Iterator[str]:
   adapted = found.adapted
   for line in concerns.of_sizes(adapted.labels, adapted.classes):
     yield f'{line[0].upper()}{line[1:]}.'
-  table = found.classes.dropna(subset=['recall'])
-  # Worse than the others beyond chance.
-  worst = table.sort_values('recall', kind='stable').iloc[0]
-  accuracy = adapted.accuracy.correct / adapted.accuracy.total
-  if worst.recall_high < accuracy:
+  worst = _worst(found)
+  if worst is not None:
     taken = found.pairs[found.pairs.given == worst['class']].iloc[0]
     yield (
       f'Of the images of {worst["class"]} only {_percent(worst.recall)} are '
@@ -123,15 +122,36 @@ def _classes(found: diagnosis_tables.Tables) -> Iterator[str]:
     )
 
 
+def _worst(found: diagnosis_tables.Tables) -> 'pd.Series | None':
+  """The class of lowest recall that is worse than all others beyond chance.
+
+  By the binomial probability of so few right answers, if the class were
+  recognised as often as images are on average. As the worst of many classes is
+  bad by chance, it must be below 2.5 % over the number of classes (Bonferroni).
+  """
+  from scipy import stats
+
+  table = found.classes.dropna(subset=['recall'])
+  accuracy = found.adapted.accuracy.correct / found.adapted.accuracy.total
+  chance = stats.binom.cdf(
+    np.round(table.recall * table.held_out), table.held_out, accuracy
+  )
+  bad = table[chance < 0.025 / len(table)]
+  if bad.empty:
+    return None
+  return bad.sort_values('recall', kind='stable').iloc[0]
+
+
 def _sure(found: diagnosis_tables.Tables) -> Iterator[str]:
   table = found.coverage
   line = table[table.min_confidence == _ENOUGH].iloc[0]
   if line.answered and line.mistakes_in_all:
     yield (
       f'If a person looks at all answers below a probability of {_ENOUGH:g} '
-      f'(predict with --min_confidence={_ENOUGH:g}), {_percent(line.share)} of '
-      f'the images are left to it, and of these {_percent(line.accuracy)} are '
-      f'right (95 % interval {100 * line.low:.1f} to {_percent(line.high)}).'
+      f'(predict with --min_confidence={_ENOUGH:g}), the classifier answers '
+      f'{_percent(line.share)} of the images alone, and of these answers '
+      f'{_percent(line.accuracy)} are right (95 % interval '
+      f'{100 * line.low:.1f} to {_percent(line.high)}).'
     )
 
 
@@ -180,9 +200,13 @@ def _unusual(found: diagnosis_tables.Tables) -> Iterator[str]:
   count = int(found.unusual.unusual.sum())
   if count:
     yield (
-      f'{_count(count, "image")} unlike all others: no photographs of these '
-      'classes, which should be removed, or the only ones of their kind, so '
-      'that more like them would help.'
+      '1 image is unlike all others: either it is no photograph of these '
+      'classes and should be removed, or it is the only one of its kind, and '
+      'more like it would help.'
+      if count == 1
+      else f'{count:,} images are unlike all others: either they are no '
+      'photographs of these classes and should be removed, or they are the '
+      'only ones of their kind, and more like them would help.'
     )
 
 

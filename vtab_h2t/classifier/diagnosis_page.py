@@ -10,6 +10,7 @@ from typing import Any, TYPE_CHECKING
 from vtab_h2t.classifier import diagnosis_figures as figures
 from vtab_h2t.classifier import diagnosis_findings
 from vtab_h2t.classifier import diagnosis_tables
+from vtab_h2t.classifier import neighbours
 
 if TYPE_CHECKING:
   import markupsafe
@@ -50,6 +51,7 @@ def build(found: diagnosis_tables.Tables) -> str:
     ],
     classes=found.classes.sort_values('recall', kind='stable').head(_CLASSES),
     most_classes=figures.MOST_CLASSES,
+    nearest=neighbours.NEAREST,
     pairs=list(_pairs(found, small)),
     suspects=[
       {**row, **small.of(index)}
@@ -136,7 +138,8 @@ def _examples(
         'given': example.given,
         'held_out': example.held_out,
         'predicted': found.adapted.classes[explanation.predicted],
-        'placed': explanation.placed(),
+        'logit': explanation.logit,
+        'parts': explanation.parts(),
         'seen': figures.jpeg(explanation.seen, 192),
         'map': figures.jpeg(figures.overlaid(explanation), 192),
         'name': small.of(example.index)['name'],

@@ -47,6 +47,7 @@ class Tables:
     balanced_accuracy: mean recall of classes, and its 95 % interval, 0 to 1.
     suspects: see `suspects.wrong_labels`.
     duplicates: see `suspects.twins`; the first 100,000 pairs.
+    duplicates_in_all: how many pairs there are.
     threshold: the cosine from which on a pair is one of those.
     matched: how many held-out images have such a twin that was trained on.
     unmatched: the accuracy on the others; None if there are none.
@@ -71,6 +72,7 @@ class Tables:
   balanced_accuracy: tuple[float, tuple[float, float]]
   suspects: 'pd.DataFrame'
   duplicates: 'pd.DataFrame'
+  duplicates_in_all: int
   threshold: float
   matched: int
   unmatched: held_out_lib.Accuracy | None

@@ -62,11 +62,13 @@ class Explanation:
       found += np.asarray(large) * (value.size / found.size)
     return found
 
-  def placed(self) -> float:
-    """Share of what speaks for and against that has a place, 0 to 1."""
-    inside = sum(float(np.abs(v).sum()) for v in self.places.values())
-    outside = sum(abs(v) for v in self.elsewhere.values())
-    return inside / (inside + outside) if inside + outside else 0.0
+  def parts(self) -> tuple[float, float, float]:
+    """What all places give, what has none, and the bias: `logit` is the sum."""
+    return (
+      sum(float(v.sum(dtype=np.float64)) for v in self.places.values()),
+      sum(self.elsewhere.values()),
+      self.bias,
+    )
 
 
 def explainer(
