@@ -92,6 +92,15 @@ def test_what_is_not_listed_is_told(page, found):
   assert f'<code>duplicates.csv</code> has the first {count},' in text
 
 
+def test_no_probability_is_called_nothing_or_certain(found):
+  sure = found.suspects.assign(
+    probability_of_given=1e-9, probability_of_predicted=1 - 1e-9
+  )
+  text = diagnosis_page.build(dataclasses.replace(found, suspects=sure))
+  assert '(below 0.1&nbsp;%)' in text and '(above 99.9&nbsp;%)' in text
+  assert '(0.0&nbsp;%)' not in text and '(100.0&nbsp;%)' not in text
+
+
 def test_what_a_map_shows_adds_up_to_the_answer(page, found):
   explanation = found.examples[0].explanation
   parts = explanation.parts()

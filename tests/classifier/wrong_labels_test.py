@@ -4,6 +4,7 @@ The numbers in docs/diagnosis.md are this file's.
 """
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from tests import testing
 from vtab_h2t.backbones import registry
 from vtab_h2t.classifier import adapting
+from vtab_h2t.classifier import calibration
 from vtab_h2t.classifier import diagnosis
 from vtab_h2t.tasks import labelled_pictures
 from vtab_h2t.tasks import pictures
@@ -26,26 +28,42 @@ pytestmark = [
 
 
 @pytest.fixture(scope='module')
-def diagnose(tmp_path_factory):
-  """Diagnoses pets of which a share has another label; gives those, too."""
+def adapt(tmp_path_factory):
+  """Adapts to pets of which a share has another label; gives those, too."""
   found = labelled_pictures.read(_PETS)
-  backbone = registry.load('efficientnet_lite0', 'imagenet', 224)
-  backbone = dataclasses.replace(
-    backbone, input=registry.for_photographs(backbone.input)
-  )
   folder = tmp_path_factory.mktemp('features')
 
-  def run(share):
+  @functools.cache
+  def run(share, side, count, val_fraction):
+    backbone = registry.load('efficientnet_lite0', 'imagenet', side)
+    backbone = dataclasses.replace(
+      backbone, input=registry.for_photographs(backbone.input)
+    )
     rng = np.random.default_rng(0)
     labels = found.labels.copy()
     wrong = rng.choice(len(labels), round(share * len(labels)), replace=False)
     labels[wrong] = (labels[wrong] + rng.integers(1, 3, len(wrong))) % 3
+    rows = np.arange(len(labels))
+    if count is not None:
+      rows = np.sort(np.random.default_rng(1).choice(rows, count, False))
     adapted = adapting.adapt(
-      dataclasses.replace(found.split(), labels=labels),
+      dataclasses.replace(found.split(rows), labels=labels[rows]),
       found.classes,
       backbone,
       folder,
+      val_fraction=val_fraction,
     )
+    return adapted, wrong
+
+  return run
+
+
+@pytest.fixture
+def diagnose(adapt):
+  """Diagnoses what is adapted."""
+
+  def run(share):
+    adapted, wrong = adapt(share, 224, None, None)
     return (
       diagnosis.diagnose(adapted, lambda i: pictures.decode(adapted.ids[i])),
       wrong,
@@ -76,3 +94,29 @@ def test_of_right_labels_few_are_suspected_and_probabilities_are_true(diagnose):
   assert found.calibration.after < 0.04
   # Each was looked at: one photograph twice, or two of one scene.
   assert 5 <= len(found.duplicates) <= 20
+
+
+@pytest.mark.parametrize(
+  'side, share, count, is_used',
+  [
+    (224, 0.0, None, False),
+    (224, 0.05, None, False),
+    (224, 0.0, 90, False),
+    (96, 0.0, None, True),
+    (96, 0.05, None, True),
+    (96, 0.0, 90, False),
+  ],
+)
+def test_a_temperature_is_used_where_it_helps(
+  adapt, side, share, count, is_used
+):
+  adapted, _ = adapt(share, side, count, None if count is None else 0.3)
+  held = adapted.held_out
+  labels = adapted.labels[held.examples]
+  fitted = calibration.fitted(held.logits, labels)
+  errors = calibration.Scaled.of(held.logits, labels, fitted).errors()
+  print(side, share, count, adapted.accuracy, f'fitted: {fitted:.2f}')
+  print(calibration.gain(held.logits, labels), errors)
+  assert (adapted.temperature != 1) == is_used
+  if is_used:
+    assert errors.after < errors.before

@@ -96,8 +96,8 @@ def _twins(found: diagnosis_tables.Tables) -> Iterator[str]:
     yield (
       f'{_count(found.matched, "held-out image")} had a near-duplicate among '
       'the images that were trained on, which can make the accuracy look '
-      f'better than it is for new photographs: {rest}. Keep one image of each such '
-      'pair.'
+      f'better than it is for new photographs: {rest}. Keep one image of each '
+      'such pair.'
     )
   if found.matched > _MANY * found.adapted.accuracy.total:
     yield (
