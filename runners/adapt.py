@@ -1,4 +1,4 @@
-r"""Adapts a pretrained network to photographs of one's own.
+r"""Adapts a pretrained network to your own photographs.
 
 Prints the chosen setting, the cross-validated accuracy with an interval beside
 Linear's, the taps that matter, the size of what was written and what is to be

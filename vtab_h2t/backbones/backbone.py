@@ -79,7 +79,7 @@ class Backbone:
     *,
     input: preprocessing.Input | None = None,  # noqa: A002  # As the attribute.
   ) -> 'Backbone':
-    """A functional Keras model of one's own.
+    """A functional Keras model of the user's own.
 
     Args:
       model: takes one image batch `[B, H, W, 3]` of a fixed, square size. Its

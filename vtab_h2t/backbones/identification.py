@@ -144,7 +144,7 @@ def _tried(name: str, scheme: str) -> fitting.Fit:
 
 
 def _plugins() -> Iterator[fitting.Fit]:
-  """Networks of one's own that take files, which are asked last."""
+  """Networks of the user's own that take files, which are asked last."""
   for name, entry in registry.BACKBONES.items():
     if name not in _KNOWN and entry.files is not None:
       yield _tried(name, contents.BY_PLUGIN)

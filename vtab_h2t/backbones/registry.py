@@ -220,7 +220,7 @@ def register(
   any_file: str | None = None,
   image_size: int | None = None,
 ) -> None:
-  """Adds a backbone of one's own, under a name of its own.
+  """Adds a backbone of the user's own, under a name of its own.
 
   Args:
     name: for `--backbone` and result rows: lower-case letters, digits and _.-

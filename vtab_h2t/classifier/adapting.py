@@ -1,4 +1,4 @@
-"""Head2Toe for images of one's own: choose, train, and say how good it is."""
+"""Head2Toe for the user's own images: choose, train, say how good it is."""
 
 from collections.abc import Callable, Mapping, Sequence
 import dataclasses

@@ -165,8 +165,8 @@ def check_disk(folder: pathlib.Path, features: int, answers: int = 0) -> None:
   there = free(folder)
   if there < features + answers:
     raise errors.InputError(
-      f'features take {features / _GIB:.1f} GiB and choosing a setting '
-      f'{answers / _GIB:.1f}, and {there / _GIB:.1f} are free for {folder}; '
+      f'features take {features / _GIB:.3g} GiB and choosing a setting '
+      f'{answers / _GIB:.3g}, and {there / _GIB:.3g} are free for {folder}; '
       'make room, choose another --workdir, halve features with '
       '--float16_features, or hold images out once with --val_fraction=0.2'
     )

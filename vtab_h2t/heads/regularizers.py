@@ -2,10 +2,10 @@
 
 For a kernel `W` of shape `[features, classes]` with rows `w_i`:
 
-  l1:   coefficient * sum_ij |w_ij|
-  l2:   coefficient * sum_ij w_ij^2
-  l21:  coefficient * sum_i ||w_i||_2        (Head2Toe, equation 3 summed)
-        coefficient * sum_g ||W_g||_F        with groups of rows (layers)
+    l1:   coefficient * sum_ij |w_ij|
+    l2:   coefficient * sum_ij w_ij^2
+    l21:  coefficient * sum_i ||w_i||_2        (Head2Toe, equation 3 summed)
+          coefficient * sum_g ||W_g||_F        with groups of rows (layers)
 
 l1 and l2 are Keras' own classes. The released group lasso has no finite
 gradient at a zero row, and drops the coefficient where groups are given.

@@ -92,7 +92,7 @@ ALL = 'all'  # Stands for `ANYWHERE`.
 
 
 def register(method: interface.Searched) -> None:
-  """Adds a method of one's own, under a name of its own.
+  """Adds a method of the user's own, under a name of its own.
 
   From then on each grid that is made has its options, with their defaults, so
   runs with them are others than without. `--methods` has to name it.

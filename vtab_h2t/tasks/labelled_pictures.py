@@ -1,4 +1,4 @@
-"""Photographs of one's own with labels: a folder of classes, or a CSV."""
+"""Photographs of the user's own with labels: a folder of classes, or a CSV."""
 
 import collections
 from collections.abc import Mapping, Sequence

@@ -111,7 +111,7 @@ _registered: dict[str, task_lib.Task] = {}
 
 
 def register(task: task_lib.Task) -> None:
-  """Adds a task of one's own to the suite 'own'.
+  """Adds a task of the user's own to the suite 'own'.
 
   Args:
     task: its suite becomes 'own'. For arrays see `Task.of_arrays`.
@@ -204,8 +204,8 @@ def _giving(task: task_lib.Task) -> Callable[[], task_lib.Task]:
 
 
 def order(suite: str) -> list[str]:
-  """Names of a suite's tasks in its order: of folders of one's own none, of the
-  suite 'shifted' the declared ones.
+  """Names of a suite's tasks in its order: of the user's own folders none, of
+  the suite 'shifted' the declared ones.
   """
   names: dict[str, Iterable[str]] = {
     'embedded': _EMBEDDED,

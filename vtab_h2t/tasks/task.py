@@ -178,7 +178,7 @@ class Task:
     test: tuple[np.ndarray, Sequence[int]],
     seed: int = 0,
   ) -> 'Task':
-    """A task of one's own from images in memory.
+    """A task of the user's own from images in memory.
 
     Args:
       name: its id, as in result rows.
