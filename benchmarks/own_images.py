@@ -191,7 +191,7 @@ def measure(
     'bare_a_second': len(some) / bare,
     'held_out': str(adapted.accuracy),
     'linear': str(adapted.linear),
-    'setting': adapted.setting.as_row(),
+    'chosen': adapted.setting.as_row(),
   }
   return row, stages
 
