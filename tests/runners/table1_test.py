@@ -155,7 +155,7 @@ def test_killed_anywhere_and_started_again_gives_the_same_bytes(
   )
   moments = [
     _after(2.0),
-    _there('features/*.tmp-*/*.npy'),
+    _there('features/*.part/*.npy'),
     _there('features/*/meta.json'),
     _there('features/*/meta.json', then=7.5),
     _there('*/rows/*/*'),
@@ -174,7 +174,7 @@ def test_killed_anywhere_and_started_again_gives_the_same_bytes(
   status, _, err = _finish(start())
   assert status == 0, err
   assert testing.results(tmp_path) == testing.results(reference)
-  assert not list(tmp_path.glob('features/*.tmp-*'))
+  assert not list(tmp_path.glob('features/*.part'))
 
 
 @pytest.mark.parametrize(
