@@ -1,6 +1,6 @@
 """The trials of a method: what settings it has, and what their heads read."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 import contextlib
 import dataclasses
 import functools
@@ -94,20 +94,8 @@ def of_method(
   """
   if not isinstance(options, head2toe.Options):
     coefficients = getattr(options, 'coefficients', (0.0,))
-    specs = linear.stack_of(options.learning_rates, coefficients, data.seed)
     yield trials_lib.Trials(
-      every=[
-        trials_lib.Trial(
-          setting=linear.Setting(
-            learning_rate=spec.learning_rate,
-            steps=0,
-            target_size=size,
-            coefficient=spec.coefficient if size is not None else None,
-          ),
-          head=spec,
-        )
-        for spec in specs
-      ],
+      every=_heads(options.learning_rates, coefficients, size, data.seed),
       size=size,
       penalty=_PENALTIES[method],
       features=data.features,
@@ -172,6 +160,27 @@ def known(
   )
 
 
+def _heads(
+  learning_rates: Sequence[float],
+  coefficients: Sequence[float],
+  size: int | None,
+  seed: int,
+) -> list[trials_lib.Trial]:
+  """Heads on all features of a target size, or on the embedding if None."""
+  return [
+    trials_lib.Trial(
+      setting=linear.Setting(
+        learning_rate=spec.learning_rate,
+        steps=0,
+        target_size=size,
+        coefficient=spec.coefficient if size is not None else None,
+      ),
+      head=spec,
+    )
+    for spec in linear.stack_of(learning_rates, coefficients, seed)
+  ]
+
+
 def _selected_head(
   data: learning.Data, setting: linear.Setting
 ) -> stacks.HeadSpec:
@@ -188,20 +197,7 @@ def _second_stage(
 ) -> trials_lib.Trials:
   """Trains the first stage, and gives the trials of what it selects."""
   first = trials_lib.Trials(
-    every=[
-      trials_lib.Trial(
-        setting=linear.Setting(
-          learning_rate=spec.learning_rate,
-          steps=0,
-          target_size=size,
-          coefficient=spec.coefficient,
-        ),
-        head=spec,
-      )
-      for spec in linear.stack_of(
-        options.learning_rates, options.coefficients, data.seed
-      )
-    ],
+    every=_heads(options.learning_rates, options.coefficients, size, data.seed),
     size=size,
     penalty='l21',
     features=data.features,
