@@ -88,8 +88,8 @@ def hard(data):
 @pytest.fixture(scope='session')
 def net():
   """A small trainable network; who trains it resets it before."""
-  # As a program does. Where a test of programs did it after steps were compiled,
-  # a network that is compiled later would round otherwise.
+  # As a program does. Where a test of programs did it after steps were
+  # compiled, a network that is compiled later would round otherwise.
   tf.config.experimental.enable_op_determinism()
   return network.Network(testing.normed_backbone())
 
