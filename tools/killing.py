@@ -111,6 +111,7 @@ def main(root: pathlib.Path, wanted: int, seed: int) -> int:
     print('other rows at the end')
     return 1
   left = [str(p) for p in workdir.rglob('*.tmp-*')]
+  left += [str(p) for p in workdir.glob('features/*.part')]
   left += [str(p) for p in workdir.glob('*/unfinished/*')]
   if left:
     print(f'left behind: {left}')

@@ -131,21 +131,22 @@ def test_the_input_is_kept(backbone, split, tmp_path, change):
   )
 
 
-# What came with the third format, and with the second.
+# What came with the fourth format, the third and the second.
+_FOURTH = ('apart',)
 _THIRD = ('temperature', 'label_type', 'source', 'images', 'calibration_error')
 _SECOND = ('scale', 'offset', 'crop')
 
 
 @pytest.mark.parametrize('resize', ['bilinear', 'legacy'])
-@pytest.mark.parametrize('number', [1, 2])
+@pytest.mark.parametrize('number', [1, 2, 3])
 def test_a_folder_of_an_earlier_format_is_read(
   saved, backbone, split, tmp_path, number, resize
 ):
-  """Which has no temperature; the first says of the input only the resize."""
+  """The first says of the input only the resize; two have no temperature."""
   folder = tmp_path / 'm'
   folder.mkdir()
   facts = json.loads((saved / 'model.json').read_text())
-  for name in _THIRD + _SECOND * (number == 1):
+  for name in _FOURTH + _THIRD * (number < 3) + _SECOND * (number < 2):
     del facts[name]
   facts |= {'format': number, 'resize': resize}
   (folder / 'model.json').write_text(json.dumps(facts))
@@ -156,12 +157,12 @@ def test_a_folder_of_an_earlier_format_is_read(
   assert model.backbone.input == dataclasses.replace(
     backbone.input, resize=resize
   )
-  assert model.temperature == 1
+  assert model.temperature == facts.get('temperature', 1)
   for path in (tmp_path / 'again', tmp_path / 'and_again'):
     artefact.write(model, path)
     model = artefact.load(path)
     assert model.facts == facts
-  (folder / 'model.json').write_text(json.dumps(facts | {'format': 3}))
+  (folder / 'model.json').write_text(json.dumps(facts | {'format': number + 1}))
   with pytest.raises(errors.InputError, match='is missing or not'):
     artefact.load(folder)
 
@@ -226,16 +227,17 @@ def saved(backbone, split, tmp_path_factory):
 @pytest.mark.parametrize(
   'change, message',
   [
-    ({'format': 4}, 'format 4, and this version reads up to 3; use the ver'),
-    ({'format': 0}, 'not of format 3; adapt again'),
-    ({'format': True}, 'not of format 3; adapt again'),
-    ({'format': ['x']}, 'not of format 3; adapt again'),
+    ({'format': 5}, 'format 5, and this version reads up to 4; use the ver'),
+    ({'format': 0}, 'not of format 4; adapt again'),
+    ({'format': True}, 'not of format 4; adapt again'),
+    ({'format': ['x']}, 'not of format 4; adapt again'),
     ({'temperature': 0}, 'temperature must be above 0'),
     ({'temperature': float('nan')}, 'temperature must be above 0'),
     ({'label_type': 'int'}, "classes are not of label_type 'int'"),
     ({'label_type': 'x'}, "classes are not of label_type 'x'"),
     ({'images': [1, 2]}, 'images, accuracy, .* it was edited'),
     ({'accuracy': {}}, 'images, accuracy, .* it was edited'),
+    ({'apart': {}}, 'images, accuracy, .* it was edited'),
     ({'calibration_error': {}}, 'images, accuracy, .* it was edited'),
     ({'scale': 'x'}, 'scale is missing or not'),
     ({'scale': [1, 2]}, 'model.json: the scale of an input is one'),

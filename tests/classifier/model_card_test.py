@@ -7,7 +7,7 @@ from vtab_h2t.classifier import model_card
 _ACCURACY = {'correct': 97, 'total': 99, 'low': 0.929, 'high': 0.994}
 _LINEAR = {'correct': 90, 'total': 99, 'low': 0.836, 'high': 0.951}
 _FACTS = {
-  'format': 3,
+  'format': 4,
   'classes': ['Abyssinian', 'golden_retriever', 'a|b'],
   'method': 'head2toe',
   'hparams': {'fraction': 0.05, 'target_size': 512, 'l21': 1e-5},
@@ -23,6 +23,7 @@ _FACTS = {
   'cls_pooling': 'pooled',
   'tensors_sha256': 'b' * 64,
   'accuracy': _ACCURACY,
+  'apart': {'correct': 96, 'total': 99, 'low': 0.915, 'high': 0.99},
   'linear': _LINEAR,
   'scale': 0.0078125,
   'offset': -0.9921875,
@@ -44,6 +45,7 @@ def test_it_tells_what_there_is_to_know():
     '| golden\\_retriever | 60 |',
     '| `head2toe` | 98.0 % | 92.9 to 99.4 % | 97 of 99 |',
     '| `linear` | 90.9 % | 83.6 to 95.1 % | 90 of 99 |',
+    '97.0 % are right (95 % interval\n91.5 to 99.0 %)',
     'temperature of\n1.250',
     'is 2.0 %\n(5.1 % without',
     'would show 1.5 % by chance',
@@ -113,6 +115,8 @@ def test_a_model_of_an_earlier_format_has_a_card():
     if k
     not in ('temperature', 'label_type', 'source', 'images', 'scale', 'crop')
   }
+  third = {k: v for k, v in _FACTS.items() if k != 'apart'}
+  assert 'a little too\nhigh. Where' in model_card.text(third, 1, 1)
   text = model_card.text(first | {'accuracy': {}, 'linear': {}}, 1, 1)
   assert '## Network' in text
   assert not {'## Data', '## Accuracy', '## Calibration'} & set(

@@ -144,6 +144,7 @@ def model_of(
     **dataclasses.asdict(backbone.input),
     'cls_pooling': backbone.cls_pooling,
     'accuracy': dataclasses.asdict(adapted.accuracy),
+    'apart': dataclasses.asdict(adapted.apart),
     'linear': dataclasses.asdict(adapted.linear),
     'temperature': adapted.temperature,
     'label_type': label_type,

@@ -3,6 +3,7 @@
 format 1   says nothing of the input but how images are resized
 format 2   has the whole input
 format 3   has the temperature, and what the model card tells of
+format 4   has the accuracy of what was chosen apart from the judged images
 """
 
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from vtab_h2t.backbones import preprocessing
 from vtab_h2t.backbones import registry as backbones
 from vtab_h2t.features import normalization
 
-FORMAT = 3
+FORMAT = 4
 FILE = 'model.json'
 # What labels were before they became names, and how they are again.
 LABEL_TYPES: dict[str, Callable[[str], Any]] = {
@@ -62,8 +63,8 @@ _THIRD = _SECOND | {
   'images': list,
   'calibration_error': dict,
 }
-_ACCURACIES = ('accuracy', 'linear')
-_FIELDS = {1: _FIRST, 2: _SECOND, FORMAT: _THIRD}
+_FOURTH = _THIRD | {'apart': dict}
+_FIELDS = {1: _FIRST, 2: _SECOND, 3: _THIRD, FORMAT: _FOURTH}
 
 
 def read(path: pathlib.Path) -> dict[str, Any]:
@@ -100,7 +101,7 @@ def read(path: pathlib.Path) -> dict[str, Any]:
     ):
       raise errors.InputError(f'{path}: {name} is missing or not as it must be')
   _check_values(facts, path)
-  if number == FORMAT:
+  if number >= 3:
     _check_told(facts, path)
   return facts
 
@@ -136,7 +137,7 @@ def _check_values(facts: dict[str, Any], path: pathlib.Path) -> None:
 
 
 def _check_told(facts: dict[str, Any], path: pathlib.Path) -> None:
-  """What came with `FORMAT`."""
+  """What came with the third format and the fourth."""
   if not (math.isfinite(facts['temperature']) and facts['temperature'] > 0):
     raise errors.InputError(f'{path}: the temperature must be above 0')
   try:
@@ -145,10 +146,11 @@ def _check_told(facts: dict[str, Any], path: pathlib.Path) -> None:
     raise errors.InputError(
       f'{path}: classes are not of label_type {facts["label_type"]!r}'
     ) from e
-  shares = [facts[n].get(k) for n in _ACCURACIES for k in ('low', 'high')]
+  accuracies = [facts[n] for n in ('accuracy', 'apart', 'linear') if n in facts]
+  shares = [a.get(k) for a in accuracies for k in ('low', 'high')]
   counts = [
     *facts['images'],
-    *(facts[n].get(k) for n in _ACCURACIES for k in ('correct', 'total')),
+    *(a.get(k) for a in accuracies for k in ('correct', 'total')),
   ]
   shares += (
     dict.fromkeys(('before', 'after', 'by_chance')) | facts['calibration_error']
@@ -157,11 +159,11 @@ def _check_told(facts: dict[str, Any], path: pathlib.Path) -> None:
     len(facts['images']) != len(facts['classes'])
     or not all(type(n) is int and n >= 0 for n in counts)
     or not all(type(s) in (int, float) and 0 <= s <= 1 for s in shares)
-    or not all(facts[n]['total'] for n in _ACCURACIES)
+    or not all(a['total'] for a in accuracies)
   ):
     raise errors.InputError(
-      f'{path}: images, accuracy, linear or calibration_error are not as they '
-      'must be; it was edited'
+      f'{path}: images, accuracy, apart, linear or calibration_error are not '
+      'as they must be; it was edited'
     )
 
 
