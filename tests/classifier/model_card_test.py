@@ -116,7 +116,7 @@ def test_a_model_of_an_earlier_format_has_a_card():
     not in ('temperature', 'label_type', 'source', 'images', 'scale', 'crop')
   }
   third = {k: v for k, v in _FACTS.items() if k != 'apart'}
-  assert 'a little too\nhigh. Where' in model_card.text(third, 1, 1)
+  assert 'a little too\nhigh.\nWhere' in model_card.text(third, 1, 1)
   text = model_card.text(first | {'accuracy': {}, 'linear': {}}, 1, 1)
   assert '## Network' in text
   assert not {'## Data', '## Accuracy', '## Calibration'} & set(

@@ -100,15 +100,17 @@ def _accuracy(facts: dict[str, Any]) -> str:
 {_table(header, rows)}{better}
 
 The setting was chosen on the same images, so the numbers are a little too
-high.{_apart(facts)} Where `report.html` is in this folder, it shows the mistakes, the classes
-that are confused, and labels that may be wrong."""
+high.{_apart(facts)}
+Where `report.html` is in this folder, it shows the mistakes, the classes that
+are confused, and labels that may be wrong."""
 
 
 def _apart(facts: dict[str, Any]) -> str:
   """The accuracy without the advantage of having been chosen on the images."""
   if not (found := facts.get('apart')):
     return ''
-  return f""" With everything chosen anew without the images that are judged,
+  return f"""
+With everything chosen anew without the images that are judged,
 {100 * found['correct'] / found['total']:.1f} % are right (95 % interval
 {100 * found['low']:.1f} to {100 * found['high']:.1f} %): expect this of new
 images of the same kind."""
