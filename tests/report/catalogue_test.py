@@ -293,3 +293,10 @@ def test_views_of_everything_make_everything(tmp_path):
     if output.measured and not output.vit:
       assert output.possible(results), output.name
       output.of_results(results)
+
+
+def test_every_figure_says_what_is_seen():
+  for output in (catalogue.OUTPUTS | catalogue.COMPANIONS).values():
+    assert bool(output.shows) == bool(output.draw), output.name
+    if output.draw:
+      assert output.shows[0].isupper() and output.shows.endswith('.')

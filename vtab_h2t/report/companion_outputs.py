@@ -88,6 +88,11 @@ OUTPUTS = (
     name='lp_ft_figure',
     title='LP-FT, figure: accuracy in and out of distribution by pair, how far '
     'features move, and accuracy by severity of corruptions',
+    shows='At the left each point is one pair of data sets under linear '
+    'probing, fine-tuning or LP-FT, with its accuracy on images like those '
+    'of the training to the right and on shifted ones upwards. At the right '
+    'stands how far training moved the features. Below, curves show the '
+    'accuracy by how severe a corruption is.',
     jobs=(companion_rows.LP_FT,),
     measured=lambda r: lp_ft_frames.figure_frames(r.of(companion_rows.LP_FT)),
     draw=lambda f: lp_ft_figures.figure(
@@ -108,6 +113,10 @@ OUTPUTS = (
     title='Surgical fine-tuning, figure: accuracy by tuned block and kind of '
     'shift; error bars are standard errors over targets, of a single one the '
     'deviation over seeds',
+    shows='Each panel is one kind of shift, with one network and number of '
+    'images a class. Points with error bars show the test accuracy if only '
+    'one block is tuned, from the first to the last; lines show it if all '
+    'layers are tuned, or nothing.',
     some=_SURGICAL,
     measured=surgical_frames.figure_frames,
     draw=lambda f: surgical_figures.figure(f['surgical_figure']),
@@ -128,6 +137,9 @@ OUTPUTS = (
     title='Head probing, figure: features and accuracy by the energy when '
     'fine-tuning begins; crosses are taus of which no seed reached the '
     'common training loss, lines the medians of the seeds that did',
+    shows='Panels show how far features move and how accurate the network '
+    'becomes, by the energy that is left when fine-tuning begins; the '
+    'longer the head was probed before, the less that is.',
     jobs=(companion_rows.HEAD_PROBE,),
     measured=lambda r: {
       'head_probe_figure': head_probe_frames.figure(

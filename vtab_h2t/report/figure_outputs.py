@@ -40,8 +40,10 @@ _BASELINES = making.BASELINES
 OUTPUTS = (
   _Output(
     name='figure2',
-    title='Figure 2: Head2Toe gains more over Linear where domain affinity is '
-    'low',
+    title='Figure 2: what Head2Toe gains over Linear, tasks by domain affinity',
+    shows='Each bar is one task, and its length is what Head2Toe gains over '
+    'Linear, in points. Tasks stand from left to right by their domain '
+    'affinity, which is the accuracy of Linear less that of Scratch.',
     jobs=(_ACCURACY,),
     methods=('linear', 'scratch', 'head2toe'),
     measured=lambda r: making.figure2(making.affinity(r)),
@@ -52,6 +54,9 @@ OUTPUTS = (
     name='figure3',
     title='Figure 3: Linear, fine-tuning and Scratch, tasks and groups by '
     'domain affinity',
+    shows='Tasks stand from left to right by their domain affinity, and the '
+    'groups of tasks after them. Each of the three curves is the test '
+    'accuracy of one method.',
     jobs=(_ACCURACY,),
     methods=_BASELINES,
     measured=lambda r: making.figure3(making.affinity(r)),
@@ -62,6 +67,12 @@ OUTPUTS = (
     name='figure4',
     title='Figure 4: what one additional layer gains over Linear, by domain '
     'affinity and by layer; Linear, Control and Oracle',
+    shows='Each point is one task, with its domain affinity to the right '
+    'and upwards what the best additional layer gains over Linear. Curves '
+    'show the accuracy of two tasks by which layer Linear also reads. Bars '
+    'compare the averages of Linear, of a control that reads a second '
+    'network in place of the layer, and of the best layer. Of the paper '
+    'only the averages are known.',
     jobs=(_ACCURACY, 'one_tap', jobs.CONTROL),
     methods=_BASELINES[:2],
     measured=making.figure4,
@@ -76,6 +87,10 @@ OUTPUTS = (
     name='figure6',
     title='Figure 6: selecting features or whole layers, and of which layers '
     'they are',
+    shows='Curves show the mean test accuracy by how many features are '
+    'kept, one curve for features that are chosen one by one and others for '
+    'whole layers. Bars show of which layers the features are that one task '
+    'keeps.',
     jobs=('granularity',),
     also=('one_tap',),
     measured=making.figure6,
@@ -87,6 +102,10 @@ OUTPUTS = (
     name='figure7',
     title='Figure 7: features that other tasks selected; accuracy by the '
     'number of candidate features, in two groups of tasks',
+    shows='In the matrix each row is a task that selected features, each '
+    'column a task that uses them, and the number is the change against the '
+    "task's own features, in points. Curves show the accuracy by how many "
+    'features there are to choose from, in two groups of tasks.',
     jobs=(jobs.TRANSFER, 'scaling'),
     measured=making.figure7,
     draw=lambda f: study_figures.figure7(
@@ -97,6 +116,10 @@ OUTPUTS = (
     name='figure8',
     title='Figure 8: domain affinity under two backbones, and its correlation '
     'with what each layer gains over Linear',
+    shows='One point is one task, with its domain affinity under one '
+    'network to the right and under the other upwards. Bars show, layer by '
+    'layer, the rank correlation of domain affinity with what the layer '
+    'gains over Linear.',
     jobs=(_ACCURACY, jobs.SECOND),
     also=('one_tap',),
     methods=_BASELINES[:2],
@@ -107,6 +130,9 @@ OUTPUTS = (
   _Output(
     name='figure9',
     title='Figure 9: accuracy with one additional layer, for each task',
+    shows='Each panel is one task. The curve shows its test accuracy when '
+    'Linear also reads one intermediate layer, from the first layer to the '
+    'last.',
     jobs=('one_tap',),
     measured=lambda r: {'figure9': tap_frames.one_tap(r.of('one_tap'))},
     draw=lambda f: tap_figures.figure9(f['figure9']),
@@ -114,6 +140,8 @@ OUTPUTS = (
   _Output(
     name='figure10',
     title='Figure 10: selecting features or whole layers, for each task',
+    shows='Each panel is one task. Curves show its test accuracy by how '
+    'many features are kept, chosen one by one or in whole layers.',
     jobs=('granularity',),
     measured=lambda r: {
       'figure10': study_frames.granularity(r.of('granularity'))
@@ -124,6 +152,10 @@ OUTPUTS = (
     name='figure11',
     title='Figure 11: gain of Head2Toe over fine-tuning by domain affinity; '
     'overlap of selections; accuracy by place in the ranking',
+    shows='Points show, task by task, what Head2Toe gains over fine-tuning '
+    'by domain affinity. A matrix shows which share of their selected '
+    'features two tasks have in common. Curves show the accuracy with '
+    'features from further down the ranking.',
     jobs=(_ACCURACY, jobs.RELEVANCE, 'offset'),
     methods=(*_BASELINES, 'head2toe'),
     measured=making.figure11,
@@ -136,6 +168,9 @@ OUTPUTS = (
     name='figure12',
     title='Figure 12: of which blocks the features are that Head2Toe uses, for '
     'each task',
+    shows='Each panel is one task. Bars show of which blocks of the network '
+    'the features are that Head2Toe selected, from the first block to the '
+    'last.',
     jobs=(_ACCURACY,),
     methods=('head2toe',),
     fields=('selected_by_tap',),
@@ -147,6 +182,9 @@ OUTPUTS = (
     name='figure13',
     title='Figure 13: Head2Toe, Linear and fine-tuning with fewer training '
     'images',
+    shows='Curves show the accuracy of Head2Toe, Linear and fine-tuning by '
+    'the share of the training images that is used, as a mean over tasks '
+    'and for each task.',
     jobs=(_ACCURACY, jobs.REDUCED),
     methods=frames_lib.REDUCED,
     measured=making.figure13,
@@ -156,6 +194,10 @@ OUTPUTS = (
     name='figure14',
     title='Figure 14: accuracy by the number of candidate features of a ViT, '
     'in two groups of tasks',
+    shows='Curves show the mean accuracy of two groups of tasks by the '
+    'target size of each layer, one line for each share of the layers that '
+    'is read: the larger both are, the more features there are to choose '
+    'from.',
     jobs=('scaling',),
     measured=making.figure14,
     draw=lambda f: study_figures.figure14(f['figure14'], f['groups']),
@@ -165,6 +207,9 @@ OUTPUTS = (
     name='figure15',
     title="Figure 15: of which of a ViT's blocks the features are that "
     'Head2Toe uses, for each task',
+    shows='Each panel is one task. Bars show of which blocks of the network '
+    'the features are that Head2Toe selected, from the first block to the '
+    'last.',
     jobs=(_ACCURACY,),
     methods=('head2toe',),
     fields=('selected_by_tap',),
@@ -176,6 +221,9 @@ OUTPUTS = (
     name='figure16',
     title='Figure 16: accuracy by the number of candidate features, for each '
     'task',
+    shows='Each panel is one task. Curves show its accuracy by the target '
+    'size of each layer, one line for each share of the layers that is '
+    'read: the larger both are, the more features there are to choose from.',
     jobs=('scaling',),
     measured=lambda r: {'figure16': study_frames.scaling(r.of('scaling'))},
     draw=lambda f: study_figures.figure16(f['figure16']),
@@ -184,6 +232,9 @@ OUTPUTS = (
     name='coefficient',
     title='Coefficient (section 3.3): accuracy by the coefficient of the '
     'group lasso that selects',
+    shows='The curve shows the mean accuracy by the coefficient of the '
+    'group lasso that selects features; a coefficient of 0 is no '
+    'regularisation.',
     jobs=('coefficient',),
     measured=making.coefficient,
     draw=lambda f: study_figures.coefficient(f['coefficient']),
@@ -191,6 +242,8 @@ OUTPUTS = (
   _Output(
     name='scores',
     title="Scores: accuracy by relevance score, the group lasso's and others",
+    shows='Each point is the mean accuracy with the features that one '
+    'relevance score selects.',
     jobs=('scores',),
     measured=making.scores,
     draw=lambda f: study_figures.scores(f['scores']),

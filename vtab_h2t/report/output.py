@@ -69,6 +69,8 @@ class Output:
     published: its frames, from the paper's numbers; None if those do not
       suffice.
     draw: a figure of the frames; None for tables.
+    shows: what is seen in the figure, in whole sentences, for those who read
+      it and for those who cannot see it; '' for tables.
     headings: what frames show, over those that need to say it.
     form: of numbers in Markdown, as for `format`.
     markdown: the frames as Markdown, from where their numbers come; a table of
@@ -92,6 +94,7 @@ class Output:
   measured: Callable[[results_lib.Results], Frames] | None = None
   published: Callable[[], Frames] | None = None
   draw: Callable[[Frames], Any] | None = None
+  shows: str = ''
   headings: Mapping[str, str] = dataclasses.field(default_factory=dict)
   form: str = '.1f'
   markdown: Callable[[Frames, str], str] | None = None

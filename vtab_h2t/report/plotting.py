@@ -302,8 +302,8 @@ def png(drawn: 'figure_lib.Figure', dpi: int) -> bytes:
 
   Its colours are a palette, so that it has about a quarter of the bytes.
   """
-  from PIL import Image
   from matplotlib.backends import backend_agg
+  from PIL import Image
 
   drawn.set_dpi(dpi)
   canvas = backend_agg.FigureCanvasAgg(drawn)
