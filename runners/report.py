@@ -1,7 +1,9 @@
-r"""Writes one self-contained HTML page of all that a work directory has.
+r"""Writes HTML pages of all that a work directory has.
 
-Of what was measured, a summary in Markdown is written beside it, and the toy
-problems are as `runners.toys` left them there, or else are solved.
+The first page, FILE.html, has what was found; of several runs, each has a page
+of its own in a folder FILE beside it. Pages need no other file. Of what was
+measured, a summary in Markdown is written beside them, and the toy problems are
+as `runners.toys` left them there, or else are solved.
 
   python -m runners.report --workdir=results --out=report.html
   python -m runners.report --source=published --out=paper.html
@@ -50,11 +52,19 @@ def main() -> None:
   ) or any(one.of(kind) for one in measured for kind in retapping.KINDS):
     # Counts a network's operations, and the taps that Table 6 moves.
     common.prepare_tensorflow()
-  text = page.build(
-    measured, with_published, toys.read(workdir / 'toys') or toys.tables()
+  pages = page.build(
+    measured,
+    with_published,
+    toys.read(workdir / 'toys') or toys.tables(),
+    out.stem,
   )
-  with files.atomic_write(out) as f:
-    f.write(text)
+  for name, text in pages.items():
+    with files.atomic_write(out.parent / name) as f:
+      f.write(text)
+  for path in sorted(out.with_suffix('').glob('*.html')):
+    is_made = path.read_text(encoding='utf-8').startswith(page.MARK)
+    if is_made and f'{out.stem}/{path.name}' not in pages:
+      path.unlink()  # Of a run that is no more.
   print(f'report: {out}')
   if measured:
     beside = out.with_suffix('.md')

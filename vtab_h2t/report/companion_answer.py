@@ -1,5 +1,7 @@
 """What a run under shifts says of the companion papers, in two sentences."""
 
+from collections.abc import Sequence
+
 from vtab_h2t.report import companion_rows
 from vtab_h2t.report import frames
 from vtab_h2t.report import head_probe_frames
@@ -12,7 +14,7 @@ from vtab_h2t.report import surgical_rows
 # Of one claim and of several.
 _WORDS = {
   judging.HOLDS: ('holds', 'hold'),
-  judging.FAILS: ('does not', 'do not'),
+  judging.FAILS: ('does not hold', 'do not hold'),
   judging.UNDECIDED: ('is undecided', 'are undecided'),
   judging.NO_VERDICT: ('has no verdict', 'have no verdict'),
   judging.UNTESTABLE: ('cannot be tested', 'cannot be tested'),
@@ -22,11 +24,6 @@ _WORDS = {
 def answer(results: results_lib.Results) -> str:
   """How many claims hold, and the numbers that they are about."""
   judged = judging.verdicts(results)
-  said = []
-  for verdict, words in _WORDS.items():
-    count = sum(v.verdict == verdict for v in judged)
-    if count:
-      said.append(f'{count} {words[count > 1]}')
   found = [
     part
     for part in (
@@ -36,11 +33,21 @@ def answer(results: results_lib.Results) -> str:
     )
     if part
   ]
-  first = f'Of {len(judged)} claims of the companion papers {", ".join(said)}.'
+  first = f'Of {len(judged)} claims of the companion papers {counted(judged)}.'
   if not found:
     return first
   second = '; '.join(found)
   return f'{first} {second[0].upper()}{second[1:]}.'
+
+
+def counted(judged: Sequence[judging.Verdict]) -> str:
+  """How many claims have each verdict: '3 hold, 1 does not hold'."""
+  said = []
+  for verdict, words in _WORDS.items():
+    count = sum(v.verdict == verdict for v in judged)
+    if count:
+      said.append(f'{count} {words[count > 1]}')
+  return ', '.join(said)
 
 
 def _lp_ft(results: results_lib.Results) -> str:

@@ -1,23 +1,46 @@
-"""One self-contained HTML page: all that a work directory has, or the paper."""
+"""HTML pages of all that a work directory has, or of the paper.
+
+The first page has what was found: the main run's table and the verdicts of all
+runs. Each run has a page of its own, so that every page opens at once. Pages
+need no other file but those that they link to.
+"""
 
 from collections.abc import Mapping, Sequence
 import importlib.resources
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import pandas as pd
 
+from vtab_h2t.report import companion_rows
 from vtab_h2t.report import contradictions
+from vtab_h2t.report import headline
+from vtab_h2t.report import html_tables
+from vtab_h2t.report import jobs as jobs_lib
+from vtab_h2t.report import judging
+from vtab_h2t.report import page_claims
+from vtab_h2t.report import papers
 from vtab_h2t.report import results as results_lib
+from vtab_h2t.report import run_names
 from vtab_h2t.report import sections
 from vtab_h2t.report import toy_claims
 
+if TYPE_CHECKING:
+  import markupsafe
+
+# First in what is written by `build`, by which old pages are known.
+MARK = '<!doctype html>\n<!-- made by vtab_h2t.report -->'
+_PUBLISHED = 'published'
 # Of a section, where it has no such part.
 _EMPTY = {
   'comparison': '',
   'published': False,
   'protocol': '',
-  'claims': (),
-  'cost': '',
+  'claims': None,
+  'caveats': (),
+  'holding': (),
+  'failing': (),
+  'standing': (),
+  'costs': (),
   'failures': None,
   'provenance': '',
   'head': (),
@@ -31,27 +54,120 @@ def build(
   measured: Sequence[results_lib.Results],
   with_published: bool,
   toys: Mapping[str, pd.DataFrame],
-) -> str:
-  """The page.
+  name: str = 'report',
+) -> dict[str, str]:
+  """The pages.
 
   Args:
-    measured: the results of each run.
+    measured: the results of each run, the main one first.
     with_published: whether what the paper prints comes after them.
     toys: what `toys.tables.tables` gives.
+    name: of the first page, without its ending; the others are in a folder
+      that is called so.
+
+  Returns:
+    Each page by its path, relative to the first, which is first: NAME.html.
+    A single run, or the paper alone, is all on that.
   """
-  found = [sections.of_run(results) for results in measured]
+  first = f'{name}.html'
+  if not measured:
+    found = sections.of_the_paper()
+    return {first: _render('Head2Toe, as published', found, toys)}
+  title = 'Head2Toe, measured'
+  if len(measured) == 1 and not with_published:
+    return {first: _render(title, [sections.of_run(measured[0])], toys)}
+  links = {one.run.name: f'{name}/{one.run.name}.html' for one in measured}
+  pages = {
+    first: _render(
+      title,
+      [],
+      toys,
+      main=_EMPTY | sections.summary_of_run(measured[0]),
+      runs=[_line(one, links[one.run.name]) for one in measured],
+      published=f'{name}/{_PUBLISHED}.html' if with_published else '',
+      verdicts=_verdicts(measured, links),
+    )
+  }
+  up = f'../{first}'
+  for one in measured:
+    section = sections.of_run(one)
+    pages[links[one.run.name]] = _render(section['label'], [section], up=up)
   if with_published:
-    found += sections.of_the_paper()
-  return _render(
-    'Head2Toe, ' + ('measured' if measured else 'as published'), found, toys
+    pages[f'{name}/{_PUBLISHED}.html'] = _render(
+      'Head2Toe, as published', sections.of_the_paper(), up=up
+    )
+  return pages
+
+
+def _line(results: results_lib.Results, link: str) -> dict[str, Any]:
+  """A run in the first page's list."""
+  jobs = (
+    companion_rows.JOBS
+    if results.run.suite == companion_rows.SUITE
+    else (jobs_lib.ACCURACY,)
   )
+  tests = [r for job in jobs for r in results.of(job) if r['split'] == 'test']
+  return {
+    'name': results.run.name,
+    'label': run_names.label(results.run),
+    'link': link,
+    'counts': [
+      len({r[field] for r in tests}) for field in ('task', 'method', 'seed')
+    ],
+    'answer': headline.answer(results),
+  }
+
+
+def _verdicts(
+  measured: Sequence[results_lib.Results], links: Mapping[str, str]
+) -> list[dict[str, Any]]:
+  """The claims of the paper over all runs, and those of the companions."""
+  own: list[page_claims.Column] = []
+  companions: list[page_claims.Column] = []
+  for one in measured:
+    is_shifted = one.run.suite == companion_rows.SUITE
+    (companions if is_shifted else own).append(
+      page_claims.Column(
+        one.run.name,
+        run_names.label(one.run),
+        links[one.run.name],
+        judging.of_run(one),
+      )
+    )
+  own += [
+    page_claims.Column(
+      f'published, {label}',
+      f"the paper's own tables, {label}",
+      '',
+      judging.of_paper(backbone),
+    )
+    for backbone, label in papers.LABELS.items()
+  ]
+  return [
+    {'title': title} | page_claims.matrix(columns)
+    for title, columns in (
+      ('Claims of Head2Toe', own),
+      ('Claims of the companion papers', companions),
+    )
+    if columns
+  ]
 
 
 def _render(
   title: str,
   found: Sequence[Mapping[str, Any]],
-  toys: Mapping[str, pd.DataFrame],
+  toys: Mapping[str, pd.DataFrame] | None = None,
+  **front: Any,
 ) -> str:
+  """A page.
+
+  Args:
+    title: its heading.
+    found: its sections.
+    toys: of the first page, which has what is of no run; else None.
+    **front: what else it shows: `main`, `runs`, `published`, `verdicts` of a
+      first page with a list of runs, `up` of the others.
+  """
   import jinja2
 
   environment = jinja2.Environment(
@@ -63,15 +179,34 @@ def _render(
     .read_text(encoding='utf-8')
   )
   return template.render(
+    mark=MARK,
     title=title,
-    runs=[{**_EMPTY, **section} for section in found],
-    toys=sections.html(toy_claims.table(toys)),
-    contradictions=[
-      {
-        'text': c.text,
-        'tables': c.tables,
-        'value': None if c.check is None else f'{c.check():.3g}',
-      }
-      for c in contradictions.CONTRADICTIONS
-    ],
+    sections=[{**_EMPTY, **section} for section in found],
+    toys='' if toys is None else _toys(toys),
+    contradictions=[] if toys is None else _contradictions(),
+    **{'main': None, 'runs': (), 'published': '', 'verdicts': (), 'up': ''}
+    | front,
   )
+
+
+def _toys(toys: Mapping[str, pd.DataFrame]) -> 'markupsafe.Markup':
+  """The toy problems' claims, a line each."""
+  found = toy_claims.table(toys)
+  agree = [f'{n} of {of}' for n, of in zip(found.seeds, found.of)]
+  return html_tables.html(
+    found[['claim', 'verdict']].assign(
+      **{'seeds that agree': agree, 'setting': found.setting},
+      paper=found['where'],
+    )
+  )
+
+
+def _contradictions() -> list[dict[str, Any]]:
+  return [
+    {
+      'text': c.text,
+      'tables': c.tables,
+      'value': None if c.check is None else f'{c.check():.3g}',
+    }
+    for c in contradictions.CONTRADICTIONS
+  ]

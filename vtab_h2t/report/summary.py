@@ -9,11 +9,12 @@ import pandas as pd
 from vtab_h2t.report import catalogue
 from vtab_h2t.report import claims
 from vtab_h2t.report import companion_rows
+from vtab_h2t.report import headline
 from vtab_h2t.report import jobs
 from vtab_h2t.report import judging
+from vtab_h2t.report import page_claims
 from vtab_h2t.report import papers
 from vtab_h2t.report import results as results_lib
-from vtab_h2t.report import sections
 from vtab_h2t.report import statistics
 from vtab_h2t.report import tables
 from vtab_h2t.tasks import task as task_lib
@@ -43,7 +44,7 @@ def markdown(
       f'## {one.run.name}\n',
       f'{_sentence(one.run.title)}\n',
       f'Measured: {_extent(one)}.\n',
-      f'{sections.answer(one)}\n',
+      f'{headline.answer(one)}\n',
     ]
     parts += [
       text for text in (means(one), _claims(one), _links(one, place)) if text
@@ -191,7 +192,7 @@ def _claims(results: Results) -> str:
         f'{_rounded(low)} to {_rounded(high)}'
         for low, high in zip(tested.low, tested.high)
       ],
-      'could be seen': tested.detectable.map(sections.seen),
+      'could be seen': tested.detectable.map(page_claims.seen),
       'verdict': [
         f'{verdict}: {why}' if verdict == judging.NO_VERDICT else verdict
         for verdict, why in zip(tested.verdict, tested.rows)

@@ -1,0 +1,72 @@
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from vtab_h2t.report import html_tables
+
+
+def _cells(**columns):
+  text = html_tables.html(pd.DataFrame(columns))
+  return [re.findall('<td[^>]*>(.*?)</td>', line) for line in text.split('\n')]
+
+
+@pytest.mark.parametrize(
+  ('values', 'shown'),
+  [
+    ([1.23456, 98.7654, np.nan], ['1.2', '98.8', '']),
+    ([12345.678, 2.0], ['12,346', '2']),
+    ([0.0123456, 0.5], ['0.012', '0.500']),
+    ([0.0057, 0.005731], ['0.005700', '0.005731']),  # As it was printed.
+    ([1e-5, 0.1], ['1e-05', '0.1']),
+    ([1234567.8, 0.00123], ['1.23e+06', '0.00123']),
+    ([3, 40000], ['3', '40,000']),
+    ([0.0, -0.0], ['0', '0']),
+    ([True, False], ['yes', 'no']),
+    (['head2toe', '<'], ['Head2Toe', '&lt;']),
+  ],
+)
+def test_numbers_have_the_digits_that_say_something(values, shown):
+  assert [line[0] for line in _cells(x=values)] == shown
+
+
+def test_percentages_have_one_digit_and_a_name():
+  text = html_tables.html(pd.DataFrame({'accuracy_percent': [88.85, 3.0]}))
+  assert '>88.8<' in text or '>88.9<' in text
+  assert '>3.0<' in text and 'accuracy (%)' in text
+
+
+def test_headings_are_words():
+  assert html_tables.heading('all_l21') == '+All-l2,1'
+  assert html_tables.heading('head2toe_cpu_seconds') == 'Head2Toe, CPU seconds'
+  assert html_tables.heading('seconds_vs_finetune') == (
+    'seconds vs fine-tuning'
+  )
+  assert html_tables.heading('ours_size_vs_linear') == 'model: size vs Linear'
+
+
+def test_texts_stand_to_the_left_and_numbers_to_the_right():
+  text = html_tables.html(pd.DataFrame({'task': ['a'], 'x': [1.0]}))
+  assert '<th scope="col" class="text">task</th><th scope="col">x</th>' in text
+  assert '<td class="text">a</td><td>1</td>' in text
+
+
+def test_a_long_table_says_where_the_rest_is():
+  text = html_tables.html(pd.DataFrame({'x': range(1000)}))
+  assert 'the first 300 of 1000 lines' in text and '>300<' not in text
+
+
+def test_settings_are_written_as_somebody_would_write_them():
+  assert [line[0] for line in _cells(learning_rate=[0.1, 0.001])] == [
+    '0.1',
+    '0.001',
+  ]
+
+
+def test_what_says_nothing_is_left_out():
+  text = html_tables.html(
+    pd.DataFrame({'backbone': ['a', 'a'], 'residual_x': [0, 1e-9], 'x': [1, 2]})
+  )
+  assert text.count('<th ') == 1
+  assert 'backbone' in html_tables.html(pd.DataFrame({'backbone': ['a', 'b']}))

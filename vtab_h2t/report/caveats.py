@@ -1,0 +1,85 @@
+"""What not to take a run's Table 1 for; each says so first, then why."""
+
+from collections.abc import Sequence
+
+from vtab_h2t.report import budgets
+from vtab_h2t.report import jobs
+from vtab_h2t.report import papers
+from vtab_h2t.report import results as results_lib
+from vtab_h2t.report import standing
+from vtab_h2t.report import tables
+
+_LEAST_STEPS = 500  # The smallest budget of the paper (Appendix A).
+
+
+def of(results: results_lib.Results) -> list[str]:
+  """Sentences for above the table; none where nothing was measured for it."""
+  tests = [
+    r
+    for r in results.of(jobs.ACCURACY)
+    if r['split'] == 'test' and r['correct'] is not None
+  ]
+  if not tests:
+    return []
+  tasks = list(dict.fromkeys(r['task'] for r in tests))
+  methods = list(dict.fromkeys(r['method'] for r in tests))
+  found = _of_budgets(results, tasks, methods)
+  if results.run.network.weights == 'random':
+    found.append(
+      'Do not take these accuracies for transfer learning: the weights of the '
+      'network are random. This run is a control.'
+    )
+  if not results.run.space.folds:
+    found.append(
+      'Do not use this table to rank methods: each has one setting that was '
+      'given, not searched for.'
+    )
+  if len(tasks) == 1:
+    found.append(
+      f'Do not take these numbers for averages: {tasks[0]} is the only task, '
+      'and one task gives no interval.'
+    )
+  if len({r['seed'] for r in tests}) == 1:
+    found.append(
+      'Do not read anything into small differences: one seed was measured, so '
+      'how far seeds differ is not known.'
+    )
+  if not papers.comparable(results.run):
+    found.append(
+      "Do not compare these accuracies with the paper's: the network or the "
+      'tasks are others.'
+    )
+  return found
+
+
+def _of_budgets(
+  results: results_lib.Results, tasks: Sequence[str], methods: Sequence[str]
+) -> list[str]:
+  """That training was stopped early, or was not equally long."""
+  space = results.run.space
+  trained = [m for m in methods if m in standing.TRAINED]
+  short: dict[str, list[str]] = {}  # Method to its budgets in words.
+  for method in trained:
+    for task in tasks:
+      tried = sorted(budgets.of(method, space.of_task(task)))
+      if tried and max(max(steps) for steps, _ in tried) < _LEAST_STEPS:
+        words = budgets.in_words(tried)
+        if words not in short.setdefault(method, []):
+          short[method].append(words)
+  if short:
+    names = ', '.join(tables.LABELS.get(m, m) for m in short)
+    after = '; '.join(
+      dict.fromkeys(w for words in short.values() for w in words)
+    )
+    return [
+      f'Do not use this table to rank {names}: training was stopped early, '
+      f'after {after}.'
+    ]
+  different = budgets.differing(methods, space, tasks) if trained else ''
+  if different and len(methods) > len(trained):
+    names = ', '.join(tables.LABELS.get(m, m) for m in trained)
+    return [
+      f'Do not use this table to rank {names} against the other methods: they '
+      f'were not trained equally long ({different}).'
+    ]
+  return []

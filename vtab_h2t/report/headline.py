@@ -1,0 +1,184 @@
+"""What a run says, in whole sentences: what holds, what does not, what ties."""
+
+from collections.abc import Sequence
+import functools
+
+import pandas as pd
+
+from vtab_h2t.report import bootstrap
+from vtab_h2t.report import companion_answer
+from vtab_h2t.report import companion_rows
+from vtab_h2t.report import jobs
+from vtab_h2t.report import judging
+from vtab_h2t.report import results as results_lib
+from vtab_h2t.report import standing
+from vtab_h2t.report import statistics
+from vtab_h2t.report import tables
+from vtab_h2t.tasks import task as task_lib
+
+COMPARED = 'linear', 'head2toe'
+_NO_ANSWER = 'Head2Toe and Linear were not both measured.'
+_MOST = 6  # Claims that are listed of a kind; the table has all.
+
+
+def answer(results: results_lib.Results) -> str:
+  """Of a run: is Head2Toe better than Linear, where, and by how much.
+
+  Of a run under shifts: what it says of the companion papers' claims.
+  """
+  if results.run.suite == companion_rows.SUITE:
+    return companion_answer.answer(results)
+  rows = results.of(jobs.ACCURACY)
+  if not any(r['split'] == 'test' and r['correct'] is not None for r in rows):
+    return _NO_ANSWER
+  interval = next(
+    v.interval
+    for v in judging.verdicts(results)
+    if v.claim.id == 'head2toe_above_linear'
+  )
+  return of_summary(statistics.summarise(rows), interval)
+
+
+def of_summary(
+  summary: pd.DataFrame, interval: bootstrap.Interval | None = None
+) -> str:
+  """The same, of tasks that have both; None for no interval."""
+  both = statistics.compared(summary, COMPARED)
+  if both.empty:
+    return f'{_NO_ANSWER} {_averages(summary)}'
+  wide = statistics.wide(both[both.method.isin(COMPARED)], task_lib.GROUPS)
+  gain = wide.loc['head2toe'] - wide.loc['linear']
+  by_task = gain[[c for c in gain.index if c[1] != 'mean']]
+  if len(by_task) == 1:
+    ((_, task),) = by_task.index
+    head2toe, linear = (wide.loc[m, by_task.index[0]] for m in COMPARED[::-1])
+    return (
+      f'On {task}, the only task that has both, Head2Toe has '
+      f'{head2toe:.1f} % and Linear {linear:.1f} %, {_more(by_task.iloc[0])}. '
+      'One task gives no interval.'
+    )
+  mean = gain['all', 'mean']
+  ahead = f'ahead on {int((by_task > 0).sum())} of {len(by_task)} tasks'
+  groups = ', '.join(
+    f'{gain[group, "mean"]:+z.1f} on {group} tasks'
+    for group in dict.fromkeys(g for g, _ in gain.index)
+    if group != 'all'
+  )
+  best, worst = by_task.idxmax(), by_task.idxmin()
+  return (
+    f'{_first(mean, interval)}, {ahead}. The difference is {groups}; it is '
+    f'largest on {best[1]} ({by_task[best]:+z.1f}) and smallest on {worst[1]} '
+    f'({by_task[worst]:+z.1f}).'
+  )
+
+
+def _averages(summary: pd.DataFrame) -> str:
+  """What was measured instead."""
+  of = {
+    tables.LABELS.get(str(method), str(method)): part
+    for method, part in summary.groupby('method', sort=False)
+  }
+  said = [
+    f'{label} has {part.accuracy_percent.mean():.1f} % on '
+    + (part.task.iloc[0] if len(part) == 1 else f'{len(part)} tasks')
+    for label, part in of.items()
+  ]
+  return f'{_and(said)}.'
+
+
+def _more(points: float) -> str:
+  return f'{abs(points):.1f} points {"more" if points >= 0 else "less"}'
+
+
+def _first(mean: float, interval: bootstrap.Interval | None) -> str:
+  """How the two compare on average, as far as the interval allows."""
+  if interval is None or pd.isna(interval.low):
+    return (
+      f'Head2Toe is {abs(mean):.1f} points {"above" if mean >= 0 else "below"} '
+      'Linear on average'
+    )
+  within = f'95 % interval {interval.low:+z.1f} to {interval.high:+z.1f}'
+  if interval.low > 0 or interval.high < 0:
+    how = 'better' if interval.low > 0 else 'worse'
+    return (
+      f'Head2Toe is {how} than Linear, by {abs(mean):.1f} points on average '
+      f'({within})'
+    )
+  return (
+    f'Head2Toe and Linear tie: the difference is {mean:+z.1f} points on '
+    f'average ({within})'
+  )
+
+
+@functools.cache
+def sentences(results: results_lib.Results) -> tuple[str, ...]:
+  """The answer, how other methods stand beside Head2Toe, and the claims.
+
+  Of a run under shifts the answer alone, which is of claims.
+  """
+  first, _, rest = answer(results).partition('. ')
+  answered = (f'{first}.', rest) if rest else (first,)
+  if results.run.suite == companion_rows.SUITE:
+    return answered
+  judged = judging.verdicts(results)
+  claims = (
+    f'In this run, of {len(judged)} claims of the paper '
+    f'{companion_answer.counted(judged)}.'
+  )
+  return (*answered, *_standing(standing.of_run(results)), claims)
+
+
+def claims_that(results: results_lib.Results, verdict: str) -> list[str]:
+  """What the paper says and has a verdict; of many the first, and how many."""
+  said = [
+    v.claim.sentence for v in judging.verdicts(results) if v.verdict == verdict
+  ]
+  rest = len(said) - _MOST
+  if rest < 2:
+    return said
+  return [*said[:_MOST], f'And {rest} more, in the table of claims.']
+
+
+def _standing(found: pd.DataFrame) -> list[str]:
+  """Sentences on the methods beside Head2Toe; Linear has one of its own."""
+  others = found[found.method != 'linear']
+  said = []
+  ties = standing.read_as(others, standing.TIE)
+  if ties:
+    said.append(
+      f'Head2Toe ties with {_and([_with_points(line) for line in ties])}: in '
+      'brackets stand the points that a method has more or less, and their '
+      '95 % interval, which contains 0.'
+    )
+  for reading, words in (
+    (standing.WORSE, 'Head2Toe is better than'),
+    (standing.BETTER, 'Head2Toe is worse than'),
+  ):
+    lines = standing.read_as(others, reading)
+    if lines:
+      said.append(f'{words} {_and([_with_points(line) for line in lines])}.')
+  unequal = standing.read_as(others, standing.UNEQUAL)
+  if unequal:
+    names = _and([_name(line) for line in unequal])
+    said.append(
+      f'Between Head2Toe and {names} there is no verdict, because they were '
+      'not trained equally long.'
+    )
+  return said
+
+
+def _name(line: dict[str, float]) -> str:
+  return tables.LABELS.get(str(line['method']), str(line['method']))
+
+
+def _with_points(line: dict[str, float]) -> str:
+  """For example '+All-l1 (-2.4; -5.9 to +1.0)'."""
+  return (
+    f'{_name(line)} ({line["points"]:+z.1f}; {line["low"]:+z.1f} to '
+    f'{line["high"]:+z.1f})'
+  )
+
+
+def _and(names: Sequence[str]) -> str:
+  """A list in words."""
+  return ' and '.join(filter(None, [', '.join(names[:-1]), names[-1]]))

@@ -1,0 +1,171 @@
+"""Tables of a page: names that readers know, and as many digits as say much."""
+
+from collections.abc import Mapping
+import math
+from typing import Any, TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from vtab_h2t.report import tables
+
+if TYPE_CHECKING:
+  import markupsafe
+
+_MOST_LINES = 300  # Of a table; the CSV file beside the rows has all.
+# Digits that what is printed may have, in all and after the point.
+_EXACT, _EXACT_AFTER_POINT = 5, 6
+# Of the cost model, what stands beside what is printed.
+_MODEL, _RESIDUAL = 'ours_', 'residual_'
+# Columns of settings: each number as somebody would write it.
+_SETTINGS = (
+  'learning_rate',
+  'fraction',
+  'train_fraction',
+  'coefficient',
+  'l21_coefficient',
+)
+_WORDS = {
+  'accuracy_percent': 'accuracy (%)',
+  'percent': 'accuracy (%)',
+  'std_percent': 'deviation over seeds',
+  'num_features': 'features',
+  'num_classes': 'classes',
+  'cpu_seconds': 'CPU seconds',
+  'l21_coefficient': 'group lasso coefficient',
+  'size_vs_finetune': 'size vs fine-tuning',
+  'size_vs_linear': 'size vs Linear',
+  'flops_vs_finetune': 'operations vs fine-tuning',
+  'seconds_vs_finetune': 'seconds vs fine-tuning',
+  'bytes_vs_finetune': 'bytes vs fine-tuning',
+  'bytes_vs_linear': 'bytes vs Linear',
+  'high': '95 % interval, to',
+  'low': '95 % interval, from',
+}
+
+
+def html(table: pd.DataFrame) -> 'markupsafe.Markup':
+  """A table as safe HTML: texts to the left, numbers to the right.
+
+  Missing values are blank. Numbers of a column have the digits after the point
+  that they were printed with, if these are few; else three digits in the
+  largest, four where all are below 0.1. Where that would make a number 0, each
+  has three digits of its own.
+  """
+  import markupsafe
+
+  escape = markupsafe.escape
+  shown = _without_what_says_nothing(table).head(_MOST_LINES)
+  columns = {name: _column(str(name), shown[name]) for name in shown.columns}
+  is_text = {
+    name: not pd.api.types.is_numeric_dtype(shown[name])
+    or pd.api.types.is_bool_dtype(shown[name])
+    for name in shown.columns
+  }
+  marks = {name: ' class="text"' if is_text[name] else '' for name in is_text}
+  head = ''.join(
+    f'<th scope="col"{marks[name]}>{escape(heading(str(name)))}</th>'
+    for name in shown.columns
+  )
+  lines = [
+    '<tr>'
+    + ''.join(
+      f'<td{marks[name]}>{escape(columns[name][i])}</td>'
+      for name in shown.columns
+    )
+    + '</tr>'
+    for i in range(len(shown))
+  ]
+  text = (
+    f'<table><thead><tr>{head}</tr></thead><tbody>'
+    + '\n'.join(lines)
+    + '</tbody></table>'
+  )
+  if len(table) > len(shown):
+    text += (
+      f'<p>These are the first {len(shown)} of {len(table)} lines; the CSV '
+      "file in the run's folder has all.</p>"
+    )
+  return markupsafe.Markup(text)
+
+
+def _without_what_says_nothing(table: pd.DataFrame) -> pd.DataFrame:
+  """Without residuals of a fit, and the network where all lines have one."""
+  hidden = [c for c in table.columns if str(c).startswith(_RESIDUAL)]
+  if 'backbone' in table and table.backbone.nunique() == 1:
+    hidden.append('backbone')
+  return table.drop(columns=hidden)
+
+
+def heading(name: str) -> str:
+  """A column's name in words, with the names that methods go by."""
+  if name in tables.LABELS:
+    return tables.LABELS[name]
+  if name in _WORDS:
+    return _WORDS[name]
+  if name.startswith(_MODEL):
+    return f'model: {heading(name.removeprefix(_MODEL))}'
+  for method, label in sorted(
+    tables.LABELS.items(), key=lambda pair: -len(pair[0])
+  ):
+    if name.startswith(f'{method}_'):
+      rest = name.removeprefix(f'{method}_')
+      return f'{label}, {_WORDS.get(rest, rest.replace("_", " "))}'
+  return name.replace('_', ' ')
+
+
+def number(value: float, digits: int) -> str:
+  """With a fixed number of digits after the point, and never '-0.0'."""
+  return f'{value:z,.{digits}f}'
+
+
+def _column(name: str, values: pd.Series) -> list[str]:
+  """The texts of a column."""
+  if pd.api.types.is_bool_dtype(values):
+    return ['yes' if value else 'no' for value in values]
+  if not pd.api.types.is_numeric_dtype(values):
+    return ['' if _is_missing(v) else _word(v) for v in values]
+  if name in _SETTINGS:
+    return ['' if _is_missing(v) else f'{v:g}' for v in values]
+  known = values.dropna().astype(float)
+  known = known[np.isfinite(known)]
+  digits = _digits(known.to_numpy())
+  if 'percent' in name or 'accuracy' in name:
+    digits = None if digits is None else min(digits, 1)
+  texts = []
+  for value in values:
+    if _is_missing(value):
+      texts.append('')
+    elif digits is None or not math.isfinite(value):
+      texts.append(f'{value:.3g}')
+    else:
+      texts.append(number(float(value), digits))
+  return texts
+
+
+def _is_missing(value: Any) -> bool:
+  return value is None or bool(pd.isna(value))
+
+
+def _word(value: Any) -> str:
+  """A method's name for its id; numbers among texts as they are printed."""
+  if isinstance(value, Mapping | list | tuple | np.ndarray):
+    return str(value)
+  if isinstance(value, float | np.floating):
+    return f'{value:.4g}'
+  return tables.LABELS.get(str(value), str(value))
+
+
+def _digits(values: np.ndarray) -> int | None:
+  """How many a column has after the point; None for each its own."""
+  sizes = np.abs(values[values != 0])
+  if not len(sizes):
+    return 0
+  spread = sizes.max() / sizes.min()
+  before_point = math.floor(math.log10(sizes.max())) + 1
+  for digits in range(min(_EXACT - before_point, _EXACT_AFTER_POINT) + 1):
+    if np.allclose(values, np.round(values, digits), rtol=0, atol=1e-9):
+      return None if digits > 3 and spread >= 1000 else digits
+  digits = max(0, (4 if sizes.max() < 0.1 else 3) - before_point)
+  is_lost = sizes.min() < 0.5 * 10.0**-digits and spread >= 1000
+  return None if is_lost or digits > _EXACT_AFTER_POINT else digits

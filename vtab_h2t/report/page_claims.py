@@ -1,0 +1,200 @@
+"""Claims on a page: those of a run, and the verdicts of all runs beside."""
+
+from collections.abc import Iterable, Mapping, Sequence
+import dataclasses
+import math
+import re
+from typing import Any
+
+import pandas as pd
+
+from vtab_h2t.report import claims
+from vtab_h2t.report import companion_claims
+from vtab_h2t.report import html_tables
+from vtab_h2t.report import judging
+from vtab_h2t.report import tables
+
+_MARKS = {
+  judging.HOLDS: 'holds',
+  judging.FAILS: 'fails',
+  judging.UNDECIDED: 'open',
+  judging.NO_VERDICT: 'none',
+}
+_DIGITS = {c.id: c.digits for c in (*claims.CLAIMS, *companion_claims.CLAIMS)}
+_MOST_DIGITS = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+  """On whose numbers claims were judged.
+
+  Attributes:
+    name: of the run, or of the paper's network.
+    label: whose it is, in words.
+    link: to the page that has the details; '' of the paper's own numbers.
+    table: what `judging.table` gives.
+  """
+
+  name: str
+  label: str
+  link: str
+  table: pd.DataFrame
+
+
+def of(table: pd.DataFrame) -> dict[str, Any]:
+  """A run's claims for the template, from what `judging.table` gives.
+
+  Returns:
+    `tested`: those that have a verdict, or a reason why it has none.
+    `untested`: how many others there are.
+    `reasons`: why, in words, how many, and what they say.
+  """
+  untested = table[table.verdict == judging.UNTESTABLE]
+  return {
+    'tested': [
+      _line(line)
+      for line in table[table.verdict != judging.UNTESTABLE].to_dict('records')
+    ],
+    'untested': len(untested),
+    'reasons': _reasons(untested),
+  }
+
+
+def _reasons(untested: pd.DataFrame) -> list[dict[str, Any]]:
+  """The most frequent reason first."""
+  by_reason: dict[str, list[str]] = {}
+  for line in untested.to_dict('records'):
+    by_reason.setdefault(_named(line['rows']), []).append(line['claim'])
+  return [
+    {'why': f'{why[0].upper()}{why[1:]}', 'claims': said}
+    for why, said in sorted(by_reason.items(), key=lambda pair: -len(pair[1]))
+  ]
+
+
+def _named(text: str) -> str:
+  """A text with methods' names for their ids."""
+  return re.sub(
+    r'(?<!-)\b[a-z0-9_]+\b', lambda m: tables.LABELS.get(m[0], m[0]), text
+  )
+
+
+def _line(line: Mapping[str, Any]) -> dict[str, Any]:
+  """A line of the table of a run's claims."""
+  digits = _digits(line)
+  details = {
+    'where the paper says it': judging.place(line['where'], line['of']),
+    'what is measured': line['statistic'],
+    'tasks': str(line['tasks']),
+    'smallest effect that could be seen': seen(line['detectable']),
+    'rows': _named(line['rows'])
+    if line['verdict'] != judging.NO_VERDICT
+    else '',
+  }
+  return {
+    'claim': line['claim'],
+    'verdict': line['verdict'],
+    'mark': _MARKS[line['verdict']],
+    'why': _named(line['rows'])
+    if line['verdict'] == judging.NO_VERDICT
+    else '',
+    'measured': _number(line['measured'], digits),
+    'sort': f'{line["measured"]:.6g}',
+    'interval': _interval(line, digits),
+    'published': [
+      part.replace(' on VTAB-1k', '')
+      for part in line['published'].split('; ')
+      if part
+    ],
+    'details': {what: text for what, text in details.items() if text},
+  }
+
+
+def _digits(line: Mapping[str, Any]) -> int:
+  """So many after the point that nothing reads as 0 that is not."""
+  digits = min(2, _DIGITS.get(line['id'], 2))
+  sizes = [
+    abs(line[end])
+    for end in ('measured', 'low', 'high')
+    if not pd.isna(line[end]) and line[end] != 0
+  ]
+  while digits < _MOST_DIGITS and any(
+    round(size, digits) == 0 for size in sizes
+  ):
+    digits += 1
+  return digits
+
+
+def _number(value: float, digits: int) -> str:
+  return '' if pd.isna(value) else html_tables.number(value, digits)
+
+
+def _interval(line: Mapping[str, Any], digits: int) -> str:
+  """In words where it has no width."""
+  low, high = line['low'], line['high']
+  if pd.isna(low):
+    return 'no interval'
+  if math.isclose(low, high, rel_tol=1e-9, abs_tol=1e-12):
+    return 'the same for every task and seed'
+  return f'{_number(low, digits)} to {_number(high, digits)}'
+
+
+def seen(value: float) -> str:
+  """The smallest effect that could be seen; 'none' if none could."""
+  return (
+    '' if pd.isna(value) else 'none' if math.isinf(value) else f'{value:.2f}'
+  )
+
+
+def matrix(columns: Iterable[Column]) -> dict[str, Any]:
+  """The verdicts of all runs on the same claims: a line a claim.
+
+  Args:
+    columns: whose; all of the same claims.
+
+  Returns:
+    `columns`: those that have a verdict on some claim.
+    `lines`: the claims that have a verdict in some column, with their cells;
+      first those that were judged on a run.
+    `others`: names of the columns without any.
+    `untested`: how many claims have no verdict in any column.
+  """
+  every = list(columns)
+  judged = [c for c in every if (c.table.verdict != judging.UNTESTABLE).any()]
+  lines, untested = [], 0
+  for i in range(len(every[0].table) if every else 0):
+    found = [column.table.iloc[i].to_dict() for column in judged]
+    if any(line['verdict'] in _MARKS for line in found):
+      lines.append(
+        {
+          'claim': found[0]['claim'],
+          'cells': [_cell(line) for line in found],
+          'is_measured': any(
+            column.link and line['verdict'] in _MARKS
+            for column, line in zip(judged, found)
+          ),
+        }
+      )
+    else:
+      untested += 1
+  return {
+    'columns': judged,
+    'lines': sorted(lines, key=lambda line: not line['is_measured']),
+    'others': _others(every, judged),
+    'untested': untested,
+  }
+
+
+def _others(every: Sequence[Column], judged: Sequence[Column]) -> list[str]:
+  kept = {column.name for column in judged}
+  return [column.name for column in every if column.name not in kept]
+
+
+def _cell(line: Mapping[str, Any]) -> dict[str, str]:
+  """A verdict and its number; blank where the claim cannot be tested."""
+  if line['verdict'] not in _MARKS:
+    return {'verdict': '', 'mark': '', 'measured': ''}
+  return {
+    'verdict': line['verdict'],
+    'mark': _MARKS[line['verdict']],
+    'measured': _number(line['measured'], _digits(line)),
+  }
