@@ -39,6 +39,7 @@ from vtab_h2t.backbones import identification
 from vtab_h2t.backbones import registry
 from vtab_h2t.methods import registry as methods
 from vtab_h2t.protocol import grids
+from vtab_h2t.report import terminal
 from vtab_h2t.tasks import diagnosis
 from vtab_h2t.tasks import pictures
 from vtab_h2t.tasks import vtab
@@ -119,14 +120,20 @@ def _tell(found: Mapping[str, tuple[str, str]]) -> bool:
   Args:
     found: status and advice by name; the devices among them.
   """
-  width = max(len(name) for name in found)
-  for name, (status, advice) in found.items():
-    print(f'{name:{width}}  {status:12}  {advice}'.rstrip())
+  lines = [
+    (name, f'{status:12}', advice) for name, (status, advice) in found.items()
+  ]
+  print('\n'.join(terminal.entries(lines, _columns())))
   ready = {diagnosis.PREPARED, backbones.TRAINABLE, backbones.FROZEN}
   ready |= {machine.ENOUGH, machine.LOW, devices.GPU}
   if not _REQUIRE_GPU.value:
     ready.add(found['devices'][0])
   return all(status in ready for status, _ in found.values())
+
+
+def _columns() -> int | None:
+  """Of the terminal; None of output that programs may read, a line a thing."""
+  return terminal.width() if sys.stdout.isatty() else None
 
 
 def _photos() -> list[str]:
@@ -162,13 +169,15 @@ def _identify(location: str, paths: Sequence[str]) -> bool:
     lines += [
       ('taps', _taps(backbone)),
       ('training', _training(backbone)),
-      ('use', contents.command + _plugins()),
     ]
-  width = max(len(subject) for subject, _ in lines)
-  for subject, text in lines:
-    print(f'{subject:{width}}  {" ".join(text.split())}')
-  if backbone is not None and paths:
-    _classify(backbone, paths)
+  columns = _columns()
+  print('\n'.join(terminal.entries(lines, columns)))
+  if backbone is not None:
+    use = f'{"use":{max(len(name) for name, _ in lines)}}  '
+    use += contents.command + _plugins()
+    print(use if columns is None else terminal.command(use, columns))
+    if paths:
+      _classify(backbone, paths)
   return backbone is not None
 
 

@@ -23,38 +23,36 @@ _WORKDIR = flags.DEFINE_string(
 
 def main() -> None:
   from vtab_h2t.report import plotting
+  from vtab_h2t.report import terminal
   from vtab_h2t.report import toy_figures
 
   common.say_devices(f'CPU {devices.cpu().description}')
   tables = toys.tables()
-  print(
-    tables['predictions'].to_string(
-      index=False, float_format=lambda v: f'{v:.6g}'
-    )
-  )
+  print(terminal.frame(tables['predictions'], '.6g'))
   medians = tables['lp_ft'].pivot_table(
     index='epsilon', columns='method', values='ood', aggfunc='median'
   )
   print(
-    '\nLP-FT 1, error out of distribution, median of seeds:\n'
-    f'{medians[["lp", "lp_ft", "ft"]].to_string()}'
+    'LP-FT 1, error out of distribution, median of seeds:\n\n'
+    f'{terminal.frame(medians[["lp", "lp_ft", "ft"]].reset_index())}'
   )
   losses = tables['shifts'].pivot_table(
     index='shift', columns='layers', values='loss', aggfunc='median'
   )
   print(
-    '\nSURG 3, population loss by layers tuned, median of seeds:\n'
-    f'{losses[["first", "full", "last"]].to_string()}'
+    'SURG 3, population loss by layers tuned, median of seeds:\n\n'
+    f'{terminal.frame(losses[["first", "full", "last"]].reset_index())}'
   )
   means = (
     tables['probing']
     .query('scale == scale.max()')
     .groupby('rank')[['energy', 'l2', 'cos', 'dot', 'norm']]
     .mean()
+    .reset_index()
   )
   print(
-    '\nHP 2, adaptation of features by initial energy, mean of seeds:\n'
-    f'{means.to_string(index=False)}'
+    'HP 2, adaptation of features by initial energy, mean of seeds:\n\n'
+    f'{terminal.frame(means)}'
   )
   folder = pathlib.Path(_WORKDIR.value) / 'toys'
   drawn = {
@@ -70,7 +68,7 @@ def main() -> None:
       )
     if draw:
       plotting.save(draw(tables[name]), folder, name)
-  print(f'\ntables and figures: {folder}')
+  print(f'tables and figures: {folder}')
 
 
 if __name__ == '__main__':

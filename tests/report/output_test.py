@@ -20,7 +20,9 @@ def test_a_table_is_written_as_csv_and_markdown(tmp_path, capsys):
   assert [p.name for p in paths] == ['x.csv', 'x_more.csv', 'x.md']
   assert paths[0].read_text() == 'a\n1.25\n2\n'
   output.show(_FRAMES, 'source')
-  assert capsys.readouterr().out == f'Title\n{output.text(_FRAMES, "source")}\n'
+  assert capsys.readouterr().out == (
+    'Title\n\n   a\n ────\n 1.2\n 2.0\n\n b\n ──\n t\n\n'
+  )
 
 
 def test_a_figure_says_where_its_numbers_come_from(tmp_path):

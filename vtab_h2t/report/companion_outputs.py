@@ -55,8 +55,8 @@ _HEAD_PROBE_HEADINGS = {
 }
 
 
-def _print_claims(frames: output_lib.Frames, source: str) -> None:
-  claim_tables.print_claims(frames['companion_claims'], f'Judged on {source}.')
+def _claims_terminal(frames: output_lib.Frames, source: str) -> str:
+  return claim_tables.claims(frames['companion_claims'], f'Judged on {source}.')
 
 
 def _surgical_markdown(frames: output_lib.Frames, source: str) -> str:
@@ -154,6 +154,6 @@ OUTPUTS = (
     some=companion_rows.JOBS,
     measured=lambda r: {'companion_claims': judging.of_run(r)},
     form='.4g',
-    terminal=_print_claims,
+    terminal=_claims_terminal,
   ),
 )

@@ -17,6 +17,7 @@ from vtab_h2t.report import jobs as jobs_lib
 from vtab_h2t.report import plotting
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import tables
+from vtab_h2t.report import terminal
 
 if TYPE_CHECKING:
   from matplotlib import figure as figure_lib
@@ -75,7 +76,8 @@ class Output:
     form: of numbers in Markdown, as for `format`.
     markdown: the frames as Markdown, from where their numbers come; a table of
       each by default.
-    terminal: prints the same; the Markdown by default.
+    terminal: the same for a terminal, as wide as that is; by default what the
+      Markdown says.
     vit: whether it is for ViTs only (True), or only for others (False).
     compares_taps: whether the run's own taps and class token are the original
       of a comparison, so that it is for runs with the usual ones.
@@ -98,7 +100,7 @@ class Output:
   headings: Mapping[str, str] = dataclasses.field(default_factory=dict)
   form: str = '.1f'
   markdown: Callable[[Frames, str], str] | None = None
-  terminal: Callable[[Frames, str], None] | None = None
+  terminal: Callable[[Frames, str], str] | None = None
   vit: bool | None = None
   compares_taps: bool = False
   compares_normalization: bool = False
@@ -245,8 +247,8 @@ class Output:
 
   def show(self, frames: Frames, source: str) -> None:
     """Prints what a terminal can show."""
-    print(self.title)
+    print(terminal.prose(self.title))
     if self.terminal:
-      self.terminal(frames, source)
+      print(f'\n{self.terminal(frames, source)}')
     elif not self.draw:
-      print(self.text(frames, source))
+      print(f'\n{terminal.markdown(self.text(frames, source))}')

@@ -13,6 +13,7 @@ from vtab_h2t.report import moved_taps
 from vtab_h2t.report import output as output_lib
 from vtab_h2t.report import papers
 from vtab_h2t.report import tables
+from vtab_h2t.report import terminal
 
 _ACCURACY = jobs.ACCURACY
 _Output = output_lib.Output
@@ -42,9 +43,11 @@ def _table1_markdown(frames: output_lib.Frames, source: str) -> str:
   )
 
 
-def _print_table1(frames: output_lib.Frames, source: str) -> None:
-  for name, table in frames.items():
-    tables.print_terminal(table, _heading(name, frames, source))
+def _table1_terminal(frames: output_lib.Frames, source: str) -> str:
+  return '\n'.join(
+    tables.for_terminal(table, _heading(name, frames, source))
+    for name, table in frames.items()
+  )
 
 
 def _table3_markdown(frames: output_lib.Frames, source: str) -> str:
@@ -70,26 +73,26 @@ def _table3_markdown(frames: output_lib.Frames, source: str) -> str:
   )
 
 
-def _print_table3(frames: output_lib.Frames, source: str) -> None:
-  import rich.console
-
+def _table3_terminal(frames: output_lib.Frames, source: str) -> str:
   del source
-  tables.print_table3(frames['table3'], cost.fit(cost.published_table()))
-  rich.console.Console().print(
-    f'Operations of the search for the fraction, relative to the heads on all '
-    f'features:\n{tables.plain(frames["overhead"], ".4f")}',
-    highlight=False,
-    markup=False,
-  )
+  network = cost.fit(cost.published_table())
+  parts = [
+    tables.table3_for_terminal(frames['table3'], network),
+    terminal.markdown(
+      'Operations of the search for the fraction, relative to the heads on all '
+      f'features:\n\n{tables.plain(frames["overhead"], ".4f")}'
+    ),
+  ]
   if 'measured' in frames:
-    tables.print_measured_cost(frames['measured'])
+    parts.append(tables.cost_for_terminal(frames['measured']))
   if 'by_method' in frames:
-    rich.console.Console().print(
-      'One predictor with the chosen setting, without the search, method by '
-      f'method:\n{tables.plain(frames["by_method"], ".4g")}',
-      highlight=False,
-      markup=False,
+    parts.append(
+      terminal.markdown(
+        'One predictor with the chosen setting, without the search, method by '
+        f'method:\n\n{tables.plain(frames["by_method"], ".4g")}'
+      )
     )
+  return '\n'.join(parts)
 
 
 _SUCCESSORS = (
@@ -99,17 +102,19 @@ _SUCCESSORS = (
 )
 
 
-def _print_claims(frames: output_lib.Frames, source: str) -> None:
-  for name, table in frames.items():
+def _claims_terminal(frames: output_lib.Frames, source: str) -> str:
+  def heading(name: str) -> str:
     of_paper = f"the paper's numbers, {papers.LABELS.get(name, name)}"
-    claim_tables.print_claims(
-      table, f'Judged on {source if name == "claims" else of_paper}.'
-    )
+    return f'Judged on {source if name == "claims" else of_paper}.'
+
+  return '\n'.join(
+    claim_tables.claims(table, heading(name)) for name, table in frames.items()
+  )
 
 
-def _print_contradictions(frames: output_lib.Frames, source: str) -> None:
+def _contradictions_terminal(frames: output_lib.Frames, source: str) -> str:
   del source
-  claim_tables.print_contradictions(frames['contradictions'])
+  return claim_tables.contradictions(frames['contradictions'])
 
 
 def _table6_markdown(frames: output_lib.Frames, source: str) -> str:
@@ -140,7 +145,7 @@ OUTPUTS = (
     measured=making.table1,
     published=making.summaries_of_the_paper,
     markdown=_table1_markdown,
-    terminal=_print_table1,
+    terminal=_table1_terminal,
   ),
   _Output(
     name='table2',
@@ -157,7 +162,7 @@ OUTPUTS = (
     measured=making.table3,
     published=making.table3,
     markdown=_table3_markdown,
-    terminal=_print_table3,
+    terminal=_table3_terminal,
   ),
   _Output(
     name='table4',
@@ -229,13 +234,13 @@ OUTPUTS = (
     measured=making.claims,
     published=making.claims_of_the_paper,
     form='.4g',
-    terminal=_print_claims,
+    terminal=_claims_terminal,
   ),
   _Output(
     name='contradictions',
     title="Contradictions: where the paper's text and its tables differ",
     published=making.contradictions,
     form='.4g',
-    terminal=_print_contradictions,
+    terminal=_contradictions_terminal,
   ),
 )

@@ -1,16 +1,11 @@
 """Tables for terminals and as Markdown, from frames."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
 import pandas as pd
 
 from vtab_h2t.report import cost
 from vtab_h2t.report import statistics
+from vtab_h2t.report import terminal
 from vtab_h2t.tasks import task as task_lib
-
-if TYPE_CHECKING:
-  import rich.table
 
 LABELS = {
   'linear': 'Linear',
@@ -142,175 +137,109 @@ def plain(table: pd.DataFrame, form: str) -> str:
   return known.to_markdown(index=False, floatfmt=form, missingval='')
 
 
-def print_terminal(
+def for_terminal(
   summary: pd.DataFrame, heading: str, width: int | None = None
-) -> None:
-  """Prints Table 1, in one piece if the terminal is wide enough.
+) -> str:
+  """Table 1 under its heading, by group if the terminal is too narrow for all.
 
   Args:
     summary: what `statistics.summarise` gives.
     heading: what it shows.
-    width: columns of the terminal; found out where None. Output that is not a
-      terminal has any width.
+    width: columns of the terminal; found out where None.
   """
-  import rich.console
-
-  console = rich.console.Console(width=width)
   values = statistics.wide(summary, task_lib.GROUPS)
   texts = cells(summary, spread=False)
-  groups = list(dict.fromkeys(g for g, _ in values.columns))
-  whole = _terminal_table(values, texts, groups)
-  needed = rich.console.Console(width=10_000).measure(whole).maximum
-  if width is None and not console.is_terminal:
-    console = rich.console.Console(width=max(needed, console.width))
-  console.print(heading, highlight=False)
-  if needed <= console.width:
-    console.print(whole)
-  else:
-    for group in groups:
-      console.print(_terminal_table(values, texts, [group]))
-
-
-def _terminal_table(
-  values: pd.DataFrame, texts: pd.DataFrame, groups: Sequence[str]
-) -> 'rich.table.Table':
-  """Some groups' columns of a table, the best of each in bold."""
-  import rich.box
-  import rich.table
-
-  table = rich.table.Table(box=rich.box.SIMPLE, padding=(0, 1, 0, 0))
-  table.add_column('\n\nmethod', no_wrap=True)
-  columns = [c for c in values.columns if c[0] in groups]
-  previous = None
-  for group, task in columns:
-    name = task if '_' in task else f'\n{task}'
-    head = group if group != previous else ''
-    table.add_column(
-      f'{head}\n' + name.replace('_', '\n'), justify='right', no_wrap=True
-    )
-    previous = group
   affinity = statistics.domain_affinity(values)
-  for method, row in values.iterrows():
-    best = {c for c in columns if row[c] == values[c].max()}
-    table.add_row(
-      LABELS.get(method, method),
-      *(
-        f'[bold]{texts.loc[method, c]}[/bold]'
-        if c in best
-        else texts.loc[method, c]
-        for c in columns
-      ),
+  names = [LABELS.get(method, method) for method in values.index]
+  last = len(names)
+  columns = [
+    terminal.Column(
+      head='method',
+      cells=names + [AFFINITY] * bool(len(affinity)),
+      is_text=True,
     )
-  if len(affinity):
-    table.add_section()
-    table.add_row(AFFINITY, *(_text(affinity[c]) for c in columns))
-  return table
+  ]
+  for group, task in values.columns:
+    found = values[group, task]
+    columns.append(
+      terminal.Column(
+        head=task,
+        cells=[*texts[group, task]]
+        + ([_text(affinity[group, task])] if len(affinity) else []),
+        group=group,
+        bold=frozenset(i for i, v in enumerate(found) if v == found.max()),
+      )
+    )
+  rules = [last] if len(affinity) else []
+  return (
+    f'{terminal.prose(heading, width)}\n\n'
+    f'{terminal.table(columns, 1, width, rules)}'
+  )
 
 
-def print_table3(table: pd.DataFrame, network: cost.Network) -> None:
-  """Prints Table 3, published beside the cost model's.
+def table3_for_terminal(
+  table: pd.DataFrame, network: cost.Network, width: int | None = None
+) -> str:
+  """Table 3, published beside the cost model's.
 
   Args:
     table: what `cost.table3` gives.
     network: the fitted constants.
+    width: columns of the terminal; found out where None.
   """
-  import rich.box
-  import rich.console
-  import rich.table
-
-  shown = rich.table.Table(box=rich.box.SIMPLE, padding=(0, 1, 0, 0))
-  columns = {
+  shares = {
     'flops_vs_finetune': 'operations\nvs fine-tuning',
     'size_vs_finetune': 'size\nvs fine-tuning',
     'size_vs_linear': 'size\nvs Linear',
   }
-  for head in ('task', 'F', 'N', 'C'):
-    shown.add_column(
-      f'\n\n{head}', justify='left' if head == 'task' else 'right'
-    )
-  for head in columns.values():
-    shown.add_column(f'{head}\npublished', justify='right', no_wrap=True)
-    shown.add_column('\n\nmodel', justify='right', no_wrap=True)
-  for row in table.to_dict('records'):
-    shown.add_row(
-      row['task'],
-      f'{row["fraction"]:g}',
-      f'{row["num_features"]:.0f}',
-      f'{row["num_classes"]:.0f}',
-      *(f'{row[prefix + c]:.6f}' for c in columns for prefix in ('', 'ours_')),
-    )
-  shown.add_section()
-  shown.add_row(
-    'mean',
-    '',
-    '',
-    '',
-    *(
-      f'{table[prefix + c].mean():.6f}'
-      for c in columns
-      for prefix in ('', 'ours_')
-    ),
-  )
-  console = rich.console.Console()
-  if not console.is_terminal:
-    console = rich.console.Console(width=140)
-  console.print(shown)
-  worst = max(table[f'residual_{c}'].abs().max() for c in columns)
-  console.print(
+  columns = [
+    terminal.Column(head='task', cells=[*table.task, 'mean'], is_text=True)
+  ]
+  for head, field, form in (
+    ('F', 'fraction', 'g'),
+    ('N', 'num_features', '.0f'),
+    ('C', 'num_classes', '.0f'),
+  ):
+    texts = [f'{value:{form}}' for value in table[field]]
+    columns.append(terminal.Column(head=head, cells=[*texts, '']))
+  for field, group in shares.items():
+    for head, name in (('published', field), ('model', f'ours_{field}')):
+      texts = [f'{value:.6f}' for value in (*table[name], table[name].mean())]
+      columns.append(terminal.Column(head=head, cells=texts, group=group))
+  worst = max(table[f'residual_{field}'].abs().max() for field in shares)
+  fit = (
     f'Fitted: {network.forward / 1e9:.3f}e9 operations a forward pass, '
     f'{network.parameters:,.0f} parameters without classifier. Largest '
-    f'residual: {worst:.1e}; the table is printed to 1e-06.',
-    highlight=False,
+    f'residual: {worst:.1e}; the table is printed to 1e-06.'
+  )
+  return (
+    f'{terminal.table(columns, 1, width, [len(table)])}\n'
+    f'{terminal.prose(fit, width)}\n'
   )
 
 
-def print_measured_cost(table: pd.DataFrame) -> None:
-  """Prints measured seconds and bytes beside the cost model's shares.
+def cost_for_terminal(table: pd.DataFrame, width: int | None = None) -> str:
+  """Measured seconds and bytes beside the cost model's shares.
 
   Args:
     table: what `cost.measured` gives.
+    width: columns of the terminal; found out where None.
   """
-  import rich.box
-  import rich.console
-  import rich.table
-
-  shown = rich.table.Table(box=rich.box.SIMPLE, padding=(0, 1, 0, 0))
-  shown.add_column('\n\ntask')
-  for head in (
-    'cpu seconds\n\nLinear',
-    '\n\nHead2Toe',
-    '\n\nfine-tuning',
-    'Head2Toe vs fine-tuning\nseconds\nmeasured',
-    '\noperations\nmodel',
-    '\nbytes\nmeasured',
-    '\nsize\nmodel',
-    'vs Linear\nbytes\nmeasured',
-    '\nsize\nmodel',
-    'bytes\n\nHead2Toe',
-    '\n\nfine-tuning',
+  columns = [terminal.Column(head='task', cells=[*table.task], is_text=True)]
+  against, linear = 'Head2Toe\nvs fine-tuning', 'Head2Toe\nvs Linear'
+  for group, head, field, form in (
+    ('cpu seconds', 'Linear', 'linear_cpu_seconds', '.1f'),
+    ('cpu seconds', 'Head2Toe', 'head2toe_cpu_seconds', '.1f'),
+    ('cpu seconds', 'fine-tuning', 'finetune_cpu_seconds', '.1f'),
+    (against, 'seconds measured', 'seconds_vs_finetune', '.4f'),
+    (against, 'operations model', 'flops_vs_finetune', '.4f'),
+    (against, 'bytes measured', 'bytes_vs_finetune', '.4f'),
+    (against, 'size model', 'size_vs_finetune', '.4f'),
+    (linear, 'bytes measured', 'bytes_vs_linear', '.4f'),
+    (linear, 'size model', 'size_vs_linear', '.4f'),
+    ('bytes', 'Head2Toe', 'head2toe_bytes', ','),
+    ('bytes', 'fine-tuning', 'finetune_bytes', ','),
   ):
-    shown.add_column(head, justify='right', no_wrap=True)
-  for row in table.to_dict('records'):
-    shown.add_row(
-      row['task'],
-      *(
-        f'{row[f"{m}_cpu_seconds"]:.1f}'
-        for m in ('linear', 'head2toe', 'finetune')
-      ),
-      *(
-        f'{row[c]:.4f}'
-        for c in (
-          'seconds_vs_finetune',
-          'flops_vs_finetune',
-          'bytes_vs_finetune',
-          'size_vs_finetune',
-          'bytes_vs_linear',
-          'size_vs_linear',
-        )
-      ),
-      *(f'{row[f"{m}_bytes"]:,}' for m in ('head2toe', 'finetune')),
-    )
-  console = rich.console.Console()
-  if not console.is_terminal:
-    console = rich.console.Console(width=140)
-  console.print(shown)
+    texts = [f'{value:{form}}' for value in table[field]]
+    columns.append(terminal.Column(head=head, cells=texts, group=group))
+  return terminal.table(columns, 1, width)
