@@ -1,9 +1,8 @@
 import dataclasses
-from html import parser
-import re
 
 import pytest
 
+from tests import pages
 from tests.classifier import diagnosis_test
 from vtab_h2t.classifier import diagnosis_page
 from vtab_h2t.classifier import held_out
@@ -19,35 +18,11 @@ def page(found):
   return diagnosis_page.build(found)
 
 
-class _Reader(parser.HTMLParser):
-  """What a page refers to, and whether its elements are closed."""
-
-  def __init__(self):
-    super().__init__()
-    self.sources, self.links, self.names, self.open = [], [], [], []
-
-  def handle_starttag(self, tag, attrs):
-    named = dict(attrs)
-    self.sources += [named[k] for k in ('src', 'srcset') if k in named]
-    self.links += [named['href']] if 'href' in named else []
-    self.names += [named['id']] if 'id' in named else []
-    if tag == 'img':
-      assert named['alt']
-    if tag not in ('meta', 'img', 'br'):
-      self.open.append(tag)
-
-  def handle_endtag(self, tag):
-    assert self.open.pop() == tag
-
-
 def test_it_needs_no_other_file_and_is_well_formed(page):
-  reader = _Reader()
-  reader.feed(page)
-  assert not reader.open
-  assert reader.sources
-  assert all(s.startswith('data:image/') for s in reader.sources)
-  assert {link[1:] for link in reader.links} <= set(reader.names)
-  assert not re.search(r'url\(|@import|https?://|<script', page)
+  read = pages.check(page)
+  assert read.sources
+  assert all(link[0] == '#' for link in read.links)
+  assert '<script' not in page
   assert len(page) < 2_000_000
 
 
@@ -153,9 +128,7 @@ def test_what_is_missing_is_left_out(found):
   assert 'No two images are as alike' in page
   assert 'without near-duplicates' not in page
   assert 'Map of contributions' not in page
-  reader = _Reader()
-  reader.feed(page)
-  assert {link[1:] for link in reader.links} <= set(reader.names)
+  pages.check(page)
 
 
 def test_a_search_that_is_not_exact_is_told(found):

@@ -21,6 +21,7 @@ def _cells(**columns):
     ([0.0057, 0.005731], ['0.005700', '0.005731']),  # As it was printed.
     ([1e-5, 0.1], ['1e-05', '0.1']),
     ([1234567.8, 0.00123], ['1.23e+06', '0.00123']),
+    ([95.125, 37.5], ['95.1', '37.5']),
     ([3, 40000], ['3', '40,000']),
     ([0.0, -0.0], ['0', '0']),
     ([True, False], ['yes', 'no']),
@@ -40,10 +41,16 @@ def test_percentages_have_one_digit_and_a_name():
 def test_headings_are_words():
   assert html_tables.heading('all_l21') == '+All-l2,1'
   assert html_tables.heading('head2toe_cpu_seconds') == 'Head2Toe, CPU seconds'
+  assert html_tables.heading('lp_ft_less_ft_ood') == 'LP-FT, less FT, OOD'
+  assert html_tables.heading('at_edge') == 'at edge'
   assert html_tables.heading('seconds_vs_finetune') == (
     'seconds vs fine-tuning'
   )
   assert html_tables.heading('ours_size_vs_linear') == 'model: size vs Linear'
+
+
+def test_networks_have_their_names():
+  assert _cells(network=['vit_b16'])[0] == ['ViT-B/16']
 
 
 def test_texts_stand_to_the_left_and_numbers_to_the_right():

@@ -6,6 +6,7 @@ import warnings
 
 import pytest
 
+from tests import pages
 from tests.report import made
 from tests.report import made_shifted
 from vtab_h2t.protocol import ledger as ledger_lib
@@ -14,6 +15,7 @@ from vtab_h2t.report import page
 from vtab_h2t.report import plotting
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import statistics
+from vtab_h2t.tasks import registry as tasks
 from vtab_h2t.tasks import task as task_lib
 from vtab_h2t.toys import tables as toys
 
@@ -51,10 +53,17 @@ def workdir(tmp_path_factory):
   return folder
 
 
-def _build(workdir, toy_tables, with_published=False):
+def _pages(workdir, toy_tables, with_published=False):
+  """Each page by its path."""
   return page.build(
     results_lib.read_all(ledger_lib.Ledger(workdir)), with_published, toy_tables
   )
+
+
+def _build(workdir, toy_tables):
+  """The page of a directory with one run."""
+  (text,) = _pages(workdir, toy_tables).values()
+  return text
 
 
 @pytest.fixture(scope='module')
@@ -75,27 +84,43 @@ def test_the_answer_is_in_words(html, workdir):
   wide = _medians(workdir)
   gain = wide.loc['head2toe'] - wide.loc['linear']
   assert (
-    f'Head2Toe against Linear: {gain["all", "mean"]:+.1f} points on '
+    f'Head2Toe is better than Linear, by {gain["all", "mean"]:.1f} points on '
     'average (95 % interval '
   ) in html
-  assert 'better on 4 of 4 tasks' in html
-  assert f'By group: natural {gain["natural", "mean"]:+.1f}, ' in html
+  assert 'ahead on 4 of 4 tasks' in html
+  assert (
+    f'The difference is {gain["natural", "mean"]:+.1f} on natural tasks, '
+  ) in html
 
 
 def test_claims_stand_with_the_papers_networks_and_what_could_be_seen(html):
   """Beside a network that is neither of the paper's."""
   assert (
-    'ResNet-50 on VTAB-1k: 8.8, from Table 1; ViT-B/16 on VTAB-1k: 10, printed '
-    'and 10.5, from Table 1'
+    'ResNet-50: 8.8, from Table 1<br>ViT-B/16: 10, printed and 10.5, from '
+    'Table 1'
   ) in html
-  for head in ('could be seen', 'rows or reason', 'the paper'):
+  heads = 'claim', 'verdict', 'measured, 95 % interval', 'published'
+  for head in heads:
     assert f'<button type="button">{head}</button>' in html
-  assert html.count('not testable') > 30 and 'a second network' in html
+  assert '<p>smallest effect that could be seen: ' in html
+
+
+def test_claims_that_cannot_be_tested_are_counted_and_folded(html):
+  folded = re.search(
+    r'<details><summary>(\d+) claims cannot be tested on these rows, for \d+ '
+    r'reasons</summary>\s*<ul>(.*?)</ul></details>',
+    html,
+    re.S,
+  )
+  assert int(folded[1]) > 30 and 'a second network' in folded[2]
+  counts = re.findall(r'<li>[^<]*? \((\d+)\): ', folded[2])
+  assert sum(map(int, counts)) == int(folded[1])
+  assert 'not testable' not in html
 
 
 def test_each_cell_says_its_seeds_where_they_differ(html):
   assert (
-    'median of as many seeds as stand in brackets, from 2 to 3. Choose' in html
+    'median of as many seeds as stand in brackets, from 2 to 3. After' in html
   )
   # Four tasks: of four methods one has two seeds.
   assert len(re.findall(r'<small>± \d+\.\d \(3\)</small>', html)) == 12
@@ -105,23 +130,44 @@ def test_each_cell_says_its_seeds_where_they_differ(html):
 def test_with_the_same_seeds_the_title_says_so(tmp_path, toy_tables):
   made.write(tmp_path, made.run(), names=('linear',), jobs_=('accuracy',))
   text = _build(tmp_path, toy_tables)
-  assert 'median of 3 seeds. Choose' in text
+  assert 'median of 3 seeds. After' in text
   assert not re.search(r'<small>[^<]*\(3\)', text)
 
 
-def test_it_is_self_contained_and_escapes_what_it_shows(html):
-  assert not re.search(r'(src|href)="(?!data:|#)', html)
+def test_it_is_whole_and_readable_and_escapes_what_it_shows(html):
+  read = pages.check(html)
+  assert all(link[0] == '#' for link in read.links)
   assert 'the loss was &lt;not&gt; finite' in html
   assert html.count('<img ') == html.count('data:image/png;base64,') >= 2
-  assert 'alt="Figure 2' in html
-  assert 'alt="Figure 6' not in html  # No rows of it.
+  assert any(alt.startswith('Figure 2') for alt in read.alts)
+  assert not any(alt.startswith('Figure 6') for alt in read.alts)  # No rows.
+
+
+def test_every_figure_has_a_sentence_and_every_table_scrolls(html, papers_page):
+  for text in (html, papers_page):
+    for alt in pages.check(text).alts:
+      title, _, shows = alt.partition('. ')
+      shown = ' '.join(text.replace('&#39;', "'").split())
+      assert f'<b>{title}.</b> {shows}</figcaption>' in shown
+    assert all(
+      any('scroll' in name.split() for name in around)
+      for around in pages.Reader(text).boxes
+    )
+
+
+def test_what_a_table_is_not_good_for_stands_above_it(html):
+  above = html[: html.index('<table class="sortable">')]
+  caveats = re.findall('<p>(.*?)</p>', above.partition('class="caveats"')[2])
+  assert caveats and all(c.startswith('Do not ') for c in caveats[:-1])
 
 
 def _sections(text):
   """Each run's part of a page."""
   return dict(
     re.findall(
-      r'<section id="run\d+">\s*<h2>(.*?)</h2>(.*?)</section>', text, re.S
+      r'<section id="run\d+">.*?<p class="name">(.*?)</p>(.*?)</section>',
+      text,
+      re.S,
     )
   )
 
@@ -137,7 +183,7 @@ def _sections(text):
   ],
   ids=['taps', 'hparams'],
 )
-def test_runs_side_by_side_are_sections(changes, tmp_path, toy_tables):
+def test_runs_have_pages_of_their_own(changes, tmp_path, toy_tables):
   """Taps all and released: 'Index contains duplicate entries'.
 
   Grid fixed twice: one section with the medians of both.
@@ -150,7 +196,8 @@ def test_runs_side_by_side_are_sections(changes, tmp_path, toy_tables):
       jobs_=('accuracy',),
       change=lambda r: r | {'correct': 500 + 10 * i + r['seed']},
     )
-  found = _sections(_build(tmp_path, toy_tables))
+  first, *others = _pages(tmp_path, toy_tables).items()
+  found = {path.split('/')[1].removesuffix('.html'): t for path, t in others}
   runs = results_lib.read_all(ledger_lib.Ledger(tmp_path))
   assert set(found) == {r.run.name for r in runs} and len(found) == 2
   for one in runs:
@@ -162,6 +209,12 @@ def test_runs_side_by_side_are_sections(changes, tmp_path, toy_tables):
     assert f'data-value="{50 + i}.1000"' in found[one.run.name]
     assert f'data-value="{51 - i}.1000"' not in found[one.run.name]
     assert 'median of 3 seeds' in found[one.run.name]
+  path, text = first
+  assert path == 'report.html' and '<img ' not in text
+  links = {l for l in pages.check(text).links if l[0] != '#'}
+  assert links == {path for path, _ in others}
+  for _, other in others:
+    assert '../report.html' in pages.check(other).links
 
 
 def test_the_rows_protocol_is_said_and_counts(tmp_path, toy_tables):
@@ -178,29 +231,54 @@ def test_the_rows_protocol_is_said_and_counts(tmp_path, toy_tables):
 
 @pytest.fixture(scope='module')
 def papers_page(toy_tables):
-  return page.build([], True, toy_tables)
+  (text,) = page.build([], True, toy_tables).values()
+  return text
 
 
-def test_runs_and_the_papers_numbers_are_on_one_page(
+def test_the_papers_numbers_are_a_page_beside_runs(
   tmp_path, toy_tables, papers_page
 ):
   made.write(
     tmp_path, made.run(), ('digits',), names=('linear',), jobs_=('accuracy',)
   )
-  alone, both = (_build(tmp_path, toy_tables, p) for p in (False, True))
-  assert [*_sections(both)] == [*_sections(alone), *_sections(papers_page)]
-  assert [*_sections(papers_page)] == [
-    'VTAB-1k, resnet50',
-    'VTAB-1k, vit_b16',
-    'Other tables and figures',
+  alone, both = (_pages(tmp_path, toy_tables, p) for p in (False, True))
+  assert list(alone) == ['report.html']
+  name = made.run().name
+  assert list(both) == [
+    'report.html',
+    f'report/{name}.html',
+    'report/published.html',
   ]
-  assert 'Head2Toe, measured' in both and 'nothing of it was measured' in both
-  assert 'nothing of it was measured' not in alone
+  assert list(_sections(both[f'report/{name}.html'])) == [name]
+  names = 'published, resnet50', 'published, vit_b16', 'published'
+  assert tuple(_sections(papers_page)) == names
+  assert 'Head2Toe, measured' in both['report.html']
+  assert 'nothing of it was measured' not in alone['report.html']
   # The same numbers and pictures always give the same page.
-  strip = lambda text: [
-    re.sub('id="run.*?"', '', part) for part in _sections(text).values()
-  ]
-  assert strip(both)[1:] == strip(papers_page)
+  assert _sections(both['report/published.html']) == _sections(papers_page)
+
+
+def test_the_verdicts_of_all_claims_are_in_one_table(tmp_path, toy_tables):
+  for name, methods in (('a', _METHODS[:2]), ('b', ('linear', 'all_l2'))):
+    made.write(
+      tmp_path,
+      made.run(chosen_name=name, image_size=32 + ord(name)),
+      names=methods,
+      jobs_=('accuracy',),
+    )
+  text = _pages(tmp_path, toy_tables)['report.html']
+  part = text[text.index('<section id="verdicts">') :]
+  table = re.search('<table>(.*?)</table>', part, re.S)[1]
+  heads = re.findall('<th.*?>(.*?)<small>', table)
+  assert 'a' in heads[0] and 'published, ' in heads[-1]
+  (line,) = (
+    l
+    for l in table.split('<tr>')
+    if '>Head2Toe is better than Linear on average.<' in l
+  )
+  cells = re.findall('<td class="text">(.*?)</td>', line)
+  assert '>holds</span><small>' in cells[0]
+  assert 'further claims can be\ntested nowhere' in part
 
 
 @pytest.mark.parametrize(
@@ -248,7 +326,8 @@ def test_gains_are_of_tasks_that_both_methods_have(tmp_path, toy_tables):
     ),
   )
   text = _build(tmp_path, toy_tables)
-  assert 'better on 3 of 3 tasks. By group: specialized' in text
+  assert 'ahead on 3 of 3 tasks.' in text
+  assert re.search(r'The difference is \S+ on specialized tasks, ', text)
 
 
 def _browse(text, folder, script=''):
@@ -327,8 +406,8 @@ def test_a_console_error_would_be_seen(html, tmp_path):
 
 def test_the_papers_page_has_its_tables_and_figures(papers_page):
   for part in (
-    'VTAB-1k, resnet50',
-    'VTAB-1k, vit_b16',
+    'The paper, ResNet-50, VTAB-1k',
+    'The paper, ViT-B/16, VTAB-1k',
     'Head2Toe, as published',
     'nothing of it was measured',
     'Table 7',
@@ -343,16 +422,12 @@ def test_the_papers_page_has_its_tables_and_figures(papers_page):
     assert part not in papers_page
   # What its claims come to on its own numbers, for each backbone.
   assert papers_page.count('<h3>Claims') == 2
-  for backbone in ('ResNet-50', 'ViT-B/16'):
-    section = _sections(papers_page)[
-      {'ResNet-50': 'VTAB-1k, resnet50', 'ViT-B/16': 'VTAB-1k, vit_b16'}[
-        backbone
-      ]
-    ]
-    assert f'{backbone} on VTAB-1k: ' in section
-    assert section.count('on VTAB-1k: ') == section.count(
-      f'{backbone} on VTAB-1k: '
-    )
+  for backbone, other in (
+    ('resnet50', 'ViT-B/16: '),
+    ('vit_b16', 'ResNet-50: '),
+  ):
+    section = _sections(papers_page)[f'published, {backbone}']
+    assert section.count(', from Table 1') > 10 and other not in section
   wanted = [o for o in catalogue.OUTPUTS.values() if o.published and o.draw]
   assert papers_page.count('<img ') == len(wanted)
 
@@ -374,10 +449,19 @@ def test_a_run_under_shifts_is_on_the_page(
   toy_tables, papers_page, monkeypatch
 ):
   monkeypatch.setattr(plotting, 'png', lambda drawn, dpi: b'')
-  text = page.build([made_shifted.results()], False, toy_tables)
+  (text,) = page.build([made_shifted.results()], False, toy_tables).values()
   assert 'Of 43 claims of the companion papers ' in text
   assert '<h3>Surgical fine-tuning: accuracy by what is tuned' in text
   assert '<p>Independent replications of the paper, not measured here' in text
-  assert 'Kumar et al., 2022, abstract</td>' in text
+  assert 'where the paper says it: Kumar et al., 2022, abstract<' in text
   # Replications, ranks and accuracies are on the page of the papers, too.
   assert papers_page.count('not measured here') == 3
+
+
+@pytest.mark.soak
+def test_pages_are_small_enough_to_open_at_once(tmp_path, toy_tables):
+  """Everything that a run can have, on the ten tasks of the suite."""
+  made.write(tmp_path, made.run(), tasks.order('embedded'))
+  text = _build(tmp_path, toy_tables)
+  assert len(text) < 1_000_000
+  assert text.count('<img ') >= 10

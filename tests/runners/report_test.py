@@ -5,6 +5,7 @@ import pytest
 from tests import testing
 from tests.report import made
 from vtab_h2t import files
+from vtab_h2t.report import page
 from vtab_h2t.toys import tables as toys
 
 
@@ -33,16 +34,25 @@ def test_a_page_and_a_summary_of_each_run(workdir, tmp_path):
   done = testing.run_runner('report', f'--workdir={workdir}', f'--out={out}')
   assert done.returncode == 0, done.stderr
   assert done.stdout == f'report: {out}\nsummary: {out.with_suffix(".md")}\n'
-  text = out.read_text()
-  # Each run is a section of its own, of its three seeds.
-  assert text.count('<section id="run') == 2
-  assert text.count('Head2Toe against Linear') == 2
-  assert text.count('median of 3 seeds') == 2
+  # Each run is a page of its own, of its three seeds.
+  others = sorted(out.with_suffix('').glob('*.html'))
+  assert len(others) == 2
+  for path in others:
+    assert path.read_text().count('median of 3 seeds') == 1
+    assert f'href="page/{path.name}"' in out.read_text()
   summary = out.with_suffix('.md').read_text()
   assert len(re.findall('^## ', summary, re.M)) == 2
   again = tmp_path / 'deep' / 'again.html'
+  stale = again.with_suffix('') / 'stale.html'
+  stale.parent.mkdir()
+  stale.write_text(page.MARK)
+  other = stale.with_name('other.html')
+  other.write_text('of another program')
   testing.run_runner('report', f'--workdir={workdir}', f'--out={again}')
-  assert files.sha256_file(again) == files.sha256_file(out)
+  assert not stale.exists() and other.exists()
+  for one, two in zip(others, sorted(again.with_suffix('').glob('emb*.html'))):
+    assert one.read_text() == two.read_text().replace('again', 'page')
+  assert again.read_text() == out.read_text().replace('page/', 'again/')
   assert again.with_suffix('.md').read_text() == summary
 
 
@@ -50,9 +60,8 @@ def test_toys_are_read_where_they_were_solved(workdir, tmp_path):
   out = tmp_path / 'page.html'
   testing.run_runner('report', f'--workdir={workdir}', f'--out={out}')
   # Two seeds, not the ten that are solved otherwise.
-  part = out.read_text().partition('<section id="toys">')[2]
-  lines = [re.findall('<td>(.*)</td>', row) for row in part.split('<tr>')[1:]]
-  assert len(lines) == 24 and {line[5] for line in lines} == {'2'}
+  part = re.search('<section id="toys">.*?</section>', out.read_text(), re.S)[0]
+  assert len(re.findall('<td class="text">[012] of 2</td>', part)) == 24
 
 
 def test_a_folder_without_rows_is_one_line(tmp_path):
@@ -94,8 +103,9 @@ def test_the_page_shows_what_the_directory_has(workdir, tmp_path):
   assert 'Head2Toe, as published' in pages[paper]
   assert 'Head2Toe, measured' in pages[both]
   assert made.run().name in pages[both]
-  for text in pages.values():
-    assert 'VTAB-1k, resnet50' in text
+  assert 'The paper, ResNet-50, VTAB-1k' in pages[paper]
+  published = (both / 'page' / 'published.html').read_text()
+  assert 'The paper, ResNet-50, VTAB-1k' in published
 
 
 def test_the_page_is_not_the_summary(workdir, tmp_path):

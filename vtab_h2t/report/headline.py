@@ -105,8 +105,8 @@ def _first(mean: float, interval: bootstrap.Interval | None) -> str:
       f'({within})'
     )
   return (
-    f'Head2Toe and Linear tie: the difference is {mean:+z.1f} points on '
-    f'average ({within})'
+    f'Head2Toe and Linear tie within the interval: the difference is '
+    f'{mean:+z.1f} points on average ({within})'
   )
 
 
@@ -116,8 +116,7 @@ def sentences(results: results_lib.Results) -> tuple[str, ...]:
 
   Of a run under shifts the answer alone, which is of claims.
   """
-  first, _, rest = answer(results).partition('. ')
-  answered = (f'{first}.', rest) if rest else (first,)
+  answered = apart(answer(results))
   if results.run.suite == companion_rows.SUITE:
     return answered
   judged = judging.verdicts(results)
@@ -126,6 +125,12 @@ def sentences(results: results_lib.Results) -> tuple[str, ...]:
     f'{companion_answer.counted(judged)}.'
   )
   return (*answered, *_standing(standing.of_run(results)), claims)
+
+
+def apart(text: str) -> tuple[str, ...]:
+  """The first sentence of a text, and the rest if there is any."""
+  first, _, rest = text.partition('. ')
+  return (f'{first}.', rest) if rest else (text,)
 
 
 def claims_that(results: results_lib.Results, verdict: str) -> list[str]:
@@ -146,9 +151,10 @@ def _standing(found: pd.DataFrame) -> list[str]:
   ties = standing.read_as(others, standing.TIE)
   if ties:
     said.append(
-      f'Head2Toe ties with {_and([_with_points(line) for line in ties])}: in '
-      'brackets stand the points that a method has more or less, and their '
-      '95 % interval, which contains 0.'
+      'Within the interval Head2Toe ties with '
+      f'{_and([_with_points(line) for line in ties])}: in brackets stand the '
+      'points that a method has more or less, and their 95 % interval, which '
+      'contains 0.'
     )
   for reading, words in (
     (standing.WORSE, 'Head2Toe is better than'),

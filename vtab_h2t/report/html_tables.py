@@ -7,14 +7,18 @@ from typing import Any, TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from vtab_h2t.report import lp_ft_frames
+from vtab_h2t.report import run_names
 from vtab_h2t.report import tables
 
 if TYPE_CHECKING:
   import markupsafe
 
 _MOST_LINES = 300  # Of a table; the CSV file beside the rows has all.
-# Digits that what is printed may have, in all and after the point.
-_EXACT, _EXACT_AFTER_POINT = 5, 6
+# Digits that what is printed may have, in all (of numbers below 1, and of
+# others) and after the point.
+_EXACT_BELOW_1, _EXACT, _EXACT_AFTER_POINT = 5, 4, 6
+_LABELS = lp_ft_frames.LABELS | tables.LABELS
 # Of the cost model, what stands beside what is printed.
 _MODEL, _RESIDUAL = 'ours_', 'residual_'
 # Columns of settings: each number as somebody would write it.
@@ -26,6 +30,8 @@ _SETTINGS = (
   'l21_coefficient',
 )
 _WORDS = {
+  'id': 'ID',
+  'ood': 'OOD',
   'accuracy_percent': 'accuracy (%)',
   'percent': 'accuracy (%)',
   'std_percent': 'deviation over seeds',
@@ -99,19 +105,18 @@ def _without_what_says_nothing(table: pd.DataFrame) -> pd.DataFrame:
 
 def heading(name: str) -> str:
   """A column's name in words, with the names that methods go by."""
-  if name in tables.LABELS:
-    return tables.LABELS[name]
+  if name in _LABELS:
+    return _LABELS[name]
   if name in _WORDS:
     return _WORDS[name]
   if name.startswith(_MODEL):
     return f'model: {heading(name.removeprefix(_MODEL))}'
-  for method, label in sorted(
-    tables.LABELS.items(), key=lambda pair: -len(pair[0])
-  ):
+  for method, label in sorted(_LABELS.items(), key=lambda pair: -len(pair[0])):
     if name.startswith(f'{method}_'):
       rest = name.removeprefix(f'{method}_')
-      return f'{label}, {_WORDS.get(rest, rest.replace("_", " "))}'
-  return name.replace('_', ' ')
+      return f'{label}, {heading(rest)}'
+  first, _, rest = name.partition('_')
+  return f'{_WORDS.get(first, first)} {heading(rest)}' if rest else name
 
 
 def number(value: float, digits: int) -> str:
@@ -124,7 +129,7 @@ def _column(name: str, values: pd.Series) -> list[str]:
   if pd.api.types.is_bool_dtype(values):
     return ['yes' if value else 'no' for value in values]
   if not pd.api.types.is_numeric_dtype(values):
-    return ['' if _is_missing(v) else _word(v) for v in values]
+    return ['' if _is_missing(v) else _word(name, v) for v in values]
   if name in _SETTINGS:
     return ['' if _is_missing(v) else f'{v:g}' for v in values]
   known = values.dropna().astype(float)
@@ -147,13 +152,15 @@ def _is_missing(value: Any) -> bool:
   return value is None or bool(pd.isna(value))
 
 
-def _word(value: Any) -> str:
-  """A method's name for its id; numbers among texts as they are printed."""
+def _word(column: str, value: Any) -> str:
+  """A name for the id of a method or network; numbers as they are printed."""
   if isinstance(value, Mapping | list | tuple | np.ndarray):
     return str(value)
   if isinstance(value, float | np.floating):
     return f'{value:.4g}'
-  return tables.LABELS.get(str(value), str(value))
+  if column in ('network', 'backbone'):
+    return run_names.network(str(value))
+  return _LABELS.get(str(value), str(value))
 
 
 def _digits(values: np.ndarray) -> int | None:
@@ -163,7 +170,11 @@ def _digits(values: np.ndarray) -> int | None:
     return 0
   spread = sizes.max() / sizes.min()
   before_point = math.floor(math.log10(sizes.max())) + 1
-  for digits in range(min(_EXACT - before_point, _EXACT_AFTER_POINT) + 1):
+  exact = _EXACT_BELOW_1 if before_point < 1 else _EXACT
+  # Whole numbers are whole, however large.
+  for digits in range(
+    min(max(exact - before_point, 0), _EXACT_AFTER_POINT) + 1
+  ):
     if np.allclose(values, np.round(values, digits), rtol=0, atol=1e-9):
       return None if digits > 3 and spread >= 1000 else digits
   digits = max(0, (4 if sizes.max() < 0.1 else 3) - before_point)

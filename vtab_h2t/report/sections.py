@@ -96,7 +96,7 @@ def of_the_paper() -> list[Section]:
       {
         'name': f'published, {backbone}',
         'label': f'The paper, {papers.LABELS[backbone]}, VTAB-1k',
-        'sentences': (headline.of_summary(summary),),
+        'sentences': headline.apart(headline.of_summary(summary)),
         'protocol': 'Published (Tables 1 and 4): test accuracy in percent, '
         'median of 3 seeds.',
         'claims': page_claims.of(judging.of_paper(backbone)),
@@ -144,6 +144,7 @@ def _shown(
         {
           'title': '' if i and output.headings else output.title,
           'note': output.headings.get(name, ''),
+          'label': output.title.partition(':')[0],
           'html': html_tables.html(t),
           'lines': len(t),
         }
@@ -177,6 +178,7 @@ def _costs(results: results_lib.Results) -> list[dict[str, Any]]:
   return [
     {
       'note': note,
+      'label': 'Cost',
       'html': html_tables.html(
         made[name].drop(columns=[c for c in made[name] if 'wall_' in c])
       ),

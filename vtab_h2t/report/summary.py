@@ -174,34 +174,28 @@ def means(results: Results) -> str:
 
 def _claims(results: Results) -> str:
   """The claims that can be tested on a run's rows."""
-  found = judging.of_run(results)
-  tested = found[found.verdict != judging.UNTESTABLE]
-  if tested.empty:
+  found = page_claims.of(judging.of_run(results))
+  if not found['tested']:
     return 'No claim of the paper can be tested on these rows.\n'
   lines = pd.DataFrame(
-    {
-      'claim': tested.claim,
-      'statistic': tested.statistic,
-      'where': [
-        judging.place(where, of)
-        for where, of in zip(tested['where'], tested['of'])
-      ],
-      'published': tested.published,
-      'measured': tested.measured.map(_rounded),
-      '95 % interval': [
-        f'{_rounded(low)} to {_rounded(high)}'
-        for low, high in zip(tested.low, tested.high)
-      ],
-      'could be seen': tested.detectable.map(page_claims.seen),
-      'verdict': [
-        f'{verdict}: {why}' if verdict == judging.NO_VERDICT else verdict
-        for verdict, why in zip(tested.verdict, tested.rows)
-      ],
-      'tasks': tested.tasks.map(str),
-    }
+    [
+      {
+        'claim': line['claim'],
+        'verdict': f'{line["verdict"]}: {line["why"]}'
+        if line['why']
+        else line['verdict'],
+        'measured (95 % interval)': f'{line["measured"]} ({line["interval"]})',
+        'published': '; '.join(line['published']),
+      }
+      for line in found['tested']
+    ]
   )
-  rest = len(found) - len(tested)
-  return _table(lines) + (
+  text = _table(lines) + (
+    '\nEach number is above 0 if the claim is right; what it is, and on how '
+    'many tasks, is told on the HTML page.\n'
+  )
+  rest = found['untested']
+  return text + (
     f'\n{_number(rest, "further claim")} cannot be tested on these rows.\n'
     if rest
     else ''

@@ -1,0 +1,60 @@
+from tests.report import made
+from vtab_h2t.protocol import run as run_lib
+from vtab_h2t.report import caveats
+
+_TASKS = 'digits', 'sprites_loc'
+
+
+def _of(of, methods=('linear', 'finetune'), tasks=_TASKS, seeds=(0, 1)):
+  return caveats.of(
+    made.results(
+      [
+        made.row(of, 'accuracy', m, t, s, 50)
+        for m in methods
+        for t in tasks
+        for s in seeds
+      ],
+      of,
+    )
+  )
+
+
+def _has(found, *words):
+  return any(all(word in text for word in words) for text in found)
+
+
+def test_training_that_was_stopped_early_ranks_nothing():
+  space = made.run().space.changed({'finetune': {'steps': (80,), 'batch': 64}})
+  found = _of(made.run(space=space))
+  assert found[0] == (
+    'Do not use this table to rank Fine-tuning: training was stopped early, '
+    'after 80 steps of 64 images.'
+  )
+  assert not _has(_of(made.run(space=space), ('linear',)), 'stopped early')
+
+
+def test_unequal_training_is_told():
+  space = made.run().space.changed(
+    {'finetune': {'steps': (5000,), 'batch': 128}}
+  )
+  assert _has(_of(made.run(space=space)), 'not trained equally long', '5000')
+
+
+def test_few_seeds_tasks_and_settings_are_told():
+  usual = _of(made.run(), ('linear',))
+  assert len(usual) == 1 and _has(usual, "with the paper's")
+  assert _has(_of(made.run(), seeds=(0,)), 'one seed')
+  assert _has(_of(made.run(), tasks=('digits',)), 'digits is the only task')
+  fixed = made.run(space=made.fixed(lr=0.1, steps=500))
+  assert _has(_of(fixed, ('linear',)), 'not searched for')
+
+
+def test_random_weights_are_told():
+  network = run_lib.Network(
+    backbone='made', weights='random', sha256='5a', scale=1.0, offset=0.0
+  )
+  assert _has(_of(made.run(network=network), ('linear',)), 'random', 'control')
+
+
+def test_nothing_is_said_of_nothing():
+  assert caveats.of(made.results()) == []

@@ -1,0 +1,92 @@
+from tests import testing
+from tests.report import made
+from tests.report import made_shifted
+from vtab_h2t.report import headline
+from vtab_h2t.report import judging
+
+_TASKS = 'digits', 'mnist_5k', 'sprites_loc', 'shapes_count'
+
+
+def _rows(**gains):
+  """Rows of methods by how many points each is above 50 %, task by task."""
+  of = made.run()
+  return [
+    made.row(of, 'accuracy', m, t, s, 50 + gain)
+    for m, by_task in gains.items()
+    for t, gain in zip(_TASKS, by_task)
+    for s in (0, 1)
+  ]
+
+
+def test_the_answer_is_in_whole_sentences():
+  rows = _rows(linear=[0] * 4, head2toe=(9, 10, 11, 12))
+  answer = headline.answer(made.results(rows))
+  assert answer.startswith(
+    'Head2Toe is better than Linear, by 10.5 points on average (95 % interval '
+  )
+  assert answer.endswith(
+    'ahead on 4 of 4 tasks. The difference is +9.5 on natural tasks, +11.5 on '
+    'structured tasks; it is largest on shapes_count (+12.0) and smallest on '
+    'digits (+9.0).'
+  )
+  rows = _rows(linear=(9, 10, 11, 12), head2toe=[0] * 4)
+  assert headline.answer(made.results(rows)).startswith(
+    'Head2Toe is worse than Linear, by 10.5 points on average (95 % interval '
+  )
+
+
+def test_a_difference_whose_interval_contains_0_is_a_tie():
+  rows = _rows(linear=[0] * 4, head2toe=(5, -4, 4, -4))
+  assert headline.answer(made.results(rows)).startswith(
+    'Head2Toe and Linear tie within the interval: the difference is +0.2 points'
+  )
+
+
+def test_one_task_is_no_average():
+  of = made.run()
+  rows = [
+    made.row(of, 'accuracy', m, 'digits', 0, percent)
+    for m, percent in (('linear', 80), ('head2toe', 78))
+  ]
+  assert headline.answer(made.results(rows)) == (
+    'On digits, the only task that has both, Head2Toe has 78.0 % and Linear '
+    '80.0 %, 2.0 points less. One task gives no interval.'
+  )
+
+
+def test_without_both_methods_it_says_what_was_measured():
+  assert headline.answer(made.results()) == (
+    'Head2Toe and Linear were not both measured.'
+  )
+  rows = [r for r in testing.result_rows() if r['method'] == 'linear']
+  answer = headline.answer(made.results(rows))
+  assert answer.startswith(
+    'Head2Toe and Linear were not both measured. Linear has '
+  )
+  assert answer.endswith(' % on 3 tasks.')
+
+
+def test_what_ties_and_what_does_not_is_said():
+  results = made.results(
+    _rows(
+      linear=(-9, -10, -11, -9),
+      all_l1=(5, -5, 4, -4),
+      ridge=(-9, -8, -8, -9),
+      head2toe=[0] * 4,
+    )
+  )
+  said = headline.sentences(results)
+  assert said[0].startswith('Head2Toe is better than Linear, by 9.8 points')
+  (ties,) = (s for s in said if 'ties with +All-l1 (+0.0' in s)
+  assert 'contains 0' in ties and 'Ridge' not in ties
+  better = 'Head2Toe is better than Ridge (-8.5; '
+  assert any(s.startswith(better) for s in said)
+  assert said[-1].startswith('In this run, of 90 claims of the paper ')
+  holding = headline.claims_that(results, judging.HOLDS)
+  assert 'Head2Toe is better than Linear on average.' in holding
+
+
+def test_a_run_under_shifts_is_of_claims():
+  first, rest = headline.sentences(made_shifted.results())
+  assert first.startswith('Of 43 claims of the companion papers ')
+  assert first.endswith('.') and rest.startswith('On ')

@@ -1,0 +1,121 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.report import made
+from vtab_h2t.report import judging
+from vtab_h2t.report import page_claims
+
+_SETTING = {
+  'learning_rate': 0.1,
+  'steps': 500,
+  'target_size': 30,
+  'coefficient': 1e-5,
+  'fraction': 0.1,
+}
+
+
+def test_claims_say_what_could_be_seen_and_why_they_have_no_verdict():
+  of = made.run()
+  space = of.space.changed({'finetune': {'steps': (80,), 'batch': 64}})
+  of = made.run(space=space)
+  rows = [
+    made.row(of, 'accuracy', m, t, s, level + s, **_SETTING)
+    for m, level in (('head2toe', 60), ('linear', 40), ('finetune', 50))
+    for t in ('a', 'b', 'c')
+    for s in (0, 1, 2)
+  ]
+  table = judging.of_run(made.results(rows, of))
+  lines = page_claims.of(table)['tested']
+  found = {line['claim']: line for line in lines}
+  no = found['Head2Toe is better than fine-tuning on average.']
+  assert (no['verdict'], no['mark']) == ('no verdict', 'none')
+  assert no['why'] == 'trained for 500 steps of 128 images against 80 of 64'
+  yes = found['Head2Toe is better than Linear on average.']
+  assert (yes['verdict'], yes['mark']) == ('holds', 'holds')
+  details = yes['details']
+  assert float(details['smallest effect that could be seen']) > 0
+  where = details['where the paper says it']
+  assert where == 'sections 1, 4.1, 4.2 (ResNet-50, ViT-B/16)'
+  assert not yes['why'] and details['rows'] == (
+    'accuracy/Head2Toe accuracy/Linear'
+  )
+
+
+def _line(**changes):
+  return {
+    'id': 'head2toe_above_linear',
+    'claim': 'A claim.',
+    'where': 'section 1',
+    'of': 'ResNet-50',
+    'statistic': 'points',
+    'published': 'ResNet-50 on VTAB-1k: 8.8; ViT-B/16 on VTAB-1k: 10',
+    'measured': 1.23456,
+    'low': 0.5,
+    'high': 2.0,
+    'detectable': 1.0,
+    'verdict': judging.HOLDS,
+    'tasks': 3,
+    'rows': 'accuracy/head2toe',
+  } | changes
+
+
+@pytest.mark.parametrize(
+  ('changes', 'shown'),
+  [
+    ({}, ('1.2', '0.5 to 2.0')),
+    ({'low': 0.004}, ('1.235', '0.004 to 2.000')),  # Above 0, and seen to be.
+    (
+      {'low': -18.85, 'high': -18.85},
+      ('1.2', 'the same for every task and seed'),
+    ),
+    ({'low': np.nan, 'high': np.nan}, ('1.2', 'no interval')),
+    ({'low': 0.0, 'high': 2.0}, ('1.2', '0.0 to 2.0')),
+  ],
+)
+def test_numbers_have_the_digits_that_are_published(changes, shown):
+  (line,) = page_claims.of(pd.DataFrame([_line(**changes)]))['tested']
+  assert (line['measured'], line['interval']) == shown
+  assert line['published'] == ['ResNet-50: 8.8', 'ViT-B/16: 10']
+
+
+def test_why_claims_cannot_be_tested_is_counted_most_frequent_first():
+  why = {'verdict': judging.UNTESTABLE, 'measured': np.nan}
+  found = page_claims.of(
+    pd.DataFrame(
+      [
+        _line(**why, rows='no rows of one_tap'),
+        _line(**why, rows='no rows of finetune', claim='B.'),
+        _line(**why, rows='no rows of finetune', claim='C.'),
+      ]
+    )
+  )
+  assert not found['tested'] and found['untested'] == 3
+  assert found['reasons'] == [
+    {'why': 'No rows of Fine-tuning', 'claims': ['B.', 'C.']},
+    {'why': 'No rows of one_tap', 'claims': ['A claim.']},
+  ]
+
+
+def test_verdicts_of_runs_stand_side_by_side():
+  untestable = {'verdict': judging.UNTESTABLE, 'measured': np.nan}
+  tables = {
+    'a': [_line(), _line(**untestable), _line(**untestable)],
+    'b': [_line(verdict=judging.FAILS), _line(), _line(**untestable)],
+    'c': [_line(**untestable)] * 3,
+  }
+  found = page_claims.matrix(
+    page_claims.Column(name, name.upper(), f'{name}.html', pd.DataFrame(lines))
+    for name, lines in tables.items()
+  )
+  assert [column.name for column in found['columns']] == ['a', 'b']
+  assert found['others'] == ['c'] and found['untested'] == 1
+  verdicts = [[c['verdict'] for c in l['cells']] for l in found['lines']]
+  assert verdicts == [['holds', 'does not hold'], ['', 'holds']]
+
+
+def test_the_smallest_effect_that_could_be_seen_is_in_words():
+  assert (
+    page_claims.seen(np.inf) == 'none' and page_claims.seen(1.234) == '1.23'
+  )
+  assert page_claims.seen(np.nan) == ''
