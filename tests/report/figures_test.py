@@ -29,7 +29,10 @@ def test_figure2_has_a_bar_a_task_by_affinity(affinity):
     b: frames.gains(t, 'linear', ('head2toe',)) for b, t in affinity.items()
   }
   drawn = figures.figure2(tables)
-  assert [ax.get_title() for ax in drawn.axes] == list(_BACKBONES)
+  assert [ax.get_title() for ax in drawn.axes] == [
+    'ResNet-50',
+    'ViT-B/16',
+  ]
   for ax, table in zip(drawn.axes, tables.values()):
     assert [t.get_text().split()[0] for t in ax.get_xticklabels()] == list(
       table.task
@@ -74,7 +77,7 @@ def test_panels_of_the_papers_numbers_say_so(affinity):
     'resnet50_published': affinity['resnet50'],
   }
   two = {b: frames.gains(t, 'linear', ('head2toe',)) for b, t in tables.items()}
-  wanted = ['resnet50', 'resnet50, as published']
+  wanted = ['ResNet-50', 'ResNet-50, as published']
   assert [ax.get_title() for ax in figures.figure2(two).axes] == wanted
   assert [
     ax.get_title().split(':')[0] for ax in figures.figure11(two).axes
@@ -226,6 +229,6 @@ def test_points_that_are_missing_have_no_name(affinity):
   assert {t.get_text() for t in ax.texts} - {''} == set(gains.task[17:])
   gains = gains[17:18]  # One task has no correlation.
   (ax,) = figures.figure11({'resnet50': gains}).axes
-  assert ax.get_title() == 'resnet50: Spearman undefined (1 task)'
+  assert ax.get_title() == 'ResNet-50: Spearman undefined (1 task)'
   gains = gains.assign(head2toe_gain=np.nan)
   assert not figures.figure11({'resnet50': gains}).axes[0].texts

@@ -44,3 +44,9 @@ def test_a_run_under_shifts_has_its_own_outputs_and_claims(monkeypatch):
   notes = [t['note'] for t in section['tables']]
   assert all(notes)
   assert sum('not measured here' in note for note in notes) == 2
+
+
+def test_tables_of_an_output_say_what_each_shows():
+  section = sections.of_the_paper()[-1]
+  notes = [t['note'] for t in section['tables'] if t['label'] == 'Table 4']
+  assert notes == ['ResNet-50', 'ViT-B/16']

@@ -12,6 +12,7 @@ import pandas as pd
 
 from vtab_h2t.report import frames
 from vtab_h2t.report import plotting
+from vtab_h2t.report import run_names
 from vtab_h2t.report import statistics
 from vtab_h2t.report import tap_figures
 from vtab_h2t.tasks import task as task_lib
@@ -36,8 +37,8 @@ def _title(key: str) -> str:
   Args:
     key: of the tables of `making_figures.affinity`.
   """
-  network = key.removesuffix(frames.PUBLISHED)
-  return network if network == key else f'{network}, as published'
+  network = run_names.network(key.removesuffix(frames.PUBLISHED))
+  return network + ', as published' * key.endswith(frames.PUBLISHED)
 
 
 def _panels(
@@ -252,8 +253,8 @@ def figure8(
     more='' if printed is None else f'; the paper prints {printed:+.3f}',
   )
   ax.set(
-    xlabel=f'domain affinity, {one} (points)',
-    ylabel=f'domain affinity, {two} (points)',
+    xlabel=f'domain affinity, {run_names.network(one)} (points)',
+    ylabel=f'domain affinity, {run_names.network(two)} (points)',
   )
   plotting.name_points(ax, table[one], table[two], table.task)
   return drawn

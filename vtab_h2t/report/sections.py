@@ -142,8 +142,8 @@ def _shown(
     else:
       found['tables'] += [
         {
-          'title': '' if i and output.headings else output.title,
-          'note': output.headings.get(name, ''),
+          'title': '' if i else output.title,
+          'note': _note(output, name),
           'label': output.title.partition(':')[0],
           'html': html_tables.html(t),
           'lines': len(t),
@@ -151,6 +151,14 @@ def _shown(
         for i, (name, t) in enumerate(made.items())
       ]
   return found
+
+
+def _note(output: output_lib.Output, name: str) -> str:
+  """What one of an output's frames shows; '' if the title says it."""
+  if name in output.headings or name == output.name:
+    return output.headings.get(name, '')
+  network = run_names.network(name)
+  return network if network != name else html_tables.heading(name).capitalize()
 
 
 def _costs(results: results_lib.Results) -> list[dict[str, Any]]:
