@@ -84,7 +84,7 @@ _IMAGE_SIZE = flags.DEFINE_integer(
   'image_size',
   None,
   'Side in pixels of what the network sees, for networks '
-  'that take any; by default 96 for embedded, else 224.',
+  'that take any; by default 64 for embedded, else 224.',
   lower_bound=16,
 )
 

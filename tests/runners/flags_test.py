@@ -13,7 +13,7 @@ from vtab_h2t.report import jobs
 
 def test_without_flags_the_run_has_the_short_name():
   run = flags.run()
-  assert run.name == 'embedded-lite0-96px'
+  assert run.name == 'embedded-lite0-64px'
   assert run.space == grids.quick('efficientnet_lite0')
   assert (run.parent, run.job) == (None, 'accuracy')
   with flagsaver.flagsaver(

@@ -106,7 +106,7 @@ TFDS, ARCHIVE = 'tfds', 'archive'
 SOURCES = (TFDS, ARCHIVE)
 
 # Side in pixels of what a suite's backbone sees, where the backbone takes any.
-IMAGE_SIZES = {'embedded': 96, shifted.SUITE: 64, 'vtab': 224, OWN: 224}
+IMAGE_SIZES = {'embedded': 64, shifted.SUITE: 64, 'vtab': 224, OWN: 224}
 _registered: dict[str, task_lib.Task] = {}
 
 
