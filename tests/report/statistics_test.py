@@ -14,11 +14,13 @@ def test_median_and_deviation_over_seeds_of_test_rows():
   first = summary.iloc[0]
   assert first.accuracy_percent == 50 and first.seeds == 3
   assert first.std_percent == pytest.approx(np.std([50, 45, 52], ddof=1))
+  assert first.range_points == pytest.approx(7)
 
 
 def test_one_seed_has_no_deviation():
   rows = [r for r in testing.result_rows() if r['seed'] == 1]
-  assert statistics.summarise(rows).std_percent.isna().all()
+  summary = statistics.summarise(rows)
+  assert summary[['std_percent', 'range_points']].isna().all(axis=None)
 
 
 def test_the_rows_protocol_counts():

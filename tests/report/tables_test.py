@@ -41,9 +41,10 @@ def test_files_can_be_read_back(tmp_path, summary):
 
 def test_terminal_table_shows_each_number_once(summary):
   wide = tables.for_terminal(summary, 'heading', 200)
-  assert wide.count('Linear') == 1 and wide.count('56.7') == 1
+  assert wide.count('Linear') == 2 and wide.count('56.7') == 1
   narrow = tables.for_terminal(summary, 'heading', 40)
-  assert narrow.count('Linear') == 2  # Groups stand together where they can.
+  # Groups stand together where they can; the note names one, too.
+  assert narrow.count('Linear') == 3
   assert narrow.count('56.7') == 1
   assert max(map(len, narrow.splitlines())) <= 40
 
@@ -67,7 +68,7 @@ def test_affinity_stands_last_where_scratch_was_measured():
     if r['method'] == 'linear' and r['split'] == 'test'
   ]
   summary = statistics.summarise(rows)
-  last = tables.markdown(summary, 'heading').splitlines()[-1]
+  last = tables.markdown(summary, 'heading').splitlines()[-3]
   assert last.replace(' ', '') == (
     f'|{tables.AFFINITY}|15.0|15.0|15.0|15.0|15.0|15.0|'.replace(' ', '')
   )
@@ -117,3 +118,23 @@ def test_a_cell_whose_training_failed_once_has_one_seed_less():
   assert cells.loc['head2toe', ('natural', 'x')] == '60.0 ± 3.6 (3)'
   spare = tables.cells(statistics.summarise(rows), spread=False)
   assert spare.loc['linear', ('natural', 'x')] == '48.5 (2)'
+
+
+def test_what_numbers_may_move_by_stands_below():
+  summary = statistics.summarise(testing.result_rows())
+  note = 'The largest difference between seeds is 7.0 points, of Linear on x.'
+  assert tables.note(summary) == note
+  for text in (
+    tables.markdown(summary, 'heading'),
+    tables.for_terminal(summary, 'heading', 80),
+  ):
+    assert text.endswith(f'\n\n{note}\n')
+  one = statistics.summarise(r for r in testing.result_rows() if not r['seed'])
+  assert tables.note(one) == ''
+  assert tables.markdown(one, 'heading').endswith('|\n')
+  assert tables.note(summary.drop(columns='range_points')) == ''
+
+
+def test_the_embedded_suite_tells_of_other_processors():
+  summary = statistics.summarise(testing.result_rows()).assign(suite='embedded')
+  assert tables.note(summary).endswith(', measured at 96 pixels.')

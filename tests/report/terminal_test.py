@@ -27,7 +27,7 @@ def made_frames(tmp_path_factory):
     if o.published and not o.draw
   ]
   folder = tmp_path_factory.mktemp('made')
-  made.write(folder, made.run('resnet50'), ('digits', 'sprites_loc'), (0, 1))
+  made.write(folder, made.run(), ('digits', 'sprites_loc'), (0, 1))
   made_shifted.write(folder, made_shifted.run())
   for results in results_lib.read_all(ledger_lib.Ledger(folder)):
     found += [

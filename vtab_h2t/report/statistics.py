@@ -46,8 +46,8 @@ def summarise(rows: Iterable[ledger_lib.Row]) -> pd.DataFrame:
   Returns:
     One line for each method and task, in the order of the rows, with
     `accuracy_percent` (the median over seeds), `std_percent` (the sample
-    standard deviation; missing with one seed), `seeds` and `total` (test
-    images).
+    standard deviation; missing with one seed), `range_points` (the best seed
+    less the worst; missing likewise), `seeds` and `total` (test images).
 
   Raises:
     ValueError: the rows are of several runs.
@@ -60,11 +60,17 @@ def summarise(rows: Iterable[ledger_lib.Row]) -> pd.DataFrame:
     .agg(
       accuracy_percent=('percent', 'median'),
       std_percent=('percent', 'std'),
+      range_points=('percent', _range),
       seeds=('seed', 'nunique'),
       total=('total', 'first'),
     )
     .reset_index()
   )
+
+
+def _range(values: pd.Series) -> float:
+  """The largest less the smallest; NaN of one."""
+  return values.max() - values.min() if len(values) > 1 else math.nan
 
 
 def compared(summary: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:

@@ -33,6 +33,9 @@ LABELS = {
   'head_probe': 'Head probing',
 }
 AFFINITY = 'affinity (Linear - Scratch)'
+# What no run's rows can say, as a run is of one processor; by how much the
+# embedded suite's tasks moved is in docs/embedded_suite.md.
+_EMBEDDED, _BETWEEN_PROCESSORS = 'embedded', 5
 
 
 def _text(value: float, spread: float | None = None) -> str:
@@ -109,8 +112,30 @@ def cells(summary: pd.DataFrame, spread: bool = True) -> pd.DataFrame:
   )
 
 
+def note(summary: pd.DataFrame) -> str:
+  """How far numbers of Table 1 may move, in a sentence or two; '' if unknown.
+
+  Args:
+    summary: what `statistics.summarise` gives, or a published one.
+  """
+  if 'range_points' not in summary or summary.range_points.isna().all():
+    return ''
+  widest = summary.loc[summary.range_points.idxmax()]
+  text = (
+    f'The largest difference between seeds is {widest.range_points:.1f} '
+    f'points, of {LABELS.get(widest.method, widest.method)} on {widest.task}.'
+  )
+  if set(summary.suite) == {_EMBEDDED}:
+    text += (
+      ' Another processor rounds otherwise: where another setting then wins '
+      f'on the validation images, single tasks have moved by up to '
+      f'{_BETWEEN_PROCESSORS} points, measured at 96 pixels.'
+    )
+  return text
+
+
 def markdown(summary: pd.DataFrame, heading: str) -> str:
-  """Table 1 with standard deviations, as Markdown, under what it shows."""
+  """Table 1 with deviations, as Markdown, under what it shows, over `note`."""
   values, found = statistics.wide(summary, task_lib.GROUPS), cells(summary)
   table = pd.DataFrame(
     {
@@ -123,7 +148,8 @@ def markdown(summary: pd.DataFrame, heading: str) -> str:
   if len(affinity):
     table.loc[len(table)] = [AFFINITY, *map(_text, affinity)]
   text = table.to_markdown(index=False, disable_numparse=True)
-  return f'{heading}.\n\n{text}\n'
+  below = note(summary)
+  return f'{heading}.\n\n{text}\n' + (f'\n{below}\n' if below else '')
 
 
 def plain(table: pd.DataFrame, form: str) -> str:
@@ -171,10 +197,11 @@ def for_terminal(
       )
     )
   rules = [last] if len(affinity) else []
+  below = note(summary)
   return (
     f'{terminal.prose(heading, width)}\n\n'
     f'{terminal.table(columns, 1, width, rules)}'
-  )
+  ) + (f'\n{terminal.prose(below, width)}\n' if below else '')
 
 
 def table3_for_terminal(
