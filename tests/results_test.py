@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from tests import pages
 from vtab_h2t import published
 from vtab_h2t.methods import interface
 from vtab_h2t.methods import registry as methods
@@ -118,6 +119,17 @@ def test_readme_shows_the_committed_numbers(measured):
 def test_the_index_is_of_these_runs(measured):
   text = (_RESULTS / 'README.md').read_text()
   assert summary.index(list(measured.values())).strip() in text
+
+
+@pytest.mark.parametrize(
+  'path', sorted(_RESULTS.rglob('*.html')), ids=lambda path: path.stem
+)
+def test_committed_pages_are_readable_and_open_at_once(path):
+  assert path.stat().st_size < 1_000_000
+  read = pages.check(path.read_text('utf-8'))
+  for link in read.links:
+    if link[0] != '#':
+      assert (path.parent / link).is_file(), link
 
 
 _REDRAWN = {
