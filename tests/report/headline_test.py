@@ -79,8 +79,7 @@ def test_what_ties_and_what_does_not_is_said():
   assert said[0].startswith('Head2Toe is better than Linear, by 9.8 points')
   (ties,) = (s for s in said if 'ties with +All-l1 (+0.0' in s)
   assert 'contains 0' in ties and 'Ridge' not in ties
-  better = 'Head2Toe is better than Ridge (-8.5; '
-  assert any(s.startswith(better) for s in said)
+  assert 'Head2Toe is better than Ridge.' in said
   assert said[-1].startswith('In this run, of 90 claims of the paper ')
   holding = headline.claims_that(results, judging.HOLDS)
   assert 'Head2Toe is better than Linear on average.' in holding

@@ -7,8 +7,8 @@ import pytest
 from vtab_h2t.report import html_tables
 
 
-def _cells(**columns):
-  text = html_tables.html(pd.DataFrame(columns))
+def _cells(is_printed=False, **columns):
+  text = html_tables.html(pd.DataFrame(columns), is_printed)
   return [re.findall('<td[^>]*>(.*?)</td>', line) for line in text.split('\n')]
 
 
@@ -18,8 +18,9 @@ def _cells(**columns):
     ([1.23456, 98.7654, np.nan], ['1.2', '98.8', '']),
     ([12345.678, 2.0], ['12,346', '2']),
     ([0.0123456, 0.5], ['0.012', '0.500']),
-    ([0.0057, 0.005731], ['0.005700', '0.005731']),  # As it was printed.
-    ([1e-5, 0.1], ['1e-05', '0.1']),
+    ([62.05, 3.5], ['62.0', '3.5']),
+    ([100.0, 99.5], ['100.0', '99.5']),
+    ([1e-5, 0.123], ['1e-05', '0.123']),
     ([1234567.8, 0.00123], ['1.23e+06', '0.00123']),
     ([95.125, 37.5], ['95.1', '37.5']),
     ([3, 40000], ['3', '40,000']),
@@ -30,6 +31,15 @@ def _cells(**columns):
 )
 def test_numbers_have_the_digits_that_say_something(values, shown):
   assert [line[0] for line in _cells(x=values)] == shown
+
+
+def test_what_was_printed_keeps_its_digits():
+  for values, shown in (
+    ([0.0057, 0.005731], ['0.005700', '0.005731']),
+    ([62.05, 3.5], ['62.05', '3.50']),
+    ([1 / 3, 2 / 3], ['0.333', '0.667']),
+  ):
+    assert [line[0] for line in _cells(is_printed=True, x=values)] == shown
 
 
 def test_percentages_have_one_digit_and_a_name():

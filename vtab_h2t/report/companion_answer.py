@@ -1,4 +1,4 @@
-"""What a run under shifts says of the companion papers, in two sentences."""
+"""What a run under shifts says of the companion papers, in a few sentences."""
 
 from collections.abc import Sequence
 
@@ -8,6 +8,7 @@ from vtab_h2t.report import head_probe_frames
 from vtab_h2t.report import judging
 from vtab_h2t.report import lp_ft_frames
 from vtab_h2t.report import results as results_lib
+from vtab_h2t.report import run_names
 from vtab_h2t.report import surgical_frames
 from vtab_h2t.report import surgical_rows
 
@@ -36,8 +37,7 @@ def answer(results: results_lib.Results) -> str:
   first = f'Of {len(judged)} claims of the companion papers {counted(judged)}.'
   if not found:
     return first
-  second = '; '.join(found)
-  return f'{first} {second[0].upper()}{second[1:]}.'
+  return ' '.join([first, *(f'{p[0].upper()}{p[1:]}.' for p in found)])
 
 
 def counted(judged: Sequence[judging.Verdict]) -> str:
@@ -57,11 +57,16 @@ def _lp_ft(results: results_lib.Results) -> str:
     return ''
   line = table.iloc[-1]
   return (
-    f'On {line.kind} fine-tuning is {line.ft_less_lp_id:+.1f} points from '
-    f'linear probing in distribution and {line.ft_less_lp_ood:+.1f} out of it, '
-    f'LP-FT {line.lp_ft_less_ft_id:+.1f} and {line.lp_ft_less_ft_ood:+.1f} '
-    'from fine-tuning'
+    f'On {line.kind} fine-tuning is {_beside(line.ft_less_lp_id)} linear '
+    f'probing in distribution and {_beside(line.ft_less_lp_ood)} it out of '
+    f'distribution; LP-FT is {_beside(line.lp_ft_less_ft_id)} fine-tuning in '
+    f'distribution and {_beside(line.lp_ft_less_ft_ood)} it out of distribution'
   )
+
+
+def _beside(points: float) -> str:
+  """For example '2.8 points above'."""
+  return f'{abs(points):.1f} points {"above" if points >= 0 else "below"}'
 
 
 def _surgical(results: results_lib.Results) -> str:
@@ -79,14 +84,14 @@ def _surgical(results: results_lib.Results) -> str:
         continue
       means = own.set_index('tuned').percent
       against = ''.join(
-        f' ({means.max() - percent:+.1f} from all layers)'
+        f' ({_beside(means.max() - percent)} tuning all layers)'
         for percent in of_kind[of_kind.tuned == surgical_rows.ALL].percent
       )
       parts.append(f'{means.idxmax()} under {kind} shifts{against}')
     if parts:
       return (
-        f'of the blocks of {run.backbone} tuning this one gave the best test '
-        f'accuracy: {", ".join(parts)}'
+        f'the block of {run_names.network(run.backbone)} whose tuning alone '
+        f'gives the best test accuracy is {", ".join(parts)}'
       )
   return ''
 
@@ -113,7 +118,7 @@ def _head_probe(
     )
   if gains is not None:
     parts.append(
-      f'the best tau between is {gains:+.1f} points from the better extreme one'
+      f'the best tau in between is {_beside(gains)} the better extreme one'
     )
   table = head_probe_frames.tests(results.of(companion_rows.HEAD_PROBE))
   short = 0 if table.empty else int((~table.reached.astype(bool)).sum())

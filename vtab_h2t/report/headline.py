@@ -162,7 +162,7 @@ def _standing(found: pd.DataFrame) -> list[str]:
   ):
     lines = standing.read_as(others, reading)
     if lines:
-      said.append(f'{words} {_and([_with_points(line) for line in lines])}.')
+      said.append(f'{words} {_and([_name(line) for line in lines])}.')
   unequal = standing.read_as(others, standing.UNEQUAL)
   if unequal:
     names = _and([_name(line) for line in unequal])

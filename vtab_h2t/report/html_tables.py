@@ -50,19 +50,25 @@ _WORDS = {
 }
 
 
-def html(table: pd.DataFrame) -> 'markupsafe.Markup':
+def html(table: pd.DataFrame, is_printed: bool = False) -> 'markupsafe.Markup':
   """A table as safe HTML: texts to the left, numbers to the right.
 
-  Missing values are blank. Numbers of a column have the digits after the point
-  that they were printed with, if these are few; else three digits in the
-  largest, four where all are below 0.1. Where that would make a number 0, each
-  has three digits of its own.
+  Missing values are blank. Whole numbers are whole. Others of a column have
+  three digits in the largest, four where all are below 0.1; where that would
+  make a number 0, each has three digits of its own.
+
+  Args:
+    table: the table.
+    is_printed: whether its numbers are a paper's, which keep the digits that
+      were printed, if these are few.
   """
   import markupsafe
 
   escape = markupsafe.escape
   shown = _without_what_says_nothing(table).head(_MOST_LINES)
-  columns = {name: _column(str(name), shown[name]) for name in shown.columns}
+  columns = {
+    name: _column(str(name), shown[name], is_printed) for name in shown.columns
+  }
   is_text = {
     name: not pd.api.types.is_numeric_dtype(shown[name])
     or pd.api.types.is_bool_dtype(shown[name])
@@ -124,7 +130,7 @@ def number(value: float, digits: int) -> str:
   return f'{value:z,.{digits}f}'
 
 
-def _column(name: str, values: pd.Series) -> list[str]:
+def _column(name: str, values: pd.Series, is_printed: bool) -> list[str]:
   """The texts of a column."""
   if pd.api.types.is_bool_dtype(values):
     return ['yes' if value else 'no' for value in values]
@@ -134,7 +140,7 @@ def _column(name: str, values: pd.Series) -> list[str]:
     return ['' if _is_missing(v) else f'{v:g}' for v in values]
   known = values.dropna().astype(float)
   known = known[np.isfinite(known)]
-  digits = _digits(known.to_numpy())
+  digits = _digits(known.to_numpy(), is_printed)
   if 'percent' in name or 'accuracy' in name:
     digits = None if digits is None else min(digits, 1)
   texts = []
@@ -163,7 +169,7 @@ def _word(column: str, value: Any) -> str:
   return _LABELS.get(str(value), str(value))
 
 
-def _digits(values: np.ndarray) -> int | None:
+def _digits(values: np.ndarray, is_printed: bool) -> int | None:
   """How many a column has after the point; None for each its own."""
   sizes = np.abs(values[values != 0])
   if not len(sizes):
@@ -172,11 +178,11 @@ def _digits(values: np.ndarray) -> int | None:
   before_point = math.floor(math.log10(sizes.max())) + 1
   exact = _EXACT_BELOW_1 if before_point < 1 else _EXACT
   # Whole numbers are whole, however large.
-  for digits in range(
-    min(max(exact - before_point, 0), _EXACT_AFTER_POINT) + 1
-  ):
+  most = min(max(exact - before_point, 0), _EXACT_AFTER_POINT)
+  for digits in range(most * is_printed + 1):
     if np.allclose(values, np.round(values, digits), rtol=0, atol=1e-9):
       return None if digits > 3 and spread >= 1000 else digits
   digits = max(0, (4 if sizes.max() < 0.1 else 3) - before_point)
+  digits = max(digits, int(sizes.max() <= 100))  # As percentages have.
   is_lost = sizes.min() < 0.5 * 10.0**-digits and spread >= 1000
   return None if is_lost or digits > _EXACT_AFTER_POINT else digits

@@ -59,6 +59,7 @@ def of_run(results: results_lib.Results) -> Section:
       and output.possible(results)
     ],
     f'measured: {run.name}',
+    is_printed=False,
   )
 
 
@@ -117,15 +118,23 @@ def of_the_paper() -> list[Section]:
       'label': 'Other tables and figures',
       'sentences': ('From what the paper prints; nothing of it was measured.',),
     }
-    | _shown(made, published.SOURCE)
+    | _shown(made, published.SOURCE, is_printed=True)
   )
   return found
 
 
 def _shown(
-  outputs: Iterable[tuple[output_lib.Output, output_lib.Frames]], source: str
+  outputs: Iterable[tuple[output_lib.Output, output_lib.Frames]],
+  source: str,
+  is_printed: bool,
 ) -> Section:
-  """Tables and figures for the template, from where their numbers come."""
+  """Tables and figures for the template.
+
+  Args:
+    outputs: each with its frames.
+    source: from where their numbers come.
+    is_printed: whether that is the paper, with as many digits as it prints.
+  """
   found: dict[str, Any] = {'tables': [], 'figures': []}
   for output, made in outputs:
     if output.draw:
@@ -136,7 +145,7 @@ def _shown(
           'title': output.title,
           'shows': output.shows,
           'png': base64.b64encode(picture).decode('ascii'),
-          'tables': [html_tables.html(t) for t in made.values()],
+          'tables': [html_tables.html(t, is_printed) for t in made.values()],
         }
       )
     else:
@@ -145,7 +154,7 @@ def _shown(
           'title': '' if i else output.title,
           'note': _note(output, name),
           'label': output.title.partition(':')[0],
-          'html': html_tables.html(t),
+          'html': html_tables.html(t, is_printed),
           'lines': len(t),
         }
         for i, (name, t) in enumerate(made.items())
