@@ -173,9 +173,9 @@ def _identify(location: str, paths: Sequence[str]) -> bool:
   columns = _columns()
   print('\n'.join(terminal.entries(lines, columns)))
   if backbone is not None:
-    use = f'{"use":{max(len(name) for name, _ in lines)}}  '
-    use += contents.command + _plugins()
-    print(use if columns is None else terminal.command(use, columns))
+    start = f'{"use":{max(len(name) for name, _ in lines)}}  '
+    words = shlex.split(contents.command + _plugins())
+    print(terminal.command(words, columns or sys.maxsize, start))
     if paths:
       _classify(backbone, paths)
   return backbone is not None

@@ -58,7 +58,7 @@ _HPARAMS = flags.DEFINE_string(
   'others in docs/protocol.md.',
 )
 WORKDIR = shared_flags.workdir()
-_RUN_NAME = flags.DEFINE_string(
+RUN_NAME = flags.DEFINE_string(
   'run_name',
   None,
   "Name of the run's folder in --workdir; by default made "
@@ -375,7 +375,7 @@ def run() -> run_lib.Run:
     normalization=_value(_NORMALIZATION),
     protocol=_value(_PROTOCOL),
     space=tried,
-    chosen_name=_RUN_NAME.value,
+    chosen_name=RUN_NAME.value,
   )
 
 

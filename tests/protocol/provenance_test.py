@@ -1,3 +1,4 @@
+import datetime as dt
 import json
 import pathlib
 import shlex
@@ -26,6 +27,9 @@ def test_stages_add_up():
 
 def test_facts_are_json_and_name_versions():
   facts = json.loads(json.dumps(provenance.facts(provenance.Stopwatch())))
+  when = dt.datetime.fromisoformat(facts['when'])
+  now = dt.datetime.now(dt.UTC)
+  assert abs(when - now) < dt.timedelta(days=1)
   assert facts['packages']['tensorflow'].startswith('2.')
   assert facts['peak_memory_bytes'] > 10**7
   assert isinstance(facts['processor'], str)

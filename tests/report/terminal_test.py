@@ -143,7 +143,7 @@ def test_entries_hang_and_commands_can_be_copied():
     12
   }
   flags = [f'--flag{i}=value' for i in range(9)]
-  text = terminal.command(' '.join(['python', *flags]), 60)
+  text = terminal.command(['python', *flags], 60)
   assert all(line.endswith(' \\') for line in text.split('\n')[:-1])
   assert max(map(len, text.split('\n'))) <= 60
   assert text.replace('\\\n', '').split() == ['python', *flags]

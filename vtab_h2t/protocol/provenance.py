@@ -1,7 +1,8 @@
-"""Where a measurement comes from: time, memory, devices, versions, commit."""
+"""Where a measurement comes from: when, seconds, memory, devices, versions."""
 
 from collections.abc import Iterator, Sequence
 import contextlib
+import datetime as dt
 import importlib.metadata
 import pathlib
 import platform
@@ -50,7 +51,9 @@ class Stopwatch:
 
 def facts(stopwatch: Stopwatch) -> dict[str, Any]:
   """What to keep beside the rows of a work unit."""
+  now = dt.datetime.now(dt.UTC)
   return {
+    'when': now.isoformat(timespec='seconds'),
     'seconds': stopwatch.seconds,
     'peak_memory_bytes': peak_memory(),
     'packages': {p: _version(p) for p in _PACKAGES},

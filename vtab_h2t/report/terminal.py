@@ -7,6 +7,7 @@ other, each with the columns that say what its rows are.
 from collections.abc import Iterable, Sequence
 import dataclasses
 import re
+import shlex
 import shutil
 import sys
 import textwrap
@@ -82,15 +83,20 @@ def prose(text: str, columns: int | None = None, indent: str = '') -> str:
   )
 
 
-def command(text: str, columns: int) -> str:
-  r"""A command in lines that end in `\` but for the last, to be copied."""
-  lines = textwrap.wrap(
-    text,
-    columns - 2,
-    subsequent_indent='  ',
-    break_on_hyphens=False,
-    break_long_words=False,
-  )
+def command(words: Sequence[str], columns: int, start: str = '') -> str:
+  r"""A command in lines that end in `\` but for the last, to be copied.
+
+  Args:
+    words: of the command, not quoted.
+    columns: characters of a line.
+    start: stands before it.
+  """
+  lines = [start]
+  for i, word in enumerate(map(shlex.quote, words)):
+    if i and len(f'{lines[-1]} {word} \\') > columns:
+      lines.append(f'  {word}')
+    else:
+      lines[-1] += f' {word}' if i else word
   return ' \\\n'.join(lines)
 
 
@@ -319,12 +325,6 @@ def _filled(
     else:
       found.append([column])
   return found
-
-
-def _cell_lines(column: Column, text: str, columns: int) -> list[str]:
-  if not column.is_text:
-    return [text]
-  return textwrap.wrap(text, columns, break_on_hyphens=False) or ['']
 
 
 def _text(
