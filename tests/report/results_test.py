@@ -1,5 +1,7 @@
 """Which rows belong together is what they say, and nothing is guessed."""
 
+import dataclasses
+
 import pytest
 
 from tests import testing
@@ -194,6 +196,20 @@ def test_what_was_not_measured(tmp_path):
   made.write(tmp_path, made.run(), jobs_=())
   ledger_lib.Ledger(tmp_path).open(made.run())
   assert _read(tmp_path) == []  # A run without rows.
+
+
+def test_the_main_run_is_first_whatever_has_most_rows(tmp_path):
+  """A table with pretrained weights on the suite that needs no download."""
+  random = dataclasses.replace(made.network(), weights='random')
+  few, many = ('linear',), ('linear', 'head2toe', 'ridge')
+  for run, names in (
+    (made.run(network=random), many),
+    (made.run('resnet50', suite='vtab'), many),
+    (made.run(), few),
+  ):
+    made.write(tmp_path, run, ('digits',), names=names, jobs_=('accuracy',))
+  assert [r.run.network.weights for r in _read(tmp_path)].count('random') == 1
+  assert _read(tmp_path)[0].run == made.run()
 
 
 @pytest.fixture(scope='module')

@@ -10,6 +10,8 @@ from vtab_h2t.protocol import run as run_lib
 from vtab_h2t.report import jobs
 from vtab_h2t.tasks import registry as tasks
 
+_MAIN_SUITE = 'embedded'
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Results:
@@ -94,8 +96,9 @@ def read(
 def read_all(ledger: ledger_lib.Ledger) -> list[Results]:
   """What a work directory has, run by run.
 
-  Runs of Table 1's methods come first, then those of studies alone; of either
-  those with most rows first.
+  First comes the main run: that of Table 1's methods on the embedded suite with
+  pretrained weights that has most rows. Other runs of these methods follow,
+  then those of studies alone; of either those with most rows first.
 
   Raises:
     errors.InputError: rows are damaged.
@@ -106,13 +109,24 @@ def read_all(ledger: ledger_lib.Ledger) -> list[Results]:
     for folder in folders
     if folder.run.parent is None
   ]
-  return sorted(
+  ordered = sorted(
     (r for r in found if r.rows),
     reverse=True,
     key=lambda r: (
       bool(r.of(jobs.ACCURACY)),
       sum(map(len, r.rows.values())),
     ),
+  )
+  main = next(filter(_may_be_main, ordered), None)
+  return sorted(ordered, key=lambda r: r is not main)
+
+
+def _may_be_main(results: Results) -> bool:
+  run = results.run
+  return (
+    bool(results.of(jobs.ACCURACY))
+    and run.suite == _MAIN_SUITE
+    and run.network.weights != 'random'
   )
 
 
