@@ -458,6 +458,12 @@ def test_a_run_under_shifts_is_on_the_page(
   assert papers_page.count('not measured here') == 3
 
 
+def test_tables_of_an_output_say_what_each_shows(papers_page):
+  part = papers_page[papers_page.index('<h3>Table 4') :]
+  part = part[: part.index('<h3>Table 5')]
+  assert re.findall('<p>(.*?)</p>', part) == ['ResNet-50.', 'ViT-B/16.']
+
+
 @pytest.mark.soak
 def test_pages_are_small_enough_to_open_at_once(tmp_path, toy_tables):
   """Everything that a run can have, on the ten tasks of the suite."""

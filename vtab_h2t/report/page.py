@@ -35,6 +35,7 @@ _EMPTY = {
   'comparison': '',
   'published': False,
   'protocol': '',
+  'moves': '',
   'claims': None,
   'caveats': (),
   'holding': (),

@@ -84,6 +84,7 @@ def summary_of_run(results: results_lib.Results) -> Section:
         summary, run.backbone if is_comparable else None
       ),
       'protocol': tables.title(summary, run.title) + '.',
+      'moves': tables.note(summary),
       'standing': page_tables.standing_lines(summary, standing.of_run(results)),
     } | page_tables.table1(summary, is_comparable)
   return section
