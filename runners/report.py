@@ -2,8 +2,9 @@ r"""Writes HTML pages of all that a work directory has.
 
 The first page, FILE.html, has what was found; of several runs, each has a page
 of its own in a folder FILE beside it. Pages need no other file. Of what was
-measured, a summary in Markdown is written beside them, and the toy problems are
-as `runners.toys` left them there, or else are solved.
+measured, a summary in Markdown is written beside them, and a README into each
+run's folder. The toy problems are as `runners.toys` left them there, or else
+are solved.
 
   python -m runners.report --workdir=results --out=report.html
   python -m runners.report --source=published --out=paper.html
@@ -30,6 +31,7 @@ def main() -> None:
   from vtab_h2t.report import measured_cost
   from vtab_h2t.report import page
   from vtab_h2t.report import results as results_lib
+  from vtab_h2t.report import run_readme
   from vtab_h2t.report import summary
   from vtab_h2t.toys import tables as toys
 
@@ -71,6 +73,9 @@ def main() -> None:
     with files.atomic_write(beside) as f:
       f.write(summary.markdown(measured, out.parent))
     print(f'summary: {beside}')
+    for one in measured:
+      run_readme.write(one)
+    print(f'READMEs: {workdir}/*/{run_readme.NAME}')
 
 
 if __name__ == '__main__':

@@ -13,6 +13,7 @@ from vtab_h2t.methods import registry as methods
 from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.report import catalogue
 from vtab_h2t.report import results as results_lib
+from vtab_h2t.report import run_readme
 from vtab_h2t.report import statistics
 from vtab_h2t.report import summary
 from vtab_h2t.studies import registry as studies
@@ -114,6 +115,19 @@ def test_readme_shows_the_committed_numbers(measured):
   readme = (_ROOT / 'README.md').read_text()
   for name in (_SUITE, f'{_SUITE}-random'):
     assert summary.means(measured[name]).strip() in readme, name
+
+
+def test_each_run_has_a_readme_that_follows_from_its_rows(measured):
+  """Made again by python -m runners.report --workdir=results."""
+  folders = {path.parent for path in _RESULTS.glob('*/run.json')}
+  texts = {}
+  for results in measured.values():
+    texts |= run_readme.texts(results)
+  assert {path.parent for path in texts} == folders
+  for path, text in texts.items():
+    assert path.read_text() == text, path
+    for link in re.findall(r'\]\(([^()]+)\)', text):
+      assert (path.parent / link).exists(), (path, link)
 
 
 def test_the_index_is_of_these_runs(measured):

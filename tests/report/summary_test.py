@@ -116,17 +116,21 @@ def test_the_index_has_a_line_a_run(measured):
   assert [c.strip() for c in lines[0].split('|')[1:-1]] == [
     'run',
     'what',
-    'tasks x methods x seeds',
-    'Linear, mean',
-    'Head2Toe, mean',
+    'measured',
+    'Linear',
+    'Head2Toe',
   ]
   assert len(lines) == 4
   one, two = ([c.strip() for c in l.split('|')[1:-1]] for l in lines[2:])
   name = measured[0].run.name
-  assert one[:3] == [f'[{name}]({name}/)', measured[0].run.title, '4 x 2 x 3']
+  assert one[:3] == [
+    f'[{name}]({name}/)',
+    'made, ImageNet weights, embedded suite, 32 pixels',
+    '4 tasks, 2 methods, 3 seeds',
+  ]
   assert float(one[4]) > float(one[3]) > 40
   # Means of tasks that both have: here none.
-  assert two[2:] == ['1 x 1 x 1', '', '']
+  assert two[2:] == ['1 task, 1 method, 1 seed', '', '']
   assert summary.index([]) == 'No runs.\n'
 
 
@@ -140,12 +144,23 @@ def test_index_means_are_of_tasks_that_both_have():
   assert [c.strip() for c in line.split('|')[-3:-1]] == ['50.0', '60.0']
 
 
+def test_key_numbers_are_sentences_over_a_table(measured):
+  text = summary.key_numbers(measured[0])
+  name = measured[0].run.name
+  assert text.startswith(
+    'made, ImageNet weights, embedded suite, 32 pixels, the run '
+    f'[{name}]({name}/):\n\n- Head2Toe is better than Linear, by '
+  )
+  assert "Do not compare these accuracies with the paper's" in text
+  assert text.endswith(summary.means(measured[0]))
+
+
 def test_partial_results_make_a_summary():
   of = made.run()
   offset = [made.row(of, 'offset', 'offset', 'digits', 0, 50, offset=0)]
   text = summary.markdown([made.results((), of, offset=offset)])
   assert 'Measured: offset.' in text and 'Means over tasks' not in text
-  assert 'x' in summary.index([made.results((), of, offset=offset)])
+  assert '0 tasks' in summary.index([made.results((), of, offset=offset)])
   assert summary.markdown([]).startswith('# Head2Toe, measured')
 
 
@@ -175,4 +190,4 @@ def test_a_run_under_shifts_says_what_was_measured():
   )
   assert 'further claims cannot be tested' in text
   assert not re.search(r'\bnan\b', text)
-  assert '| 13 x 2 x 3 ' not in text and '| 13 x 3 x 3 ' in text
+  assert '| 13 tasks, 3 studies, 3 seeds ' in text

@@ -33,7 +33,11 @@ def test_a_page_and_a_summary_of_each_run(workdir, tmp_path):
   out = tmp_path / 'deep' / 'page.html'
   done = testing.run_runner('report', f'--workdir={workdir}', f'--out={out}')
   assert done.returncode == 0, done.stderr
-  assert done.stdout == f'report: {out}\nsummary: {out.with_suffix(".md")}\n'
+  assert done.stdout == (
+    f'report: {out}\nsummary: {out.with_suffix(".md")}\n'
+    f'READMEs: {workdir}/*/README.md\n'
+  )
+  assert len(list(workdir.glob('*/README.md'))) == 2
   # Each run is a page of its own, of its three seeds.
   others = sorted(out.with_suffix('').glob('*.html'))
   assert len(others) == 2

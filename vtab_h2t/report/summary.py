@@ -6,7 +6,10 @@ import pathlib
 
 import pandas as pd
 
+from vtab_h2t.backbones import backbone as backbone_lib
+from vtab_h2t.protocol import run as run_lib
 from vtab_h2t.report import catalogue
+from vtab_h2t.report import caveats
 from vtab_h2t.report import claims
 from vtab_h2t.report import companion_rows
 from vtab_h2t.report import headline
@@ -15,6 +18,7 @@ from vtab_h2t.report import judging
 from vtab_h2t.report import page_claims
 from vtab_h2t.report import papers
 from vtab_h2t.report import results as results_lib
+from vtab_h2t.report import run_names
 from vtab_h2t.report import statistics
 from vtab_h2t.report import tables
 from vtab_h2t.tasks import task as task_lib
@@ -43,11 +47,13 @@ def markdown(
     parts += [
       f'## {one.run.name}\n',
       f'{_sentence(one.run.title)}\n',
-      f'Measured: {_extent(one)}.\n',
+      f'Measured: {extent(one)}.\n',
       f'{headline.answer(one)}\n',
     ]
     parts += [
-      text for text in (means(one), _claims(one), _links(one, place)) if text
+      text
+      for text in (means(one), judged_claims(one), _links(one, place))
+      if text
     ]
   return '\n'.join(parts)
 
@@ -55,7 +61,7 @@ def markdown(
 def index(
   measured: Sequence[Results], place: pathlib.Path | None = None
 ) -> str:
-  """A table of runs, a line each, with their key numbers.
+  """A compact table of runs, a line each, with their key numbers.
 
   Args:
     measured: the results of each run.
@@ -65,21 +71,51 @@ def index(
   for one in measured:
     found = _scored(one)
     both = statistics.compared(found, _KEY) if len(found) else found
-    means = {m: _mean(both, m) for m in _KEY}
     is_shifted = one.run.suite == companion_rows.SUITE
     tasks, methods, seeds = _counts(
       one, companion_rows.JOBS if is_shifted else (jobs.ACCURACY,)
     )
+    what = 'study' if is_shifted else 'method'
     lines.append(
       {
         'run': f'[{one.run.name}]({_path(one, place)}/)',
-        'what': one.run.title,
-        'tasks x methods x seeds': f'{len(tasks)} x {len(methods)} x '
-        f'{len(seeds)}',
-        **{f'{tables.LABELS[m]}, mean': mean for m, mean in means.items()},
+        'what': _what(one.run),
+        'measured': ', '.join(
+          _number(len(some), name)
+          for some, name in ((tasks, 'task'), (methods, what), (seeds, 'seed'))
+        ),
+        **{tables.LABELS[m]: _mean(both, m) for m in _KEY},
       }
     )
   return _table(pd.DataFrame(lines)) if lines else 'No runs.\n'
+
+
+def key_numbers(results: Results, place: pathlib.Path | None = None) -> str:
+  """What a run says in a few sentences, and its table of means.
+
+  Args:
+    results: of the run.
+    place: as of `markdown`.
+  """
+  name = results.run.name
+  parts = [
+    f'{run_names.label(results.run)}, the run [{name}]'
+    f'({_path(results, place)}/):',
+    '\n'.join(f'- {s}' for s in headline.sentences(results)),
+    ' '.join(caveats.of(results)),
+    means(results).rstrip('\n'),
+  ]
+  return '\n\n'.join(part for part in parts if part) + '\n'
+
+
+def _what(run: run_lib.Run) -> str:
+  """A run in the index."""
+  parts = [run_names.label(run)]
+  if run.taps != backbone_lib.ALL_TAPS:
+    parts.append(f'{run.taps} taps')
+  if not run.space.folds:
+    parts.append('one setting, given')
+  return ', '.join(parts)
 
 
 _KEY = 'linear', 'head2toe'
@@ -119,7 +155,7 @@ def _counts(
   )
 
 
-def _extent(results: Results) -> str:
+def extent(results: Results) -> str:
   """What was measured, in words."""
   if results.run.suite == companion_rows.SUITE:
     return '; '.join(
@@ -149,7 +185,9 @@ def _extent(results: Results) -> str:
 
 def _number(count: int, what: str) -> str:
   """So many of something."""
-  return f'{count} {what}' + 's' * (count != 1)
+  if count == 1:
+    return f'1 {what}'
+  return f'{count} {what[:-1]}ies' if what[-1] == 'y' else f'{count} {what}s'
 
 
 def means(results: Results) -> str:
@@ -172,8 +210,13 @@ def means(results: Results) -> str:
   return f'{heading}\n\n{_table(lines)}'
 
 
-def _claims(results: Results) -> str:
-  """The claims that can be tested on a run's rows."""
+def judged_claims(results: Results, where: str = 'The HTML page tells') -> str:
+  """The claims that can be tested on a run's rows.
+
+  Args:
+    results: of the run.
+    where: the beginning of the sentence that says where more is told.
+  """
   found = page_claims.of(judging.of_run(results))
   if not found['tested']:
     return 'No claim of the paper can be tested on these rows.\n'
@@ -191,8 +234,8 @@ def _claims(results: Results) -> str:
     ]
   )
   text = _table(lines) + (
-    '\nEach number is above 0 if the claim is right; what it is, and on how '
-    'many tasks, is told on the HTML page.\n'
+    '\nEach number is above 0 if the claim is right. '
+    f'{where} what it is, and on how many tasks.\n'
   )
   rest = found['untested']
   return text + (

@@ -1,0 +1,123 @@
+"""What a run's folder says of itself."""
+
+import re
+
+import pytest
+
+from tests.report import made
+from tests.report import made_shifted
+from vtab_h2t.protocol import ledger as ledger_lib
+from vtab_h2t.report import catalogue
+from vtab_h2t.report import results as results_lib
+from vtab_h2t.report import run_readme
+
+_TASKS = 'sprites_loc', 'shapes_count'
+
+
+def _facts(task, method, **more):
+  return {
+    'task': task,
+    'tasks': list(_TASKS),
+    'command': 'python -m runners.table1 --workdir=../else --methods=' + method,
+    'git': {'commit': 'c0ffee' * 6 + 'abcd', 'dirty': False},
+    'machine': 'Linux',
+    'packages': {'tensorflow': '2.21.0', 'keras': '3.15.1', 'other': None},
+    'peak_memory_bytes': 3 * 2**29,
+    'processor': 'Some CPU',
+    'python': '3.11.7',
+    'rows': {method: f'rows/{task}/{method}.jsonl'},
+    'seconds': {'a': {'wall': 6000.0, 'cpu': 7000.0}},
+  } | more
+
+
+@pytest.fixture(scope='module')
+def results(tmp_path_factory):
+  """A run of two tasks on the same images, with a table and two figures."""
+  workdir = tmp_path_factory.mktemp('readme')
+  made.write(
+    workdir,
+    made.run(),
+    _TASKS,
+    names=('linear', 'head2toe'),
+    jobs_=('accuracy', 'offset', 'granularity'),
+  )
+  folder = ledger_lib.Ledger(workdir).open(made.run())
+  for task in _TASKS:
+    folder.write_manifest({'task': task})
+    folder.write_provenance(task, _facts(task, 'linear'))
+    folder.write_provenance(
+      task,
+      _facts(
+        task,
+        'head2toe',
+        when='2026-11-28T08:00:00+00:00',
+        devices=[{'cores': 2, 'model': 'Some CPU'}, {'model': 'A GPU'}],
+      ),
+    )
+  (found,) = results_lib.read_all(ledger_lib.Ledger(workdir))
+  for name in ('table1', 'figure6'):
+    catalogue.OUTPUTS[name].write_results(found)
+  return found
+
+
+@pytest.fixture(scope='module')
+def text(results):
+  return run_readme.markdown(results)
+
+
+def _links(text):
+  return re.findall(r'\]\(([^)]+)\)', text)
+
+
+def test_links_and_pictures_are_there(results, text):
+  folder = results.folder.path
+  paths = [folder / link for link in _links(text)]
+  assert len(paths) > 7
+  for path in paths:
+    assert path.exists(), path
+  assert folder / 'figures' / 'figure6.png' in paths
+  for alternative in re.findall(r'!\[(.*?)\]', text):
+    assert len(alternative.split()) > 10 and alternative.endswith('.')
+
+
+def test_tables_are_inline_under_what_not_to_take_them_for(results, text):
+  table = (results.folder.path / 'table1.md').read_text().strip()
+  assert table in text
+  warning = text.index('- **Do not compare these accuracies with')
+  assert warning < text.index('| method') < text.index(table)
+  assert '| Head2Toe is better than Linear on average.' in text
+
+
+def test_it_says_when_on_what_and_how_long(text):
+  """Seconds are once those of tasks that were timed together."""
+  assert 'measured on 2026-11-28. Of some measurements the day was not' in text
+  assert 'It took 3.3 hours, or 3.9 hours of processor time' in text
+  assert 'at most 1.5 GiB' in text
+  assert 'Some CPU, 2 cores, A GPU' in text
+  assert '`c0ffeec0ffee`' in text
+
+
+def test_its_commands_name_no_folder_of_the_machine(text):
+  shown = re.findall(r'^ {8}(python .*)$', text, re.MULTILINE)
+  methods = {command.split('--methods=')[1] for command in shown}
+  assert len(shown) == 2 and methods == {'linear', 'head2toe'}
+  for command in shown:
+    assert '--image_size=32' in command and 'workdir' not in command
+
+
+def test_what_is_written_by_hand_is_kept(results):
+  path = results.folder.path / 'README.md'
+  assert run_readme.write(results)[0] == path
+  first = path.read_text()
+  assert run_readme.write(results)[0] == path and path.read_text() == first
+  path.write_text('By hand.')
+  assert path not in run_readme.write(results)
+  assert path.read_text() == 'By hand.'
+  path.unlink()
+
+
+def test_a_run_under_shifts_says_that_undecided_is_not_refuted():
+  text = run_readme.markdown(made_shifted.results())
+  assert '- **Do not take an undecided claim for one that is refuted:**' in text
+  assert 'There is no provenance of these rows.' in text
+  assert text.index('refuted') < text.index('## Claims')

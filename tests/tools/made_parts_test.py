@@ -1,0 +1,75 @@
+import re
+
+import pytest
+
+from tools import made_parts
+from vtab_h2t.protocol import ledger as ledger_lib
+from vtab_h2t.report import results as results_lib
+
+
+@pytest.fixture(scope='module')
+def measured():
+  return {
+    r.run.name: r
+    for r in results_lib.read_all(ledger_lib.Ledger(made_parts.RESULTS))
+  }
+
+
+@pytest.mark.parametrize('page', made_parts.PAGES, ids=lambda path: path.stem)
+def test_pages_have_what_the_rows_give(page, measured):
+  """Run python -m tools.made_parts where rows, or the code, have changed."""
+  text = page.read_text('utf-8')
+  assert made_parts.renewed(text, measured, page.parent) == text
+  for link in re.findall(r'\]\(([^():#]+)', text):
+    assert (page.parent / link).exists(), link
+
+
+def test_what_is_around_parts_is_left(measured):
+  text = (
+    'Before.\n\n<!-- made: refuted vit_b16 -->\nformer\n<!-- end -->\n\n'
+    'Between.\n\n<!-- made: contradictions -->\n<!-- end -->\nAfter.\n'
+  )
+  new = made_parts.renewed(text, {}, made_parts.RESULTS)
+  assert re.fullmatch(
+    r'Before\.\n\n<!-- made: refuted vit_b16 -->\n\n\d+ claims hold.*'
+    r'<!-- end -->\n\nBetween\.\n\n<!-- made: contradictions -->\n\n\| text.*'
+    r'\|\n\n<!-- end -->\nAfter\.\n',
+    new,
+    re.DOTALL,
+  )
+  assert 'former' not in new
+  assert made_parts.renewed(new, {}, made_parts.RESULTS) == new
+
+
+def test_an_unknown_run_is_told():
+  text = '<!-- made: means no-such-run -->\n<!-- end -->'
+  with pytest.raises(KeyError, match='no-such-run'):
+    made_parts.renewed(text, {}, made_parts.RESULTS)
+
+
+def test_numbers_of_the_convex_solver_are_the_benchmarks():
+  """The article's sentences on it, held against the table that they are of."""
+  article = (made_parts.PAGES[1]).read_text('utf-8')
+  benchmarks = (made_parts.house.ROOT / 'benchmarks' / 'README.md').read_text()
+  lines = [
+    [cell.strip() for cell in line.split('|')[1:-1]]
+    for line in benchmarks.splitlines()
+    if line.startswith('|')
+  ]
+
+  def of(*first):
+    return next(l for l in lines if tuple(l[: len(first)]) == first)
+
+  few, many = (of('digits', '24,344', c) for c in ('1e-05', '0.001'))
+  for cell in (few[3], few[5], few[7]):
+    assert re.search(rf'\b{cell}\b', article), cell
+  for share in (few[10], many[10]):
+    assert f'{float(share) * 100:.0f} %' in article
+  _, _, adam, convex, seconds, slower = of('Intel Xeon', 'all of these')
+  for cell in (
+    f'{adam} %',
+    f'{convex} %',
+    f'{seconds}.',
+    f'{slower} processor',
+  ):
+    assert cell in article, cell

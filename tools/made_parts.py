@@ -1,0 +1,171 @@
+r"""Parts of pages that are made from results; the rest is written by hand.
+
+python -m tools.made_parts
+
+A part begins with `<!-- made: NAME ARGUMENTS -->`, ends with `<!-- end -->`,
+and is made again where it stands. Most arguments are names of runs.
+"""
+
+from collections.abc import Callable, Mapping
+import pathlib
+import re
+
+import pandas as pd
+
+from tools import house
+from vtab_h2t import files
+from vtab_h2t.protocol import ledger as ledger_lib
+from vtab_h2t.report import catalogue
+from vtab_h2t.report import headline
+from vtab_h2t.report import judging
+from vtab_h2t.report import results as results_lib
+from vtab_h2t.report import standing
+from vtab_h2t.report import summary
+from vtab_h2t.report import tables
+
+RESULTS = house.ROOT / 'results'
+PAGES = RESULTS / 'README.md', house.ROOT / 'docs' / 'findings.md'
+_PART = re.compile(
+  r'^<!-- made: (.*?) -->\n.*?^<!-- end -->$', re.DOTALL | re.MULTILINE
+)
+
+Measured = Mapping[str, results_lib.Results]
+
+
+def renewed(text: str, measured: Measured, place: pathlib.Path) -> str:
+  """A page with its parts made again.
+
+  Args:
+    text: the page.
+    measured: the results of each run, by its name.
+    place: the folder of the page, from which links lead.
+
+  Raises:
+    KeyError: a part, or a run, is not known.
+  """
+
+  def part(found: re.Match[str]) -> str:
+    name, *arguments = found[1].split()
+    made = _PARTS[name](measured, place, *arguments).strip()
+    return f'<!-- made: {found[1]} -->\n\n{made}\n\n<!-- end -->'
+
+  return _PART.sub(part, text)
+
+
+def _answer(measured: Measured, place: pathlib.Path, run: str) -> str:
+  """What a run says, a sentence a line of a list."""
+  del place
+  return '\n'.join(f'- {s}' for s in headline.sentences(measured[run]))
+
+
+def _key_numbers(measured: Measured, place: pathlib.Path, run: str) -> str:
+  return summary.key_numbers(measured[run], place)
+
+
+def _index(measured: Measured, place: pathlib.Path) -> str:
+  return summary.index(list(measured.values()), place)
+
+
+def _means(measured: Measured, place: pathlib.Path, run: str) -> str:
+  del place
+  return summary.means(measured[run])
+
+
+def _claims(measured: Measured, place: pathlib.Path, run: str) -> str:
+  del place
+  return summary.judged_claims(measured[run], 'The report tells')
+
+
+def _successors(measured: Measured, place: pathlib.Path, run: str) -> str:
+  """Later methods beside Head2Toe: points, interval, seconds of the search."""
+  del place
+  results = measured[run]
+  (table,) = catalogue.OUTPUTS['successors'].of_results(results).values()
+  lines = pd.DataFrame(
+    {
+      'method': [tables.LABELS.get(m, m) for m in table.method],
+      'accuracy (%)': [f'{v:.1f}' for v in table.accuracy_percent],
+      'points above Head2Toe': [f'{v:+z.1f}' for v in table.points],
+      '95 % interval': [
+        '' if pd.isna(low) else f'{low:+z.1f} to {high:+z.1f}'
+        for low, high in zip(table.low, table.high)
+      ],
+      'CPU seconds of the search': [
+        '' if pd.isna(v) else f'{v:.3g}' for v in table.choose_cpu_seconds
+      ],
+    }
+  )
+  return lines.to_markdown(index=False, disable_numparse=True)
+
+
+def _ties(measured: Measured, place: pathlib.Path, run: str) -> str:
+  """How many of the other methods tie with Head2Toe, and which are not."""
+  del place
+  found = standing.of_run(measured[run])
+  counts = {
+    reading: len(standing.read_as(found, reading))
+    for reading in (standing.BETTER, standing.TIE, standing.WORSE)
+  }
+  return (
+    f'Of the {len(found)} other methods of this run {counts[standing.BETTER]} '
+    f'are better than Head2Toe, {counts[standing.TIE]} tie with it, and '
+    f'{counts[standing.WORSE]} are worse.'
+  )
+
+
+def _contradictions(measured: Measured, place: pathlib.Path) -> str:
+  """All of them, as the table that `reproduce` makes."""
+  del measured, place
+  output = catalogue.OUTPUTS['contradictions']
+  return output.text(output.of_paper(), '')
+
+
+def _refuted(measured: Measured, place: pathlib.Path, backbone: str) -> str:
+  """Claims that the paper's own tables do not bear out."""
+  del measured, place
+  judged = judging.of_paper(backbone)
+  failing = judged[judged.verdict == judging.FAILS]
+  counts = judged.verdict.value_counts()
+  return (
+    f'{counts.get(judging.HOLDS, 0)} claims hold, {len(failing)} do not, and '
+    f'{counts.get(judging.UNDECIDED, 0)} are undecided. Those that do not '
+    'hold, each with its statistic:\n\n'
+    + '\n'.join(
+      f'- "{line.claim}" ({line.where}). {line.statistic[0].upper()}'
+      f'{line.statistic[1:]}: {line.measured:.2f}'
+      + (
+        f', 95 % interval {line.low:.2f} to {line.high:.2f}.'
+        if line.low < line.high
+        else '.'
+      )
+      for line in failing.itertuples()
+    )
+  )
+
+
+_PARTS: dict[str, Callable[..., str]] = {
+  'answer': _answer,
+  'claims': _claims,
+  'contradictions': _contradictions,
+  'index': _index,
+  'key_numbers': _key_numbers,
+  'means': _means,
+  'refuted': _refuted,
+  'successors': _successors,
+  'ties': _ties,
+}
+
+
+def main() -> None:
+  measured = {
+    one.run.name: one
+    for one in results_lib.read_all(ledger_lib.Ledger(RESULTS))
+  }
+  for page in PAGES:
+    text = renewed(page.read_text('utf-8'), measured, page.parent)
+    with files.atomic_write(page) as f:
+      f.write(text)
+
+
+if __name__ == '__main__':
+  main()
