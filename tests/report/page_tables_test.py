@@ -85,3 +85,15 @@ def test_methods_stand_beside_head2toe():
   assert by_method['Linear']['reading'] == standing.TIE  # Three tasks.
   assert by_method['Head2Toe']['reading'] == ''
   assert list(by_method['Head2Toe']['means'])[-1] == 'all'
+  linear = [r for r in rows if r['method'] == 'linear']
+  assert not page_tables.standing_lines(
+    statistics.summarise(linear), standing.table(linear)
+  )
+
+
+def test_deviations_are_told_where_there_are_some():
+  rows = testing.result_rows()
+  one = [r for r in rows if r['seed'] == 0]
+  for some, has in ((rows, True), (one, False)):
+    found = page_tables.table1(statistics.summarise(some), False)
+    assert found['has_deviations'] == has

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from vtab_h2t.report import budgets
+from vtab_h2t.report import headline
 from vtab_h2t.report import jobs
 from vtab_h2t.report import papers
 from vtab_h2t.report import results as results_lib
@@ -67,7 +68,7 @@ def _of_budgets(
         if words not in short.setdefault(method, []):
           short[method].append(words)
   if short:
-    names = ', '.join(tables.LABELS.get(m, m) for m in short)
+    names = headline.enumerated([tables.LABELS.get(m, m) for m in short])
     after = '; '.join(
       dict.fromkeys(w for words in short.values() for w in words)
     )
@@ -77,7 +78,7 @@ def _of_budgets(
     ]
   different = budgets.differing(methods, space, tasks) if trained else ''
   if different and len(methods) > len(trained):
-    names = ', '.join(tables.LABELS.get(m, m) for m in trained)
+    names = headline.enumerated([tables.LABELS.get(m, m) for m in trained])
     return [
       f'Do not use this table to rank {names} against the other methods: they '
       f'were not trained equally long ({different}).'

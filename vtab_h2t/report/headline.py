@@ -83,7 +83,7 @@ def _averages(summary: pd.DataFrame) -> str:
     + (part.task.iloc[0] if len(part) == 1 else f'{len(part)} tasks')
     for label, part in of.items()
   ]
-  return f'{_and(said)}.'
+  return f'{enumerated(said)}.'
 
 
 def _more(points: float) -> str:
@@ -152,9 +152,9 @@ def _standing(found: pd.DataFrame) -> list[str]:
   if ties:
     said.append(
       'Within the interval Head2Toe ties with '
-      f'{_and([_with_points(line) for line in ties])}: in brackets stand the '
-      'points that a method has more or less, and their 95 % interval, which '
-      'contains 0.'
+      f'{enumerated([_with_points(line) for line in ties])}: in brackets stand '
+      'the points that a method has more or less, and their 95 % interval, '
+      'which contains 0.'
     )
   for reading, words in (
     (standing.WORSE, 'Head2Toe is better than'),
@@ -162,10 +162,10 @@ def _standing(found: pd.DataFrame) -> list[str]:
   ):
     lines = standing.read_as(others, reading)
     if lines:
-      said.append(f'{words} {_and([_name(line) for line in lines])}.')
+      said.append(f'{words} {enumerated([_name(line) for line in lines])}.')
   unequal = standing.read_as(others, standing.UNEQUAL)
   if unequal:
-    names = _and([_name(line) for line in unequal])
+    names = enumerated([_name(line) for line in unequal])
     said.append(
       f'Between Head2Toe and {names} there is no verdict, because they were '
       'not trained equally long.'
@@ -185,6 +185,6 @@ def _with_points(line: dict[str, float]) -> str:
   )
 
 
-def _and(names: Sequence[str]) -> str:
-  """A list in words."""
+def enumerated(names: Sequence[str]) -> str:
+  """A list in words: 'a, b and c'."""
   return ' and '.join(filter(None, [', '.join(names[:-1]), names[-1]]))

@@ -46,6 +46,7 @@ _EMPTY = {
   'provenance': '',
   'head': (),
   'lines': (),
+  'has_deviations': False,
   'tables': (),
   'figures': (),
 }

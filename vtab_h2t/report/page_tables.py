@@ -15,12 +15,14 @@ from vtab_h2t.tasks import task as task_lib
 def standing_lines(
   summary: pd.DataFrame, found: pd.DataFrame
 ) -> list[dict[str, Any]]:
-  """Methods by the means of groups, each beside Head2Toe.
+  """Methods by the means of groups, each beside Head2Toe; none without it.
 
   Args:
     summary: what `statistics.summarise` gives.
     found: what `standing.table` gives.
   """
+  if found.empty:
+    return []
   wide = statistics.wide(summary, task_lib.GROUPS)
   groups = [group for group, task in wide.columns if task == 'mean']
   beside = {line['method']: line for line in found.to_dict('records')}
@@ -140,7 +142,12 @@ def table1(summary: pd.DataFrame, comparable: bool) -> dict[str, Any]:
           )
       cells.append(cell)
     lines.append({'mean': mean, 'cells': cells})
-  return {'head': head, 'lines': lines}
+  return {
+    'head': head,
+    'lines': lines,
+    'has_deviations': bool(summary.std_percent.notna().any())
+    and not comparable,
+  }
 
 
 def _cell(text: str) -> dict[str, Any]:
