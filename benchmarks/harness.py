@@ -218,7 +218,9 @@ def write(benchmark: str, rows: Sequence[Mapping[str, Any]]) -> None:
   import pandas as pd
 
   print(
-    pd.DataFrame(rows).to_string(index=False, float_format=lambda v: f'{v:.4g}')
+    pd.json_normalize([*map(dict, rows)]).to_string(
+      index=False, float_format=lambda v: f'{v:.4g}'
+    )
   )
   facts = {
     'benchmark': benchmark,

@@ -17,7 +17,6 @@ import dataclasses
 import os
 import pathlib
 import resource
-import shutil
 import tempfile
 import time
 from typing import Any, TYPE_CHECKING
@@ -50,14 +49,22 @@ _FEATURES = flags.DEFINE_string(
   'features', None, 'Where features go; by default into the folder.'
 )
 _NOISE = 60.0  # Standard deviation, in grey levels.
+_NOTED = 1024  # Images; embedding that was stopped goes on at a multiple.
 
 
 class Stages:
-  """Seconds and memory of the stages that progress tells of."""
+  """Seconds and memory of the stages that progress tells of.
+
+  Attributes:
+    seconds: of each stage.
+    resident: the most memory of the process in each, in GiB.
+    first: how far each was when it was first told of.
+  """
 
   def __init__(self) -> None:
     self.seconds: dict[str, float] = {}
     self.resident: dict[str, float] = {}
+    self.first: dict[str, int] = {}
     self._name, self._began = '', time.monotonic()
 
   def __call__(self, stage: str, done: int, total: int) -> None:
@@ -68,6 +75,7 @@ class Stages:
     if stage != self._name:
       self._add(now)
       self._name, self._began = stage, now
+      self.first[stage] = done
       print(f'{time.strftime("%H:%M:%S")} {stage}', flush=True)
     gib = budget.resident() / 2**30
     self.resident[stage] = max(self.resident.get(stage, 0), gib)
@@ -118,10 +126,8 @@ def make(folder: pathlib.Path, count: int, classes: int, side: int) -> None:
       list(pool.map(one, range(first, min(first + 1000, count))))
 
 
-def measure(
-  root: pathlib.Path, images: int, side: int
-) -> tuple[dict[str, Any], Stages]:
-  """A row of what was asked for and what it took, and its stages.
+def measure(root: pathlib.Path, images: int, side: int) -> dict[str, Any]:
+  """A row of what was asked for and what it took.
 
   Args:
     root: where pictures and features are kept.
@@ -152,7 +158,6 @@ def measure(
     backbone, input=backbones.for_photographs(backbone.input)
   )
   features = pathlib.Path(_FEATURES.value or root)
-  disk = shutil.disk_usage(root).free
   adapted = adapting.adapt(
     found.split(),
     found.classes,
@@ -177,23 +182,26 @@ def measure(
   stages.end()
   bare = _bare(backbone, len(some))
   predicted = stages.seconds.pop('predict')
-  row = {
+  before = stages.first['embed images']
+  del stages.seconds['make pictures']
+  return {
     'images': images,
     'side': side,
     'memory_gib': _MEMORY.value,
     'float16': _FLOAT16.value,
     'method': adapted.method,
-    'seconds': sum(stages.seconds.values()) - stages.seconds['make pictures'],
+    'embedded': images - (before if before >= _NOTED else 0),
+    'stages': stages.seconds,
+    'resident_gib': stages.resident,
+    'seconds': sum(stages.seconds.values()),
     'peak_gib': adapting_peak,
     'features_gib': kept / 2**30,
-    'disk_used_gib': (disk - shutil.disk_usage(root).free) / 2**30,
     'predicted_a_second': len(some) / predicted,
     'bare_a_second': len(some) / bare,
     'held_out': str(adapted.accuracy),
     'linear': str(adapted.linear),
     'chosen': adapted.setting.as_row(),
   }
-  return row, stages
 
 
 def _bare(backbone: 'backbone_lib.Backbone', count: int) -> float:
@@ -219,28 +227,14 @@ def _peak() -> float:
 
 
 def main(argv: Sequence[str]) -> None:
-  """Measures, prints the stages, and adds a row."""
+  """Measures, and adds a row."""
   del argv
   images, side = (
     (60, 32) if harness.is_small() else (_IMAGES.value, _SIDE.value)
   )
   with tempfile.TemporaryDirectory() as scratch:
-    row, stages = measure(pathlib.Path(_FOLDER.value or scratch), images, side)
+    row = measure(pathlib.Path(_FOLDER.value or scratch), images, side)
   harness.write('own_images', [row])
-  harness.write(
-    'own_images',
-    [
-      {
-        'images': images,
-        'side': side,
-        'memory_gib': _MEMORY.value,
-        'stage': name,
-        'stage_seconds': seconds,
-        'resident_gib': stages.resident[name],
-      }
-      for name, seconds in stages.seconds.items()
-    ],
-  )
 
 
 if __name__ == '__main__':

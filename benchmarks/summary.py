@@ -284,6 +284,88 @@ def accuracies(rows: Sequence[Row]) -> str:
   )
 
 
+# Stages of adapting that are one column, and its name.
+_STAGES = {
+  'examine files': 'examine',
+  'embed images': 'embed',
+  'choose linear': 'choose',
+  'choose head2toe': 'choose',
+  'learn from 25% of images': 'learning curve',
+  'learn from 50% of images': 'learning curve',
+  'train head2toe': 'train',
+  'look for wrong labels': 'compare',
+  'compare images': 'compare',
+}
+
+
+def _adapted(rows: Sequence[Row]) -> list[Row]:
+  """The last row of each number of images, larger images first."""
+  keys = 'processor', 'side', 'images', 'memory_gib', 'float16'
+  return sorted(
+    _latest([r for r in rows if 'peak_gib' in r], 'own_images', *keys),
+    key=lambda r: (str(r['processor']), -r['side'], r['images']),
+  )
+
+
+def adapting(rows: Sequence[Row]) -> str:
+  """Seconds of adapting by stage, memory and disk.
+
+  Where a process went on with what another one had embedded, the seconds of
+  embedding are those of its own images times how many there are of them.
+  """
+  columns = list(dict.fromkeys(_STAGES.values()))
+  cells = []
+  for whole in _adapted(rows):
+    seconds = dict.fromkeys(columns, 0.0)
+    for name, value in whole['stages'].items():
+      seconds[_STAGES[name]] += value
+    seconds['embed'] *= whole['images'] / whole['embedded']
+    all_ = sum(seconds.values())
+    derived = ' (derived)' if whole['embedded'] < whole['images'] else ''
+    cells.append(
+      [
+        whole['side'],
+        whole['images'],
+        *(
+          f'{s:,.0f}' + derived * (name == 'embed')
+          for name, s in seconds.items()
+        ),
+        f'{all_:,.0f}{derived}',
+        f'{1000 * all_ / whole["images"]:.1f}',
+        f'{whole["peak_gib"]:.1f}',
+        f'{whole["features_gib"]:.2f}',
+      ]
+    )
+  return _lines(
+    [
+      'pixels',
+      'images',
+      *columns,
+      'all',
+      'all, milliseconds an image',
+      'memory, GiB',
+      'features, GiB',
+    ],
+    cells,
+  )
+
+
+def predicting(rows: Sequence[Row]) -> str:
+  """Images a second of a model and of its bare network."""
+  return _lines(
+    ['pixels', 'images adapted to', 'classified a second', 'bare network'],
+    [
+      [
+        r['side'],
+        r['images'],
+        f'{r["predicted_a_second"]:.1f}',
+        f'{r["bare_a_second"]:.1f}',
+      ]
+      for r in _adapted(rows)
+    ],
+  )
+
+
 def read(path: str | pathlib.Path) -> list[Row]:
   """The rows of a file of results."""
   return [
@@ -303,6 +385,8 @@ TABLES = (
   solved,
   solving,
   accuracies,
+  adapting,
+  predicting,
 )
 
 

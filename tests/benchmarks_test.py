@@ -100,6 +100,33 @@ def test_accuracies_of_several_tasks_have_a_mean_and_their_seconds_a_sum():
   ]
 
 
+def test_embedding_that_was_gone_on_with_is_derived_as_a_whole():
+  row = {
+    'benchmark': 'own_images',
+    'setting': 'full',
+    'processor': 'p',
+    'memory_gib': 4.0,
+    'float16': False,
+    'side': 96,
+    'images': 2000,
+    'embedded': 2000,
+    'stages': {
+      'examine files': 2.0,
+      'embed images': 10.0,
+      'choose linear': 1.0,
+      'choose head2toe': 3.0,
+    },
+    'peak_gib': 1.25,
+    'features_gib': 0.18,
+  }
+  resumed = row | {'images': 4000, 'embedded': 1000, 'side': 224}
+  assert summary.adapting([row, resumed]).splitlines()[2:] == [
+    '| 224 | 4,000 | 2 | 40 (derived) | 4 | 0 | 0 | 0 | 46 (derived) | 11.5 '
+    '| 1.2 | 0.18 |',
+    '| 96 | 2,000 | 2 | 10 | 4 | 0 | 0 | 0 | 16 | 8.0 | 1.2 | 0.18 |',
+  ]
+
+
 def test_readme_shows_the_tables_of_the_committed_results():
   rows = summary.read(_ROOT / 'benchmarks' / 'results.jsonl')
   readme = (_ROOT / 'benchmarks' / 'README.md').read_text('utf-8')
