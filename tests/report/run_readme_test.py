@@ -83,7 +83,7 @@ def test_links_and_pictures_are_there(results, text):
 def test_tables_are_inline_under_what_not_to_take_them_for(results, text):
   table = (results.folder.path / 'table1.md').read_text().strip()
   assert table in text
-  warning = text.index('- **Do not compare these accuracies with')
+  warning = text.index('> **Do not compare these accuracies with')
   assert warning < text.index('| method') < text.index(table)
   assert '| Head2Toe is better than Linear on average.' in text
 
@@ -118,6 +118,6 @@ def test_what_is_written_by_hand_is_kept(results):
 
 def test_a_run_under_shifts_says_that_undecided_is_not_refuted():
   text = run_readme.markdown(made_shifted.results())
-  assert '- **Do not take an undecided claim for one that is refuted:**' in text
+  assert '> **Do not take an undecided claim for one that is refuted:**' in text
   assert 'There is no provenance of these rows.' in text
   assert text.index('refuted') < text.index('## Claims')

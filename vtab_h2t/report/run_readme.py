@@ -78,7 +78,7 @@ def markdown(results: results_lib.Results) -> str:
     f'The run `{results.run.name}` is of the {results.run.title}. Measured: '
     f'{summary.extent(results)}.',
     '\n'.join(f'- {s}' for s in headline.sentences(results)),
-    '\n'.join(f'- **{first}**{rest}' for first, rest in map(_split, warned)),
+    '\n>\n'.join(f'> **{do_not}**{why}' for do_not, why in map(_split, warned)),
     summary.means(results).rstrip('\n'),
     *(_table(o, results) for o in made if not o.draw),
     *(_figure(o, results) for o in made if o.draw),
