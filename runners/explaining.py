@@ -1,31 +1,22 @@
 """What --explain prints: what a cell of Table 1 is made of."""
 
-import dataclasses
-import pathlib
 import shlex
 from typing import TYPE_CHECKING
 
 from absl import flags as absl_flags
 
 from vtab_h2t import errors
-from vtab_h2t.backbones import registry as backbones
-from vtab_h2t.protocol import grids
 
 from . import common
 from . import flags
 
 if TYPE_CHECKING:
-  from vtab_h2t.protocol import run as run_lib
   from vtab_h2t.report import results as results_lib
 
 # What say which cell, or measure, and have nothing to say beside --explain.
 _NOT_BESIDE = 'tasks', 'methods', 'seeds', 'download', 'num_shards'
-# What a recorded command has that determines no number of one cell.
-_VIEWS = (
-  *('tasks', 'methods', 'seeds', 'only', 'explain', 'workdir', 'run_name'),
-  *('executor', 'ray_address', 'unit_cpus', 'unit_gpus', 'memory_gib'),
-  *('shard_index', 'num_shards', 'require_gpu', 'norequire_gpu'),
-)
+# What of a command says which cells are measured.
+_VIEWS = 'tasks', 'methods', 'seeds', 'only'
 
 
 def explain(cell: str) -> None:
@@ -101,66 +92,30 @@ def _results(task: str, method: str) -> 'results_lib.Results':
 
 
 def _again(results: 'results_lib.Results', task: str, method: str) -> list[str]:
-  """The words of the command that measures a cell once more.
+  """The words of the command that measures a cell once more."""
+  from vtab_h2t.report import again
 
-  What the run says itself goes before what was recorded when it was measured,
-  as defaults may have been others then.
-  """
-  run = results.run
-  kept: dict[str, str | None] = {}
-  for measurement in results.folder.measurements():
-    if measurement.facts['task'] == task and method in measurement.rows:
-      kept = _flags_of(measurement.facts['command'])
+  program = ['python', '-m', 'runners.table1']
+  recorded = [
+    m.facts
+    for m in results.folder.measurements()
+    if m.facts['task'] == task and method in m.rows
+  ] or [{'command': ' '.join(program)}]
+  (command,) = again.commands(results.run, recorded[-1:])
   seeds = sorted(
     r['seed']
-    for r in results.of(run.job)
+    for r in results.of(results.run.job)
     if (r['task'], r['method'], r['split']) == (task, method, 'test')
   )
   return [
-    *('python', '-m', 'runners.table1'),
+    *program,
     *(
-      f'--{name}' if value is None else f'--{name}={value}'
-      for name, value in (
-        kept
-        | _flags_of_run(run)
-        | {
-          'tasks': task,
-          'methods': method,
-          'seeds': ','.join(map(str, seeds)),
-        }
-      ).items()
+      word
+      for word in shlex.split(command)
+      if word.startswith('--')
+      and word.removeprefix('--').partition('=')[0] not in _VIEWS
     ),
+    f'--tasks={task}',
+    f'--methods={method}',
+    f'--seeds={",".join(map(str, seeds))}',
   ]
-
-
-def _flags_of(command: str) -> dict[str, str | None]:
-  """The flags of a recorded command that determine numbers; None: no value."""
-  found: dict[str, str | None] = {}
-  words = shlex.split(command)
-  for i, word in enumerate(words):
-    name, is_given, value = word.removeprefix('--').partition('=')
-    if not word.startswith('--') or name in _VIEWS:
-      continue
-    follows = words[i + 1] if i + 1 < len(words) else '--'
-    if is_given:
-      found[name] = value
-    else:
-      found[name] = None if follows.startswith('--') else follows
-  return found
-
-
-def _flags_of_run(run: 'run_lib.Run') -> dict[str, str | None]:
-  """What flags say of a run that defaults may not, and its name if chosen."""
-  entry = backbones.BACKBONES.get(run.network.backbone)
-  found: dict[str, str | None] = {'suite': run.suite}
-  found['backbone'] = run.network.backbone
-  found['weights'] = run.network.weights
-  if run.data_source:
-    found['data_source'] = run.data_source
-  if entry is None or entry.image_size is None:
-    found['image_size'] = str(run.image_size)
-  if run.space.name in grids.SEARCHES:
-    found['grid'] = run.space.name
-  usual = dataclasses.replace(run, chosen_name=None).name
-  name = pathlib.PurePath(run.name).name
-  return found | ({'run_name': name} if name != usual else {})

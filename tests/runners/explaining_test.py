@@ -7,6 +7,7 @@ import pytest
 from runners import explaining
 from tests import testing
 from tests.report import made
+from vtab_h2t.protocol import ledger as ledger_lib
 
 _RUN = made.run()
 
@@ -73,13 +74,19 @@ def test_the_papers_cells(workdir):
   assert 'Table 1, part ResNet-50, row Head2Toe, column svhn' in done.stdout
 
 
-def test_what_a_recorded_command_says_of_numbers():
-  command = (
-    'python -m runners.reproduce --only=figure2 --grid paper --workdir=w '
-    '--hparams=lr=1,steps=2 --nofinetune_unit_norm --tasks=digits'
-  )
-  assert explaining._flags_of(command) == {
-    'grid': 'paper',
-    'hparams': 'lr=1,steps=2',
-    'nofinetune_unit_norm': None,
+def test_only_the_cell_is_measured_again():
+  """Of a command that measured more, what determines numbers is kept."""
+  row = made.row(_RUN, 'accuracy', 'linear', 'digits', 3, 50)
+  results = made.results([row])
+  facts = {
+    'task': 'digits',
+    'command': 'python -m runners.reproduce --only=figure2 --grid=paper '
+    '--workdir=w --nofinetune_unit_norm --tasks=digits,mnist_5k --seeds=3,4',
   }
+  measurement = ledger_lib.Measurement(facts, {'linear': [row]}, {})
+  results.folder.measurements = lambda: iter([measurement])
+  words = explaining._again(results, 'digits', 'linear')
+  assert words[:3] == ['python', '-m', 'runners.table1']
+  assert set(words) >= {'--nofinetune_unit_norm', '--grid=quick'}
+  assert words[-3:] == ['--tasks=digits', '--methods=linear', '--seeds=3']
+  assert not any(w.startswith(('--only', '--workdir')) for w in words)
