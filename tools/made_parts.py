@@ -85,7 +85,10 @@ def _successors(measured: Measured, place: pathlib.Path, run: str) -> str:
     {
       'method': [tables.LABELS.get(m, m) for m in table.method],
       'accuracy (%)': [f'{v:.1f}' for v in table.accuracy_percent],
-      'points above Head2Toe': [f'{v:+z.1f}' for v in table.points],
+      'points above Head2Toe': [
+        '' if method == standing.REFERENCE else f'{points:+z.1f}'
+        for method, points in zip(table.method, table.points)
+      ],
       '95 % interval': [
         '' if pd.isna(low) else f'{low:+z.1f} to {high:+z.1f}'
         for low, high in zip(table.low, table.high)
@@ -99,7 +102,7 @@ def _successors(measured: Measured, place: pathlib.Path, run: str) -> str:
 
 
 def _ties(measured: Measured, place: pathlib.Path, run: str) -> str:
-  """How many of the other methods tie with Head2Toe, and which are not."""
+  """How many of the other methods tie with Head2Toe."""
   del place
   found = standing.of_run(measured[run])
   counts = {
@@ -107,17 +110,32 @@ def _ties(measured: Measured, place: pathlib.Path, run: str) -> str:
     for reading in (standing.BETTER, standing.TIE, standing.WORSE)
   }
   return (
-    f'Of the {len(found)} other methods of this run {counts[standing.BETTER]} '
-    f'are better than Head2Toe, {counts[standing.TIE]} tie with it, and '
-    f'{counts[standing.WORSE]} are worse.'
+    f'Of the {len(found)} other methods of this run '
+    f'{counts[standing.BETTER] or "none"} came out better than Head2Toe, '
+    f'{counts[standing.TIE] or "none"} came out equal within the interval, and '
+    f'{counts[standing.WORSE] or "none"} came out worse.'
   )
 
 
 def _contradictions(measured: Measured, place: pathlib.Path) -> str:
-  """All of them, as the table that `reproduce` makes."""
+  """All of them: what the text says, and what the tables say."""
   del measured, place
-  output = catalogue.OUTPUTS['contradictions']
-  return output.text(output.of_paper(), '')
+  (table,) = catalogue.OUTPUTS['contradictions'].of_paper().values()
+  lines = pd.DataFrame(
+    {
+      'what the text says': table.text,
+      'what the tables say': [
+        said if pd.isna(number) else f'{said} {_number(number)}'
+        for said, number in zip(table.tables, table.number)
+      ],
+    }
+  )
+  return lines.to_markdown(index=False, disable_numparse=True)
+
+
+def _number(value: float) -> str:
+  """With four digits, or all before the point."""
+  return f'{value:.0f}' if abs(value) >= 1e4 else f'{value:.4g}'
 
 
 def _refuted(measured: Measured, place: pathlib.Path, backbone: str) -> str:

@@ -3,8 +3,10 @@ import re
 import pytest
 
 from tools import made_parts
+from vtab_h2t.methods import registry as methods
 from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.report import results as results_lib
+from vtab_h2t.report import standing
 
 
 @pytest.fixture(scope='module')
@@ -32,7 +34,7 @@ def test_what_is_around_parts_is_left(measured):
   new = made_parts.renewed(text, {}, made_parts.RESULTS)
   assert re.fullmatch(
     r'Before\.\n\n<!-- made: refuted vit_b16 -->\n\n\d+ claims hold.*'
-    r'<!-- end -->\n\nBetween\.\n\n<!-- made: contradictions -->\n\n\| text.*'
+    r'<!-- end -->\n\nBetween\.\n\n<!-- made: contradictions -->\n\n\| what.*'
     r'\|\n\n<!-- end -->\nAfter\.\n',
     new,
     re.DOTALL,
@@ -45,6 +47,27 @@ def test_an_unknown_run_is_told():
   text = '<!-- made: means no-such-run -->\n<!-- end -->'
   with pytest.raises(KeyError, match='no-such-run'):
     made_parts.renewed(text, {}, made_parts.RESULTS)
+
+
+def test_the_articles_summary_is_what_intervals_say(measured):
+  """Its sentences in words on the main run and on Caltech101."""
+  article = made_parts.PAGES[1].read_text('utf-8')
+  (main,) = re.findall(r'<!-- made: ties (.*?) -->', article)
+  for run in (main, f'{main}-random'):
+    found = standing.of_run(measured[run]).set_index('method').reading
+    assert found['linear'] == standing.WORSE
+    assert set(found[['all_l2', 'all_l1', 'all_l21']]) == {standing.TIE}
+    assert standing.BETTER not in set(found)
+  later = standing.of_run(measured[main]).set_index('method').reading
+  assert standing.TIE in set(
+    later[[m for m in later.index if m in methods.SUCCESSORS]]
+  )
+  ahead = [
+    set(found.method[found.points > 0])
+    for run in re.findall(r'<!-- made: successors (vtab.*?) -->', article)
+    for found in [standing.of_run(measured[run])]
+  ]
+  assert len(ahead) == 2 and {'all_ridge', 'alf'} <= set.intersection(*ahead)
 
 
 def test_numbers_of_the_convex_solver_are_the_benchmarks():
