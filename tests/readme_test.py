@@ -60,7 +60,7 @@ def test_python_examples_run_and_print(document, capsys):
 
 
 def test_the_documents_show_python():
-  for name in ('README.md', 'own_images.md', 'extending.md'):
+  for name in ('own_images.md', 'extending.md'):
     assert '```python' in _TEXTS[name], name
 
 
@@ -114,6 +114,11 @@ def test_flags_of_each_command_are_known(document, program, arguments):
       assert all(map(shifted.task, value.split(','))), argument
     elif re.fullmatch(r'[\d.]+', default):
       float(value)
+
+
+def test_the_readme_is_short():
+  lines = _TEXTS['README.md'].splitlines()
+  assert len(lines) <= 150 and max(map(len, lines)) <= 120
 
 
 def test_every_program_is_shown():
