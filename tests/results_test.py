@@ -14,6 +14,7 @@ from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.report import catalogue
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import run_readme
+from vtab_h2t.report import standing
 from vtab_h2t.report import statistics
 from vtab_h2t.report import summary
 from vtab_h2t.studies import registry as studies
@@ -111,9 +112,28 @@ def test_the_suites_table_is_whole(measured):
 
 
 def test_readme_shows_the_committed_numbers(measured):
-  """Means by group of each method."""
+  """Means by group of each method, and what is said of them."""
   readme = (_ROOT / 'README.md').read_text()
   assert summary.means(measured[_SUITE]).strip() in readme
+  main, control = (
+    standing.of_run(measured[name]).set_index('method')
+    for name in (_SUITE, f'{_SUITE}-random')
+  )
+  regularised = -main.points[['all_l1', 'all_l2', 'all_l21']]
+  gain, logistic, ridge = (
+    main.loc[m] for m in ('linear', 'all_logistic', 'all_ridge')
+  )
+  text = ' '.join(readme.split())
+  for said in (
+    f'{-gain.points:.1f} points above Linear (95 % interval over tasks and '
+    f'seeds {-gain.high:.1f} to {-gain.low:.1f})',
+    f'{regularised.min():.1f} to {regularised.max():.1f} points above the',
+    f'({-logistic.points:.1f} points lower; '
+    f'{logistic.low:.1f} to {logistic.high:.1f})',
+    f'({-ridge.points:.1f} lower; {ridge.low:.1f} to {ridge.high:.1f})',
+    f'as large, {-control.points["linear"]:.1f} points',
+  ):
+    assert said in text, said
 
 
 def test_each_run_has_a_readme_that_follows_from_its_rows(measured):
