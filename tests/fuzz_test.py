@@ -256,6 +256,7 @@ def model(tmp_path_factory):
     'tensors_sha256': files.sha256(tensors),
     'hparams': {},
     'accuracy': accuracy,
+    'apart': accuracy,
     'linear': accuracy,
     'temperature': 1.5,
     'label_type': 'str',

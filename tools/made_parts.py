@@ -18,6 +18,7 @@ from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.report import catalogue
 from vtab_h2t.report import headline
 from vtab_h2t.report import judging
+from vtab_h2t.report import papers
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import standing
 from vtab_h2t.report import summary
@@ -81,12 +82,14 @@ def _successors(measured: Measured, place: pathlib.Path, run: str) -> str:
   del place
   results = measured[run]
   (table,) = catalogue.OUTPUTS['successors'].of_results(results).values()
+  # Of a single task the numbers are counts, and rounded they would not add up.
+  digits = 2 if table.tasks.max() == 1 else 1
   lines = pd.DataFrame(
     {
       'method': [tables.LABELS.get(m, m) for m in table.method],
-      'accuracy (%)': [f'{v:.1f}' for v in table.accuracy_percent],
+      'accuracy (%)': [f'{v:.{digits}f}' for v in table.accuracy_percent],
       'points above Head2Toe': [
-        '' if method == standing.REFERENCE else f'{points:+z.1f}'
+        '' if method == standing.REFERENCE else f'{points:+z.{digits}f}'
         for method, points in zip(table.method, table.points)
       ],
       '95 % interval': [
@@ -112,7 +115,7 @@ def _ties(measured: Measured, place: pathlib.Path, run: str) -> str:
   return (
     f'Of the {len(found)} other methods of this run '
     f'{counts[standing.BETTER] or "none"} came out better than Head2Toe, '
-    f'{counts[standing.TIE] or "none"} came out equal within the interval, and '
+    f'{counts[standing.TIE] or "none"} tie with it, and '
     f'{counts[standing.WORSE] or "none"} came out worse.'
   )
 
@@ -144,13 +147,30 @@ def _refuted(measured: Measured, place: pathlib.Path, backbone: str) -> str:
   judged = judging.of_paper(backbone)
   failing = judged[judged.verdict == judging.FAILS]
   counts = judged.verdict.value_counts()
+  said = [
+    f'{counts[verdict]} {words}'
+    for verdict, words in (
+      (judging.HOLDS, 'hold'),
+      (judging.FAILS, 'do not'),
+      (judging.UNDECIDED, 'are undecided'),
+      (judging.NO_VERDICT, 'have no verdict'),
+      (judging.UNTESTABLE, 'cannot be tested on printed numbers'),
+    )
+    if verdict in counts
+  ]
   return (
-    f'{counts.get(judging.HOLDS, 0)} claims hold, {len(failing)} do not, and '
-    f'{counts.get(judging.UNDECIDED, 0)} are undecided. Those that do not '
-    'hold, each with its statistic:\n\n'
+    f'Of {len(judged)} claims {headline.enumerated(said)}. '
+    'Those that do not hold, in the words of this project, each with its '
+    'statistic, which is above 0 where a claim holds:\n\n'
     + '\n'.join(
-      f'- "{line.claim}" ({line.where}). {line.statistic[0].upper()}'
-      f'{line.statistic[1:]}: {line.measured:.2f}'
+      f'- {line.claim.rstrip(".")} ({line.where}'
+      + (
+        ''
+        if papers.LABELS[backbone] in line.of.split(', ')
+        else f'; the paper says it of the {line.of} only'
+      )
+      + f'). {line.statistic[0].upper()}{line.statistic[1:]}: '
+      f'{line.measured:.2f}'
       + (
         f', 95 % interval {line.low:.2f} to {line.high:.2f}.'
         if line.low < line.high

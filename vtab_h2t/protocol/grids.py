@@ -81,7 +81,9 @@ _STUDY: dict[str, Any] = {
   'steps': 500,
   'coefficient': 1e-5,
 }
-_FRACTION = 0.1  # The same grid's best, of studies that keep a fraction.
+# Of studies that keep a fraction: the same grid's best at 96 pixels; at 64, 0.2
+# is ahead (72.9 against 71.4 % of the validation images).
+_FRACTION = 0.1
 # Methods that have all options that a single setting gives, between them; of
 # one name the last one's are meant.
 _LIKE_FROZEN = 'knn', 'dino_linear', 'head2toe'
