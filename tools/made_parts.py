@@ -25,7 +25,11 @@ from vtab_h2t.report import summary
 from vtab_h2t.report import tables
 
 RESULTS = house.ROOT / 'results'
-PAGES = RESULTS / 'README.md', house.ROOT / 'docs' / 'findings.md'
+PAGES = (
+  RESULTS / 'README.md',
+  house.ROOT / 'docs' / 'findings.md',
+  house.ROOT / 'docs' / 'paper.md',
+)
 _PART = re.compile(
   r'^<!-- made: (.*?) -->\n.*?^<!-- end -->$', re.DOTALL | re.MULTILINE
 )
@@ -70,6 +74,11 @@ def _index(measured: Measured, place: pathlib.Path) -> str:
 def _means(measured: Measured, place: pathlib.Path, run: str) -> str:
   del place
   return summary.means(measured[run])
+
+
+def _paper_claims(measured: Measured, place: pathlib.Path) -> str:
+  del measured, place
+  return summary.paper_claims()
 
 
 def _claims(measured: Measured, place: pathlib.Path, run: str) -> str:
@@ -188,6 +197,7 @@ _PARTS: dict[str, Callable[..., str]] = {
   'index': _index,
   'key_numbers': _key_numbers,
   'means': _means,
+  'paper_claims': _paper_claims,
   'refuted': _refuted,
   'successors': _successors,
   'ties': _ties,

@@ -165,9 +165,8 @@ def test_partial_results_make_a_summary():
 
 
 def test_docs_go_through_every_output_and_claim():
-  """docs/paper.md has the claims as they are, and each output by its name."""
+  """docs/paper.md names each output; its claims are a made part."""
   text = (pathlib.Path(__file__).parents[2] / 'docs' / 'paper.md').read_text()
-  assert summary.paper_claims() in text
   beyond = {'scores'}  # Of the released code, not of the paper.
   for name in set(catalogue.OUTPUTS) - beyond:
     assert f'`{name}`' in text or f'--only={name} ' in text, name
