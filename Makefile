@@ -25,7 +25,7 @@ test: $(VENV)/installed-test
 	$(PYTEST) $(PARALLEL) -m 'not soak'
 
 soak: $(VENV)/installed-test
-	$(PYTEST) -m soak
+	$(PYTEST) $(PARALLEL) -m soak
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check

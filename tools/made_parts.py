@@ -16,6 +16,7 @@ from tools import house
 from vtab_h2t import files
 from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.report import catalogue
+from vtab_h2t.report import contradictions
 from vtab_h2t.report import headline
 from vtab_h2t.report import judging
 from vtab_h2t.report import papers
@@ -132,22 +133,14 @@ def _ties(measured: Measured, place: pathlib.Path, run: str) -> str:
 def _contradictions(measured: Measured, place: pathlib.Path) -> str:
   """All of them: what the text says, and what the tables say."""
   del measured, place
-  (table,) = catalogue.OUTPUTS['contradictions'].of_paper().values()
+  table = contradictions.table()
   lines = pd.DataFrame(
     {
       'what the text says': table.text,
-      'what the tables say': [
-        said if pd.isna(number) else f'{said} {_number(number)}'
-        for said, number in zip(table.tables, table.number)
-      ],
+      'what the tables say': contradictions.answers(table),
     }
   )
   return lines.to_markdown(index=False, disable_numparse=True)
-
-
-def _number(value: float) -> str:
-  """With four digits, or all before the point."""
-  return f'{value:.0f}' if abs(value) >= 1e4 else f'{value:.4g}'
 
 
 def _refuted(measured: Measured, place: pathlib.Path, backbone: str) -> str:

@@ -1,5 +1,7 @@
 """By hand from the paper's text and tables."""
 
+import math
+
 import pytest
 
 from vtab_h2t.report import contradictions
@@ -9,7 +11,7 @@ def _value(part, of='text'):
   (found,) = [
     c for c in contradictions.CONTRADICTIONS if part in getattr(c, of)
   ]
-  return found.check()
+  return found.number.value
 
 
 @pytest.mark.parametrize(
@@ -62,4 +64,23 @@ def test_out_of_distribution_one_task_decides():
 def test_each_says_what_differs():
   for one in contradictions.CONTRADICTIONS:
     assert one.text.endswith('.') and one.tables
-    assert one.check is None or isinstance(one.check(), (int, float))
+
+
+def test_a_claim_has_its_interval_and_other_numbers_have_none():
+  table = contradictions.table().set_index('text')
+  trend = table.loc[next(t for t in table.index if 'a clear trend' in t)]
+  assert trend.low < trend.number < trend.high < 0
+  storage = table.iloc[0]
+  assert storage.number == pytest.approx(93.21, abs=0.01)
+  assert math.isnan(storage.low)
+
+
+def test_answers_end_in_their_numbers():
+  answers = contradictions.answers(contradictions.table())
+  assert answers[0] == 'Table 3, average: by a factor of 93.21'
+  assert any(
+    answer.endswith(' -0.5456 (95 % interval -0.97 to -0.12)')
+    for answer in answers
+  )
+  # Where there is no number, there are the words alone.
+  assert 'The ViT half calls the same row +All (Group).' in answers

@@ -203,6 +203,6 @@ def test_overhead_of_the_search_for_the_fraction():
 
 def test_contradictions_are_numbers_where_they_can_be():
   table = making.contradictions()['contradictions']
-  assert list(table) == ['text', 'tables', 'number']
+  assert list(table) == ['text', 'tables', 'number', 'low', 'high']
   # Introduction and Table 3, in percent; the caption says 0.5.
   assert (table.number - 0.63).abs().min() < 0.005

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from vtab_h2t.report import contradictions as contradictions_lib
 from vtab_h2t.report import judging
 from vtab_h2t.report import terminal
 
@@ -75,7 +76,7 @@ def contradictions(table: pd.DataFrame, width: int | None = None) -> str:
   """What the paper says, and what its tables give.
 
   Args:
-    table: text, tables, number.
+    table: what `report.contradictions.table` gives.
     width: columns of the terminal; found out where None.
   """
   columns = [
@@ -84,15 +85,11 @@ def contradictions(table: pd.DataFrame, width: int | None = None) -> str:
     ),
     terminal.Column(
       head='what else it says, or its tables give',
-      cells=[*table.tables],
+      cells=contradictions_lib.answers(table),
       is_text=True,
     ),
-    terminal.Column(
-      head='',
-      cells=['' if pd.isna(n) else f'{n:.4g}' for n in table.number],
-    ),
   ]
-  return terminal.table(columns, 3, width, spaced=True)
+  return terminal.table(columns, 2, width, spaced=True)
 
 
 def _with_interval(value: float, low: float, high: float) -> str:

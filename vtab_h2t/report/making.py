@@ -300,15 +300,4 @@ def claims_of_the_paper() -> Frames:
 
 def contradictions() -> Frames:
   """What is said, what the paper's tables give, and the number if any."""
-  return {
-    'contradictions': pd.DataFrame(
-      [
-        {
-          'text': c.text,
-          'tables': c.tables,
-          'number': float('nan') if c.check is None else c.check(),
-        }
-        for c in contradictions_lib.CONTRADICTIONS
-      ]
-    )
-  }
+  return {'contradictions': contradictions_lib.table()}

@@ -203,12 +203,7 @@ def _toys(toys: Mapping[str, pd.DataFrame]) -> 'markupsafe.Markup':
   )
 
 
-def _contradictions() -> list[dict[str, Any]]:
-  return [
-    {
-      'text': c.text,
-      'tables': c.tables,
-      'value': None if c.check is None else f'{c.check():.3g}',
-    }
-    for c in contradictions.CONTRADICTIONS
-  ]
+def _contradictions() -> list[tuple[str, str]]:
+  """What the paper says, and what stands against it."""
+  table = contradictions.table()
+  return list(zip(table.text, contradictions.answers(table)))
