@@ -48,17 +48,6 @@ def test_percentages_have_one_digit_and_a_name():
   assert '>3.0<' in text and 'accuracy (%)' in text
 
 
-def test_headings_are_words():
-  assert html_tables.heading('all_l21') == '+All-l2,1'
-  assert html_tables.heading('head2toe_cpu_seconds') == 'Head2Toe, CPU seconds'
-  assert html_tables.heading('lp_ft_less_ft_ood') == 'LP-FT, less FT, OOD'
-  assert html_tables.heading('at_edge') == 'at edge'
-  assert html_tables.heading('seconds_vs_finetune') == (
-    'seconds vs fine-tuning'
-  )
-  assert html_tables.heading('ours_size_vs_linear') == 'model: size vs Linear'
-
-
 def test_networks_have_their_names():
   assert _cells(network=['vit_b16'])[0] == ['ViT-B/16']
 

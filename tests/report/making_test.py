@@ -120,7 +120,7 @@ def test_published_numbers_stand_beside_where_it_is_fair():
     1, abs=0.06
   )
   text = catalogue.OUTPUTS['table6'].text(frames, 'here')
-  assert 'natural_published' in text
+  assert 'natural, published' in text
   assert 'pre_activation moves 49 of 52 taps; ' in text
 
 

@@ -21,7 +21,7 @@ def test_a_table_is_written_as_csv_and_markdown(tmp_path, capsys):
   assert paths[0].read_text() == 'a\n1.25\n2\n'
   output.show(_FRAMES, 'source')
   assert capsys.readouterr().out == (
-    'Title\n\n   a\n ────\n 1.2\n 2.0\n\n b\n ──\n t\n\n'
+    'Title\n\n    a\n ─────\n 1.25\n 2.00\n\n b\n ──\n t\n\n'
   )
 
 
@@ -170,9 +170,7 @@ def test_one_job_of_some_is_enough_and_its_place_is_the_runs_own():
 
 
 def test_frames_may_say_what_they_show():
-  output = output_lib.Output(
-    name='x', title='X', form='.2f', headings={'more': 'Letters'}
-  )
+  output = output_lib.Output(name='x', title='X', headings={'more': 'Letters'})
   assert output.text(_FRAMES, 'source') == (
     '|    a |\n|-----:|\n| 1.25 |\n| 2.00 |\n\n'
     'Letters.\n\n| b   |\n|:----|\n| t   |\n'

@@ -41,10 +41,12 @@ def test_the_chosen_block_is_compared_with_all_on_the_same_seeds():
   assert line.chosen_less_all_std == pytest.approx(np.std(differences, ddof=1))
 
 
-def test_the_chosen_block_is_marked_in_text():
-  marked = frames.marked(frames.accuracy(_TABLE))
-  assert marked.block1[0] == '**80.5**' and marked.block2[0] == 70.5
-  assert marked['last'][0] == '60.5' and marked.none[0] == 40.5
+def test_the_chosen_block_is_found_in_each_line():
+  table = frames.accuracy(_TABLE)
+  cells = frames.chosen(table)
+  assert set(cells) == set(table.chosen)
+  for i, block in enumerate(table.chosen):
+    assert [b for b, lines in cells.items() if i in lines] == [block]
 
 
 def test_the_ablation_is_where_both_modes_are():

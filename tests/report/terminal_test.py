@@ -9,8 +9,8 @@ from tests.report import made
 from tests.report import made_shifted
 from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.report import catalogue
+from vtab_h2t.report import readable
 from vtab_h2t.report import results as results_lib
-from vtab_h2t.report import tables
 from vtab_h2t.report import terminal
 
 _WIDTHS = 60, 80, 100, 200
@@ -119,7 +119,7 @@ def test_words_wrap_and_numbers_do_not():
 
 def test_markdown_is_paragraphs_and_tables():
   table = pd.DataFrame({'name': ['a', 'b'], 'value': [1.25, None]})
-  text = terminal.markdown(f'What it is.\n\n{tables.plain(table, "g")}\n', 60)
+  text = terminal.markdown(f'What it is.\n\n{readable.markdown(table)}\n', 60)
   assert text.splitlines() == [
     'What it is.',
     '',

@@ -71,7 +71,7 @@ def test_intervals_and_what_is_detectable_are_in_the_table(table):
   for row in table.itertuples():
     assert row.low <= row.seeds / row.of <= row.high
     assert (row.low > 0.5) == (row.seeds / row.of >= row.detectable)
-  assert 'detectable' in html_tables.html(table)
+  assert 'smallest effect that could be seen' in html_tables.html(table)
 
 
 def _agree(tables, name, setting=''):

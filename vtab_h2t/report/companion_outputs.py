@@ -48,7 +48,6 @@ _SURGICAL_HEADINGS = {
   'and not by its authors: accuracy in percent by tuned block',
   'published_ranks': "Published, not measured here: the paper's average ranks",
 }
-_DIGITS = {'ranks': '.2f', 'published_ranks': '.2f', 'sources': '.3g'}
 _HEAD_PROBE_HEADINGS = {
   'head_probe': 'Medians over seeds; reached says how many seeds ended at the '
   'common training loss, best is by test accuracy',
@@ -60,17 +59,11 @@ def _claims_terminal(frames: output_lib.Frames, source: str) -> str:
 
 
 def _surgical_markdown(frames: output_lib.Frames, source: str) -> str:
-  """The chosen block in bold; ranks and losses with more digits."""
-  del source
-  shown = dict(frames)
+  """The chosen block in bold."""
+  bold = {}
   if 'surgical' in frames:
-    shown['surgical'] = surgical_frames.marked(frames['surgical'])
-  return '\n'.join(
-    output_lib.plain(
-      {name: table}, _DIGITS.get(name, '.1f'), _SURGICAL_HEADINGS
-    )
-    for name, table in shown.items()
-  )
+    bold['surgical'] = surgical_frames.chosen(frames['surgical'])
+  return output_lib.plain(frames, source, _SURGICAL_HEADINGS, bold)
 
 
 OUTPUTS = (
@@ -82,7 +75,6 @@ OUTPUTS = (
     measured=lambda r: lp_ft_frames.frames(r.of(companion_rows.LP_FT)),
     published=lp_ft_frames.of_the_paper,
     headings=_LP_FT_HEADINGS,
-    form='.4g',
   ),
   _Output(
     name='lp_ft_figure',
@@ -130,7 +122,6 @@ OUTPUTS = (
       'head_probe': head_probe_frames.table(r.of(companion_rows.HEAD_PROBE))
     },
     headings=_HEAD_PROBE_HEADINGS,
-    form='.4g',
   ),
   _Output(
     name='head_probe_figure',
@@ -153,7 +144,6 @@ OUTPUTS = (
     title='Claims of the companion papers, and what rows say of them',
     some=companion_rows.JOBS,
     measured=lambda r: {'companion_claims': judging.of_run(r)},
-    form='.4g',
     terminal=_claims_terminal,
   ),
 )

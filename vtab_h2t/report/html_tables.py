@@ -1,188 +1,51 @@
-"""Tables of a page: names that readers know, and as many digits as say much."""
+"""Tables of a page."""
 
-from collections.abc import Mapping
-import math
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
-from vtab_h2t.report import lp_ft_frames
-from vtab_h2t.report import run_names
-from vtab_h2t.report import tables
+from vtab_h2t.report import readable
 
 if TYPE_CHECKING:
   import markupsafe
 
 _MOST_LINES = 300  # Of a table; the CSV file beside the rows has all.
-# Digits that what is printed may have, in all (of numbers below 1, and of
-# others) and after the point.
-_EXACT_BELOW_1, _EXACT, _EXACT_AFTER_POINT = 5, 4, 6
-_LABELS = lp_ft_frames.LABELS | tables.LABELS
-# Of the cost model, what stands beside what is printed.
-_MODEL, _RESIDUAL = 'ours_', 'residual_'
-# Columns of settings: each number as somebody would write it.
-_SETTINGS = (
-  'learning_rate',
-  'fraction',
-  'train_fraction',
-  'coefficient',
-  'l21_coefficient',
-)
-_WORDS = {
-  'id': 'ID',
-  'ood': 'OOD',
-  'accuracy_percent': 'accuracy (%)',
-  'percent': 'accuracy (%)',
-  'std_percent': 'deviation over seeds',
-  'num_features': 'features',
-  'num_classes': 'classes',
-  'cpu_seconds': 'CPU seconds',
-  'l21_coefficient': 'group lasso coefficient',
-  'size_vs_finetune': 'size vs fine-tuning',
-  'size_vs_linear': 'size vs Linear',
-  'flops_vs_finetune': 'operations vs fine-tuning',
-  'seconds_vs_finetune': 'seconds vs fine-tuning',
-  'bytes_vs_finetune': 'bytes vs fine-tuning',
-  'bytes_vs_linear': 'bytes vs Linear',
-  'high': '95 % interval, to',
-  'low': '95 % interval, from',
-}
 
 
-def html(table: pd.DataFrame, is_printed: bool = False) -> 'markupsafe.Markup':
-  """A table as safe HTML: texts to the left, numbers to the right.
-
-  Missing values are blank. Whole numbers are whole. Others of a column have
-  three digits in the largest, four where all are below 0.1; where that would
-  make a number 0, each has three digits of its own.
+def html(frame: pd.DataFrame, is_printed: bool = False) -> 'markupsafe.Markup':
+  """A frame for readers as safe HTML: texts to the left, numbers to the right.
 
   Args:
-    table: the table.
-    is_printed: whether its numbers are a paper's, which keep the digits that
-      were printed, if these are few.
+    frame: as of `readable.table`.
+    is_printed: as of `readable.table`.
   """
   import markupsafe
 
   escape = markupsafe.escape
-  shown = _without_what_says_nothing(table).head(_MOST_LINES)
-  columns = {
-    name: _column(str(name), shown[name], is_printed) for name in shown.columns
-  }
-  is_text = {
-    name: not pd.api.types.is_numeric_dtype(shown[name])
-    or pd.api.types.is_bool_dtype(shown[name])
-    for name in shown.columns
-  }
-  marks = {name: ' class="text"' if is_text[name] else '' for name in is_text}
+  shown = readable.table(frame.head(_MOST_LINES), is_printed)
+  marks = [
+    ' class="text"' if is_text else '' for is_text in shown.is_text.values()
+  ]
   head = ''.join(
-    f'<th scope="col"{marks[name]}>{escape(heading(str(name)))}</th>'
-    for name in shown.columns
+    f'<th scope="col"{mark}>{escape(name)}</th>'
+    for mark, name in zip(marks, shown.columns)
   )
   lines = [
     '<tr>'
     + ''.join(
-      f'<td{marks[name]}>{escape(columns[name][i])}</td>'
-      for name in shown.columns
+      f'<td{mark}>{escape(text)}</td>' for mark, text in zip(marks, texts)
     )
     + '</tr>'
-    for i in range(len(shown))
+    for texts in zip(*shown.columns.values())
   ]
   text = (
     f'<table><thead><tr>{head}</tr></thead><tbody>'
     + '\n'.join(lines)
     + '</tbody></table>'
   )
-  if len(table) > len(shown):
+  if len(frame) > len(lines):
     text += (
-      f'<p>These are the first {len(shown)} of {len(table)} lines; the CSV '
+      f'<p>These are the first {len(lines)} of {len(frame)} lines; the CSV '
       "file in the run's folder has all.</p>"
     )
   return markupsafe.Markup(text)
-
-
-def _without_what_says_nothing(table: pd.DataFrame) -> pd.DataFrame:
-  """Without residuals of a fit, and the network where all lines have one."""
-  hidden = [c for c in table.columns if str(c).startswith(_RESIDUAL)]
-  if 'backbone' in table and table.backbone.nunique() == 1:
-    hidden.append('backbone')
-  return table.drop(columns=hidden)
-
-
-def heading(name: str) -> str:
-  """A column's name in words, with the names that methods go by."""
-  if name in _LABELS:
-    return _LABELS[name]
-  if name in _WORDS:
-    return _WORDS[name]
-  if name.startswith(_MODEL):
-    return f'model: {heading(name.removeprefix(_MODEL))}'
-  for method, label in sorted(_LABELS.items(), key=lambda pair: -len(pair[0])):
-    if name.startswith(f'{method}_'):
-      rest = name.removeprefix(f'{method}_')
-      return f'{label}, {heading(rest)}'
-  first, _, rest = name.partition('_')
-  return f'{_WORDS.get(first, first)} {heading(rest)}' if rest else name
-
-
-def number(value: float, digits: int) -> str:
-  """With a fixed number of digits after the point, and never '-0.0'."""
-  return f'{value:z,.{digits}f}'
-
-
-def _column(name: str, values: pd.Series, is_printed: bool) -> list[str]:
-  """The texts of a column."""
-  if pd.api.types.is_bool_dtype(values):
-    return ['yes' if value else 'no' for value in values]
-  if not pd.api.types.is_numeric_dtype(values):
-    return ['' if _is_missing(v) else _word(name, v) for v in values]
-  if name in _SETTINGS:
-    return ['' if _is_missing(v) else f'{v:g}' for v in values]
-  known = values.dropna().astype(float)
-  known = known[np.isfinite(known)]
-  digits = _digits(known.to_numpy(), is_printed)
-  if 'percent' in name or 'accuracy' in name:
-    digits = None if digits is None else min(digits, 1)
-  texts = []
-  for value in values:
-    if _is_missing(value):
-      texts.append('')
-    elif digits is None or not math.isfinite(value):
-      texts.append(f'{value:.3g}')
-    else:
-      texts.append(number(float(value), digits))
-  return texts
-
-
-def _is_missing(value: Any) -> bool:
-  return value is None or bool(pd.isna(value))
-
-
-def _word(column: str, value: Any) -> str:
-  """A name for the id of a method or network; numbers as they are printed."""
-  if isinstance(value, Mapping | list | tuple | np.ndarray):
-    return str(value)
-  if isinstance(value, float | np.floating):
-    return f'{value:.4g}'
-  if column in ('network', 'backbone'):
-    return run_names.network(str(value))
-  return _LABELS.get(str(value), str(value))
-
-
-def _digits(values: np.ndarray, is_printed: bool) -> int | None:
-  """How many a column has after the point; None for each its own."""
-  sizes = np.abs(values[values != 0])
-  if not len(sizes):
-    return 0
-  spread = sizes.max() / sizes.min()
-  before_point = math.floor(math.log10(sizes.max())) + 1
-  exact = _EXACT_BELOW_1 if before_point < 1 else _EXACT
-  # Whole numbers are whole, however large.
-  most = min(max(exact - before_point, 0), _EXACT_AFTER_POINT)
-  for digits in range(most * is_printed + 1):
-    if np.allclose(values, np.round(values, digits), rtol=0, atol=1e-9):
-      return None if digits > 3 and spread >= 1000 else digits
-  digits = max(0, (4 if sizes.max() < 0.1 else 3) - before_point)
-  digits = max(digits, int(sizes.max() <= 100))  # As percentages have.
-  is_lost = sizes.min() < 0.5 * 10.0**-digits and spread >= 1000
-  return None if is_lost or digits > _EXACT_AFTER_POINT else digits

@@ -9,14 +9,15 @@ import pandas as pd
 
 from vtab_h2t import errors
 from vtab_h2t import files
+from vtab_h2t import published
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.features import normalization
 from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.protocol import run as run_lib
 from vtab_h2t.report import jobs as jobs_lib
 from vtab_h2t.report import plotting
+from vtab_h2t.report import readable
 from vtab_h2t.report import results as results_lib
-from vtab_h2t.report import tables
 from vtab_h2t.report import terminal
 
 if TYPE_CHECKING:
@@ -26,19 +27,24 @@ Frames = dict[str, pd.DataFrame]
 
 
 def plain(
-  frames: Frames, form: str, headings: Mapping[str, str] | None = None
+  frames: Frames,
+  source: str,
+  headings: Mapping[str, str] | None = None,
+  bold: Mapping[str, readable.Cells] | None = None,
 ) -> str:
   """Frames as Markdown, one below the other.
 
   Args:
     frames: the frames.
-    form: of floating-point numbers, as for `format`.
+    source: from where their numbers come, as `published.SOURCE`.
     headings: what some of them show.
+    bold: of some of them, which cells are in bold.
   """
+  headings, bold = headings or {}, bold or {}
   return (
     '\n\n'.join(
-      (f'{headings[name]}.\n\n' if headings and name in headings else '')
-      + tables.plain(table, form)
+      (f'{headings[name]}.\n\n' if name in headings else '')
+      + readable.markdown(table, source == published.SOURCE, bold.get(name, {}))
       for name, table in frames.items()
     )
     + '\n'
@@ -73,7 +79,6 @@ class Output:
     shows: what is seen in the figure, in whole sentences, for those who read
       it and for those who cannot see it; '' for tables.
     headings: what frames show, over those that need to say it.
-    form: of numbers in Markdown, as for `format`.
     markdown: the frames as Markdown, from where their numbers come; a table of
       each by default.
     terminal: the same for a terminal, as wide as that is; by default what the
@@ -98,7 +103,6 @@ class Output:
   draw: Callable[[Frames], Any] | None = None
   shows: str = ''
   headings: Mapping[str, str] = dataclasses.field(default_factory=dict)
-  form: str = '.1f'
   markdown: Callable[[Frames, str], str] | None = None
   terminal: Callable[[Frames, str], str] | None = None
   vit: bool | None = None
@@ -212,7 +216,7 @@ class Output:
     """The frames as Markdown, from where their numbers come."""
     if self.markdown:
       return self.markdown(frames, source)
-    return plain(frames, self.form, self.headings)
+    return plain(frames, source, self.headings)
 
   def picture(self, frames: Frames, source: str) -> 'figure_lib.Figure':
     """The drawing, with a line that says where its numbers come from."""

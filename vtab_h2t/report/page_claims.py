@@ -10,8 +10,8 @@ import pandas as pd
 
 from vtab_h2t.report import claims
 from vtab_h2t.report import companion_claims
-from vtab_h2t.report import html_tables
 from vtab_h2t.report import judging
+from vtab_h2t.report import readable
 from vtab_h2t.report import tables
 
 _MARKS = {
@@ -125,7 +125,7 @@ def _digits(line: Mapping[str, Any]) -> int:
 
 
 def _number(value: float, digits: int) -> str:
-  return '' if pd.isna(value) else html_tables.number(value, digits)
+  return '' if pd.isna(value) else readable.number(value, digits)
 
 
 def _interval(line: Mapping[str, Any], digits: int) -> str:

@@ -21,6 +21,7 @@ from vtab_h2t.report import page_claims
 from vtab_h2t.report import page_tables
 from vtab_h2t.report import papers
 from vtab_h2t.report import plotting
+from vtab_h2t.report import readable
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import run_names
 from vtab_h2t.report import standing
@@ -168,7 +169,7 @@ def _note(output: output_lib.Output, name: str) -> str:
   if name in output.headings or name == output.name:
     return output.headings.get(name, '')
   network = run_names.network(name)
-  return network if network != name else html_tables.heading(name).capitalize()
+  return network if network != name else readable.heading(name).capitalize()
 
 
 def _costs(results: results_lib.Results) -> list[dict[str, Any]]:

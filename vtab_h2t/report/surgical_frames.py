@@ -61,19 +61,16 @@ def accuracy(table: pd.DataFrame) -> pd.DataFrame:
   )
 
 
-def marked(table: pd.DataFrame) -> pd.DataFrame:
-  """The chosen block's accuracy in bold.
+def chosen(table: pd.DataFrame) -> dict[str, list[int]]:
+  """Of each block, in which lines it is the chosen one.
 
   Args:
     table: what `accuracy` gives, of one network or several.
   """
-  shown = table.astype(object)
-  for block in set(table.chosen) & set(table):
-    shown[block] = [
-      '' if pd.isna(v) else f'**{v:.1f}**' if is_chosen else f'{v:.1f}'
-      for v, is_chosen in zip(table[block], table.chosen == block)
-    ]
-  return shown
+  return {
+    block: [i for i, name in enumerate(table.chosen) if name == block]
+    for block in sorted(set(table.chosen) & set(table))
+  }
 
 
 def _paired(

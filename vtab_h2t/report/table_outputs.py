@@ -12,6 +12,7 @@ from vtab_h2t.report import making
 from vtab_h2t.report import moved_taps
 from vtab_h2t.report import output as output_lib
 from vtab_h2t.report import papers
+from vtab_h2t.report import readable
 from vtab_h2t.report import tables
 from vtab_h2t.report import terminal
 
@@ -53,10 +54,8 @@ def _table1_terminal(frames: output_lib.Frames, source: str) -> str:
 def _table3_markdown(frames: output_lib.Frames, source: str) -> str:
   """Each table under what it is; the paper's with the caption's averages."""
   table = frames['table3']
-  mean = {'task': frames_lib.MEAN, **table.filter(regex='_vs_').mean()}
-  shown = frames | {
-    'table3': pd.concat([table.astype(object), pd.DataFrame([mean])])
-  }
+  mean = {'task': frames_lib.MEAN, **table.filter(regex='_vs_').mean().round(6)}
+  shown = frames | {'table3': pd.concat([table, pd.DataFrame([mean])])}
   headings = {
     'table3': 'Published (Table 3, ResNet-50), and what the cost model gives',
     'overhead': 'Operations of the search for the fraction, relative to the '
@@ -64,9 +63,10 @@ def _table3_markdown(frames: output_lib.Frames, source: str) -> str:
     'measured': f'Measured: {source}',
     'by_method': f'Measured, method by method: {source}',
   }
+  printed = 'table3', 'overhead'
   return (
     '\n\n'.join(
-      f'{headings[name]}.\n\n{tables.plain(table, ".7g")}'
+      f'{headings[name]}.\n\n{readable.markdown(table, name in printed)}'
       for name, table in shown.items()
     )
     + '\n'
@@ -80,7 +80,7 @@ def _table3_terminal(frames: output_lib.Frames, source: str) -> str:
     tables.table3_for_terminal(frames['table3'], network),
     terminal.markdown(
       'Operations of the search for the fraction, relative to the heads on all '
-      f'features:\n\n{tables.plain(frames["overhead"], ".4f")}'
+      f'features:\n\n{readable.markdown(frames["overhead"], is_printed=True)}'
     ),
   ]
   if 'measured' in frames:
@@ -89,7 +89,7 @@ def _table3_terminal(frames: output_lib.Frames, source: str) -> str:
     parts.append(
       terminal.markdown(
         'One predictor with the chosen setting, without the search, method by '
-        f'method:\n\n{tables.plain(frames["by_method"], ".4g")}'
+        f'method:\n\n{readable.markdown(frames["by_method"])}'
       )
     )
   return '\n'.join(parts)
@@ -118,8 +118,7 @@ def _contradictions_terminal(frames: output_lib.Frames, source: str) -> str:
 
 
 def _table6_markdown(frames: output_lib.Frames, source: str) -> str:
-  del source
-  text = tables.plain(frames['table6'], '.1f') + '\n'
+  text = output_lib.plain({'table6': frames['table6']}, source)
   if 'moved_taps' in frames:
     text += '\n' + moved_taps.note(frames['moved_taps'])
   return text
@@ -130,7 +129,7 @@ def _deviations_markdown(frames: output_lib.Frames, source: str) -> str:
     '\n\n'.join(
       'Standard deviation over seeds, in points '
       f'({source if name == "table4" else f"published, {name}"}).\n\n'
-      + tables.plain(table, '.2f')
+      + readable.markdown(table, name != 'table4' or source == published.SOURCE)
       for name, table in frames.items()
     )
     + '\n'
@@ -154,7 +153,6 @@ OUTPUTS = (
     methods=('head2toe',),
     measured=making.table2,
     published=lambda: {'table2': published.table('table2_hyperparameters')},
-    form='g',
   ),
   _Output(
     name='table3',
@@ -208,7 +206,6 @@ OUTPUTS = (
     one_of=tuple(methods.SUCCESSORS),
     measured=making.successors,
     headings={'successors': _SUCCESSORS},
-    form='.4g',
   ),
   _Output(
     name='taylor',
@@ -217,7 +214,6 @@ OUTPUTS = (
     jobs=(_ACCURACY,),
     methods=making.TAYLOR,
     measured=making.taylor,
-    form='.4g',
   ),
   _Output(
     name='normalization',
@@ -233,14 +229,12 @@ OUTPUTS = (
     jobs=(_ACCURACY,),
     measured=making.claims,
     published=making.claims_of_the_paper,
-    form='.4g',
     terminal=_claims_terminal,
   ),
   _Output(
     name='contradictions',
     title="Contradictions: where the paper's text and its tables differ",
     published=making.contradictions,
-    form='.4g',
     terminal=_contradictions_terminal,
   ),
 )

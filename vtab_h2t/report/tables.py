@@ -152,17 +152,6 @@ def markdown(summary: pd.DataFrame, heading: str) -> str:
   return f'{heading}.\n\n{text}\n' + (f'\n{below}\n' if below else '')
 
 
-def plain(table: pd.DataFrame, form: str) -> str:
-  """Any table as Markdown; missing numbers are blank.
-
-  Args:
-    table: the table.
-    form: of its floating-point numbers, as for `format`.
-  """
-  known = table.astype(object).where(table.notna(), None)
-  return known.to_markdown(index=False, floatfmt=form, missingval='')
-
-
 def for_terminal(
   summary: pd.DataFrame, heading: str, width: int | None = None
 ) -> str:

@@ -185,7 +185,7 @@ def markdown(text: str, width_: int | None = None) -> str:
   """Markdown that has paragraphs and tables, and nothing else.
 
   Args:
-    text: as `report.tables.plain` makes it.
+    text: as `report.readable.markdown` makes it.
     width_: columns of the terminal; found out where None.
   """
   found = []
