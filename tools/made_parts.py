@@ -84,7 +84,7 @@ def _paper_claims(measured: Measured, place: pathlib.Path) -> str:
 
 def _claims(measured: Measured, place: pathlib.Path, run: str) -> str:
   del place
-  return summary.judged_claims(measured[run], 'The report tells')
+  return summary.judged_claims(measured[run])
 
 
 def _successors(measured: Measured, place: pathlib.Path, run: str) -> str:

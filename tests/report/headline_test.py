@@ -86,6 +86,6 @@ def test_what_ties_and_what_does_not_is_said():
 
 
 def test_a_run_under_shifts_is_of_claims():
-  first, rest = headline.sentences(made_shifted.results())
+  first, second, *_ = headline.sentences(made_shifted.results())
   assert first.startswith('Of 43 claims of the companion papers ')
-  assert first.endswith('.') and rest.startswith('On ')
+  assert first.endswith('.') and second.startswith('LP-FT, on ')

@@ -190,3 +190,14 @@ def test_a_network_that_cannot_be_built_has_no_cost():
   unit = _with_successors(_unit(), ridge={'num_features': 3})
   assert measured_cost.by_method(run, [unit]).empty
   assert len(measured_cost.by_method(_RUN, [unit])) == 5
+
+
+def test_tasks_that_were_timed_together_count_once():
+  together = {
+    'tasks': ['one', 'two'],
+    'seconds': {'choose': {'wall': 6.0, 'cpu': 8.0}},
+  }
+  alone = {'task': 'three', 'seconds': {'choose': {'wall': 1.0, 'cpu': 2.0}}}
+  facts = [together | {'task': t} for t in together['tasks']] + [alone]
+  assert measured_cost.total_seconds(facts, 'wall') == 7
+  assert measured_cost.total_seconds(facts, 'cpu') == 10

@@ -79,6 +79,17 @@ def test_numbers_have_the_digits_that_are_published(changes, shown):
   assert line['published'] == ['ResNet-50: 8.8', 'ViT-B/16: 10']
 
 
+def test_what_follows_from_the_settings_stands_last():
+  found = page_claims.of(
+    pd.DataFrame(
+      [_line(claim='A.', low=1.235, high=1.235, measured=1.235), _line()]
+    )
+  )
+  first, last = found['tested']
+  assert (first['fixed'], last['fixed']) == (False, True)
+  assert last['claim'] == 'A.'
+
+
 def test_why_claims_cannot_be_tested_is_counted_most_frequent_first():
   why = {'verdict': judging.UNTESTABLE, 'measured': np.nan}
   found = page_claims.of(

@@ -1,6 +1,6 @@
 """What a run under shifts says of the companion papers, in a few sentences."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from vtab_h2t.report import companion_rows
 from vtab_h2t.report import frames
@@ -22,22 +22,19 @@ _WORDS = {
 }
 
 
-def answer(results: results_lib.Results) -> str:
-  """How many claims hold, and the numbers that they are about."""
+def sentences(results: results_lib.Results) -> tuple[str, ...]:
+  """How many claims hold, and the numbers that they are about.
+
+  A paper's number is followed by the verdict on the claim that it is about.
+  """
   judged = judging.verdicts(results)
-  found = [
-    part
-    for part in (
-      _lp_ft(results),
-      _surgical(results),
-      _head_probe(results, judged),
-    )
-    if part
-  ]
-  first = f'Of {len(judged)} claims of the companion papers {counted(judged)}.'
-  if not found:
-    return first
-  return ' '.join([first, *(f'{p[0].upper()}{p[1:]}.' for p in found)])
+  verdicts = {v.claim.id: v.verdict for v in judged}
+  return (
+    f'Of {len(judged)} claims of the companion papers {counted(judged)}.',
+    *_lp_ft(results, verdicts),
+    *_surgical(results),
+    *_head_probe(results, judged),
+  )
 
 
 def counted(judged: Sequence[judging.Verdict]) -> str:
@@ -50,18 +47,29 @@ def counted(judged: Sequence[judging.Verdict]) -> str:
   return ', '.join(said)
 
 
-def _lp_ft(results: results_lib.Results) -> str:
+def _lp_ft(
+  results: results_lib.Results, verdicts: Mapping[str, str]
+) -> list[str]:
   """FT against LP, LP-FT against FT; in and out of distribution."""
   table = lp_ft_frames.differences(results.of(companion_rows.LP_FT))
   if table.empty or table.pair.iloc[-1] != frames.MEAN:
-    return ''
+    return []
   line = table.iloc[-1]
-  return (
-    f'On {line.kind} fine-tuning is {_beside(line.ft_less_lp_id)} linear '
-    f'probing in distribution and {_beside(line.ft_less_lp_ood)} it out of '
-    f'distribution; LP-FT is {_beside(line.lp_ft_less_ft_id)} fine-tuning in '
-    f'distribution and {_beside(line.lp_ft_less_ft_ood)} it out of distribution'
+
+  def beside(points: float, of: str, claim: str) -> str:
+    return f'{_beside(points)} {of} ({verdicts[claim]})'
+
+  in_, out = 'in distribution', 'out of distribution'
+  ft_in = beside(line.ft_less_lp_id, 'linear probing', 'ft_above_lp_id')
+  ft_out = beside(line.ft_less_lp_ood, 'it', 'ft_below_lp_ood')
+  lp_ft_in = beside(
+    line.lp_ft_less_ft_id, 'fine-tuning', 'lp_ft_at_least_ft_id'
   )
+  lp_ft_out = beside(line.lp_ft_less_ft_ood, 'it', 'lp_ft_at_least_ft_ood')
+  return [
+    f'LP-FT, on {line.kind}: {in_} fine-tuning is {ft_in}, and {out} {ft_out}.',
+    f'{in_.capitalize()} LP-FT is {lp_ft_in}, and {out} {lp_ft_out}.',
+  ]
 
 
 def _beside(points: float) -> str:
@@ -69,7 +77,7 @@ def _beside(points: float) -> str:
   return f'{abs(points):.1f} points {"above" if points >= 0 else "below"}'
 
 
-def _surgical(results: results_lib.Results) -> str:
+def _surgical(results: results_lib.Results) -> list[str]:
   """The best block of each kind of shift, by the mean over targets."""
   for run, rows in surgical_frames.networks(results):
     table = surgical_frames.by_kind(
@@ -89,42 +97,43 @@ def _surgical(results: results_lib.Results) -> str:
       )
       parts.append(f'{means.idxmax()} under {kind} shifts{against}')
     if parts:
-      return (
-        f'the block of {run_names.network(run.backbone)} whose tuning alone '
-        f'gives the best test accuracy is {", ".join(parts)}'
-      )
-  return ''
+      return [
+        f'Surgical fine-tuning of {run_names.network(run.backbone)}: if one '
+        f'block alone is tuned, the best is {", ".join(parts)}.'
+      ]
+  return []
 
 
 def _head_probe(
   results: results_lib.Results, judged: tuple[judging.Verdict, ...]
-) -> str:
+) -> list[str]:
   """How closely features follow the energy, and whether a tau between helps.
 
   And in how many trainings the common loss was not reached, if in any.
   """
-  values = {
-    v.claim.id: v.interval.value for v in judged if v.interval is not None
-  }
-  grows, gains = (
-    values.get(name)
-    for name in ('l2_grows_with_energy_train', 'best_tau_between')
-  )
-  parts = []
-  if grows is not None:
-    parts.append(
-      "the features' l2 distance has a rank correlation of "
-      f'{grows:+.2f} with the energy'
+  known = {v.claim.id: v for v in judged if v.interval is not None}
+  said = []
+  grows = known.get('l2_grows_with_energy_train')
+  if grows is not None and grows.interval is not None:
+    said.append(
+      'Head probing: how far fine-tuning moves the features has a rank '
+      f'correlation of {grows.interval.value:+.2f} with the energy, which is '
+      'how wrong the head still is when fine-tuning begins '
+      f'({grows.verdict}).'
     )
-  if gains is not None:
-    parts.append(
-      f'the best tau in between is {_beside(gains)} the better extreme one'
+  between = known.get('best_tau_between')
+  if between is not None and between.interval is not None:
+    said.append(
+      'The best number of epochs of probing that is neither none nor the '
+      f'largest is {_beside(between.interval.value)} the better of these two '
+      f'({between.verdict}).'
     )
   table = head_probe_frames.tests(results.of(companion_rows.HEAD_PROBE))
   short = 0 if table.empty else int((~table.reached.astype(bool)).sum())
   if short:
-    parts.append(
-      f'{short} of {len(table)} trainings after probing ended above the common '
-      'training loss and are in no claim'
+    said.append(
+      f'{short} of {len(table)} trainings after probing ended above the '
+      'training loss at which features are compared, and are in no claim on '
+      'features.'
     )
-  return ', and '.join(parts)
+  return said

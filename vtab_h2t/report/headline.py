@@ -27,7 +27,7 @@ def answer(results: results_lib.Results) -> str:
   Of a run under shifts: what it says of the companion papers' claims.
   """
   if results.run.suite == companion_rows.SUITE:
-    return companion_answer.answer(results)
+    return ' '.join(companion_answer.sentences(results))
   rows = results.of(jobs.ACCURACY)
   if not any(r['split'] == 'test' and r['correct'] is not None for r in rows):
     return _NO_ANSWER
@@ -116,9 +116,9 @@ def sentences(results: results_lib.Results) -> tuple[str, ...]:
 
   Of a run under shifts the answer alone, which is of claims.
   """
-  answered = apart(answer(results))
   if results.run.suite == companion_rows.SUITE:
-    return answered
+    return companion_answer.sentences(results)
+  answered = apart(answer(results))
   judged = judging.verdicts(results)
   claims = (
     f'In this run, of {len(judged)} claims of the paper '

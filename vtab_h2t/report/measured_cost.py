@@ -192,6 +192,22 @@ def _tests(
   }
 
 
+def total_seconds(facts: Iterable[Mapping[str, Any]], clock: str) -> float:
+  """What measurements took, all stages together.
+
+  Tasks that share images are timed together, and each has the whole.
+
+  Args:
+    facts: of each measurement, as its provenance file has them.
+    clock: 'wall' or 'cpu'.
+  """
+  return sum(
+    stage[clock] / len(f.get('tasks') or [f['task']])
+    for f in facts
+    for stage in f['seconds'].values()
+  )
+
+
 def _seconds(unit: 'ledger_lib.Measurement', method: str, clock: str) -> float:
   """Of training one predictor of a method with its chosen setting.
 

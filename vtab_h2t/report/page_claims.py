@@ -45,16 +45,17 @@ def of(table: pd.DataFrame) -> dict[str, Any]:
   """A run's claims for the template, from what `judging.table` gives.
 
   Returns:
-    `tested`: those that have a verdict, or a reason why it has none.
+    `tested`: those that have a verdict, or a reason why it has none; last
+      those whose number is `fixed`, the same for every task and seed.
     `untested`: how many others there are.
     `reasons`: why, in words, how many, and what they say.
   """
   untested = table[table.verdict == judging.UNTESTABLE]
   return {
-    'tested': [
-      _line(line)
-      for line in table[table.verdict != judging.UNTESTABLE].to_dict('records')
-    ],
+    'tested': sorted(
+      map(_line, table[table.verdict != judging.UNTESTABLE].to_dict('records')),
+      key=lambda line: line['fixed'],
+    ),
     'untested': len(untested),
     'reasons': _reasons(untested),
   }
@@ -100,6 +101,7 @@ def _line(line: Mapping[str, Any]) -> dict[str, Any]:
     'measured': _number(line['measured'], digits),
     'sort': f'{line["measured"]:.6g}',
     'interval': _interval(line, digits),
+    'fixed': _is_fixed(line),
     'published': [
       part.replace(' on VTAB-1k', '')
       for part in line['published'].split('; ')
@@ -133,9 +135,14 @@ def _interval(line: Mapping[str, Any], digits: int) -> str:
   low, high = line['low'], line['high']
   if pd.isna(low):
     return 'no interval'
-  if math.isclose(low, high, rel_tol=1e-9, abs_tol=1e-12):
+  if _is_fixed(line):
     return 'the same for every task and seed'
   return f'{_number(low, digits)} to {_number(high, digits)}'
+
+
+def _is_fixed(line: Mapping[str, Any]) -> bool:
+  """Whether the interval has no width."""
+  return math.isclose(line['low'], line['high'], rel_tol=1e-9, abs_tol=1e-12)
 
 
 def seen(value: float) -> str:

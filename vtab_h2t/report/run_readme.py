@@ -13,6 +13,7 @@ from vtab_h2t.report import catalogue
 from vtab_h2t.report import caveats
 from vtab_h2t.report import companion_rows
 from vtab_h2t.report import headline
+from vtab_h2t.report import measured_cost
 from vtab_h2t.report import output as output_lib
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import run_names
@@ -27,7 +28,6 @@ _UNDECIDED = (
   'Do not take an undecided claim for one that is refuted: with few tasks of '
   'very different kinds the intervals are wide.'
 )
-_TOLD = 'The page that `python -m runners.report` makes tells'
 _FOLDERS = {
   'rows': 'the rows of methods, a file for each task and method',
   'studies': 'the rows of studies, a file for each task and study',
@@ -162,7 +162,7 @@ def _claims(
   results: results_lib.Results, made: Sequence[output_lib.Output]
 ) -> str:
   """The verdicts of claims, with a link to all that is known of them."""
-  text = f'## Claims\n\n{summary.judged_claims(results, _TOLD).rstrip()}'
+  text = f'## Claims\n\n{summary.judged_claims(results).rstrip()}'
   for output in made:
     if output.name in _IN_SHORT and not output.draw:
       path = _relative(output.folder(output.place(results)), results)
@@ -252,17 +252,8 @@ def _accelerators(facts: Sequence[Mapping[str, Any]]) -> str:
   return ', '.join(['', *said, *([others] if others else [])])
 
 
-def _seconds(facts: Sequence[Mapping[str, Any]], clock: str) -> float:
-  """Of all stages; tasks that share images are timed together."""
-  return sum(
-    stage[clock] / len(f.get('tasks') or [f['task']])
-    for f in facts
-    for stage in f['seconds'].values()
-  )
-
-
 def _hours(facts: Sequence[Mapping[str, Any]], clock: str) -> str:
-  return _duration(_seconds(facts, clock))
+  return _duration(measured_cost.total_seconds(facts, clock))
 
 
 def _duration(seconds: float) -> str:

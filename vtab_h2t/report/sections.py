@@ -225,15 +225,14 @@ def _provenance(results: results_lib.Results) -> 'markupsafe.Markup':
         for f in facts
       }
     )
-    seconds = {
-      clock: sum(stage[clock] for f in facts for stage in f['seconds'].values())
-      for clock in ('wall', 'cpu')
-    }
     lines += [
       {'what': 'commit', 'value': ', '.join(commits)},
       {
         'what': 'seconds, wall / cpu',
-        'value': f'{seconds["wall"]:,.0f} / {seconds["cpu"]:,.0f}',
+        'value': ' / '.join(
+          f'{measured_cost.total_seconds(facts, clock):,.0f}'
+          for clock in ('wall', 'cpu')
+        ),
       },
       {
         'what': 'peak memory, GiB',

@@ -1,8 +1,9 @@
 """What was measured and found as Markdown, which GitHub shows."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 import os
 import pathlib
+from typing import Any
 
 import pandas as pd
 
@@ -210,13 +211,8 @@ def means(results: Results) -> str:
   return f'{heading}\n\n{_table(lines)}'
 
 
-def judged_claims(results: Results, where: str = 'The HTML page tells') -> str:
-  """The claims that can be tested on a run's rows.
-
-  Args:
-    results: of the run.
-    where: the beginning of the sentence that says where more is told.
-  """
+def judged_claims(results: Results) -> str:
+  """The claims that can be tested on a run's rows."""
   found = page_claims.of(judging.of_run(results))
   if not found['tested']:
     return 'No claim of the paper can be tested on these rows.\n'
@@ -227,15 +223,16 @@ def judged_claims(results: Results, where: str = 'The HTML page tells') -> str:
         'verdict': f'{line["verdict"]}: {line["why"]}'
         if line['why']
         else line['verdict'],
-        'measured (95 % interval)': f'{line["measured"]} ({line["interval"]})',
+        'measured (95 % interval)': _of_claim(line),
         'published': '; '.join(line['published']),
       }
       for line in found['tested']
     ]
   )
   text = _table(lines) + (
-    '\nEach number is above 0 if the claim is right. '
-    f'{where} what it is, and on how many tasks.\n'
+    '\nEach number is above 0 if the claim is right. The page that '
+    '`python -m runners.report` makes says which number it is, and on how many '
+    'tasks. One with words behind it is the same for every task and seed.\n'
   )
   rest = found['untested']
   return text + (
@@ -243,6 +240,13 @@ def judged_claims(results: Results, where: str = 'The HTML page tells') -> str:
     if rest
     else ''
   )
+
+
+def _of_claim(line: Mapping[str, Any]) -> str:
+  """Its number, and the interval, or what it is where it has none."""
+  if line['fixed']:
+    return f'{line["measured"]}: {line["details"]["what is measured"]}'
+  return f'{line["measured"]} ({line["interval"]})'
 
 
 def paper_claims() -> str:
