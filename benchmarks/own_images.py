@@ -137,6 +137,7 @@ def measure(root: pathlib.Path, images: int, side: int) -> dict[str, Any]:
   import tensorflow as tf
 
   from vtab_h2t import devices
+  from vtab_h2t.backbones import input_names
   from vtab_h2t.backbones import registry as backbones
   from vtab_h2t.classifier import adapting
   from vtab_h2t.classifier import artefact
@@ -155,7 +156,7 @@ def measure(root: pathlib.Path, images: int, side: int) -> dict[str, Any]:
   weights = backbones.weights_of(_BACKBONE.value, None)
   backbone = backbones.load(_BACKBONE.value, weights, side)
   backbone = dataclasses.replace(
-    backbone, input=backbones.for_photographs(backbone.input)
+    backbone, input=input_names.for_photographs(backbone.input)
   )
   features = pathlib.Path(_FEATURES.value or root)
   adapted = adapting.adapt(

@@ -20,6 +20,7 @@ from typing import Any, TYPE_CHECKING
 from absl import flags
 
 from vtab_h2t import files
+from vtab_h2t.backbones import input_names
 from vtab_h2t.backbones import registry as backbones
 from vtab_h2t.methods import registry as methods
 from vtab_h2t.protocol import grids
@@ -65,7 +66,7 @@ _IMAGE_SIZE = flags.DEFINE_integer(
 )
 _INPUT_SCALING = shared_flags.input_scaling()
 _RESIZE = shared_flags.resize()
-_CROP = shared_flags.crop(backbones.USUAL_CROP)
+_CROP = shared_flags.crop(input_names.USUAL_CROP)
 _GRID = flags.DEFINE_enum(
   'grid', 'quick', ['quick', 'paper'], 'Which settings to choose from.'
 )
@@ -151,8 +152,8 @@ def _adapt(
 
   weights = backbones.weights_of(_BACKBONE.value, _WEIGHTS.value)
   backbone = backbones.load(_BACKBONE.value, weights, _IMAGE_SIZE.value)
-  fed = backbones.scaled_input(
-    backbones.for_photographs(backbone.input),
+  fed = input_names.scaled_input(
+    input_names.for_photographs(backbone.input),
     _INPUT_SCALING.value,
     _RESIZE.value,
     _CROP.value,

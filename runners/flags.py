@@ -13,6 +13,7 @@ from absl import flags
 from vtab_h2t import errors
 from vtab_h2t import files
 from vtab_h2t.backbones import backbone as backbone_lib
+from vtab_h2t.backbones import input_names
 from vtab_h2t.backbones import preprocessing
 from vtab_h2t.backbones import registry as backbones
 from vtab_h2t.backbones import retapping
@@ -96,7 +97,7 @@ _TAPS = flags.DEFINE_string(
 )
 _RESIZE = shared_flags.resize()
 # All of it: tasks ask for what is at the border, too.
-_CROP = shared_flags.crop(backbones.WHOLE)
+_CROP = shared_flags.crop(input_names.WHOLE)
 _CLS_POOLING = flags.DEFINE_enum(
   'cls_pooling',
   pooling.CLS_POOLED,
@@ -190,8 +191,8 @@ def _valid_methods(values: dict[str, Any]) -> bool:
 # released taps, those are all, as of the ResNet-50, or there are none.
 _RELEASED: dict[str, Any] = {
   'resize': preprocessing.LEGACY,
-  'crop': backbones.WHOLE,
-  'input_scaling': backbones.USUAL_INPUT,
+  'crop': input_names.WHOLE,
+  'input_scaling': input_names.USUAL_INPUT,
   'taps': backbones.RELEASED_TAPS,
   'cls_pooling': pooling.CLS_POOLED,
   'precision': backbone_lib.FLOAT32,
@@ -349,7 +350,7 @@ def run() -> run_lib.Run:
   )
   tried = space()
   taps = _value(_TAPS)
-  fed = backbones.scaled_input(
+  fed = input_names.scaled_input(
     run_lib.usual_input(*_own(), size, taps),
     _value(_INPUT_SCALING),
     _value(_RESIZE),

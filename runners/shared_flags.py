@@ -7,6 +7,7 @@ from absl import flags
 
 from vtab_h2t import errors
 from vtab_h2t import plugins as plugins_lib
+from vtab_h2t.backbones import input_names
 from vtab_h2t.backbones import preprocessing
 from vtab_h2t.backbones import registry as backbones
 from vtab_h2t.tasks import registry
@@ -118,8 +119,8 @@ def input_scaling() -> flags.FlagHolder[str]:
   """What a network's input is."""
   return flags.DEFINE_enum(
     'input_scaling',
-    backbones.USUAL_INPUT,
-    backbones.INPUT_SCALINGS,
+    input_names.USUAL_INPUT,
+    input_names.INPUT_SCALINGS,
     "The network's input. usual: what its weights want. vtab, unit: 0 to 1. "
     'half: -1 to 1. pixels: 0 to 255.',
   )
@@ -129,8 +130,8 @@ def resize() -> flags.FlagHolder[str]:
   """How images are made square."""
   return flags.DEFINE_enum(
     'resize',
-    backbones.USUAL_RESIZE,
-    [backbones.USUAL_RESIZE, *preprocessing.RESIZES],
+    input_names.USUAL_RESIZE,
+    [input_names.USUAL_RESIZE, *preprocessing.RESIZES],
     "usual: as the weights want it. legacy: TensorFlow 1's, as released. "
     "antialias: Pillow's.",
   )
@@ -140,7 +141,7 @@ def crop(default: str) -> flags.FlagHolder[str]:
   """Which part of an image is seen; validated.
 
   Args:
-    default: as `backbones.registry.crop_of` reads it, or 'usual'.
+    default: as `input_names.crop_of` reads it, or 'usual'.
   """
   holder = flags.DEFINE_string(
     'crop',
@@ -151,9 +152,9 @@ def crop(default: str) -> flags.FlagHolder[str]:
 
   @flags.validator('crop')
   def _valid(value: str) -> bool:
-    if value != backbones.USUAL_CROP:
+    if value != input_names.USUAL_CROP:
       try:
-        backbones.crop_of(value)
+        input_names.crop_of(value)
       except errors.InputError as e:
         raise flags.ValidationError(str(e)) from e
     return True

@@ -1,11 +1,7 @@
-import dataclasses
-
-import numpy as np
 import pytest
 
 from tests import testing
 from vtab_h2t import errors
-from vtab_h2t.backbones import preprocessing
 from vtab_h2t.backbones import registry
 
 
@@ -118,17 +114,3 @@ def test_what_is_built_must_be_a_backbone(registered):
 def test_names_are_checked(registered, name, message):
   with pytest.raises(errors.InputError, match=message):
     registry.register(name, None, ['one'])
-
-
-def test_photographs_are_shrunk_with_antialias_unless_weights_want_another():
-  usual = preprocessing.Input.of(mean=0.4, std=0.2, crop=0.9)
-  found = registry.for_photographs(usual)
-  assert found == dataclasses.replace(usual, resize='bilinear_antialias')
-  for resize in set(preprocessing.RESIZES) - {preprocessing.BILINEAR}:
-    named = dataclasses.replace(usual, resize=resize)
-    assert registry.for_photographs(named) == named
-  # Grain that is finer than what the network sees does not reach it.
-  grain = np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8)
-  seen = found.apply(grain, 8).numpy()
-  aliased = usual.apply(grain, 8).numpy()
-  assert seen.std() < 0.3 * aliased.std()

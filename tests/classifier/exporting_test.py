@@ -12,6 +12,7 @@ import tensorflow as tf
 from tests import testing
 from tests.classifier import heads
 from vtab_h2t import errors
+from vtab_h2t.backbones import input_names
 from vtab_h2t.backbones import registry
 from vtab_h2t.classifier import exporting
 from vtab_h2t.classifier import formats
@@ -89,7 +90,7 @@ def test_a_fresh_process_predicts_the_same(tmp_path, name, lite0):
     backbone = registry.load('vit_ti16', 'random', 224)
   if name == 'antialias':
     backbone = dataclasses.replace(
-      backbone, input=registry.for_photographs(backbone.input)
+      backbone, input=input_names.for_photographs(backbone.input)
     )
   model = heads.drawn(backbone, share=0.02)
   kinds = [f for f in formats.FORMATS if f != 'keras' or name != 'vit']

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests import testing
+from vtab_h2t.backbones import input_names
 from vtab_h2t.backbones import registry
 from vtab_h2t.classifier import adapting
 from vtab_h2t.classifier import calibration
@@ -37,7 +38,7 @@ def adapt(tmp_path_factory):
   def run(share, side, count, val_fraction):
     backbone = registry.load('efficientnet_lite0', 'imagenet', side)
     backbone = dataclasses.replace(
-      backbone, input=registry.for_photographs(backbone.input)
+      backbone, input=input_names.for_photographs(backbone.input)
     )
     rng = np.random.default_rng(0)
     labels = found.labels.copy()

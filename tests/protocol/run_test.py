@@ -10,6 +10,7 @@ import pytest
 
 from tests import testing
 from vtab_h2t import errors
+from vtab_h2t.backbones import input_names
 from vtab_h2t.backbones import preprocessing
 from vtab_h2t.backbones import registry
 from vtab_h2t.methods import registry as methods
@@ -584,7 +585,7 @@ def test_scalings_are_named():
   assert (
     of('resnet26', preprocessing.Input(scale=1 / 127.5, offset=-1)) == 'usual'
   )
-  for scaling in registry.INPUT_SCALINGS:
+  for scaling in input_names.INPUT_SCALINGS:
     network = run_lib.network(
       'efficientnet_lite0', 'random', 32, input_scaling=scaling
     )

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Sequence
 import dataclasses
 import functools
-import math
 import pathlib
 
 from vtab_h2t import errors
 from vtab_h2t import files
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.backbones import efficientnet_lite
+from vtab_h2t.backbones import input_names
 from vtab_h2t.backbones import keras_cv_resnet
 from vtab_h2t.backbones import preprocessing
 from vtab_h2t.backbones import resnet26
@@ -20,24 +20,6 @@ from vtab_h2t.backbones import vit_taps
 # released code's.
 RELEASED_TAPS = 'released'
 PAPER_TAPS = backbone_lib.ALL_TAPS, RELEASED_TAPS
-# What a network's input is: as its weights want it, which for the paper's
-# networks is -1 to 1, or 0 to 1, as in VTAB's own script, or as others' are.
-USUAL_INPUT, VTAB_INPUT = 'usual', 'vtab'
-_HALF_INPUT, _IMAGENET_INPUT = 'half', 'imagenet'
-# Of two names for one scaling, the first is the one that runs are named by.
-_SCALINGS = {
-  VTAB_INPUT: preprocessing.UNIT,
-  _HALF_INPUT: preprocessing.HALF,
-  _IMAGENET_INPUT: preprocessing.IMAGENET,
-  'clip': preprocessing.CLIP,
-  'unit': preprocessing.UNIT,
-  'pixels': preprocessing.PIXELS,
-}
-INPUT_SCALINGS = (USUAL_INPUT, *_SCALINGS)
-# How an image is made square: as the weights want it, or of
-# `preprocessing.RESIZES`; and which part of it is seen.
-USUAL_RESIZE = USUAL_CROP = 'usual'
-WHOLE = 'square'  # As a crop: all of it, squashed.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,8 +35,8 @@ class Entry:
     image_size: the side in pixels that its weights want; None for any.
     tap_sets: the sets of taps it offers; the first is the default.
     cls_token: whether its tokens begin with a class token.
-    scaling: of `INPUT_SCALINGS`, the one that its weights want, as far as runs
-      are named after it; '' if they want another.
+    scaling: of `input_names.INPUT_SCALINGS`, the one that its weights want, as
+      far as runs are named after it; '' if they want another.
   """
 
   build: Callable[[str, int, str], backbone_lib.Backbone]
@@ -65,7 +47,7 @@ class Entry:
   image_size: int | None = None
   tap_sets: tuple[str, ...] = (backbone_lib.ALL_TAPS,)
   cls_token: bool = False
-  scaling: str = _HALF_INPUT
+  scaling: str = input_names.HALF_INPUT
 
   def check_weights(self, weights: str) -> None:
     """Raises InputError unless they are offered, or a file that may do."""
@@ -188,7 +170,7 @@ def _resnet_v1() -> Entry:
     files='a weights file of a ResNet v1 (names of torchvision, timm or '
     'Hugging Face)',
     tap_sets=(backbone_lib.ALL_TAPS, *retapping.KINDS),
-    scaling=_IMAGENET_INPUT,
+    scaling=input_names.IMAGENET_INPUT,
   )
 
 
@@ -204,7 +186,7 @@ BACKBONES: dict[str, Entry] = {
     ('random',),
     files="a file that KerasCV's save_weights wrote",
     image_size=240,
-    scaling=VTAB_INPUT,
+    scaling=input_names.VTAB_INPUT,
   ),
   'vit_ti16': _vit('vit_ti16'),
   'vit_s16': _vit('vit_s16'),
@@ -340,80 +322,10 @@ def load(
   )
 
 
-def scaled_input(
-  usual: preprocessing.Input,
-  scaling: str = USUAL_INPUT,
-  resize: str = USUAL_RESIZE,
-  crop: str = USUAL_CROP,
-) -> preprocessing.Input:
-  """A network's input, but for what is asked for.
-
-  Args:
-    usual: what its weights want.
-    scaling: of `INPUT_SCALINGS`.
-    resize: `USUAL_RESIZE`, or of `preprocessing.RESIZES`.
-    crop: `USUAL_CROP`, `WHOLE`, or a number; see `preprocessing.Input`.
-
-  Raises:
-    errors.InputError: one of them is unknown.
-  """
-  if scaling not in INPUT_SCALINGS:
-    raise errors.InputError(
-      f'unknown input scaling {scaling!r}; choose from '
-      f'{", ".join(INPUT_SCALINGS)}'
-    )
-  levels = _SCALINGS.get(scaling, usual)
-  return preprocessing.Input(
-    scale=levels.scale,
-    offset=levels.offset,
-    resize=usual.resize if resize == USUAL_RESIZE else resize,
-    crop=usual.crop if crop == USUAL_CROP else crop_of(crop),
-  )
-
-
-def for_photographs(usual: preprocessing.Input) -> preprocessing.Input:
-  """A network's usual input for photographs, which are shrunk a lot.
-
-  Bilinear without antialias is what an input has where its weights say nothing
-  else. Of a photograph that is ten times larger than what the network sees it
-  would read a tenth of the rows, and so the grain; a filter that grows with the
-  factor reads all of them. The paper's runs keep what its authors used.
-
-  Args:
-    usual: what the weights want.
-
-  Returns:
-    The same with `BILINEAR_ANTIALIAS` for `BILINEAR`; another resize is kept.
-  """
-  if usual.resize != preprocessing.BILINEAR:
-    return usual
-  return dataclasses.replace(usual, resize=preprocessing.BILINEAR_ANTIALIAS)
-
-
-def crop_of(text: str) -> float | None:
-  """The crop that is written so: `WHOLE`, or a number.
-
-  Raises:
-    errors.InputError: it is neither.
-  """
-  if text == WHOLE:
-    return preprocessing.SQUARE
-  try:
-    crop = float(text)
-  except ValueError:
-    crop = math.nan
-  if not preprocessing.MIN_CROP <= crop <= 1:
-    raise errors.InputError(
-      f'a crop is {USUAL_CROP}, {WHOLE}, or from {preprocessing.MIN_CROP} '
-      f'to 1, not {text!r}'
-    )
-  return crop
-
-
 def input_scaling(
   name: str, scale: preprocessing.Level, offset: preprocessing.Level
 ) -> str:
-  """Which of `INPUT_SCALINGS` a network has that is fed so.
+  """Which of `input_names.INPUT_SCALINGS` a network has that is fed so.
 
   Args:
     name: its id.
@@ -421,7 +333,7 @@ def input_scaling(
   """
   entry = BACKBONES.get(name)
   usual = '' if entry is None else entry.scaling
-  for scaling, fed in _SCALINGS.items():
-    if (scale, offset) == (fed.scale, fed.offset):
-      return USUAL_INPUT if scaling == usual else scaling
-  return USUAL_INPUT
+  found = input_names.scaling_of(scale, offset)
+  if found is None or found == usual:
+    return input_names.USUAL_INPUT
+  return found

@@ -72,7 +72,7 @@ class Head2Toe(sklearn_base.ClassifierMixin, sklearn_base.BaseEstimator):
       seed: of folds and heads.
       workdir: where features are kept between fits; by default nowhere.
       input: how images become its input; None for as its weights want it,
-        shrunk with antialias; see `registry.for_photographs`.
+        shrunk with antialias; see `input_names.for_photographs`.
     """
     self.backbone = backbone
     self.weights = weights

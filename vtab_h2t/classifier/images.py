@@ -10,6 +10,7 @@ import numpy as np
 from vtab_h2t import errors
 from vtab_h2t import files
 from vtab_h2t.backbones import backbone as backbone_lib
+from vtab_h2t.backbones import input_names
 from vtab_h2t.backbones import preprocessing
 from vtab_h2t.backbones import registry as backbones
 from vtab_h2t.tasks import pictures
@@ -38,7 +39,7 @@ def network_of(
   if input is not None:
     return network
   return dataclasses.replace(
-    network, input=backbones.for_photographs(network.input)
+    network, input=input_names.for_photographs(network.input)
   )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from vtab_h2t import errors
 from vtab_h2t import files
 from vtab_h2t.backbones import backbone as backbone_lib
+from vtab_h2t.backbones import input_names
 from vtab_h2t.backbones import pair
 from vtab_h2t.backbones import precision as precision_lib
 from vtab_h2t.backbones import preprocessing
@@ -52,7 +53,7 @@ class Network:
 
   @property
   def input_scaling(self) -> str:
-    """Of `backbones.registry.INPUT_SCALINGS`: what scale and offset make."""
+    """Of `input_names.INPUT_SCALINGS`: what scale and offset make."""
     return backbones.input_scaling(self.backbone, self.scale, self.offset)
 
 
@@ -141,7 +142,7 @@ class Run:
         (weights, 'imagenet'),
         (
           f'{self.network.input_scaling}_input',
-          f'{backbones.USUAL_INPUT}_input',
+          f'{input_names.USUAL_INPUT}_input',
         ),
         (self.taps, backbone_lib.ALL_TAPS),
         (self.precision, backbone_lib.FLOAT32),
@@ -232,7 +233,7 @@ class Run:
         (
           'input scaling',
           self.network.input_scaling,
-          backbones.USUAL_INPUT,
+          input_names.USUAL_INPUT,
         ),
         ('precision', self.precision, backbone_lib.FLOAT32),
         ('training images', f'{self.train_fraction:.0%}', '100%'),
@@ -252,7 +253,7 @@ class Run:
 
 
 def _written(crop: float | None) -> str:
-  return backbones.WHOLE if crop is preprocessing.SQUARE else f'{crop:g}'
+  return input_names.WHOLE if crop is preprocessing.SQUARE else f'{crop:g}'
 
 
 def _network(value: Mapping[str, Any]) -> Network:
@@ -310,7 +311,7 @@ def network(
   weights: str,
   image_size: int,
   taps: str = backbone_lib.ALL_TAPS,
-  input_scaling: str = backbones.USUAL_INPUT,
+  input_scaling: str = input_names.USUAL_INPUT,
 ) -> Network:
   """A network by its id and its weights' name or file.
 
@@ -319,14 +320,14 @@ def network(
     weights: their name or path.
     image_size: side in pixels of what it sees.
     taps: a set that the weights have; a SavedModel need not have all others.
-    input_scaling: of `backbones.registry.INPUT_SCALINGS`.
+    input_scaling: of `input_names.INPUT_SCALINGS`.
 
   Raises:
     errors.InputError: one of them is unknown or cannot be read, or the weights
       lack the taps.
   """
   found = _usual(backbone, weights, image_size, taps)
-  fed = backbones.scaled_input(found.input, input_scaling)
+  fed = input_names.scaled_input(found.input, input_scaling)
   return Network(
     backbone=backbone,
     weights=pathlib.Path(weights).name,
