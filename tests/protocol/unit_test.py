@@ -640,6 +640,7 @@ def test_stopping_between_trainings_and_going_on_gives_the_same_files(
   stages = []
   normed(tmp_path, run=run, methods=names, stages=stages)
   assert 'test finetune' not in stages  # Its trainings were finished.
+  assert 'steps of finetune' not in stages and 'steps of head_probe' in stages
   (facts,) = _provenance(tmp_path)
   assert facts['resumed'] == ['finetune', 'head_probe']
   assert not list(unfinished.iterdir())

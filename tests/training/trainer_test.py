@@ -330,6 +330,14 @@ def test_correct_answers_are_counted_before_and_after_each_epoch(net):
   assert len(set(judge.counts)) > 1
 
 
+def test_each_epoch_is_told(net):
+  told = []
+  _trainer(net).run(
+    _X, _Y, _ROWS, 0.1, 10, (0,), tell=lambda *steps: told.append(steps)
+  )
+  assert told == [(4, 10), (8, 10), (10, 10)]
+
+
 def test_judging_changes_nothing(net):
   values = []
   for judge in (None, _judge()):

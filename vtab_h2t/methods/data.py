@@ -426,6 +426,7 @@ class Networks:
     memory: dict[Hashable, Any],
     source: Source | None = None,
     sources: pathlib.Path | None = None,
+    tell: Callable[[int, int], None] | None = None,
   ) -> None:
     """Initialises.
 
@@ -436,11 +437,13 @@ class Networks:
       memory: what `once` keeps; methods on the same data share it.
       source: the task's source, if it has one.
       sources: the folder of the networks that were trained on sources.
+      tell: is told how many steps of a training are done, and of how many.
     """
     self.inputs = inputs
     self.network = network
     self.source = source
     self.sources = sources
+    self.tell = tell
     self._folder = folder
     self._memory = memory
 

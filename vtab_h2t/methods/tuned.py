@@ -239,6 +239,7 @@ class Tuned(interface.Searched):
       checkpoint.Checkpoint(networks.path(key, 'npz')),
       stop,
       None if stop is None else judge,
+      networks.tell,
     )
     if stop is None:
       if judge is not None:

@@ -132,6 +132,7 @@ class Part:
     inputs: Callable[[], np.ndarray],
     network: Callable[[], network_lib.Network],
     memory: dict[Any, Any],
+    tell: Callable[[int, int], None],
   ) -> data_lib.Networks:
     """What a method needs that trains the backbone."""
     folder = self._open()
@@ -142,6 +143,7 @@ class Part:
       memory,
       self._source(),
       folder.sources,
+      tell,
     )
 
   def _source(self) -> data_lib.Source | None:

@@ -201,7 +201,13 @@ def _measure(
     for i, method in enumerate(part.missing):
       progress(f'choose and train {method.file}', i, len(part.missing))
       if method.trains_network:
-        data.networks = part.networks(method, inputs, network, memory)
+        data.networks = part.networks(
+          method,
+          inputs,
+          network,
+          memory,
+          functools.partial(progress, f'steps of {method.file}'),
+        )
       judging = _Judging(backbone, part.task, network, method, watch, progress)
       rows = part.measured[method.file]
       for found, predictor in _pairs(method, data, part.plan(method), watch):

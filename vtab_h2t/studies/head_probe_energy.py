@@ -149,6 +149,7 @@ def _tuned(
     options.learning_rates[0],
     options.steps,
     (seed, interface.ORDER),
+    tell=networks.tell,
   )
   after = network.embed(networks.inputs()[examples])
   logits = readout_lib.apply_head(after, trainer.head).numpy()

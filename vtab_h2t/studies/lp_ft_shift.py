@@ -256,7 +256,8 @@ def _trained(
 
   If the training diverges, the epochs before count.
   """
-  inputs = tuned.networks_of(data).inputs()
+  networks = tuned.networks_of(data)
+  inputs = networks.inputs()
   fold = training.fold
   trainer = _start(data, training, options)
   keeper = judge_lib.Keeper(inputs, data.labels, fold.val)
@@ -270,5 +271,6 @@ def _trained(
       options.epochs * in_epoch,
       (training.seed, interface.ORDER),
       judge=keeper,
+      tell=networks.tell,
     )
   return trainer, keeper

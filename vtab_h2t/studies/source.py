@@ -142,6 +142,7 @@ def _train(data: data_lib.TrainingData, recipe: Recipe, seed: int) -> Trained:
     recipe.epochs * trainer_lib.epoch_steps(len(examples), recipe.batch),
     (seed, interface.ORDER),
     judge=judge,
+    tell=networks.tell,
   )
   ((kernel, bias),) = trainer.head
   logits = readout_lib.apply_head(network.embed(inputs), [(kernel, bias)])

@@ -241,6 +241,7 @@ def _adapted(
         (one.seed, interface.ORDER),
         _scales(data, one, trainer, train, options),
         judge=keeper,
+        tell=networks.tell,
       )
     if best is None or keeper.correct > best[1].correct:
       best = rate, keeper

@@ -389,6 +389,7 @@ class Trainer:
     checkpoint: checkpoint_lib.Checkpoint | None = None,
     stop: int | None = None,
     judge: judge_lib.Judge | None = None,
+    tell: Callable[[int, int], None] | None = None,
   ) -> None:
     """Trains.
 
@@ -409,17 +410,14 @@ class Trainer:
       stop: the number of epochs after which to stop, on the same schedule; by
         default all steps are taken.
       judge: called before the first step and after each epoch.
+      tell: called after each epoch with the steps so far, and all of them.
 
     Raises:
       DivergedError: the loss or a weight is not finite.
     """
     in_epoch = epoch_steps(len(examples), self.recipe.batch)
     end = steps if stop is None else min(steps, stop * in_epoch)
-    done, counts = checkpoint.load(self) if checkpoint else (0, [])
-    if judge is not None:
-      judge.counts[:] = counts
-      if not done:
-        judge(self)
+    done = self._resume(checkpoint, judge)
     factors, zero = np.ones(self.num_scales, np.float32), 0
     for epoch in range(done // in_epoch, -(-end // in_epoch)):
       numbers = range(epoch * in_epoch, min((epoch + 1) * in_epoch, end))
@@ -428,11 +426,8 @@ class Trainer:
         factors, zero = changed, numbers.start
         self.forget()
       losses = []
-      for number, chosen in zip(
-        numbers,
-        batches(examples, self.recipe.batch, seed, epoch),
-        strict=False,
-      ):
+      order = batches(examples, self.recipe.batch, seed, epoch)
+      for number, chosen in zip(numbers, order, strict=False):
         factor = self.recipe.factor(number, steps, in_epoch)
         losses.append(
           self._step(
@@ -448,10 +443,25 @@ class Trainer:
           losses = []
       if judge is not None:
         judge(self)
+      if tell is not None:
+        tell(numbers.stop, end)
       if checkpoint and numbers.stop < end:
         checkpoint.save(self, numbers.stop, judge.counts if judge else [])
     if checkpoint:
       checkpoint.remove()
+
+  def _resume(
+    self,
+    checkpoint: checkpoint_lib.Checkpoint | None,
+    judge: judge_lib.Judge | None,
+  ) -> int:
+    """Goes on where a run was cut off; returns how many steps were done."""
+    done, counts = checkpoint.load(self) if checkpoint else (0, [])
+    if judge is not None:
+      judge.counts[:] = counts
+      if not done:
+        judge(self)
+    return done
 
   def _check(self, losses: Sequence['tf.Tensor'], when: str) -> None:
     """Raises DivergedError if a loss, or a weight by now, is not finite."""
