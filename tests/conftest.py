@@ -63,6 +63,14 @@ def synthetic_vtab(tmp_path_factory):
 
 
 @pytest.fixture(scope='session')
+def few_of_vtab(tmp_path_factory):
+  """The same of `synthetic_tfds.FEW`."""
+  from tests import synthetic_tfds
+
+  return _synthetic(synthetic_tfds.FEW, tmp_path_factory.mktemp('few_of_vtab'))
+
+
+@pytest.fixture(scope='session')
 def some_of_vtab(tmp_path_factory):
   """The same of `synthetic_tfds.SOME`."""
   from tests import synthetic_tfds

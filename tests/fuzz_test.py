@@ -206,6 +206,7 @@ def stored(tmp_path_factory):
   return path, {p.name: p.read_bytes() for p in path.iterdir()}, read, wanted
 
 
+@pytest.mark.soak
 @_fuzz
 @given(data=st.data(), damage=_damage)
 def test_a_damaged_store_never_gives_other_features(stored, data, damage):

@@ -7,6 +7,7 @@ import numpy as np
 from vtab_h2t.tasks import vtab
 
 # Pairs that share images, grey ones, distances, a split of its own.
+FEW = 'dtd', 'clevr_count', 'clevr_dist'  # Quickly written.
 SOME = (
   'dtd',
   'clevr_count',

@@ -139,6 +139,7 @@ def test_a_huge_memo_index_takes_no_memory(tmp_path):
     tracemalloc.stop()
 
 
+@pytest.mark.soak
 @settings(max_examples=1000, deadline=None)
 @given(st.data())
 def test_damaged_bytes_never_do_anything_else(tmp_path_factory, data):

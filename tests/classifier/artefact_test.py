@@ -100,13 +100,12 @@ def test_predictions_are_those_of_the_head_on_stored_features(
   )
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
   'change',
   [
     {'resize': 'bicubic_antialias', 'crop': 0.875},
-    pytest.param(
-      {'scale': 1, 'offset': 0, 'resize': 'legacy'}, marks=pytest.mark.soak
-    ),
+    {'scale': 1, 'offset': 0, 'resize': 'legacy'},
   ],
   ids=['channels', 'numbers'],
 )

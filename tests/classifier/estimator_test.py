@@ -135,6 +135,7 @@ def test_a_loaded_estimator_is_what_was_saved(fitted, saved, tmp_path):
     estimator.Head2Toe.load(tmp_path)
 
 
+@pytest.mark.soak
 def test_a_pickle_has_neither_the_network_nor_the_images(fitted):
   """It reads the one again, and is given the other for a diagnosis."""
   images, _ = _images(5, seed=3)

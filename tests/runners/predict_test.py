@@ -140,6 +140,7 @@ def test_bad_files_in_json_or_left_out(model, damaged):
   assert 'skipped: image ' in done.stderr and 'broken.jpg' in done.stderr
 
 
+@pytest.mark.soak
 def test_an_exported_model_says_the_same(model, photos, predicted, tmp_path):
   done = testing.run_runner(
     'export', f'--model={model}', f'--out={tmp_path / "exported"}', _PLUGINS

@@ -155,24 +155,16 @@ def test_sources_are_each_given_once():
   assert specs == ['clevr', 'dtd']
 
 
-@pytest.fixture(scope='module')
-def some_tasks(some_of_vtab):
-  return registry.tasks('vtab', _SOME, some_of_vtab)
-
-
 @pytest.mark.parametrize(
   'data, names',
   [
-    ('some_of_vtab', _SOME),
+    ('few_of_vtab', synthetic_tfds.FEW),
     pytest.param('synthetic_vtab', tuple(vtab.ENTRIES), marks=_SOAK),
   ],
-  ids=['some', 'all'],
+  ids=['few', 'all'],
 )
 def test_tasks_read_synthetic_data(data, names, request):
-  if data == 'some_of_vtab':
-    tasks = request.getfixturevalue('some_tasks')
-  else:
-    tasks = registry.tasks('vtab', names, request.getfixturevalue(data))
+  tasks = registry.tasks('vtab', names, request.getfixturevalue(data))
   assert [t.name for t in tasks] == list(names)
   for task in tasks:
     assert len(task.final_examples) == len(task.cv_examples) == 1000
@@ -185,17 +177,20 @@ def test_tasks_read_synthetic_data(data, names, request):
     assert set(task.train.labels) == set(range(task.num_classes)), task.name
 
 
-def test_dsprites_and_smallnorb_are_grey_on_the_full_scale(some_tasks):
-  by_name = {t.name: t for t in some_tasks}
+@_SOAK
+def test_dsprites_and_smallnorb_are_grey_on_the_full_scale(some_of_vtab):
+  by_name = {t.name: t for t in registry.tasks('vtab', _SOME, some_of_vtab)}
   for name, values in (('dsprites_loc', {0, 255}), ('snorb_azim', {0, 1})):
     image = next(by_name[name].train.images().as_numpy_iterator())
     assert set(np.unique(image)) == values
     assert (image == image[..., :1]).all()
 
 
-def test_pairs_share_images_and_not_labels(some_tasks):
-  groups = registry.sharing_images(some_tasks)
-  assert [t for group in groups for t in group] == some_tasks
+@_SOAK
+def test_pairs_share_images_and_not_labels(some_of_vtab):
+  tasks = registry.tasks('vtab', _SOME, some_of_vtab)
+  groups = registry.sharing_images(tasks)
+  assert [t for group in groups for t in group] == tasks
   pairs = [group for group in groups if len(group) > 1]
   assert [[t.name for t in pair] for pair in pairs] == [
     ['clevr_count', 'clevr_dist'],
