@@ -42,6 +42,19 @@ def test_a_difference_whose_interval_contains_0_is_a_tie():
   )
 
 
+def test_two_tasks_do_not_make_a_tie():
+  rows = _rows(linear=(1, -1), all_l1=(5, -4), head2toe=(0, 0))
+  said = headline.sentences(made.results(rows))
+  assert said[0].startswith(
+    '2 tasks are too few to tell Head2Toe from Linear: the difference is '
+  )
+  assert any(
+    s.startswith('2 tasks are too few to tell Head2Toe from +All-l1 (+0.5; ')
+    for s in said
+  )
+  assert not any('tie' in s for s in said)
+
+
 def test_one_task_is_no_average():
   of = made.run()
   rows = [

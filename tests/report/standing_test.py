@@ -36,6 +36,17 @@ def test_methods_are_better_worse_or_tie():
   assert (found.tasks == 4).all()
 
 
+def test_two_tasks_are_too_few_for_a_tie():
+  rows = _rows({'all_l1': [5, -5], 'all_l2': [9, 9]})
+  found = standing.table(
+    [r for r in rows if r['task'] in _TASKS[:2]]
+  ).set_index('method')
+  assert found.reading.to_dict() == {
+    'all_l1': standing.FEW,
+    'all_l2': standing.BETTER,
+  }
+
+
 def test_one_task_gives_no_interval():
   rows = [r for r in _rows({'linear': [1] * 4}) if r['task'] == 'digits']
   (line,) = standing.table(rows).to_dict('records')

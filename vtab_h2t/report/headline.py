@@ -66,9 +66,9 @@ def of_summary(
   )
   best, worst = by_task.idxmax(), by_task.idxmin()
   return (
-    f'{_first(mean, interval)}, {ahead}. The difference is {groups}; it is '
-    f'largest on {best[1]} ({by_task[best]:+z.1f}) and smallest on {worst[1]} '
-    f'({by_task[worst]:+z.1f}).'
+    f'{_first(mean, interval, len(by_task))}, {ahead}. The difference is '
+    f'{groups}; it is largest on {best[1]} ({by_task[best]:+z.1f}) and '
+    f'smallest on {worst[1]} ({by_task[worst]:+z.1f}).'
   )
 
 
@@ -90,7 +90,7 @@ def _more(points: float) -> str:
   return f'{abs(points):.1f} points {"more" if points >= 0 else "less"}'
 
 
-def _first(mean: float, interval: bootstrap.Interval | None) -> str:
+def _first(mean: float, interval: bootstrap.Interval | None, tasks: int) -> str:
   """How the two compare on average, as far as the interval allows."""
   if interval is None or pd.isna(interval.low):
     return (
@@ -104,10 +104,12 @@ def _first(mean: float, interval: bootstrap.Interval | None) -> str:
       f'Head2Toe is {how} than Linear, by {abs(mean):.1f} points on average '
       f'({within})'
     )
-  return (
-    f'Head2Toe and Linear tie within the interval: the difference is '
-    f'{mean:+z.1f} points on average ({within})'
+  how = (
+    'Head2Toe and Linear tie within the interval'
+    if tasks >= standing.ENOUGH
+    else f'{tasks} tasks are too few to tell Head2Toe from Linear'
   )
+  return f'{how}: the difference is {mean:+z.1f} points on average ({within})'
 
 
 @functools.cache
@@ -155,6 +157,13 @@ def _standing(found: pd.DataFrame) -> list[str]:
       f'{enumerated([_with_points(line) for line in ties])}: in brackets stand '
       'the points that a method has more or less, and their 95 % interval, '
       'which contains 0.'
+    )
+  few = standing.read_as(others, standing.FEW)
+  if few:
+    counts = sorted({int(line['tasks']) for line in few})
+    said.append(
+      f'{" or ".join(map(str, counts))} tasks are too few to tell Head2Toe '
+      f'from {enumerated([_with_points(line) for line in few])}.'
     )
   for reading, words in (
     (standing.WORSE, 'Head2Toe is better than'),

@@ -18,7 +18,8 @@ from vtab_h2t.report import statistics
 
 REFERENCE = 'head2toe'
 BETTER, WORSE, TIE = 'better', 'worse', 'tie'
-UNEQUAL, UNKNOWN = 'no verdict', 'no interval'
+UNEQUAL, UNKNOWN, FEW = 'no verdict', 'no interval', 'too few tasks'
+ENOUGH = 3  # Tasks of which methods that are not told apart are said to tie.
 # Those whose training changes the network, so that a budget is what limits it.
 TRAINED = tuple(
   m
@@ -51,7 +52,8 @@ def table(
       and the 95 % interval over tasks and seeds; the interval is missing where
       there are too few tasks for one.
     `reading`: of `BETTER`, `WORSE` (the interval is on one side of 0), `TIE`
-      (it contains 0), `UNEQUAL` and `UNKNOWN` (there is no interval).
+      (it contains 0), `FEW` (it does, and there are less than `ENOUGH` tasks),
+      `UNEQUAL` and `UNKNOWN` (there is no interval).
     `why`: which budgets differ, if some do.
   """
   rows = [r for r in rows if r['split'] == 'test' and r['correct'] is not None]
@@ -97,7 +99,8 @@ def _beside(
   elif math.isnan(found.low):
     reading = UNKNOWN
   else:
-    reading = BETTER if found.low > 0 else WORSE if found.high < 0 else TIE
+    alike = TIE if len(groups) >= ENOUGH else FEW
+    reading = BETTER if found.low > 0 else WORSE if found.high < 0 else alike
   return {
     'points': found.value,
     'low': found.low,
