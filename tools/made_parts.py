@@ -22,8 +22,10 @@ from vtab_h2t.report import judging
 from vtab_h2t.report import papers
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import standing
+from vtab_h2t.report import statistics
 from vtab_h2t.report import summary
 from vtab_h2t.report import tables
+from vtab_h2t.studies import granularity
 
 RESULTS = house.ROOT / 'results'
 PAGES = (
@@ -114,6 +116,41 @@ def _successors(measured: Measured, place: pathlib.Path, run: str) -> str:
   return lines.to_markdown(index=False, disable_numparse=True)
 
 
+def _selection(measured: Measured, place: pathlib.Path, run: str) -> str:
+  """Features chosen one by one, and whole layers, in a list of sentences."""
+  del place
+  frames = catalogue.OUTPUTS['figure6'].of_results(measured[run])
+  means = frames['figure6'].set_index(['kind', 'num_features']).percent
+  kept = round(frames['layers'].groupby('kind').kept.sum().iloc[0])
+  singly = means[granularity.FEATURES]
+  by_mean, by_group = (
+    means[kind][kept]
+    for kind in (granularity.TAPS_MEAN, granularity.TAPS_GROUP)
+  )
+  fewest = singly.index[singly > max(by_mean, by_group)].min()
+  (oracle,) = frames['oracle'].percent
+  (taps,) = catalogue.OUTPUTS['figure9'].of_results(measured[run]).values()
+  summary = statistics.summarise(measured[run].of('accuracy'))
+  ours = summary[summary.method == standing.REFERENCE].set_index('task')
+  ahead = taps.groupby('task').percent.max() - ours.accuracy_percent
+  said = (
+    f'Of {singly.index.max():,} candidates {kept:,} features that are chosen '
+    f'one by one have {singly[kept]:.1f} % on average over the tasks.',
+    f'As many features in whole layers have {by_mean:.1f} % if layers are '
+    f'ranked by the mean relevance of their features, and {by_group:.1f} % if '
+    'by a group lasso over layers.',
+    f'To be above these, {fewest} features that are chosen one by one are '
+    f'enough: they have {singly[fewest]:.1f} %.',
+    f'All candidates together have {singly.iloc[-1]:.1f} %.',
+    'The Oracle reads the embedding and, of each task, the layer that is best '
+    f'on the test images, and has {oracle:.1f} %.',
+    f'It is above Head2Toe on {(ahead > 0).sum()} of {len(ahead)} tasks, by '
+    f'{ahead.max():.1f} points on {ahead.idxmax()}, and below it by '
+    f'{-ahead.min():.1f} on {ahead.idxmin()}.',
+  )
+  return '\n'.join(f'- {sentence}' for sentence in said)
+
+
 def _ties(measured: Measured, place: pathlib.Path, run: str) -> str:
   """How many of the other methods tie with Head2Toe."""
   del place
@@ -192,6 +229,7 @@ _PARTS: dict[str, Callable[..., str]] = {
   'means': _means,
   'paper_claims': _paper_claims,
   'refuted': _refuted,
+  'selection': _selection,
   'successors': _successors,
   'ties': _ties,
 }
