@@ -116,6 +116,31 @@ def _successors(measured: Measured, place: pathlib.Path, run: str) -> str:
   return lines.to_markdown(index=False, disable_numparse=True)
 
 
+def _by_task(measured: Measured, place: pathlib.Path, run: str) -> str:
+  """Methods by the accuracy on each task, and the seconds of the search."""
+  del place
+  summary = statistics.summarise(measured[run].of('accuracy'))
+  wide = summary.pivot(
+    index='method', columns='task', values='accuracy_percent'
+  )
+  (later,) = catalogue.OUTPUTS['successors'].of_results(measured[run]).values()
+  seconds = later.set_index('method').choose_cpu_seconds
+  methods = [m for m in tables.LABELS if m in wide.index]
+  lines = pd.DataFrame(
+    {'method': [tables.LABELS[m] for m in methods]}
+    | {
+      f'{task} (%)': ['' if v != v else f'{v:.2f}' for v in wide[task][methods]]
+      for task in summary.task.unique()
+    }
+    | {
+      'CPU seconds of the search': [
+        f'{seconds[m]:.3g}' if m in seconds else '' for m in methods
+      ]
+    }
+  )
+  return lines.to_markdown(index=False, disable_numparse=True)
+
+
 def _selection(measured: Measured, place: pathlib.Path, run: str) -> str:
   """Features chosen one by one, and whole layers, in a list of sentences."""
   del place
@@ -222,6 +247,7 @@ def _refuted(measured: Measured, place: pathlib.Path, backbone: str) -> str:
 
 _PARTS: dict[str, Callable[..., str]] = {
   'answer': _answer,
+  'by_task': _by_task,
   'claims': _claims,
   'contradictions': _contradictions,
   'index': _index,
