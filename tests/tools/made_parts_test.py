@@ -7,6 +7,7 @@ from vtab_h2t.methods import registry as methods
 from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import standing
+from vtab_h2t.report import statistics
 
 
 @pytest.fixture(scope='module')
@@ -50,7 +51,7 @@ def test_an_unknown_run_is_told():
 
 
 def test_the_articles_summary_is_what_intervals_say(measured):
-  """Its sentences in words on the main run and on Caltech101."""
+  """Its sentences in words on the main run and on VTAB's tasks."""
   article = made_parts.PAGES[1].read_text('utf-8')
   (main,) = re.findall(r'<!-- made: ties (.*?) -->', article)
   for run, reading in (
@@ -65,12 +66,18 @@ def test_the_articles_summary_is_what_intervals_say(measured):
   assert standing.TIE in set(
     later[[m for m in later.index if m in methods.SUCCESSORS]]
   )
-  ahead = [
-    set(found.method[found.points > 0])
-    for run in re.findall(r'<!-- made: successors (vtab.*?) -->', article)
-    for found in [standing.of_run(measured[run])]
-  ]
-  assert len(ahead) == 2 and {'all_ridge', 'alf'} <= set.intersection(*ahead)
+  runs = re.findall(r'<!-- made: by_task (.*?) -->', article)
+  assert len(runs) == 2 and all(run.startswith('vtab') for run in runs)
+  for run in runs:
+    summary = statistics.summarise(measured[run].of('accuracy'))
+    wide = summary.pivot(
+      index='task', columns='method', values='accuracy_percent'
+    )
+    assert len(wide) == 2
+    fusion = wide.alf - wide.head2toe
+    assert 0.7 < fusion.min() and fusion.max() < 1.2
+    ridge = wide.all_ridge - wide.head2toe
+    assert -0.06 < ridge.min() and ridge.max() < 1.85
 
 
 def test_numbers_of_the_convex_solver_are_the_benchmarks():
