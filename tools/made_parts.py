@@ -166,11 +166,14 @@ def _selection(measured: Measured, place: pathlib.Path, run: str) -> str:
     'by a group lasso over layers.',
     f'To be above these, {fewest} features that are chosen one by one are '
     f'enough: they have {singly[fewest]:.1f} %.',
-    f'All candidates together have {singly.iloc[-1]:.1f} %.',
+    'Of the numbers of features that were tried '
+    f'{singly.idxmax():,} is best, with {singly.max():.1f} %. All candidates '
+    f'together have {singly.iloc[-1]:.1f} %.',
     'The Oracle reads the embedding and, of each task, the layer that is best '
-    f'on the test images, and has {oracle:.1f} %.',
-    f'It is above Head2Toe on {(ahead > 0).sum()} of {len(ahead)} tasks, by '
-    f'{ahead.max():.1f} points on {ahead.idxmax()}, and below it by '
+    f'on the test images. It has {oracle:.1f} %, where Head2Toe has '
+    f'{ours.accuracy_percent.mean():.1f} %.',
+    f'The Oracle is above Head2Toe on {(ahead > 0).sum()} of {len(ahead)} '
+    f'tasks, by {ahead.max():.1f} points on {ahead.idxmax()}, and below it by '
     f'{-ahead.min():.1f} on {ahead.idxmin()}.',
   )
   return '\n'.join(f'- {sentence}' for sentence in said)

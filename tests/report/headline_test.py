@@ -50,6 +50,7 @@ def test_two_tasks_do_not_make_a_tie():
   )
   assert any(
     s.startswith('2 tasks are too few to tell Head2Toe from +All-l1 (+0.5; ')
+    and 'how many points a method is above (+) or below (-) Head2Toe' in s
     for s in said
   )
   assert not any('tie' in s for s in said)

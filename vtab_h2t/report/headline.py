@@ -19,6 +19,10 @@ from vtab_h2t.tasks import task as task_lib
 COMPARED = 'linear', 'head2toe'
 _NO_ANSWER = 'Head2Toe and Linear were not both measured.'
 _MOST = 6  # Claims that are listed of a kind; the table has all.
+_BRACKETS = (
+  'in brackets stand by how many points a method is above (+) or below (-) '
+  'Head2Toe, and the 95 % interval of that'
+)
 
 
 def answer(results: results_lib.Results) -> str:
@@ -153,9 +157,8 @@ def _standing(found: pd.DataFrame) -> list[str]:
   ties = standing.read_as(others, standing.TIE)
   if ties:
     said.append(
-      'Within the interval Head2Toe ties with '
-      f'{enumerated([_with_points(line) for line in ties])}: in brackets stand '
-      'the points that a method has more or less, and their 95 % interval, '
+      'Head2Toe ties with '
+      f'{enumerated([_with_points(line) for line in ties])}: {_BRACKETS}, '
       'which contains 0.'
     )
   few = standing.read_as(others, standing.FEW)
@@ -163,7 +166,8 @@ def _standing(found: pd.DataFrame) -> list[str]:
     counts = sorted({int(line['tasks']) for line in few})
     said.append(
       f'{" or ".join(map(str, counts))} tasks are too few to tell Head2Toe '
-      f'from {enumerated([_with_points(line) for line in few])}.'
+      f'from {enumerated([_with_points(line) for line in few])}: '
+      f'{_BRACKETS}.'
     )
   for reading, words in (
     (standing.WORSE, 'Head2Toe is better than'),
@@ -171,7 +175,11 @@ def _standing(found: pd.DataFrame) -> list[str]:
   ):
     lines = standing.read_as(others, reading)
     if lines:
-      said.append(f'{words} {enumerated([_name(line) for line in lines])}.')
+      names = [
+        _name(line) if line['tasks'] >= standing.ENOUGH else _with_points(line)
+        for line in lines
+      ]
+      said.append(f'{words} {enumerated(names)}.')
   unequal = standing.read_as(others, standing.UNEQUAL)
   if unequal:
     names = enumerated([_name(line) for line in unequal])
