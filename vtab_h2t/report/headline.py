@@ -175,11 +175,11 @@ def _standing(found: pd.DataFrame) -> list[str]:
   ):
     lines = standing.read_as(others, reading)
     if lines:
-      names = [
+      found_so = [
         _name(line) if line['tasks'] >= standing.ENOUGH else _with_points(line)
         for line in lines
       ]
-      said.append(f'{words} {enumerated(names)}.')
+      said.append(f'{words} {enumerated(found_so)}.')
   unequal = standing.read_as(others, standing.UNEQUAL)
   if unequal:
     names = enumerated([_name(line) for line in unequal])
