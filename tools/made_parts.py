@@ -179,6 +179,20 @@ def _selection(measured: Measured, place: pathlib.Path, run: str) -> str:
   return '\n'.join(f'- {sentence}' for sentence in said)
 
 
+def _coefficient(measured: Measured, place: pathlib.Path, run: str) -> str:
+  """Mean accuracy by the group lasso's coefficient, as a table."""
+  del place
+  frames = catalogue.OUTPUTS['coefficient'].of_results(measured[run])
+  table = frames['coefficient']
+  lines = pd.DataFrame(
+    {
+      'coefficient': [f'{v:g}' for v in table.coefficient],
+      'mean accuracy (%)': [f'{v:.1f}' for v in table.percent],
+    }
+  )
+  return lines.to_markdown(index=False, disable_numparse=True)
+
+
 def _ties(measured: Measured, place: pathlib.Path, run: str) -> str:
   """How many of the other methods tie with Head2Toe."""
   del place
@@ -252,6 +266,7 @@ _PARTS: dict[str, Callable[..., str]] = {
   'answer': _answer,
   'by_task': _by_task,
   'claims': _claims,
+  'coefficient': _coefficient,
   'contradictions': _contradictions,
   'index': _index,
   'key_numbers': _key_numbers,
