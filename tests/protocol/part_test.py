@@ -81,7 +81,7 @@ def _source(backbone, workdir, of_source):
     backbone,
     ledger_lib.Ledger(workdir),
   )
-  return part.networks(lp_ft.LpFt(), None, None, {}).source
+  return part.networks(lp_ft.LpFt(), None, None, {}, testing.no_progress).source
 
 
 def test_a_source_is_read_as_its_task_is(backbone, tmp_path, monkeypatch):

@@ -203,7 +203,7 @@ def test_all_taus_are_fine_tuned_alike(task, net, data, monkeypatch):
   """From their own heads; that of tau 0 is the initial one."""
   runs, heads, real = [], [], trainer_lib.Trainer.run
 
-  def run(trainer, inputs, labels, examples, *arguments):
+  def run(trainer, inputs, labels, examples, *arguments, tell):
     runs.append((examples.tobytes(), *arguments))
     heads.append(trainer.head)
     state = zip(net.state(), pretrained, strict=True)
@@ -211,7 +211,7 @@ def test_all_taus_are_fine_tuned_alike(task, net, data, monkeypatch):
     assert trainer.recipe == trainer_lib.Recipe(
       batch=64, frozen_statistics=True
     )
-    real(trainer, inputs, labels, examples, *arguments)
+    real(trainer, inputs, labels, examples, *arguments, tell=tell)
 
   net.reset()
   pretrained = net.state()
