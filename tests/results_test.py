@@ -69,6 +69,7 @@ def test_every_row_has_its_manifest_and_provenance(name):
   )
 
 
+@pytest.mark.soak
 def test_tables_and_figures_follow_from_rows(measured, tmp_path):
   """Every CSV and Markdown table is what its run's rows give."""
   for name, results in measured.items():
