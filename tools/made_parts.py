@@ -20,6 +20,7 @@ from vtab_h2t.report import contradictions
 from vtab_h2t.report import headline
 from vtab_h2t.report import judging
 from vtab_h2t.report import papers
+from vtab_h2t.report import readable
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import standing
 from vtab_h2t.report import statistics
@@ -183,14 +184,7 @@ def _coefficient(measured: Measured, place: pathlib.Path, run: str) -> str:
   """Mean accuracy by the group lasso's coefficient, as a table."""
   del place
   frames = catalogue.OUTPUTS['coefficient'].of_results(measured[run])
-  table = frames['coefficient']
-  lines = pd.DataFrame(
-    {
-      'coefficient': [f'{v:g}' for v in table.coefficient],
-      'mean accuracy (%)': [f'{v:.1f}' for v in table.percent],
-    }
-  )
-  return lines.to_markdown(index=False, disable_numparse=True)
+  return readable.markdown(frames['coefficient'].drop(columns='tasks'))
 
 
 def _ties(measured: Measured, place: pathlib.Path, run: str) -> str:
