@@ -1,6 +1,7 @@
 """Set-up that all tests share."""
 
 import os
+import tempfile
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 if 'PYTEST_XDIST_WORKER' in os.environ:  # There is one on each core.
@@ -14,6 +15,20 @@ def pytest_configure(config):
   del config
   if not flags.FLAGS.is_parsed():  # absl.testing wants parsed flags.
     flags.FLAGS.mark_as_parsed()
+
+
+@pytest.fixture(scope='session', autouse=True)
+def _temporary_files(tmp_path_factory):
+  """Where libraries leave files behind; pytest removes those of old runs.
+
+  TensorFlow would remove the code that it makes of functions, but pytest's
+  workers end without that; TFDS leaves an empty folder for each dataset.
+  """
+  folder = str(tmp_path_factory.mktemp('temporary'))
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(tempfile, 'tempdir', folder)
+    patch.setenv('TMPDIR', folder)
+    yield
 
 
 @pytest.fixture(scope='session')
