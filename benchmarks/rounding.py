@@ -94,7 +94,7 @@ def _rows(found: Sequence[results_lib.Results]) -> list[dict[str, Any]]:
   ]
   places = [standing.of_run(r).set_index('method') for r in found]
   beside = [
-    {'what': 'beside Head2Toe', 'method': method}
+    {'what': 'beside Head2Toe', 'method': method, 'task': 'all'}
     | {
       prefix + name: float(place.loc[method, name])
       for prefix, place in zip(('', 'other_'), places)

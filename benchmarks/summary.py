@@ -284,6 +284,60 @@ def accuracies(rows: Sequence[Row]) -> str:
   )
 
 
+def rounding(rows: Sequence[Row]) -> str:
+  """Each method's mean with either arithmetic, and where it stands."""
+  found = _latest(rows, 'rounding', 'processor', 'what', 'method', 'task')
+  beside = {
+    (r['processor'], r['method']): r
+    for r in found
+    if r['what'] == 'beside Head2Toe'
+  }
+  measured: dict[tuple[str, str], list[Row]] = {}
+  for row in found:
+    if row['what'] == 'accuracy':
+      measured.setdefault((row['processor'], row['method']), []).append(row)
+
+  def place(row: Row | None, prefix: str) -> str:
+    if row is None:
+      return ''
+    points, low, high = (row[prefix + k] for k in ('points', 'low', 'high'))
+    return f'{points:+.1f} ({low:+.1f} to {high:+.1f})'
+
+  cells = []
+  for key, tasks in measured.items():
+    widest = max(tasks, key=_moved)
+    cells.append(
+      [
+        *key,
+        *(
+          f'{statistics.mean(r[name] for r in tasks):.1f}'
+          for name in ('accuracy_percent', 'other_percent')
+        ),
+        f'{_moved(widest):.1f} ({widest["task"]})',
+        f'{sum(r["another_setting"] for r in tasks)} of {len(tasks)}',
+        *(place(beside.get(key), prefix) for prefix in ('', 'other_')),
+      ]
+    )
+  return _lines(
+    [
+      'processor',
+      'method',
+      'mean',
+      'mean, AVX2',
+      'most on a task',
+      'other settings',
+      'beside Head2Toe',
+      'beside Head2Toe, AVX2',
+    ],
+    cells,
+  )
+
+
+def _moved(row: Row) -> float:
+  """By how many points an accuracy differs between arithmetics."""
+  return abs(row['accuracy_percent'] - row['other_percent'])
+
+
 # Stages of adapting that are one column, and its name.
 _STAGES = {
   'examine files': 'examine',
@@ -385,6 +439,7 @@ TABLES = (
   solved,
   solving,
   accuracies,
+  rounding,
   adapting,
   predicting,
 )
