@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks import goals
 from benchmarks import summary
+from vtab_h2t.report import tables
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _NAMES = sorted(
@@ -98,6 +99,38 @@ def test_accuracies_of_several_tasks_have_a_mean_and_their_seconds_a_sum():
     '| p | all of these | 60.0 | 60.0 | 5 | 8 |',
     '| p | u | 1.0 | 2.0 | 6 | 7 |',
   ]
+
+
+def test_rounding_is_told_by_method_and_the_report_tells_its_largest_move():
+  row = {'benchmark': 'rounding', 'setting': 'full', 'processor': 'p'}
+  rows = [
+    row
+    | {
+      'what': 'accuracy',
+      'method': 'linear',
+      'task': task,
+      'accuracy_percent': one,
+      'other_percent': other,
+      'another_setting': one != other,
+    }
+    for task, one, other in [('s', 50.0, 53.0), ('t', 70.0, 70.0)]
+  ]
+  rows.append(
+    row
+    | {'what': 'beside Head2Toe', 'method': 'linear', 'task': 'all'}
+    | {'points': -2.0, 'low': -3.0, 'high': -1.0}
+    | {'other_points': -1.0, 'other_low': -2.5, 'other_high': 0.5}
+  )
+  assert summary.rounding(rows).splitlines()[2:] == [
+    '| p | linear | 60.0 | 61.5 | 3.0 (s) | 1 of 2 '
+    '| -2.0 (-3.0 to -1.0) | -1.0 (-2.5 to +0.5) |'
+  ]
+  committed = summary.read(_ROOT / 'benchmarks' / 'results.jsonl')
+  assert tables.BY_ROUNDING == max(
+    round(abs(r['accuracy_percent'] - r['other_percent']), 1)
+    for r in committed
+    if r['benchmark'] == 'rounding' and r['what'] == 'accuracy'
+  )
 
 
 def test_embedding_that_was_gone_on_with_is_derived_as_a_whole():
