@@ -44,7 +44,7 @@ def _measured(workdir: pathlib.Path, name: str) -> results_lib.Results:
   """What `runners.table1` measures with an arithmetic."""
   place = workdir / name.replace(' ', '_')
   narrowed = (
-    ['--tasks=digits,photo_patches', '--image_size=32']
+    ['--tasks=digits', '--image_size=32', '--methods=linear,head2toe']
     if harness.is_small()
     else []
   )

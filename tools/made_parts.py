@@ -142,6 +142,29 @@ def _by_task(measured: Measured, place: pathlib.Path, run: str) -> str:
   return lines.to_markdown(index=False, disable_numparse=True)
 
 
+def _fine_tuning(measured: Measured, place: pathlib.Path, run: str) -> str:
+  """Fine-tuning beside Head2Toe and Linear, in a list of sentences."""
+  del place
+  summary = statistics.summarise(measured[run].of('accuracy'))
+  wide = summary.pivot(
+    index='task', columns='method', values='accuracy_percent'
+  ).dropna(subset='finetune')
+  means = wide.mean()
+  found = standing.of_run(measured[run]).set_index('method').loc['finetune']
+  ahead = wide.finetune - wide[standing.REFERENCE]
+  said = (
+    f'Fine-tuning has {means.finetune:.1f} % on average over {len(wide)} '
+    f'tasks, where Head2Toe has {means[standing.REFERENCE]:.1f} % and Linear '
+    f'{means.linear:.1f} %.',
+    f'The difference to Head2Toe is {found.points:+z.1f} points (95 % interval '
+    f'{found.low:+z.1f} to {found.high:+z.1f}).',
+    f'Fine-tuning is above Head2Toe on {(ahead > 0).sum()} of {len(ahead)} '
+    f'tasks, by {ahead.max():.1f} points on {ahead.idxmax()}, and below it on '
+    f'{(ahead < 0).sum()}, by {-ahead.min():.1f} on {ahead.idxmin()}.',
+  )
+  return '\n'.join(f'- {sentence}' for sentence in said)
+
+
 def _selection(measured: Measured, place: pathlib.Path, run: str) -> str:
   """Features chosen one by one, and whole layers, in a list of sentences."""
   del place
@@ -262,6 +285,7 @@ _PARTS: dict[str, Callable[..., str]] = {
   'claims': _claims,
   'coefficient': _coefficient,
   'contradictions': _contradictions,
+  'fine_tuning': _fine_tuning,
   'index': _index,
   'key_numbers': _key_numbers,
   'means': _means,
