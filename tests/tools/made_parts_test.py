@@ -2,6 +2,7 @@ import re
 
 import pytest
 
+from benchmarks import summary
 from tools import made_parts
 from vtab_h2t.methods import registry as methods
 from vtab_h2t.protocol import ledger as ledger_lib
@@ -106,3 +107,20 @@ def test_numbers_of_the_convex_solver_are_the_benchmarks():
     f'{slower} processor',
   ):
     assert cell in article, cell
+
+
+def test_what_the_article_says_of_rounding_is_the_benchmarks():
+  rows = [
+    row
+    for row in summary.read(
+      made_parts.house.ROOT / 'benchmarks' / 'results.jsonl'
+    )
+    if row['benchmark'] == 'rounding' and row['task'] == 'all'
+    if row['method'].startswith('all_')
+  ]
+  for prefix, words in (('', 'by {} to {}'), ('other_', 'by {} to {} points')):
+    points = sorted(-row[f'{prefix}points'] for row in rows)
+    said = words.format(f'{points[0]:.1f}', f'{points[-1]:.1f}')
+    assert said in made_parts.PAGES[1].read_text('utf-8')
+    decided = [row[f'{prefix}high'] < 0 for row in rows]
+    assert all(decided) if prefix == '' else not any(decided)
