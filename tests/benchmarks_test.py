@@ -126,10 +126,13 @@ def test_rounding_is_told_by_method_and_the_report_tells_its_largest_move():
     '| -2.0 (-3.0 to -1.0) | -1.0 (-2.5 to +0.5) |'
   ]
   committed = summary.read(_ROOT / 'benchmarks' / 'results.jsonl')
-  assert tables.BY_ROUNDING == max(
-    round(abs(r['accuracy_percent'] - r['other_percent']), 1)
-    for r in committed
-    if r['benchmark'] == 'rounding' and r['what'] == 'accuracy'
+  assert (
+    max(
+      round(abs(r['accuracy_percent'] - r['other_percent']), 1)
+      for r in committed
+      if r['benchmark'] == 'rounding' and r['what'] == 'accuracy'
+    )
+    == tables.BY_ROUNDING
   )
 
 

@@ -121,8 +121,8 @@ def test_readme_shows_the_committed_numbers(measured):
     for name in (_SUITE, f'{_SUITE}-random')
   )
   regularised = -main.points[['all_l1', 'all_l2', 'all_l21']]
-  gain, logistic, ridge = (
-    main.loc[m] for m in ('linear', 'all_logistic', 'all_ridge')
+  gain, logistic, ridge, tuned = (
+    main.loc[m] for m in ('linear', 'all_logistic', 'all_ridge', 'finetune')
   )
   text = ' '.join(readme.split())
   for said in (
@@ -132,6 +132,7 @@ def test_readme_shows_the_committed_numbers(measured):
     f'({-logistic.points:.1f} points lower; '
     f'{logistic.low:.1f} to {logistic.high:.1f})',
     f'({-ridge.points:.1f} lower; {ridge.low:.1f} to {ridge.high:.1f})',
+    f'({tuned.points:.1f} higher; {tuned.low:.1f} to {tuned.high:.1f})',
     f'as large, {-control.points["linear"]:.1f} points',
   ):
     assert said in text, said

@@ -152,6 +152,9 @@ def _fine_tuning(measured: Measured, place: pathlib.Path, run: str) -> str:
   means = wide.mean()
   found = standing.of_run(measured[run]).set_index('method').loc['finetune']
   ahead = wide.finetune - wide[standing.REFERENCE]
+  costs = catalogue.OUTPUTS['table3'].of_results(measured[run])
+  spent = costs['by_method'].groupby('method')
+  seconds, size = spent.cpu_seconds.mean(), spent.bytes.mean() / 1e6
   said = (
     f'Fine-tuning has {means.finetune:.1f} % on average over {len(wide)} '
     f'tasks, where Head2Toe has {means[standing.REFERENCE]:.1f} % and Linear '
@@ -161,6 +164,10 @@ def _fine_tuning(measured: Measured, place: pathlib.Path, run: str) -> str:
     f'Fine-tuning is above Head2Toe on {(ahead > 0).sum()} of {len(ahead)} '
     f'tasks, by {ahead.max():.1f} points on {ahead.idxmax()}, and below it on '
     f'{(ahead < 0).sum()}, by {-ahead.min():.1f} on {ahead.idxmin()}.',
+    'Once its setting is chosen, a training of Head2Toe takes '
+    f'{seconds[standing.REFERENCE]:.1f} CPU seconds a task with its features, '
+    f'and fine-tuning {seconds.finetune:.0f}. What is kept of it is '
+    f'{size[standing.REFERENCE]:.2f} MB, and {size.finetune:.1f} MB.',
   )
   return '\n'.join(f'- {sentence}' for sentence in said)
 
