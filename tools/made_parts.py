@@ -19,6 +19,7 @@ from vtab_h2t.report import catalogue
 from vtab_h2t.report import contradictions
 from vtab_h2t.report import headline
 from vtab_h2t.report import judging
+from vtab_h2t.report import measured_cost
 from vtab_h2t.report import papers
 from vtab_h2t.report import readable
 from vtab_h2t.report import results as results_lib
@@ -152,8 +153,9 @@ def _fine_tuning(measured: Measured, place: pathlib.Path, run: str) -> str:
   means = wide.mean()
   found = standing.of_run(measured[run]).set_index('method').loc['finetune']
   ahead = wide.finetune - wide[standing.REFERENCE]
-  costs = catalogue.OUTPUTS['table3'].of_results(measured[run])
-  spent = costs['by_method'].groupby('method')
+  spent = measured_cost.by_method(
+    measured[run].run, measured[run].folder.measurements()
+  ).groupby('method')
   seconds, size = spent.cpu_seconds.mean(), spent.bytes.mean() / 1e6
   said = (
     f'Fine-tuning has {means.finetune:.1f} % on average over {len(wide)} '
