@@ -25,9 +25,13 @@ def _temporary_files(tmp_path_factory):
   workers end without that; TFDS leaves an empty folder for each dataset.
   """
   folder = str(tmp_path_factory.mktemp('temporary'))
-  with pytest.MonkeyPatch.context() as patch:
+  with (
+    tempfile.TemporaryDirectory(prefix='ray') as short,
+    pytest.MonkeyPatch.context() as patch,
+  ):
     patch.setattr(tempfile, 'tempdir', folder)
     patch.setenv('TMPDIR', folder)
+    patch.setenv('RAY_TMPDIR', short)  # Its sockets' paths have 107 bytes.
     yield
 
 
