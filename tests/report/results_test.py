@@ -66,7 +66,7 @@ def test_rows_are_in_the_order_of_tasks_and_methods(workdir, tmp_path):
     'all_l1',
     'all_l21',
     'head2toe',
-    'ridge',
+    'scratch',
   ]
   made.write(
     tmp_path,

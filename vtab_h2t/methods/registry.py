@@ -1,4 +1,4 @@
-"""Methods by id, in the order of Table 1's rows."""
+"""Methods by id, those of Table 1 first, in the order of its rows."""
 
 from collections.abc import Sequence
 import dataclasses
@@ -35,6 +35,15 @@ FROZEN: dict[str, interface.Searched] = {
     head2toe.Head2Toe(),
   )
 }
+# Those of Table 1 that train the backbone.
+_TRAINED: dict[str, interface.Searched] = {
+  m.name: m
+  for m in (
+    finetune.Finetune('scratch', scratch=True),
+    finetune.Finetune('finetune', scratch=False),
+    head2toe_ft.Head2ToeFt(),
+  )
+}
 # What came after Head2Toe, on the same frozen network.
 SUCCESSORS: dict[str, interface.Searched] = {
   m.name: m
@@ -51,14 +60,12 @@ SUCCESSORS: dict[str, interface.Searched] = {
 }
 MEASURED: dict[str, interface.Searched] = (
   FROZEN
+  | _TRAINED
   | SUCCESSORS
   | {
     m.name: m
     for m in (
-      finetune.Finetune('scratch', scratch=True),
-      finetune.Finetune('finetune', scratch=False),
       linearized.Linearized(),
-      head2toe_ft.Head2ToeFt(),
       lp_ft.LpFt(),
       surgical.Surgical(),
       surgical.AutoRgn(),
