@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 import pathlib
 import re
 
+import numpy as np
 import pandas as pd
 
 from tools import house
@@ -146,17 +147,45 @@ def _by_task(measured: Measured, place: pathlib.Path, run: str) -> str:
 def _fine_tuning(measured: Measured, place: pathlib.Path, run: str) -> str:
   """Fine-tuning beside Head2Toe and Linear, in a list of sentences."""
   del place
-  summary = statistics.summarise(measured[run].of('accuracy'))
+  results = measured[run]
+  rows = results.of('accuracy')
+  summary = statistics.summarise(rows)
   wide = summary.pivot(
     index='task', columns='method', values='accuracy_percent'
   ).dropna(subset='finetune')
   means = wide.mean()
-  found = standing.of_run(measured[run]).set_index('method').loc['finetune']
+  found = standing.of_run(results).set_index('method').loc['finetune']
   ahead = wide.finetune - wide[standing.REFERENCE]
-  spent = measured_cost.by_method(
-    measured[run].run, measured[run].folder.measurements()
+  tried = pd.DataFrame([r for r in rows if r['split'] == 'val'])
+  settings = tried.groupby(['method', 'task', 'fold']).size()
+  settings = settings.groupby('method').max()
+  of_rates = tried[tried.method == 'finetune'].groupby('learning_rate')
+  right = 100 * of_rates.correct.sum() / of_rates.total.sum()
+  larger, smaller = right.index.max(), right.index.min()
+  chosen = {
+    r['task']: r['learning_rate']
+    for r in rows
+    if r['split'] == 'test' and r['method'] == 'finetune'
+  }
+  measurements = list(results.folder.measurements())
+  kept = measured_cost.by_method(results.run, measurements).groupby('method')
+  size = kept.bytes.mean() / 1e6
+  spent = pd.DataFrame(
+    [
+      {'method': method, 'choose': seconds.choose, 'train': seconds.train}
+      for (method, _), seconds in measured_cost.seconds_by_method(
+        measurements
+      ).items()
+    ]
   ).groupby('method')
-  seconds, size = spent.cpu_seconds.mean(), spent.bytes.mean() / 1e6
+  search, training = spent.choose.mean(), spent.train.mean()
+  share = 100 * np.mean(
+    list(measured_cost.operations(results.run, measurements).values())
+  )
+  times, times_in_all = (
+    seconds.finetune / seconds[standing.REFERENCE]
+    for seconds in (training, search + training)
+  )
   said = (
     f'Fine-tuning has {means.finetune:.1f} % on average over {len(wide)} '
     f'tasks, where Head2Toe has {means[standing.REFERENCE]:.1f} % and Linear '
@@ -166,10 +195,22 @@ def _fine_tuning(measured: Measured, place: pathlib.Path, run: str) -> str:
     f'Fine-tuning is above Head2Toe on {(ahead > 0).sum()} of {len(ahead)} '
     f'tasks, by {ahead.max():.1f} points on {ahead.idxmax()}, and below it on '
     f'{(ahead < 0).sum()}, by {-ahead.min():.1f} on {ahead.idxmin()}.',
+    f'The learning rate {larger:g} was chosen on '
+    f'{list(chosen.values()).count(larger)} of {len(chosen)} tasks. '
+    f'Over all tasks it has {right[larger]:.1f} % of the validation images '
+    f'right, and {smaller:g} has {right[smaller]:.1f} %.',
     'Once its setting is chosen, a training of Head2Toe takes '
-    f'{seconds[standing.REFERENCE]:.1f} CPU seconds a task with its features, '
-    f'and fine-tuning {seconds.finetune:.0f}. What is kept of it is '
-    f'{size[standing.REFERENCE]:.2f} MB, and {size.finetune:.1f} MB.',
+    f'{training[standing.REFERENCE]:.1f} CPU seconds a task, a pass over the '
+    f'images included, and one of fine-tuning {training.finetune:.0f}, '
+    f'which is {times:.0f} times as long. The search takes '
+    f'{search[standing.REFERENCE]:.1f} CPU seconds for the '
+    f'{settings[standing.REFERENCE]} settings of Head2Toe, and '
+    f'{search.finetune:.0f} for the {settings.finetune} of fine-tuning. '
+    f'Both together take {times_in_all:.0f} times as long with fine-tuning.',
+    f"By the paper's model of costs Head2Toe takes {share:.2f} % of the "
+    'operations of fine-tuning, at equal steps.',
+    f'What is kept for a task takes {size[standing.REFERENCE]:.2f} MB with '
+    f'Head2Toe, and {size.finetune:.1f} MB with fine-tuning.',
   )
   return '\n'.join(f'- {sentence}' for sentence in said)
 

@@ -84,6 +84,18 @@ def test_measured_cost_of_a_unit():
     )
 
 
+def test_operations_need_no_fine_tuning():
+  alone = _unit()
+  del alone.rows['finetune']
+  begun = _unit(resumed=['head2toe'])
+  begun.rows['head2toe'] = [r | {'task': 'u'} for r in begun.rows['head2toe']]
+  (row,) = measured_cost.measured(_RUN, [_unit()]).to_dict('records')
+  assert measured_cost.operations(_RUN, [alone, begun]) == {
+    't': row['flops_at_equal_steps']
+  }
+  assert not measured_cost.operations(made.run('of a plugin'), [alone])
+
+
 def test_shares_say_which_budgets_differ():
   table = measured_cost.measured(_RUN, [_unit()])
   (found,) = measured_cost.shares(table)

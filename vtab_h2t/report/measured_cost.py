@@ -130,6 +130,34 @@ def by_method(
   )
 
 
+def operations(
+  run: 'run_lib.Run', measurements: 'Iterable[ledger_lib.Measurement]'
+) -> dict[str, float]:
+  """Head2Toe's share of the operations of fine-tuning, by the model of `cost`.
+
+  Args:
+    run: the run.
+    measurements: its; those without head2toe, with it failed, or that another
+      process had begun, are passed over, and all of a network that cannot be
+      built without a file.
+
+  Returns:
+    By task, at equal steps and batches of both.
+  """
+  if not _can_be_built(run):
+    return {}
+  found = {}
+  for unit in measurements:
+    if 'head2toe' in unit.rows and _is_whole(unit, 'head2toe'):
+      row, classes = _tests(unit)['head2toe'][0], unit.manifest['classes']
+      backbone, network, _ = _network_of(run)
+      features = extraction.layout_of(backbone, row['target_size']).size
+      found[row['task']] = _at_equal_steps(
+        network, features, classes, row['steps']
+      )
+  return found
+
+
 def _can_be_built(run: 'run_lib.Run') -> bool:
   """Whether what it would take to build a run's network is here."""
   entry = backbones.BACKBONES.get(run.network.backbone)
@@ -180,6 +208,24 @@ def _network(
     name, 'random', image_size, taps, cls_pooling=cls_pooling
   )
   return backbone, measure(backbone), cost.weights_bytes(backbone)
+
+
+def _network_of(
+  run: 'run_lib.Run',
+) -> 'tuple[backbone_lib.Backbone, cost.Network, int]':
+  """What `_network` gives of a run's."""
+  return _network(
+    run.network.backbone, run.image_size, run.taps, run.cls_pooling
+  )
+
+
+def _at_equal_steps(
+  network: cost.Network, features: int, classes: int, steps: int
+) -> float:
+  """Head2Toe's share of the operations of as many steps of fine-tuning."""
+  return cost.head2toe_flops(
+    network, features, classes, steps
+  ) / cost.finetune_flops(network, classes, steps)
 
 
 def _tests(
@@ -287,9 +333,7 @@ def _of_method(
 ) -> dict[str, Any]:
   """A line of `by_method`."""
   row, classes = _tests(unit)[method][0], unit.manifest['classes']
-  backbone, network, size = _network(
-    run.network.backbone, run.image_size, run.taps, run.cls_pooling
-  )
+  backbone, network, size = _network_of(run)
   columns, selected_of = row.get('num_features', network.embedding), None
   if 'target_size' in row:
     columns = extraction.layout_of(backbone, row['target_size']).size
@@ -318,9 +362,7 @@ def _measured(
   """A line of `measured`."""
   tests = _tests(unit)
   linear, ours, tuned = (tests[m][0] for m in _COMPARED)
-  backbone, network, size = _network(
-    run.network.backbone, run.image_size, run.taps, run.cls_pooling
-  )
+  backbone, network, size = _network_of(run)
   classes = unit.manifest['classes']
   features = extraction.layout_of(backbone, ours['target_size']).size
   fraction, steps = ours['fraction'], ours['steps']
@@ -351,10 +393,7 @@ def _measured(
       cost.head2toe_flops(network, features, classes, steps)
       / cost.finetune_flops(network, classes, tuned['steps'], tuned['batch'])
     ),
-    'flops_at_equal_steps': (
-      cost.head2toe_flops(network, features, classes, steps)
-      / cost.finetune_flops(network, classes, steps)
-    ),
+    'flops_at_equal_steps': _at_equal_steps(network, features, classes, steps),
     'bytes_vs_finetune': found['head2toe_bytes'] / found['finetune_bytes'],
     'size_vs_finetune': (
       cost.head2toe_size(features, fraction, classes)
