@@ -167,24 +167,18 @@ def _fine_tuning(measured: Measured, place: pathlib.Path, run: str) -> str:
     for r in rows
     if r['split'] == 'test' and r['method'] == 'finetune'
   }
-  measurements = list(results.folder.measurements())
-  kept = measured_cost.by_method(results.run, measurements).groupby('method')
-  size = kept.bytes.mean() / 1e6
-  spent = pd.DataFrame(
-    [
-      {'method': method, 'choose': seconds.choose, 'train': seconds.train}
-      for (method, _), seconds in measured_cost.seconds_by_method(
-        measurements
-      ).items()
-    ]
-  ).groupby('method')
-  search, training = spent.choose.mean(), spent.train.mean()
-  share = 100 * np.mean(
-    list(measured_cost.operations(results.run, measurements).values())
-  )
-  times, times_in_all = (
-    seconds.finetune / seconds[standing.REFERENCE]
-    for seconds in (training, search + training)
+  own = list(results.folder.measurements())
+  cost = measured_cost.measured(results.run, own).mean(numeric_only=True)
+  training = {m: cost[f'{m}_cpu_seconds'] for m in ('head2toe', 'finetune')}
+  size = {m: cost[f'{m}_bytes'] / 1e6 for m in training}
+  seconds = measured_cost.seconds_by_method(own)
+  search = {
+    m: np.mean([s.choose for (of, _), s in seconds.items() if of == m])
+    for m in training
+  }
+  times = training['finetune'] / training['head2toe']
+  times_in_all = (search['finetune'] + training['finetune']) / (
+    search['head2toe'] + training['head2toe']
   )
   said = (
     f'Fine-tuning has {means.finetune:.1f} % on average over {len(wide)} '
@@ -200,17 +194,18 @@ def _fine_tuning(measured: Measured, place: pathlib.Path, run: str) -> str:
     f'Over all tasks it has {right[larger]:.1f} % of the validation images '
     f'right, and {smaller:g} has {right[smaller]:.1f} %.',
     'Once its setting is chosen, a training of Head2Toe takes '
-    f'{training[standing.REFERENCE]:.1f} CPU seconds a task, a pass over the '
-    f'images included, and one of fine-tuning {training.finetune:.0f}, '
-    f'which is {times:.0f} times as long. The search takes '
-    f'{search[standing.REFERENCE]:.1f} CPU seconds for the '
+    f'{training["head2toe"]:.1f} CPU seconds a task, a pass over the images '
+    f'included, and one of fine-tuning {training["finetune"]:.0f}, which is '
+    f'{times:.0f} times as long. The search takes '
+    f'{search["head2toe"]:.1f} CPU seconds for the '
     f'{settings[standing.REFERENCE]} settings of Head2Toe, and '
-    f'{search.finetune:.0f} for the {settings.finetune} of fine-tuning. '
+    f'{search["finetune"]:.0f} for the {settings.finetune} of fine-tuning. '
     f'Both together take {times_in_all:.0f} times as long with fine-tuning.',
-    f"By the paper's model of costs Head2Toe takes {share:.2f} % of the "
-    'operations of fine-tuning, at equal steps.',
-    f'What is kept for a task takes {size[standing.REFERENCE]:.2f} MB with '
-    f'Head2Toe, and {size.finetune:.1f} MB with fine-tuning.',
+    "By the paper's model of costs Head2Toe takes "
+    f'{100 * cost.flops_at_equal_steps:.2f} % of the operations of '
+    'fine-tuning, at equal steps.',
+    f'What is kept for a task takes {size["head2toe"]:.2f} MB with '
+    f'Head2Toe, and {size["finetune"]:.1f} MB with fine-tuning.',
   )
   return '\n'.join(f'- {sentence}' for sentence in said)
 

@@ -475,6 +475,17 @@ def test_seconds_are_compared_at_equal_steps_and_batches():
   assert found.verdict == judging.HOLDS and found.tasks == 4
 
 
+def test_seconds_of_different_days_are_not_judged():
+  rows = _cost([0.001] * 4)
+  for row in rows:
+    del row['seconds']
+  found = _verdict('seconds_below_1_percent', {'cost': rows})
+  assert found.verdict == judging.UNTESTABLE
+  assert found.rows == 'head2toe and finetune were not measured in one go'
+  found = _verdict('storage_below_1_percent', {'cost': rows})
+  assert found.verdict == judging.HOLDS
+
+
 def _printed_means(backbone):
   """The column Mean of Table 1."""
   table = published.table('table1_accuracy')

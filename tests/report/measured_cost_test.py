@@ -1,3 +1,6 @@
+import dataclasses
+import math
+
 import pytest
 
 from tests.report import made
@@ -28,6 +31,7 @@ def _unit(resumed=(), all_l21_coefficient=1e-4):
     'test': 1000,
   }
   facts = {
+    'task': 't',
     'tasks': ['t', 'u'],
     'resumed': list(resumed),
     'seeds': {method: [0, 1, 2] for method in rows},
@@ -45,8 +49,8 @@ def _unit(resumed=(), all_l21_coefficient=1e-4):
 def test_a_training_that_failed_has_no_cost():
   unit = _unit()
   unit.rows['finetune'][-1]['failed'] = 'not finite'
-  assert not measured_cost.suffices(unit)
-  assert measured_cost.suffices(_unit())
+  assert not measured_cost.suffices([unit])
+  assert measured_cost.suffices([_unit()])
 
 
 def test_measured_cost_of_a_unit():
@@ -55,7 +59,11 @@ def test_measured_cost_of_a_unit():
     [
       _unit(),
       _unit(resumed=['finetune']),
-      ledger_lib.Measurement({'resumed': []}, {'linear': []}, {}),
+      ledger_lib.Measurement(
+        {'task': 'u', 'resumed': [], 'seconds': {}},
+        {'linear': [{'split': 'test'}]},
+        {},
+      ),
     ],
   )
   (row,) = table.to_dict('records')
@@ -84,16 +92,41 @@ def test_measured_cost_of_a_unit():
     )
 
 
-def test_operations_need_no_fine_tuning():
-  alone = _unit()
-  del alone.rows['finetune']
-  begun = _unit(resumed=['head2toe'])
-  begun.rows['head2toe'] = [r | {'task': 'u'} for r in begun.rows['head2toe']]
-  (row,) = measured_cost.measured(_RUN, [_unit()]).to_dict('records')
-  assert measured_cost.operations(_RUN, [alone, begun]) == {
-    't': row['flops_at_equal_steps']
+def test_of_methods_measured_one_after_the_other_seconds_are_not_compared():
+  frozen, tuned = _unit(), _unit()
+  del frozen.rows['finetune']
+  tuned = dataclasses.replace(tuned, rows={'finetune': tuned.rows['finetune']})
+  tuned.facts['seconds']['embed train'] = {'cpu': 9.0, 'wall': 9.0}
+  (alone,) = measured_cost.measured(_RUN, [_unit()]).to_dict('records')
+  table = measured_cost.measured(_RUN, [tuned, frozen])
+  (row,) = table.to_dict('records')
+  assert math.isnan(row.pop('seconds_vs_finetune'))
+  assert alone.pop('seconds_vs_finetune') == 0.24
+  assert row == alone
+  (share,) = measured_cost.shares(table)
+  assert 'seconds' not in share
+  assert share['operations'] == alone['flops_at_equal_steps']
+  assert not measured_cost.suffices([tuned])
+  # What was measured at one go goes before.
+  (row,) = measured_cost.measured(_RUN, [frozen, tuned, _unit()]).to_dict(
+    'records'
+  )
+  assert row['seconds_vs_finetune'] == 0.24
+
+
+def test_a_pass_over_kept_features_is_what_it_took_when_they_were_made():
+  later = _with_successors(_unit(), ridge={'num_features': 1280})
+  later = dataclasses.replace(later, rows={'ridge': later.rows['ridge']})
+  later.facts['seconds']['embed train'] = {'cpu': 0.1, 'wall': 0.1}
+  later.facts['processor'] = 'p'
+  lines = measured_cost.by_method(_RUN, [later, _unit()]).set_index('method')
+  assert lines.cpu_seconds['ridge'] == 4 + 15
+  assert lines.wall_seconds['ridge'] == 2 + 7.5
+  later.facts['seconds']['choose ridge'] = {'cpu': 6.0, 'wall': 6.0}
+  found = measured_cost.seconds_by_method([_unit(), later])
+  assert found == {
+    ('ridge', 't'): measured_cost.Seconds(choose=3, train=19, processor='p')
   }
-  assert not measured_cost.operations(made.run('of a plugin'), [alone])
 
 
 def test_shares_say_which_budgets_differ():
@@ -124,6 +157,7 @@ def _with_successors(unit, **rows):
 def test_methods_after_head2toe_are_beside_the_others():
   later = ledger_lib.Measurement(
     {
+      'task': 'a',
       'tasks': ['a'],
       'resumed': ['ridge'],
       'seeds': {},

@@ -136,7 +136,11 @@ def _common_tasks(
   ]
   tasks = set.intersection(*whole) if whole else set()
   if not tasks:
-    raise LackingError('no task has all that is compared')
+    raise LackingError(
+      'head2toe and finetune were not measured in one go'
+      if claim.jobs == (claim_lib.COST,)
+      else 'no task has all that is compared'
+    )
   if claim.half:
     tasks &= _half(claim.half, rows)
   if claim.groups:

@@ -107,13 +107,12 @@ def table3(results: Results | None = None) -> Frames:
     'overhead': overhead(results),
   }
   if results is not None:
-    measured = measured_cost.measured(results.run, results.measurements)
+    # A method of a derived run is none of this run's.
+    own = list(results.folder.measurements())
+    measured = measured_cost.measured(results.run, own)
     if len(measured):
       found['measured'] = measured
-    # A method of a derived run is none of this run's.
-    by_method = measured_cost.by_method(
-      results.run, results.folder.measurements()
-    )
+    by_method = measured_cost.by_method(results.run, own)
     if len(by_method):
       found['by_method'] = by_method
   return found

@@ -7,6 +7,7 @@ operations of a network's forward pass are counted by TensorFlow.
 from collections.abc import Iterable, Mapping, Sequence
 import dataclasses
 import functools
+import math
 from typing import Any, TYPE_CHECKING
 
 import pandas as pd
@@ -51,16 +52,9 @@ def measure(backbone: 'backbone_lib.Backbone') -> cost.Network:
   )
 
 
-def suffices(measurement: 'ledger_lib.Measurement') -> bool:
-  """Whether a measurement tells what all that are compared cost, in full.
-
-  A training that failed stopped early, so its seconds tell nothing.
-  """
-  return (
-    set(_COMPARED) <= set(measurement.rows)
-    and not measurement.facts['resumed']
-    and all(_is_whole(measurement, method) for method in _COMPARED)
-  )
+def suffices(measurements: 'Iterable[ledger_lib.Measurement]') -> bool:
+  """Whether they tell, of a task, what all that are compared cost, in full."""
+  return bool(_compared(measurements))
 
 
 def measured(
@@ -70,12 +64,12 @@ def measured(
 
   Args:
     run: the run.
-    measurements: its; those without linear, head2toe and finetune, with one
-      of them failed, or that another process had begun, are passed over, and
-      all of a network that cannot be built without a file.
+    measurements: its own, not those of derived runs; linear, head2toe and
+      finetune that failed, or that another process had begun, are passed over,
+      and all of a network that cannot be built without a file.
 
   Returns:
-    A line for each with its task, the chosen settings, and
+    A line for each task with the chosen settings, and
 
     `<method>_cpu_seconds`, `<method>_wall_seconds`: of training one predictor
       with the chosen setting on the training set, without the search; for
@@ -83,14 +77,17 @@ def measured(
       compilation of its step. The mean over seeds.
     `<method>_bytes`: of what is stored.
     `seconds_vs_finetune`, `bytes_vs_finetune`, `bytes_vs_linear`: Head2Toe's
-      share of cpu seconds and bytes.
+      share of cpu seconds and bytes; of seconds NaN unless both were measured
+      in one go, as a machine is not always as fast.
     `flops_vs_finetune`, `size_vs_finetune`, `size_vs_linear`: the model's;
       `flops_at_equal_steps`: if fine-tuning had Head2Toe's steps and batch.
   """
   if not _can_be_built(run):
     return pd.DataFrame()
+  known = list(measurements)
+  passes = _passes(known)
   return pd.DataFrame(
-    [_measured(run, one) for one in measurements if suffices(one)]
+    [_measured(run, units, passes) for units in _compared(known).values()]
   )
 
 
@@ -112,9 +109,11 @@ def by_method(
   """
   if not _can_be_built(run):
     return pd.DataFrame()
+  known = list(measurements)
+  passes = _passes(known)
   found = [
-    _of_method(run, unit, method)
-    for unit in measurements
+    _of_method(run, unit, method, passes)
+    for unit in known
     for method in _ALL
     if method in unit.rows and _is_whole(unit, method)
   ]
@@ -130,42 +129,62 @@ def by_method(
   )
 
 
-def operations(
-  run: 'run_lib.Run', measurements: 'Iterable[ledger_lib.Measurement]'
-) -> dict[str, float]:
-  """Head2Toe's share of the operations of fine-tuning, by the model of `cost`.
-
-  Args:
-    run: the run.
-    measurements: its; those without head2toe, with it failed, or that another
-      process had begun, are passed over, and all of a network that cannot be
-      built without a file.
-
-  Returns:
-    By task, at equal steps and batches of both.
-  """
-  if not _can_be_built(run):
-    return {}
-  found = {}
-  for unit in measurements:
-    if 'head2toe' in unit.rows and _is_whole(unit, 'head2toe'):
-      row, classes = _tests(unit)['head2toe'][0], unit.manifest['classes']
-      backbone, network, _ = _network_of(run)
-      features = extraction.layout_of(backbone, row['target_size']).size
-      found[row['task']] = _at_equal_steps(
-        network, features, classes, row['steps']
-      )
-  return found
-
-
 def _can_be_built(run: 'run_lib.Run') -> bool:
   """Whether what it would take to build a run's network is here."""
   entry = backbones.BACKBONES.get(run.network.backbone)
   return entry is not None and 'random' in entry.weights
 
 
+def _compared(
+  measurements: 'Iterable[ledger_lib.Measurement]',
+) -> 'dict[str, dict[str, ledger_lib.Measurement]]':
+  """The measurement of each of the three, by tasks that have them all.
+
+  One that has all three goes before others.
+  """
+  found: dict[str, dict[str, ledger_lib.Measurement]] = {}
+  for unit in sorted(
+    measurements,
+    key=lambda u: len(u.rows.keys() & set(_COMPARED)),
+    reverse=True,
+  ):
+    for method in _COMPARED:
+      if method in unit.rows and _is_whole(unit, method):
+        found.setdefault(unit.facts['task'], {}).setdefault(method, unit)
+  return {
+    task: units
+    for task, units in sorted(found.items())
+    if len(units) == len(_COMPARED)
+  }
+
+
+def _passes(
+  measurements: 'Iterable[ledger_lib.Measurement]',
+) -> dict[str, Mapping[str, float]]:
+  """What a pass over a task's training images took, by clock.
+
+  Features are kept, so that of the measurements of methods on frozen features
+  only the first has it; it is the longest.
+  """
+  found: dict[str, Mapping[str, float]] = {}
+  for unit in measurements:
+    one = unit.facts['seconds'].get('embed train')
+    if one and any(
+      m in methods_registry.MEASURED
+      and not methods_registry.MEASURED[m].trains_network
+      for m in unit.rows
+    ):
+      former = found.setdefault(unit.facts['task'], one)
+      if one['cpu'] > former['cpu']:
+        found[unit.facts['task']] = one
+  return found
+
+
 def _is_whole(unit: 'ledger_lib.Measurement', method: str) -> bool:
-  """Whether a measurement tells what a method cost, in full."""
+  """Whether a measurement tells what a method cost, in full.
+
+  A training that failed stopped early, so its seconds tell nothing.
+  """
   return method not in unit.facts['resumed'] and not any(
     'failed' in row for row in unit.rows[method] if row['split'] == 'test'
   )
@@ -176,9 +195,10 @@ def shares(table: pd.DataFrame) -> list[dict[str, Any]]:
 
   Returns:
     For each line its task; Head2Toe's shares of fine-tuning's `operations` by
-    the model at equal steps, of its `storage` and `seconds`, and its storage as
-    a multiple of Linear's, `storage_vs_linear`; and `unequal`, the budgets that
-    both were trained for if they differ, else ''.
+    the model at equal steps, of its `storage` and, where they are known, its
+    `seconds`, and its storage as a multiple of Linear's, `storage_vs_linear`;
+    and `unequal`, the budgets that both were trained for if they differ, else
+    ''.
   """
   found = []
   for line in table.to_dict('records'):
@@ -186,16 +206,16 @@ def shares(table: pd.DataFrame) -> list[dict[str, Any]]:
       ((line['head2toe_steps'],), cost.BATCH),
       ((line['finetune_steps'],), line['finetune_batch']),
     ]
-    found.append(
-      {
-        'task': line['task'],
-        'operations': line['flops_at_equal_steps'],
-        'storage': line['bytes_vs_finetune'],
-        'seconds': line['seconds_vs_finetune'],
-        'storage_vs_linear': line['bytes_vs_linear'],
-        'unequal': '' if both[0] == both[1] else budgets.in_words(both),
-      }
-    )
+    share = {
+      'task': line['task'],
+      'operations': line['flops_at_equal_steps'],
+      'storage': line['bytes_vs_finetune'],
+      'storage_vs_linear': line['bytes_vs_linear'],
+      'unequal': '' if both[0] == both[1] else budgets.in_words(both),
+    }
+    if not math.isnan(line['seconds_vs_finetune']):
+      share['seconds'] = line['seconds_vs_finetune']
+    found.append(share)
   return found
 
 
@@ -217,15 +237,6 @@ def _network_of(
   return _network(
     run.network.backbone, run.image_size, run.taps, run.cls_pooling
   )
-
-
-def _at_equal_steps(
-  network: cost.Network, features: int, classes: int, steps: int
-) -> float:
-  """Head2Toe's share of the operations of as many steps of fine-tuning."""
-  return cost.head2toe_flops(
-    network, features, classes, steps
-  ) / cost.finetune_flops(network, classes, steps)
 
 
 def _tests(
@@ -254,13 +265,19 @@ def total_seconds(facts: Iterable[Mapping[str, Any]], clock: str) -> float:
   )
 
 
-def _seconds(unit: 'ledger_lib.Measurement', method: str, clock: str) -> float:
+def _seconds(
+  unit: 'ledger_lib.Measurement',
+  method: str,
+  clock: str,
+  passes: Mapping[str, Mapping[str, float]],
+) -> float:
   """Of training one predictor of a method with its chosen setting.
 
   Args:
     unit: has its rows.
     method: its id.
     clock: 'cpu' or 'wall'.
+    passes: what a pass over the training images took, by task and clock.
   """
   stages = [f'train {method}']
   if method == 'head2toe' and _selects_as_all_l21(_tests(unit)):
@@ -272,7 +289,7 @@ def _seconds(unit: 'ledger_lib.Measurement', method: str, clock: str) -> float:
     count *= len(unit.facts['seeds'][method])
   seconds = sum(unit.facts['seconds'][s][clock] for s in stages) / count
   if not trained.trains_network:
-    seconds += unit.facts['seconds']['embed train'][clock]
+    seconds += passes[unit.facts['task']][clock]
   return seconds
 
 
@@ -304,13 +321,15 @@ def seconds_by_method(
     By method and task. Head2Toe's search contains that for +All-l2,1 where
     both were measured at once, because it takes its scores from there.
   """
+  known = list(measurements)
+  passes = _passes(known)
   return {
     (method, unit.facts['task']): Seconds(
       choose=_choosing(unit, method),
-      train=_seconds(unit, method, 'cpu'),
+      train=_seconds(unit, method, 'cpu', passes),
       processor=unit.facts['processor'],
     )
-    for unit in measurements
+    for unit in known
     for method in unit.rows
     if method in methods_registry.MEASURED
     and _is_whole(unit, method)
@@ -329,7 +348,10 @@ def _choosing(unit: 'ledger_lib.Measurement', method: str) -> float:
 
 
 def _of_method(
-  run: 'run_lib.Run', unit: 'ledger_lib.Measurement', method: str
+  run: 'run_lib.Run',
+  unit: 'ledger_lib.Measurement',
+  method: str,
+  passes: Mapping[str, Mapping[str, float]],
 ) -> dict[str, Any]:
   """A line of `by_method`."""
   row, classes = _tests(unit)[method][0], unit.manifest['classes']
@@ -350,20 +372,21 @@ def _of_method(
     'task': row['task'],
     'method': method,
     'num_features': columns,
-    'cpu_seconds': _seconds(unit, method, 'cpu'),
-    'wall_seconds': _seconds(unit, method, 'wall'),
+    'cpu_seconds': _seconds(unit, method, 'cpu', passes),
+    'wall_seconds': _seconds(unit, method, 'wall', passes),
     'bytes': stored + (size if method == 'finetune' else 0),
   }
 
 
 def _measured(
-  run: 'run_lib.Run', unit: 'ledger_lib.Measurement'
+  run: 'run_lib.Run',
+  units: 'Mapping[str, ledger_lib.Measurement]',
+  passes: Mapping[str, Mapping[str, float]],
 ) -> dict[str, Any]:
-  """A line of `measured`."""
-  tests = _tests(unit)
-  linear, ours, tuned = (tests[m][0] for m in _COMPARED)
+  """A line of `measured`, of a measurement for each method."""
+  linear, ours, tuned = (_tests(units[m])[m][0] for m in _COMPARED)
   backbone, network, size = _network_of(run)
-  classes = unit.manifest['classes']
+  classes = units['head2toe'].manifest['classes']
   features = extraction.layout_of(backbone, ours['target_size']).size
   fraction, steps = ours['fraction'], ours['steps']
   found = {
@@ -378,7 +401,9 @@ def _measured(
   }
   for method in _COMPARED:
     for clock in ('cpu', 'wall'):
-      found[f'{method}_{clock}_seconds'] = _seconds(unit, method, clock)
+      found[f'{method}_{clock}_seconds'] = _seconds(
+        units[method], method, clock, passes
+      )
   kept = fraction_lib.num_kept(features, fraction)
   found |= {
     'linear_bytes': cost.head_bytes(classes, network.embedding),
@@ -388,12 +413,17 @@ def _measured(
   found |= {
     'seconds_vs_finetune': (
       found['head2toe_cpu_seconds'] / found['finetune_cpu_seconds']
+      if units['head2toe'] is units['finetune']
+      else math.nan
     ),
     'flops_vs_finetune': (
       cost.head2toe_flops(network, features, classes, steps)
       / cost.finetune_flops(network, classes, tuned['steps'], tuned['batch'])
     ),
-    'flops_at_equal_steps': _at_equal_steps(network, features, classes, steps),
+    'flops_at_equal_steps': (
+      cost.head2toe_flops(network, features, classes, steps)
+      / cost.finetune_flops(network, classes, steps)
+    ),
     'bytes_vs_finetune': found['head2toe_bytes'] / found['finetune_bytes'],
     'size_vs_finetune': (
       cost.head2toe_size(features, fraction, classes)

@@ -177,12 +177,11 @@ def _costs(results: results_lib.Results) -> list[dict[str, Any]]:
 
   Empty where nothing was measured.
   """
+  # A method of a derived run is none of this run's.
+  own = list(results.folder.measurements())
   made = {
-    'measured': measured_cost.measured(results.run, results.measurements),
-    # A method of a derived run is none of this run's.
-    'by_method': measured_cost.by_method(
-      results.run, results.folder.measurements()
-    ),
+    'measured': measured_cost.measured(results.run, own),
+    'by_method': measured_cost.by_method(results.run, own),
   }
   made = {name: table for name, table in made.items() if len(table)}
   if made and results.run.suite != companion_rows.SUITE:
