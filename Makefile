@@ -10,8 +10,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
-# A worker a core.
-PARALLEL := --numprocesses=auto --dist=loadfile
+# A worker a core; one that has nothing left takes tests from another.
+PARALLEL := --numprocesses=auto --dist=worksteal
 
 .PHONY: table1 companions test soak lint docs
 

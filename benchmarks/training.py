@@ -51,6 +51,7 @@ _KEEP = flags.DEFINE_bool(
 _CLASSES, _BATCH, _REPEATS = 10, 64, 9
 _BASE = {'steps': 32, 'batch': 64, 'pixels': 64}
 _SMALL_BASE = {'steps': 2, 'batch': 8, 'pixels': 32}
+_SMALL_SIZES = {'batch': (8, 16)}  # Each size compiles a network.
 _SIZES = {
   'steps': (8, 16, 32, 64, 128),
   'batch': (8, 16, 32, 64, 128),
@@ -253,7 +254,11 @@ def main(argv: Sequence[str]) -> None:
   rows.append(_validating(size))
   settings = list(_ALLOCATORS)[:1] if small else _ALLOCATORS
   rows += [_with_allocator(name, size) for name in settings]
-  grown = growth.measured(_grow, _SMALL_BASE if small else _BASE, _SIZES)
+  grown = growth.measured(
+    _grow,
+    _SMALL_BASE if small else _BASE,
+    _SMALL_SIZES if small else _SIZES,
+  )
   harness.write('training', rows)
   harness.write('training', grown)
   if not small:
