@@ -24,6 +24,7 @@ from vtab_h2t.report import measured_cost
 from vtab_h2t.report import papers
 from vtab_h2t.report import readable
 from vtab_h2t.report import results as results_lib
+from vtab_h2t.report import seconds as seconds_lib
 from vtab_h2t.report import standing
 from vtab_h2t.report import statistics
 from vtab_h2t.report import summary
@@ -171,7 +172,7 @@ def _fine_tuning(measured: Measured, place: pathlib.Path, run: str) -> str:
   cost = measured_cost.measured(results.run, own).mean(numeric_only=True)
   training = {m: cost[f'{m}_cpu_seconds'] for m in ('head2toe', 'finetune')}
   size = {m: cost[f'{m}_bytes'] / 1e6 for m in training}
-  seconds = measured_cost.seconds_by_method(own)
+  seconds = seconds_lib.by_method(own)
   search = {
     m: np.mean([s.choose for (of, _), s in seconds.items() if of == m])
     for m in training

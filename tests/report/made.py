@@ -291,3 +291,46 @@ def _of_method(of, job, method, task, seeds):
       for s in seeds
     ),
   ]
+
+
+def costly_unit(resumed=(), all_l21_coefficient=1e-4):
+  """Ten classes, three seeds, two tasks timed together."""
+  common = {'task': 't', 'split': 'test'}
+  head = {'learning_rate': 0.1, 'steps': 500, 'target_size': 256}
+  rows = {
+    'linear': common | {'learning_rate': 0.1, 'steps': 500},
+    'all_l21': common | head | {'coefficient': all_l21_coefficient},
+    'head2toe': common | head | {'coefficient': 1e-5, 'fraction': 0.01},
+    'finetune': common | {'learning_rate': 0.1, 'steps': 80, 'batch': 64},
+  }
+  seconds = {
+    'embed train': 4,
+    'train linear': 6,
+    'train all_l21': 60,
+    'train head2toe': 120,
+    'train finetune': 600,
+    'test': 1000,
+  }
+  facts = {
+    'task': 't',
+    'tasks': ['t', 'u'],
+    'resumed': list(resumed),
+    'seeds': {method: [0, 1, 2] for method in rows},
+    'seconds': {
+      k: {'cpu': float(v), 'wall': v / 2} for k, v in seconds.items()
+    },
+  }
+  return ledger_lib.Measurement(
+    facts,
+    {m: [r | {'split': 'val'}] + [r] * 3 for m, r in rows.items()},
+    {'classes': 10},
+  )
+
+
+def with_successors(unit, **rows):
+  """The same with test rows of methods after Head2Toe, 30 seconds each."""
+  for method, row in rows.items():
+    unit.rows[method] = [{'task': 't', 'split': 'test'} | row] * 3
+    unit.facts['seeds'][method] = [0, 1, 2]
+    unit.facts['seconds'][f'train {method}'] = {'cpu': 30.0, 'wall': 15.0}
+  return unit

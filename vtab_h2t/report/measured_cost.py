@@ -4,8 +4,7 @@ Seconds are those that provenance tells of, bytes those of stored files, and the
 operations of a network's forward pass are counted by TensorFlow.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-import dataclasses
+from collections.abc import Iterable, Mapping
 import functools
 import math
 from typing import Any, TYPE_CHECKING
@@ -18,6 +17,7 @@ from vtab_h2t.heads import fraction as fraction_lib
 from vtab_h2t.methods import registry as methods_registry
 from vtab_h2t.report import budgets
 from vtab_h2t.report import cost
+from vtab_h2t.report import seconds as seconds_lib
 
 if TYPE_CHECKING:
   from vtab_h2t.backbones import backbone as backbone_lib
@@ -26,10 +26,12 @@ if TYPE_CHECKING:
 
 _COMPARED = 'linear', 'head2toe', 'finetune'
 # What `by_method` tells of, in this order.
-_ALL = (
-  *methods_registry.FROZEN,
-  *methods_registry.SUCCESSORS,
-  'finetune',
+_ALL = tuple(
+  m
+  for m in methods_registry.MEASURED
+  if m in methods_registry.FROZEN
+  or m in methods_registry.SUCCESSORS
+  or m == 'finetune'
 )
 
 
@@ -85,7 +87,7 @@ def measured(
   if not _can_be_built(run):
     return pd.DataFrame()
   known = list(measurements)
-  passes = _passes(known)
+  passes = seconds_lib.passes_by_task(known)
   return pd.DataFrame(
     [_measured(run, units, passes) for units in _compared(known).values()]
   )
@@ -110,12 +112,12 @@ def by_method(
   if not _can_be_built(run):
     return pd.DataFrame()
   known = list(measurements)
-  passes = _passes(known)
+  passes = seconds_lib.passes_by_task(known)
   found = [
     _of_method(run, unit, method, passes)
     for unit in known
     for method in _ALL
-    if method in unit.rows and _is_whole(unit, method)
+    if method in unit.rows and seconds_lib.is_whole(unit, method)
   ]
   if not any(line['method'] in methods_registry.SUCCESSORS for line in found):
     return pd.DataFrame()
@@ -149,45 +151,13 @@ def _compared(
     reverse=True,
   ):
     for method in _COMPARED:
-      if method in unit.rows and _is_whole(unit, method):
+      if method in unit.rows and seconds_lib.is_whole(unit, method):
         found.setdefault(unit.facts['task'], {}).setdefault(method, unit)
   return {
     task: units
     for task, units in sorted(found.items())
     if len(units) == len(_COMPARED)
   }
-
-
-def _passes(
-  measurements: 'Iterable[ledger_lib.Measurement]',
-) -> dict[str, Mapping[str, float]]:
-  """What a pass over a task's training images took, by clock.
-
-  Features are kept, so that of the measurements of methods on frozen features
-  only the first has it; it is the longest.
-  """
-  found: dict[str, Mapping[str, float]] = {}
-  for unit in measurements:
-    one = unit.facts['seconds'].get('embed train')
-    if one and any(
-      m in methods_registry.MEASURED
-      and not methods_registry.MEASURED[m].trains_network
-      for m in unit.rows
-    ):
-      former = found.setdefault(unit.facts['task'], one)
-      if one['cpu'] > former['cpu']:
-        found[unit.facts['task']] = one
-  return found
-
-
-def _is_whole(unit: 'ledger_lib.Measurement', method: str) -> bool:
-  """Whether a measurement tells what a method cost, in full.
-
-  A training that failed stopped early, so its seconds tell nothing.
-  """
-  return method not in unit.facts['resumed'] and not any(
-    'failed' in row for row in unit.rows[method] if row['split'] == 'test'
-  )
 
 
 def shares(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -239,114 +209,6 @@ def _network_of(
   )
 
 
-def _tests(
-  unit: 'ledger_lib.Measurement',
-) -> dict[str, list[dict[str, Any]]]:
-  """The test rows of each method."""
-  return {
-    m: [r for r in rows if r['split'] == 'test']
-    for m, rows in unit.rows.items()
-  }
-
-
-def total_seconds(facts: Iterable[Mapping[str, Any]], clock: str) -> float:
-  """What measurements took, all stages together.
-
-  Tasks that share images are timed together, and each has the whole.
-
-  Args:
-    facts: of each measurement, as its provenance file has them.
-    clock: 'wall' or 'cpu'.
-  """
-  return sum(
-    stage[clock] / len(f.get('tasks') or [f['task']])
-    for f in facts
-    for stage in f['seconds'].values()
-  )
-
-
-def _seconds(
-  unit: 'ledger_lib.Measurement',
-  method: str,
-  clock: str,
-  passes: Mapping[str, Mapping[str, float]],
-) -> float:
-  """Of training one predictor of a method with its chosen setting.
-
-  Args:
-    unit: has its rows.
-    method: its id.
-    clock: 'cpu' or 'wall'.
-    passes: what a pass over the training images took, by task and clock.
-  """
-  stages = [f'train {method}']
-  if method == 'head2toe' and _selects_as_all_l21(_tests(unit)):
-    stages.append('train all_l21')
-  trained = methods_registry.MEASURED[method]
-  # Tasks that share images are timed together.
-  count = len(unit.facts['tasks'])
-  if trained.seeded:
-    count *= len(unit.facts['seeds'][method])
-  seconds = sum(unit.facts['seconds'][s][clock] for s in stages) / count
-  if not trained.trains_network:
-    seconds += passes[unit.facts['task']][clock]
-  return seconds
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Seconds:
-  """What a method took on a task, in seconds of the processor.
-
-  Attributes:
-    choose: the search for its setting.
-    train: one predictor with the setting, with a pass over training images.
-    processor: which one it was.
-  """
-
-  choose: float
-  train: float
-  processor: str
-
-
-def seconds_by_method(
-  measurements: 'Iterable[ledger_lib.Measurement]',
-) -> dict[tuple[str, str], Seconds]:
-  """What each method took on each task.
-
-  Args:
-    measurements: of one run; methods that failed, that another process had
-      begun, or whose setting was not searched for are passed over.
-
-  Returns:
-    By method and task. Head2Toe's search contains that for +All-l2,1 where
-    both were measured at once, because it takes its scores from there.
-  """
-  known = list(measurements)
-  passes = _passes(known)
-  return {
-    (method, unit.facts['task']): Seconds(
-      choose=_choosing(unit, method),
-      train=_seconds(unit, method, 'cpu', passes),
-      processor=unit.facts['processor'],
-    )
-    for unit in known
-    for method in unit.rows
-    if method in methods_registry.MEASURED
-    and _is_whole(unit, method)
-    and f'choose {method}' in unit.facts['seconds']
-  }
-
-
-def _choosing(unit: 'ledger_lib.Measurement', method: str) -> float:
-  """CPU seconds of the search; tasks that share images are timed together."""
-  stages = [f'choose {method}']
-  if method == 'head2toe' and 'choose all_l21' in unit.facts['seconds']:
-    stages.append('choose all_l21')
-  return sum(unit.facts['seconds'][s]['cpu'] for s in stages) / len(
-    unit.facts['tasks']
-  )
-
-
 def _of_method(
   run: 'run_lib.Run',
   unit: 'ledger_lib.Measurement',
@@ -354,7 +216,10 @@ def _of_method(
   passes: Mapping[str, Mapping[str, float]],
 ) -> dict[str, Any]:
   """A line of `by_method`."""
-  row, classes = _tests(unit)[method][0], unit.manifest['classes']
+  row, classes = (
+    seconds_lib.test_rows(unit)[method][0],
+    unit.manifest['classes'],
+  )
   backbone, network, size = _network_of(run)
   columns, selected_of = row.get('num_features', network.embedding), None
   if 'target_size' in row:
@@ -372,8 +237,8 @@ def _of_method(
     'task': row['task'],
     'method': method,
     'num_features': columns,
-    'cpu_seconds': _seconds(unit, method, 'cpu', passes),
-    'wall_seconds': _seconds(unit, method, 'wall', passes),
+    'cpu_seconds': seconds_lib.training(unit, method, 'cpu', passes),
+    'wall_seconds': seconds_lib.training(unit, method, 'wall', passes),
     'bytes': stored + (size if method == 'finetune' else 0),
   }
 
@@ -384,7 +249,9 @@ def _measured(
   passes: Mapping[str, Mapping[str, float]],
 ) -> dict[str, Any]:
   """A line of `measured`, of a measurement for each method."""
-  linear, ours, tuned = (_tests(units[m])[m][0] for m in _COMPARED)
+  linear, ours, tuned = (
+    seconds_lib.test_rows(units[m])[m][0] for m in _COMPARED
+  )
   backbone, network, size = _network_of(run)
   classes = units['head2toe'].manifest['classes']
   features = extraction.layout_of(backbone, ours['target_size']).size
@@ -401,7 +268,7 @@ def _measured(
   }
   for method in _COMPARED:
     for clock in ('cpu', 'wall'):
-      found[f'{method}_{clock}_seconds'] = _seconds(
+      found[f'{method}_{clock}_seconds'] = seconds_lib.training(
         units[method], method, clock, passes
       )
   kept = fraction_lib.num_kept(features, fraction)
@@ -436,16 +303,3 @@ def _measured(
     ),
   }
   return found
-
-
-def _selects_as_all_l21(
-  tests: Mapping[str, Sequence[Mapping[str, Any]]],
-) -> bool:
-  """Whether Head2Toe's first heads were trained already for +All-l2,1."""
-  if 'all_l21' not in tests:
-    return False
-  ours, other = tests['head2toe'][0], tests['all_l21'][0]
-  return all(
-    ours[k] == other[k]
-    for k in ('learning_rate', 'steps', 'target_size', 'coefficient')
-  )

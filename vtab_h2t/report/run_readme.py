@@ -13,10 +13,10 @@ from vtab_h2t.report import catalogue
 from vtab_h2t.report import caveats
 from vtab_h2t.report import companion_rows
 from vtab_h2t.report import headline
-from vtab_h2t.report import measured_cost
 from vtab_h2t.report import output as output_lib
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import run_names
+from vtab_h2t.report import seconds as seconds_lib
 from vtab_h2t.report import summary
 
 NAME = 'README.md'
@@ -253,7 +253,7 @@ def _accelerators(facts: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _hours(facts: Sequence[Mapping[str, Any]], clock: str) -> str:
-  return _duration(measured_cost.total_seconds(facts, clock))
+  return _duration(seconds_lib.total(facts, clock))
 
 
 def _duration(seconds: float) -> str:

@@ -24,6 +24,7 @@ from vtab_h2t.report import plotting
 from vtab_h2t.report import readable
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import run_names
+from vtab_h2t.report import seconds as seconds_lib
 from vtab_h2t.report import standing
 from vtab_h2t.report import statistics
 from vtab_h2t.report import tables
@@ -229,8 +230,7 @@ def _provenance(results: results_lib.Results) -> 'markupsafe.Markup':
       {
         'what': 'seconds, wall / cpu',
         'value': ' / '.join(
-          f'{measured_cost.total_seconds(facts, clock):,.0f}'
-          for clock in ('wall', 'cpu')
+          f'{seconds_lib.total(facts, clock):,.0f}' for clock in ('wall', 'cpu')
         ),
       },
       {

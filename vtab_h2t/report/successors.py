@@ -10,7 +10,7 @@ import pandas as pd
 from vtab_h2t.methods import registry as methods_registry
 from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.report import bootstrap
-from vtab_h2t.report import measured_cost
+from vtab_h2t.report import seconds as seconds_lib
 from vtab_h2t.report import statistics
 
 _REFERENCE = 'head2toe'
@@ -62,7 +62,7 @@ def table(
     }
     for m in compared
   }
-  seconds = measured_cost.seconds_by_method(measurements)
+  seconds = seconds_lib.by_method(measurements)
   found = []
   for method in compared:
     line = {
@@ -102,7 +102,7 @@ def _mean_difference(
 
 
 def _mean_seconds(
-  seconds: Mapping[tuple[str, str], measured_cost.Seconds],
+  seconds: Mapping[tuple[str, str], seconds_lib.Spent],
   method: str,
   tasks: Iterable[str],
 ) -> dict[str, float | str]:
