@@ -50,7 +50,7 @@ def main() -> None:
         f'{workdir} has no results; choose the --workdir of a run'
       )
   if any(
-    measured_cost.suffices(one.folder.measurements()) for one in measured
+    measured_cost.suffices(one.own_measurements) for one in measured
   ) or any(one.of(kind) for one in measured for kind in retapping.KINDS):
     # Counts a network's operations, and the taps that Table 6 moves.
     common.prepare_tensorflow()

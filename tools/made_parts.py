@@ -168,7 +168,7 @@ def _fine_tuning(measured: Measured, place: pathlib.Path, run: str) -> str:
     for r in rows
     if r['split'] == 'test' and r['method'] == 'finetune'
   }
-  own = list(results.folder.measurements())
+  own = results.own_measurements
   cost = measured_cost.measured(results.run, own).mean(numeric_only=True)
   training = {m: cost[f'{m}_cpu_seconds'] for m in ('head2toe', 'finetune')}
   size = {m: cost[f'{m}_bytes'] / 1e6 for m in training}

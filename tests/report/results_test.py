@@ -237,6 +237,8 @@ def test_measured_rows_have_what_outputs_read(measured):
   assert set(one.rows) == {'accuracy', 'offset', 'reduced'}
   assert {m.facts['task'] for m in one.measurements} == {'one', 'two'}
   assert len(one.measurements) == 3
+  assert one.measurements[: len(one.own_measurements)] == one.own_measurements
+  assert 0 < len(one.own_measurements) < 3
   table = catalogue.OUTPUTS['figure12'].of_results(one)['figure12']
   assert table.groupby('task').share.sum().to_dict() == pytest.approx(
     {'one': 1, 'two': 1}

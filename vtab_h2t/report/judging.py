@@ -143,7 +143,7 @@ def _cost_rows(results: results_lib.Results) -> dict[str, list[claim_lib.Row]]:
     if tried:
       overhead = cost.selection_overhead(tried)
       search.append({**row, 'job': claim_lib.SEARCH} | {'overhead': overhead})
-  measured = measured_cost.measured(results.run, results.folder.measurements())
+  measured = measured_cost.measured(results.run, results.own_measurements)
   shares: list[claim_lib.Row] = [
     {**first[line['task']], 'job': claim_lib.COST} | line
     for line in measured_cost.shares(measured)

@@ -107,8 +107,7 @@ def table3(results: Results | None = None) -> Frames:
     'overhead': overhead(results),
   }
   if results is not None:
-    # A method of a derived run is none of this run's.
-    own = list(results.folder.measurements())
+    own = results.own_measurements
     measured = measured_cost.measured(results.run, own)
     if len(measured):
       found['measured'] = measured
@@ -122,7 +121,7 @@ def successors(results: Results) -> Frames:
   """Head2Toe among the methods that came after it."""
   return {
     'successors': successors_lib.table(
-      results.of(_ACCURACY), results.folder.measurements()
+      results.of(_ACCURACY), results.own_measurements
     )
   }
 

@@ -33,15 +33,16 @@ class Results:
     return self.folder.run
 
   @functools.cached_property
+  def own_measurements(self) -> list[ledger_lib.Measurement]:
+    """What provenance tells of; a derived run's methods are none of it."""
+    return list(self.folder.measurements())
+
+  @functools.cached_property
   def measurements(self) -> list[ledger_lib.Measurement]:
     """What provenance tells of, derived runs included."""
-    return [
-      m
-      for folder in [
-        self.folder,
-        *(f for folders in self.derived.values() for f in folders),
-      ]
-      for m in folder.measurements()
+    derived = (f for folders in self.derived.values() for f in folders)
+    return self.own_measurements + [
+      m for folder in derived for m in folder.measurements()
     ]
 
   def of(self, job: str) -> Sequence[ledger_lib.Row]:

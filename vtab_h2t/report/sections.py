@@ -178,8 +178,7 @@ def _costs(results: results_lib.Results) -> list[dict[str, Any]]:
 
   Empty where nothing was measured.
   """
-  # A method of a derived run is none of this run's.
-  own = list(results.folder.measurements())
+  own = results.own_measurements
   made = {
     'measured': measured_cost.measured(results.run, own),
     'by_method': measured_cost.by_method(results.run, own),
