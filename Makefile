@@ -1,6 +1,6 @@
 # make table1      the embedded suite's Table 1, in about six minutes on two cores
 # make companions  the companion papers' claims under shifts, in a quick form
-# make test        the tests, in at most eight minutes on two cores
+# make test        the tests, in about eight minutes on two cores
 # make soak        what takes longer: kills, full disks, clusters, full sizes
 # make lint        style, import order, types
 # make docs        the documentation as a site, .site/index.html

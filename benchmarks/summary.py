@@ -15,6 +15,7 @@ from absl import app
 from absl import flags
 
 from benchmarks import goals
+from vtab_h2t.report import tables
 
 _RESULTS = flags.DEFINE_string(
   'results',
@@ -308,7 +309,8 @@ def rounding(rows: Sequence[Row]) -> str:
     widest = max(tasks, key=_moved)
     cells.append(
       [
-        *key,
+        key[0],
+        tables.LABELS.get(key[1], key[1]),
         *(
           f'{statistics.mean(r[name] for r in tasks):.1f}'
           for name in ('accuracy_percent', 'other_percent')
