@@ -177,16 +177,21 @@ def publish(
 ) -> None:
   """Makes outputs of printed numbers, those that they suffice for.
 
+  A README beside them shows all that the folder has.
+
   Args:
     outputs: which.
     workdir: the work directory.
   """
+  from vtab_h2t.report import folder_readme
+
   folder = pathlib.Path(workdir, PUBLISHED_FOLDER)
   for output in outputs:
     if output.published:
       frames = output.of_paper()
       output.show(frames, published.SOURCE)
       _list(output.name, output.write(frames, folder, published.SOURCE))
+  folder_readme.write(folder, folder_readme.of_the_paper(folder))
 
 
 def show(

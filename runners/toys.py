@@ -1,7 +1,7 @@
 r"""Reproduces the companion papers' toy problems, in seconds on a CPU.
 
-Prints what is predicted beside what is measured; writes tables and figures
-(PNG, PDF, and the CSV they were drawn from) below --workdir.
+Prints what is predicted beside what is measured; writes tables, figures (PNG,
+PDF, and the CSV they were drawn from) and a README below --workdir.
 
   python -m runners.toys
 """
@@ -22,6 +22,7 @@ _WORKDIR = flags.DEFINE_string(
 
 
 def main() -> None:
+  from vtab_h2t.report import folder_readme
   from vtab_h2t.report import plotting
   from vtab_h2t.report import terminal
   from vtab_h2t.report import toy_figures
@@ -55,19 +56,12 @@ def main() -> None:
     f'{terminal.frame(means)}'
   )
   folder = pathlib.Path(_WORKDIR.value) / 'toys'
-  drawn = {
-    'lp_ft': toy_figures.distortion,
-    'shifts': toy_figures.shifts,
-    'probing': toy_figures.adaptation,
-    'predictions': None,
-  }
-  for name, draw in drawn.items():
+  for name, table in tables.items():
     with files.atomic_write(folder / f'{name}.csv') as f:
-      tables[name].to_csv(
-        f, index=False, float_format='%.9g', lineterminator='\n'
-      )
-    if draw:
-      plotting.save(draw(tables[name]), folder, name)
+      table.to_csv(f, index=False, float_format='%.9g', lineterminator='\n')
+  for one in toy_figures.FIGURES:
+    plotting.save(one.draw(tables[one.name]), folder, one.name)
+  folder_readme.write(folder, folder_readme.of_toys())
   print(f'tables and figures: {folder}')
 
 

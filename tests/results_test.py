@@ -12,6 +12,7 @@ from vtab_h2t.methods import interface
 from vtab_h2t.methods import registry as methods
 from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.report import catalogue
+from vtab_h2t.report import folder_readme
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import run_readme
 from vtab_h2t.report import standing
@@ -183,6 +184,23 @@ def test_redrawn_numbers_are_the_papers(name, tmp_path):
     assert (folder / path.name).exists()
     if path.suffix in ('.csv', '.md'):
       assert path.read_text() == (folder / path.name).read_text()
+
+
+@pytest.mark.parametrize('name', ['toys', 'redrawn/published'])
+def test_folders_of_no_run_have_readmes(name):
+  """Made again by python -m runners.toys, and with --source=published."""
+  folder = _RESULTS / name
+  text = (folder / 'README.md').read_text()
+  assert text == (
+    folder_readme.of_toys()
+    if name == 'toys'
+    else folder_readme.of_the_paper(folder)
+  )
+  links = re.findall(r'\]\(([^()]+)\)', text)
+  for link in links:
+    assert (folder / link).is_file(), link
+  for path in folder.rglob('*.png'):
+    assert path.relative_to(folder).as_posix() in links
 
 
 def test_comparison_with_the_released_code_follows_from_rows(measured):

@@ -44,6 +44,20 @@ def test_everything_is_made_of_its_rows(name):
       assert 'nan' not in text.lower()
 
 
+def test_captions_say_what_is_drawn():
+  for output in _OUTPUTS.values():
+    assert bool(output.draw) == output.shows.endswith('.')
+    if output.draw:
+      drawn = output.picture(output.of_results(_RESULTS), 'source')
+      (legend,) = drawn.legends
+      for text in legend.get_texts():
+        if output.name != 'head_probe_figure':  # Its legend names tasks.
+          words = text.get_text().lower().replace(',', '').split()
+          assert all(word in output.shows.lower() for word in words), words
+  assert 'Error bars are' in _OUTPUTS['surgical_figure'].shows
+  assert 'A cross is' in _OUTPUTS['head_probe_figure'].shows
+
+
 def test_published_numbers_are_said_to_be_so():
   published = {n: o for n, o in _OUTPUTS.items() if o.published}
   assert list(published) == ['lp_ft', 'surgical']

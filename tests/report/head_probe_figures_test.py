@@ -10,8 +10,12 @@ _TABLE = frames.figure(made.head_probe(made.run()))
 def test_a_row_for_each_head_and_a_panel_for_each_measure():
   axes = figures.figure(_TABLE).axes
   assert len(axes) == 10
-  assert axes[0].get_title() == 'l2 distance / norm before, linear head'
-  assert axes[9].get_title() == 'test accuracy (%), 512 hidden units'
+  assert (
+    axes[0].get_title() == axes[5].get_title() == ('l2 distance / norm before')
+  )
+  assert axes[9].get_title() == 'test accuracy (%)'
+  assert axes[0].get_ylabel() == 'linear head'
+  assert axes[5].get_ylabel() == '512 hidden units'
 
 
 def test_lines_go_by_energy_training_and_test_images_apart():
@@ -43,3 +47,14 @@ def test_what_missed_the_common_loss_is_a_cross_beside_the_line():
     ['energy', 'l2']
   ].to_numpy()
   assert len(crosses) == 2 and tuple(wanted) in crosses
+
+
+def test_the_legend_has_only_what_is_drawn():
+  """Of a task that reached the loss nowhere there is no line."""
+  missed = _TABLE.task == 'mnist_5k'
+  (legend,) = figures.figure(_TABLE.assign(reached=~missed)).legends
+  assert {t.get_text() for t in legend.get_texts()} == {
+    'mnist_5k, common loss not reached',
+    'photo_patches, train images',
+    'photo_patches, test images',
+  }

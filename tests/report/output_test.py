@@ -1,3 +1,5 @@
+import dataclasses
+
 import pandas as pd
 import pytest
 
@@ -37,6 +39,21 @@ def test_a_figure_says_where_its_numbers_come_from(tmp_path):
   paths = output.write(_FRAMES, tmp_path, 'source')
   assert [p.suffix for p in paths] == ['.csv', '.csv', '.png', '.pdf']
   assert {p.parent for p in paths} == {tmp_path / 'figures'}
+  assert output.is_at(tmp_path) and not output.is_at(tmp_path / 'figures')
+
+
+def test_parts_of_a_figure_are_drawn_beside_it(tmp_path):
+  def draw(frames):
+    drawn, (ax,) = plotting.figure(1, 1)
+    ax.plot(frames['x'].a)
+    return drawn
+
+  whole = output_lib.Output(name='x', title='Title', draw=draw)
+  output = dataclasses.replace(whole, extracts={'small': draw})
+  paths = output.write(_FRAMES, tmp_path, 'source')
+  assert [p.name for p in paths[-2:]] == ['x_small.png', 'x_small.pdf']
+  # It says where its numbers come from, as the figure does.
+  assert paths[-2].read_bytes() == (tmp_path / 'figures/x.png').read_bytes()
 
 
 def test_possible_is_what_one_task_has_all_of():

@@ -25,6 +25,17 @@ def test_styles_differ_without_colour():
   )
 
 
+def test_either_axis_can_be_logarithmic_with_few_ticks():
+  for axis in ('x', 'y'):
+    _, (ax,) = plotting.figure(1, 1)
+    ax.plot([1, 50], [1, 50])
+    plotting.log_scale(ax, axis=axis)
+    scales = ax.get_xscale(), ax.get_yscale()
+    assert scales == (('log', 'linear') if axis == 'x' else ('linear', 'log'))
+    labels = ax.get_xticklabels() if axis == 'x' else ax.get_yticklabels()
+    assert [t.get_text() for t in labels] == ['1', '2', '5', '10', '20', '50']
+
+
 def test_means_say_over_how_many_tasks():
   table = pd.DataFrame({'tasks': [3, 3]})
   assert plotting.mean_over(table) == 'mean over 3 tasks'

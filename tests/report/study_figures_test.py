@@ -51,6 +51,24 @@ def test_figure6_has_a_line_for_each_kind_the_oracle_and_the_layers():
   assert right.get_ylabel() == 'share of the 4 selected features'
 
 
+def test_figure6_has_its_curves_in_words_of_their_own():
+  oracle = pd.DataFrame({'percent': [8.0], 'num_features': [15.0], 'tasks': 2})
+  (whole,) = study_figures.figure6(_MEAN, None, oracle).axes
+  drawn = study_figures.figure6_curves(_MEAN, oracle)
+  (ax,) = drawn.axes
+  assert [l.get_xydata().tolist() for l in ax.lines] == [
+    l.get_xydata().tolist() for l in whole.lines
+  ]
+  (legend,) = drawn.legends
+  assert [t.get_text().replace('\n', ' ') for t in legend.get_texts()] == [
+    'features one by one (Head2Toe)',
+    'whole layers, by mean relevance',
+    'Oracle: embedding and the best layer of each task (looks at the test '
+    'images)',
+  ]
+  assert len(study_figures.figure6_curves(_MEAN).axes[0].lines) == 2
+
+
 def test_figure10_has_a_panel_for_each_task():
   drawn = study_figures.figure10(_GRANULARITY)
   assert [ax.get_title() for ax in drawn.axes] == ['t', 'u']

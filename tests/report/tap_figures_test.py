@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from vtab_h2t.report import plotting
 from vtab_h2t.report import tap_figures
 
 
@@ -20,6 +21,29 @@ def test_figure9_has_a_panel_for_each_task_with_linears_level():
   assert two.lines[0].get_xydata().tolist() == [[0, 7], [1, 8]]
   assert set(two.lines[1].get_ydata()) == {9}
   assert [t.get_text() for t in one.get_xticklabels()] == ['a', 'b']
+
+
+def test_layers_are_named_by_their_blocks():
+  """Of each block a selection has one layer."""
+  taps = ['stem', 'block00_depthwise', 'block01_expand', 'logits']
+  table = pd.DataFrame(
+    {
+      'task': 'digits',
+      'kind': 'features',
+      'tap': taps,
+      'depth': range(4),
+      'kept': [4.0, 3, 2, 1],
+      'share': [0.4, 0.3, 0.2, 0.1],
+    }
+  )
+  _, (ax,) = plotting.figure(1, 1)
+  tap_figures.distribution(ax, table)
+  assert [t.get_text() for t in ax.get_xticklabels()] == [
+    'stem',
+    'block00',
+    'block01',
+    'logits',
+  ]
 
 
 def _units(tasks, units):

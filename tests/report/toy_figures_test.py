@@ -28,6 +28,13 @@ def test_shifts_draws_every_seed(tables):
   np.testing.assert_allclose(axes[0].lines[2].get_ydata(), full)
 
 
+def test_each_figure_is_of_the_table_of_its_name(tables):
+  assert {f.name for f in toy_figures.FIGURES} == {*tables} - {'predictions'}
+  for one in toy_figures.FIGURES:
+    assert one.draw(tables[one.name]).axes
+    assert one.shows.endswith('.') and len(one.shows.split()) > 10
+
+
 def test_adaptation_draws_four_measures(tables):
   axes = toy_figures.adaptation(tables['probing']).axes
   assert [ax.get_title() for ax in axes] == [

@@ -30,6 +30,8 @@ def test_published_source_makes_all_that_it_can(tmp_path):
     assert found == (wanted if output.published else set()), output.name
   assert [p.name for p in tmp_path.iterdir()] == ['published']
   assert not list(tmp_path.rglob('rows'))
+  readme = (tmp_path / 'published' / 'README.md').read_text()
+  assert '](figures/figure11.png)' in readme and '](table7.md)' in readme
   text = (tmp_path / 'published' / 'table1.md').read_text()
   # ResNet-50's Head2Toe mean, and its affinity on Pets.
   assert '65.8' in text and text.count('| Head2Toe ') == 2

@@ -15,5 +15,5 @@ def test_tables_and_figures(tmp_path):
     f'{n}.{e}'
     for n in ('lp_ft', 'shifts', 'probing')
     for e in ('csv', 'png', 'pdf')
-  } | {'predictions.csv'}
+  } | {'predictions.csv', 'README.md'}
   assert (tmp_path / 'toys/probing.pdf').read_bytes().startswith(b'%PDF')

@@ -80,11 +80,15 @@ OUTPUTS = (
     name='lp_ft_figure',
     title='LP-FT, figure: accuracy in and out of distribution by pair, how far '
     'features move, and accuracy by severity of corruptions',
-    shows='At the left each point is one pair of data sets under linear '
-    'probing, fine-tuning or LP-FT, with its accuracy on images like those '
-    'of the training to the right and on shifted ones upwards. At the right '
-    'stands how far training moved the features. Below, curves show the '
-    'accuracy by how severe a corruption is.',
+    shows='A network was trained on the first data set of each pair. At the '
+    'left stands its accuracy on test images of that data set (in '
+    'distribution, ID), in the middle that on the shifted images of the second '
+    '(out of distribution, OOD), and at the right how far training moved the '
+    'features of both. Linear probing (LP) trains the head alone. Fine-tuning '
+    '(FT) trains everything from a random head; with frozen statistics batch '
+    'norms use means and variances of the pretraining, as they do under LP-FT, '
+    'which fine-tunes from the head of LP. Below, curves show the accuracy '
+    'under each corruption by how severe it is.',
     jobs=(companion_rows.LP_FT,),
     measured=lambda r: lp_ft_frames.figure_frames(r.of(companion_rows.LP_FT)),
     draw=lambda f: lp_ft_figures.figure(
@@ -103,12 +107,13 @@ OUTPUTS = (
   _Output(
     name='surgical_figure',
     title='Surgical fine-tuning, figure: accuracy by tuned block and kind of '
-    'shift; error bars are standard errors over targets, of a single one the '
-    'deviation over seeds',
+    'shift',
     shows='Each panel is one kind of shift, with one network and number of '
-    'images a class. Points with error bars show the test accuracy if only '
-    'one block is tuned, from the first to the last; lines show it if all '
-    'layers are tuned, or nothing.',
+    'images a class. Points show the mean test accuracy over targets (data '
+    'sets with this shift) if only one block is tuned, from the first to the '
+    'last, or the last layer alone; lines show it if all layers are tuned, or '
+    'nothing. Error bars are standard errors over the targets, and of a single '
+    'target the standard deviation over seeds.',
     some=_SURGICAL,
     measured=surgical_frames.figure_frames,
     draw=lambda f: surgical_figures.figure(f['surgical_figure']),
@@ -126,11 +131,16 @@ OUTPUTS = (
   _Output(
     name='head_probe_figure',
     title='Head probing, figure: features and accuracy by the energy when '
-    'fine-tuning begins; crosses are taus of which no seed reached the '
-    'common training loss, lines the medians of the seeds that did',
-    shows='Panels show how far features move and how accurate the network '
-    'becomes, by the energy that is left when fine-tuning begins; the '
-    'longer the head was probed before, the less that is.',
+    'fine-tuning begins',
+    shows='Panels show how fine-tuning changes the features and how accurate '
+    'the network becomes, by the energy that is left when it begins, which is '
+    'the mean distance of the predicted probabilities from the labels: the '
+    'longer the head was trained alone before (probed), the less that is. '
+    'Panels above are of a linear head, those below of one with a hidden '
+    'layer. Each point is one number of epochs of probing, and the median over '
+    'the seeds whose fine-tuning came down to a training loss that is the same '
+    'for all. A cross is a number of epochs with which no seed came down to '
+    'it, so that its features cannot be compared with those of the points.',
     jobs=(companion_rows.HEAD_PROBE,),
     measured=lambda r: {
       'head_probe_figure': head_probe_frames.figure(

@@ -36,6 +36,18 @@ def _draw11(frames: output_lib.Frames) -> 'figure_lib.Figure':
 
 
 _BASELINES = making.BASELINES
+_SINGLY_OR_NOT = (
+  'features are kept. Feature-wise they are chosen one by one, as Head2Toe '
+  'does. Layer-wise they are chosen as whole layers, either those of the '
+  'highest mean relevance of their features, or (group) those of the largest '
+  'weights under a group lasso whose groups are the layers.'
+)
+_GROUPS = (
+  "The groups of VTAB's tasks are the paper's. Of other tasks group 1 has "
+  'those whose accuracy with all layers is higher at the largest target size '
+  'than at the smallest: the groups follow from the curves, so that they '
+  'describe these and prove nothing.'
+)
 
 OUTPUTS = (
   _Output(
@@ -43,7 +55,8 @@ OUTPUTS = (
     title='Figure 2: what Head2Toe gains over Linear, tasks by domain affinity',
     shows='Each bar is one task, and its length is what Head2Toe gains over '
     'Linear, in points. Tasks stand from left to right by their domain '
-    'affinity, which is the accuracy of Linear less that of Scratch.',
+    'affinity, which is the accuracy of Linear less that of Scratch. Colours '
+    'and hatches tell the groups of tasks.',
     jobs=(_ACCURACY,),
     methods=('linear', 'scratch', 'head2toe'),
     measured=lambda r: making.figure2(making.affinity(r)),
@@ -70,9 +83,10 @@ OUTPUTS = (
     shows='Each point is one task, with its domain affinity to the right '
     'and upwards what the best additional layer gains over Linear. Curves '
     'show the accuracy of two tasks by which layer Linear also reads. Bars '
-    'compare the averages of Linear, of a control that reads a second '
-    'network in place of the layer, and of the best layer. Of the paper '
-    'only the averages are known.',
+    'compare the averages of Linear, of the Control, which reads a second '
+    'network in place of the layer, and of the Oracle, which reads the layer '
+    'that is best on the test images. Of the paper only the bars can be '
+    'drawn.',
     jobs=(_ACCURACY, 'one_tap', jobs.CONTROL),
     methods=_BASELINES[:2],
     measured=making.figure4,
@@ -87,16 +101,23 @@ OUTPUTS = (
     name='figure6',
     title='Figure 6: selecting features or whole layers, and of which layers '
     'they are',
-    shows='Curves show the mean test accuracy by how many features are '
-    'kept, one curve for features that are chosen one by one and others for '
-    'whole layers. Bars show of which layers the features are that one task '
-    'keeps.',
+    shows=f'Curves show the mean test accuracy by how many {_SINGLY_OR_NOT} '
+    'The star is the Oracle, which reads the embedding and, of each task, the '
+    'one layer that is best on the test images, so that it is no method; it '
+    'stands at the mean number of the features that it reads. Bars show of '
+    'which layers the features are that one task keeps, feature-wise and '
+    'layer-wise.',
     jobs=('granularity',),
     also=('one_tap',),
     measured=making.figure6,
     draw=lambda f: study_figures.figure6(
       f['figure6'], f.get('layers'), f.get('oracle')
     ),
+    extracts={
+      'curves': lambda f: study_figures.figure6_curves(
+        f['figure6'], f.get('oracle')
+      )
+    },
   ),
   _Output(
     name='figure7',
@@ -104,8 +125,10 @@ OUTPUTS = (
     'number of candidate features, in two groups of tasks',
     shows='In the matrix each row is a task that selected features, each '
     'column a task that uses them, and the number is the change against the '
-    "task's own features, in points. Curves show the accuracy by how many "
-    'features there are to choose from, in two groups of tasks.',
+    "task's own features, in points. Curves show the mean accuracy of two "
+    'groups of tasks by the target size of each layer, one line for each share '
+    'of the layers that is read: the larger both are, the more features there '
+    f'are to choose from. {_GROUPS}',
     jobs=(jobs.TRANSFER, 'scaling'),
     measured=making.figure7,
     draw=lambda f: study_figures.figure7(
@@ -119,7 +142,7 @@ OUTPUTS = (
     shows='One point is one task, with its domain affinity under one '
     'network to the right and under the other upwards. Bars show, layer by '
     'layer, the rank correlation of domain affinity with what the layer '
-    'gains over Linear.',
+    'gains over Linear. Of the paper only the points can be drawn.',
     jobs=(_ACCURACY, jobs.SECOND),
     also=('one_tap',),
     methods=_BASELINES[:2],
@@ -132,7 +155,7 @@ OUTPUTS = (
     title='Figure 9: accuracy with one additional layer, for each task',
     shows='Each panel is one task. The curve shows its test accuracy when '
     'Linear also reads one intermediate layer, from the first layer to the '
-    'last.',
+    'last. The dashed line is Linear alone.',
     jobs=('one_tap',),
     measured=lambda r: {'figure9': tap_frames.one_tap(r.of('one_tap'))},
     draw=lambda f: tap_figures.figure9(f['figure9']),
@@ -141,7 +164,7 @@ OUTPUTS = (
     name='figure10',
     title='Figure 10: selecting features or whole layers, for each task',
     shows='Each panel is one task. Curves show its test accuracy by how '
-    'many features are kept, chosen one by one or in whole layers.',
+    f'many {_SINGLY_OR_NOT}',
     jobs=('granularity',),
     measured=lambda r: {
       'figure10': study_frames.granularity(r.of('granularity'))
@@ -154,8 +177,9 @@ OUTPUTS = (
     'overlap of selections; accuracy by place in the ranking',
     shows='Points show, task by task, what Head2Toe gains over fine-tuning '
     'by domain affinity. A matrix shows which share of their selected '
-    'features two tasks have in common. Curves show the accuracy with '
-    'features from further down the ranking.',
+    'features two tasks have in common, and on its diagonal two seeds of one '
+    'task. A curve shows the accuracy with features from further down the '
+    'ranking. Of the paper only the points can be drawn.',
     jobs=(_ACCURACY, jobs.RELEVANCE, 'offset'),
     methods=(*_BASELINES, 'head2toe'),
     measured=making.figure11,
@@ -197,7 +221,7 @@ OUTPUTS = (
     shows='Curves show the mean accuracy of two groups of tasks by the '
     'target size of each layer, one line for each share of the layers that '
     'is read: the larger both are, the more features there are to choose '
-    'from.',
+    f'from. {_GROUPS}',
     jobs=('scaling',),
     measured=making.figure14,
     draw=lambda f: study_figures.figure14(f['figure14'], f['groups']),

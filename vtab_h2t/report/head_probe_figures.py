@@ -8,9 +8,11 @@ from vtab_h2t.report import head_probe_frames as frames
 from vtab_h2t.report import plotting
 
 if TYPE_CHECKING:
+  from matplotlib import axes as axes_lib
   from matplotlib import figure as figure_lib
 
 _LINES = {frames.TRAIN: '-', frames.TEST: '--'}
+_MISSED = 'common loss not reached'
 _PANELS = {
   'l2': 'l2 distance / norm before',
   'cos': 'cosine distance',
@@ -30,12 +32,12 @@ def figure(table: pd.DataFrame) -> 'figure_lib.Figure':
   """
   heads = sorted(table.hidden.unique())
   tasks = list(table.task.unique())
-  drawn, axes = plotting.figure(len(heads), len(_PANELS), 2.9, 2.6)
+  drawn, axes = plotting.figure(len(heads), len(_PANELS), 2.3, 2.4)
   for i, ax in enumerate(axes):
     hidden = heads[i // len(_PANELS)]
     measure = list(_PANELS)[i % len(_PANELS)]
     for task, style in zip(tasks, _cycled(len(tasks))):
-      for images, line in _LINES.items():
+      for images in _LINES:
         if measure == 'percent' and images == frames.TRAIN:
           continue  # Nearly all right, whatever tau is.
         part = table[
@@ -43,30 +45,49 @@ def figure(table: pd.DataFrame) -> 'figure_lib.Figure':
           & (table.task == task)
           & (table.images == images)
         ].sort_values('energy', kind='stable')
-        missed = part[~part.reached]
-        part = part[part.reached]
-        ax.scatter(
-          missed.energy,
-          missed[measure],
-          s=16 if images == frames.TRAIN else 49,
-          color=style['color'],
-          marker='x',
-          linewidths=0.8,
-        )
-        ax.plot(
-          part.energy,
-          part[measure],
-          label=f'{task}, {images} images',
-          # Rings around dots, as both may lie at the same place.
-          markersize=4 if images == frames.TRAIN else 7,
-          **style | {'linestyle': line},
-          fillstyle='full' if images == frames.TRAIN else 'none',
-        )
-    ax.set_title(f'{_PANELS[measure]}, {frames.head_name(hidden)}', fontsize=8)
+        _line(ax, part, measure, task, images, style)
+    ax.set_title(_PANELS[measure], fontsize=9)
+    if measure == next(iter(_PANELS)):
+      ax.set_ylabel(frames.head_name(hidden), fontsize=9)
     ax.set_xlabel('average initial energy', fontsize=8)
     ax.tick_params(labelsize=7)
-  plotting.legend_below(drawn, axes[0], columns=max(2, len(tasks)), size=8)
+  plotting.legend_below(drawn, *axes, columns=max(2, len(tasks)), size=9)
   return drawn
+
+
+def _line(
+  ax: 'axes_lib.Axes',
+  part: pd.DataFrame,
+  measure: str,
+  task: str,
+  images: str,
+  style: dict[str, Any],
+) -> None:
+  """The line of a task's images, and the crosses of what is not on it.
+
+  The legend is told of either only if it is there.
+  """
+  missed, joined = part[~part.reached], part[part.reached]
+  if len(missed):
+    ax.scatter(
+      missed.energy,
+      missed[measure],
+      s=16 if images == frames.TRAIN else 49,
+      color=style['color'],
+      marker='x',
+      linewidths=0.8,
+      label=f'{task}, {_MISSED}',
+    )
+  if len(joined):
+    ax.plot(
+      joined.energy,
+      joined[measure],
+      label=f'{task}, {images} images',
+      # Rings around dots, as both may lie at the same place.
+      markersize=4 if images == frames.TRAIN else 7,
+      **style | {'linestyle': _LINES[images]},
+      fillstyle='full' if images == frames.TRAIN else 'none',
+    )
 
 
 def _cycled(count: int) -> list[dict[str, Any]]:

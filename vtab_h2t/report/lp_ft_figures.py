@@ -1,5 +1,6 @@
 """Draws LP-FT under shifts from the frames of `report.lp_ft_frames`."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,12 @@ if TYPE_CHECKING:
   from matplotlib import figure as figure_lib
 
 _STYLES = dict(zip(frames.ADAPTATIONS, plotting.STYLES))
-_MOST_COLUMNS = 6  # Of panels in a row.
+_MOST_COLUMNS = 3  # Of panels of corruptions in a row.
+_FILLED = {frames.ID: 'full', frames.OOD: 'none'}
+_TITLES = {
+  frames.ID: 'in distribution (ID)',
+  frames.OOD: 'out of distribution (OOD)',
+}
 
 
 def figure(
@@ -32,26 +38,29 @@ def figure(
 
   panels = [] if severities is None else _panels(severities)
   rows = -(-len(panels) // _MOST_COLUMNS)
-  width = max(13.0, 1.5 + 2.4 * len(accuracy))
+  heights = [4.2, 2.2 * rows] if rows else [4.2]
+  width = max(10.0, 3 * (0.8 + 0.5 * len(accuracy)))
   drawn = figure_lib.Figure(
-    figsize=(width, 4.8 + 2.4 * rows), layout='constrained'
+    figsize=(width, sum(heights) + 0.6), layout='constrained'
   )
-  grid = drawn.add_gridspec(
-    2 if rows else 1,
-    2,
-    width_ratios=[5, 8],
-    height_ratios=[4.8, 2.4 * rows][: 2 if rows else 1],
-  )
-  left, right = (drawn.add_subplot(grid[0, i]) for i in range(2))
+  grid = drawn.add_gridspec(len(heights), 1, height_ratios=heights)
+  above = drawn.add_subfigure(grid[0]).subplots(1, 3)
+  for ax, place in zip(above, frames.PLACES):
+    _by_pair(ax, accuracy, frames.ADAPTATIONS, [place])
+    ax.set_title(_TITLES[place], fontsize=10)
+  above[0].set_ylabel(plotting.PERCENT)
   if movement is None or movement.drop(columns=['pair', 'kind']).isna().all(
     axis=None
   ):
-    right.set_visible(False)
+    above[2].set_visible(False)
   else:
-    _movement(right, movement)
+    _by_pair(above[2], movement, frames.TUNED, frames.PLACES)
+    plotting.log_scale(above[2], axis='y')
+    above[2].set_ylabel('mean l2 distance of features')
+    above[2].set_title('movement (full: ID, hollow: OOD)', fontsize=10)
   if rows:
     below = list(
-      drawn.add_subfigure(grid[1, :])
+      drawn.add_subfigure(grid[1])
       .subplots(rows, min(len(panels), _MOST_COLUMNS), squeeze=False)
       .flat
     )
@@ -61,8 +70,7 @@ def figure(
       _severities(ax, severities, pair, corruption)
       if i % _MOST_COLUMNS == 0:
         ax.set_ylabel(plotting.PERCENT, fontsize=8)
-  _points(left, accuracy)
-  plotting.legend_below(drawn, left, right, columns=5, size=8)
+  plotting.legend_below(drawn, *above, size=9)
   return drawn
 
 
@@ -75,57 +83,40 @@ def _panels(severities: pd.DataFrame) -> list[tuple[str, str]]:
   )
 
 
-def _points(ax: 'axes_lib.Axes', accuracy: pd.DataFrame) -> None:
-  """A point for each pair and adaptation; a pair's are joined from LP on."""
-  for adaptation in frames.ADAPTATIONS:
-    ax.plot(
-      accuracy[f'{adaptation}_id'],
-      accuracy[f'{adaptation}_ood'],
-      label=frames.LABELS[adaptation],
-      **_STYLES[adaptation] | {'linestyle': 'none'},
-    )
-  for line in accuracy.to_dict('records'):
-    ax.plot(
-      *(
-        [line[f'{a}_{place}'] for a in frames.ADAPTATIONS]
-        for place in frames.PLACES
-      ),
-      color='0.7',
-      linewidth=0.8,
-      zorder=0,
-    )
-  ax.set(
-    xlabel='accuracy in distribution (%)',
-    ylabel='accuracy out of distribution (%)',
-  )
-  x, y = (accuracy[f'{frames.LP}_{place}'] for place in frames.PLACES)
-  plotting.name_points(ax, x, y, accuracy.pair)
+def _by_pair(
+  ax: 'axes_lib.Axes',
+  table: pd.DataFrame,
+  adaptations: Sequence[str],
+  places: Sequence[str],
+) -> None:
+  """What a frame has of each pair, side by side by adaptation and images.
 
+  Points, as neither axis has a 0 for bars to begin at.
 
-def _movement(ax: 'axes_lib.Axes', movement: pd.DataFrame) -> None:
-  """How far features moved, by pair, adaptation, and images.
-
-  Points, as a logarithmic axis has no 0 for bars to begin at; those of images
-  in distribution are full.
+  Args:
+    ax: where.
+    table: pair, `<adaptation>_<place>`.
+    adaptations: of `lp_ft_frames.ADAPTATIONS`.
+    places: of `lp_ft_frames.PLACES`; those out of distribution are hollow where
+      both are shown.
   """
-  places = np.arange(len(movement))
-  shown = [(a, place) for a in frames.TUNED for place in frames.PLACES]
+  pairs = np.arange(len(table))
+  shown = [(a, place) for a in adaptations for place in places]
   for i, (adaptation, place) in enumerate(shown):
+    values = table[f'{adaptation}_{place}']
     ax.plot(
-      places + (i - (len(shown) - 1) / 2) * 0.8 / len(shown),
-      movement[f'{adaptation}_{place}'],
-      label=f'{frames.LABELS[adaptation]}, {place.upper()} (right)',
-      fillstyle='full' if place == frames.ID else 'none',
+      pairs + (i - (len(shown) - 1) / 2) * 0.8 / len(shown),
+      values,
+      label=frames.LABELS[adaptation] if values.notna().any() else None,
+      fillstyle=_FILLED[place] if len(places) > 1 else 'full',
+      markersize=5,
       **_STYLES[adaptation] | {'linestyle': 'none'},
     )
-  for border in places[1:] - 0.5:
+  for border in pairs[1:] - 0.5:
     ax.axvline(border, color='0.85', linewidth=0.8)
-  ax.set_yscale('log')
-  ax.set_ylabel('mean l2 distance of features')
-  ax.set_xticks(
-    places,
-    [pair.replace('.to.', '\nto ') for pair in movement.pair],
-    fontsize=8,
+  ax.set_xlim(-0.5, len(table) - 0.5)
+  plotting.names_below(
+    ax, [pair.replace('.to.', '\nto ') for pair in table.pair], 8
   )
 
 

@@ -76,6 +76,8 @@ class Output:
     published: its frames, from the paper's numbers; None if those do not
       suffice.
     draw: a figure of the frames; None for tables.
+    extracts: parts of the figure that are drawn beside it, for pages with
+      little room: what follows the figure's name in their files' names.
     shows: what is seen in the figure, in whole sentences, for those who read
       it and for those who cannot see it; '' for tables.
     headings: what frames show, over those that need to say it.
@@ -101,6 +103,9 @@ class Output:
   measured: Callable[[results_lib.Results], Frames] | None = None
   published: Callable[[], Frames] | None = None
   draw: Callable[[Frames], Any] | None = None
+  extracts: Mapping[str, Callable[[Frames], Any]] = dataclasses.field(
+    default_factory=dict
+  )
   shows: str = ''
   headings: Mapping[str, str] = dataclasses.field(default_factory=dict)
   markdown: Callable[[Frames, str], str] | None = None
@@ -198,10 +203,12 @@ class Output:
 
   def is_in(self, results: results_lib.Results) -> bool:
     """Whether it has been written there."""
+    return self.is_at(self.place(results))
+
+  def is_at(self, folder: pathlib.Path) -> bool:
+    """Whether it has been written into a folder."""
     ending = 'png' if self.draw else 'md'
-    return (
-      self.folder(self.place(results)) / f'{self.name}.{ending}'
-    ).is_file()
+    return (self.folder(folder) / f'{self.name}.{ending}').is_file()
 
   def write_results(self, results: results_lib.Results) -> list[pathlib.Path]:
     """Writes what a run's results give; returns the paths."""
@@ -241,9 +248,12 @@ class Output:
       with files.atomic_write(paths[-1]) as f:
         table.to_csv(f, index=False, float_format='%.7g', lineterminator='\n')
     if self.draw:
-      return paths + plotting.save(
-        self.picture(frames, source), folder, self.name
-      )
+      paths += plotting.save(self.picture(frames, source), folder, self.name)
+      for name, draw in self.extracts.items():
+        drawn = draw(frames)
+        plotting.note(drawn, source)
+        paths += plotting.save(drawn, folder, f'{self.name}_{name}')
+      return paths
     paths.append(folder / f'{self.name}.md')
     with files.atomic_write(paths[-1]) as f:
       f.write(self.text(frames, source))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 import io
 import pathlib
-from typing import Any, TYPE_CHECKING
+from typing import Any, Literal, TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -115,19 +115,28 @@ def curves(
 
 
 def log_scale(
-  ax: 'axes_lib.Axes', ticks: Sequence[float] | None = None
+  ax: 'axes_lib.Axes',
+  ticks: Sequence[float] | None = None,
+  axis: Literal['x', 'y'] = 'x',
 ) -> None:
-  """Makes a logarithmic x axis of what is drawn, with few ticks.
+  """Makes an axis of what is drawn logarithmic, with few ticks.
 
   Args:
     ax: axes, with all that will be drawn.
     ticks: where; by default powers of ten, and between those also their twofold
       and fivefold where fewer than three can be seen.
+    axis: which.
   """
-  ax.set_xscale('log')
-  places = _ticks(*ax.get_xlim()) if ticks is None else np.array(ticks)
+  ax.set(**{f'{axis}scale': 'log'})
+  limits = ax.get_xlim() if axis == 'x' else ax.get_ylim()
+  places = _ticks(*limits) if ticks is None else np.array(ticks)
   ax.minorticks_off()
-  ax.set_xticks(places, [f'{value:g}' for value in places])
+  ax.set(
+    **{
+      f'{axis}ticks': places,
+      f'{axis}ticklabels': [f'{value:g}' for value in places],
+    }
+  )
 
 
 def _ticks(low: float, high: float) -> np.ndarray:

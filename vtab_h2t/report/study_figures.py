@@ -4,6 +4,7 @@ Each function takes frames and returns a matplotlib figure; nothing is computed
 here but positions.
 """
 
+from collections.abc import Mapping
 from typing import Literal, TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ import pandas as pd
 from vtab_h2t.report import plotting
 from vtab_h2t.report import study_frames
 from vtab_h2t.report import tap_figures
+from vtab_h2t.studies import granularity
 
 if TYPE_CHECKING:
   from matplotlib import axes as axes_lib
@@ -48,7 +50,48 @@ def figure6(
   if layers is not None:
     widths.append(max(5.0, 1.5 + 0.25 * layers.tap.nunique()))
   drawn, (ax, *rest) = plotting.side_by_side(widths, 4.2)
-  plotting.curves(ax, table, 'kind', 'num_features', plotting.LABELS.get)
+  _by_number(ax, table, oracle, plotting.LABELS)
+  ax.set(xlabel='selected features', ylabel=_mean_percent(table))
+  plotting.legend(ax, 8)
+  if layers is not None:
+    tap_figures.distribution(rest[0], layers)
+  return drawn
+
+
+# What Figure 6 compares, for those who do not know the paper's words.
+_IN_WORDS = {
+  granularity.FEATURES: 'features one by one (Head2Toe)',
+  granularity.TAPS_MEAN: 'whole layers, by mean relevance',
+  granularity.TAPS_GROUP: 'whole layers, by group lasso',
+  'oracle': 'Oracle: embedding and the best layer of each task\n'
+  '(looks at the test images)',
+}
+
+
+def figure6_curves(
+  table: pd.DataFrame, oracle: pd.DataFrame | None = None
+) -> 'figure_lib.Figure':
+  """The left part of `figure6` in plain words, to be read in a narrow column.
+
+  Args:
+    table: as of `figure6`.
+    oracle: as of `figure6`.
+  """
+  drawn, (ax,) = plotting.figure(1, 1, 6.4, 4.6)
+  _by_number(ax, table, oracle, _IN_WORDS)
+  ax.set(xlabel='number of features kept', ylabel=_mean_percent(table))
+  plotting.legend_below(drawn, ax, columns=1)
+  return drawn
+
+
+def _by_number(
+  ax: 'axes_lib.Axes',
+  table: pd.DataFrame,
+  oracle: pd.DataFrame | None,
+  labels: Mapping[str, str],
+) -> None:
+  """Mean accuracy by how many features are kept, and the Oracle's."""
+  plotting.curves(ax, table, 'kind', 'num_features', labels.get)
   if oracle is not None:
     ax.plot(
       oracle.num_features,
@@ -56,14 +99,9 @@ def figure6(
       '*',
       color='black',
       markersize=10,
-      label=plotting.LABELS['oracle'],
+      label=labels['oracle'],
     )
   plotting.log_scale(ax)
-  ax.set(xlabel='selected features', ylabel=_mean_percent(table))
-  plotting.legend(ax, 8)
-  if layers is not None:
-    tap_figures.distribution(rest[0], layers)
-  return drawn
 
 
 def figure10(table: pd.DataFrame) -> 'figure_lib.Figure':

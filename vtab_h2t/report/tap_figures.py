@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.report import plotting
 from vtab_h2t.studies import granularity
 
@@ -91,6 +92,8 @@ def distribution(ax: 'axes_lib.Axes', table: pd.DataFrame) -> None:
     table: what `tap_frames.layers` gives.
   """
   taps = list(table.tap[table.kind == granularity.FEATURES])
+  # Of each unit there is one, so that the unit's name, which is shorter, does.
+  names = [backbone_lib.unit_of(tap) for tap in taps]
   kinds = granularity.FEATURES, granularity.TAPS_MEAN
   for i, (kind, hatch) in enumerate(zip(kinds, ('', '///'))):
     part = table[table.kind == kind]
@@ -104,7 +107,7 @@ def distribution(ax: 'axes_lib.Axes', table: pd.DataFrame) -> None:
       linewidth=0.5,
       label=plotting.LABELS[kind],
     )
-  ax.set_xticks(range(len(taps)), taps, rotation=90, fontsize=6)
+  ax.set_xticks(range(len(taps)), names, rotation=90, fontsize=9)
   ax.set_xlim(-1, len(taps))
   kept = table.kept[table.kind == granularity.FEATURES].sum()
   ax.set(
