@@ -18,6 +18,7 @@ from vtab_h2t import files
 from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.report import catalogue
 from vtab_h2t.report import contradictions
+from vtab_h2t.report import frames as frames_lib
 from vtab_h2t.report import headline
 from vtab_h2t.report import judging
 from vtab_h2t.report import measured_cost
@@ -211,6 +212,55 @@ def _fine_tuning(measured: Measured, place: pathlib.Path, run: str) -> str:
   return '\n'.join(f'- {sentence}' for sentence in said)
 
 
+def _affinity(measured: Measured, place: pathlib.Path, run: str) -> str:
+  """Scratch beside others, tasks by affinity, and how gains go with it."""
+  del place
+  results = measured[run]
+  by_task = frames_lib.by_affinity(
+    frames_lib.accuracies(results.of('accuracy'))
+  )
+  means = by_task[['scratch', 'linear', 'finetune']].mean()
+  columns = {'affinity': by_task.affinity} | {
+    tables.LABELS[m]: by_task[m]
+    for m in ('scratch', 'linear', standing.REFERENCE, 'finetune')
+  }
+  for over in ('linear', 'finetune'):
+    gain = by_task[standing.REFERENCE] - by_task[over]
+    columns[f'Head2Toe less {tables.LABELS[over]}'] = gain
+  lines = pd.DataFrame({'task': by_task.task} | columns)
+  judged = judging.of_run(results).set_index('id')
+  far = judged.loc['far_head2toe_above_finetune']
+
+  def correlation(claim: str) -> str:
+    # The claims are of falling gains, so that their statistic is the negative.
+    found = judged.loc[claim]
+    return (
+      f'{-found.measured:+z.2f} (95 % interval {-found.high:+z.2f} to '
+      f'{-found.low:+z.2f})'
+    )
+
+  said = (
+    f'Scratch has {means.scratch:.1f} % on average over {len(by_task)} tasks, '
+    f'where Linear has {means.linear:.1f} % and Fine-tuning '
+    f'{means.finetune:.1f} %. It is above Linear on '
+    f'{(by_task.affinity < 0).sum()} of them, which have a negative affinity.',
+    "The rank correlation of affinity and Head2Toe's gain over Linear is "
+    f'{correlation("gain_falls_with_affinity")}, and that of affinity and its '
+    'gain over Fine-tuning '
+    f'{correlation("gain_over_finetune_falls_with_affinity")}.',
+    f'Over the {far.tasks:.0f} tasks of lowest affinity the difference of '
+    f'Head2Toe to Fine-tuning is {far.measured:+z.1f} points on average '
+    f'(95 % interval {far.low:+z.1f} to {far.high:+z.1f}).',
+  )
+  return (
+    '\n'.join(f'- {sentence}' for sentence in said)
+    + '\n\n'
+    + lines.map(lambda v: v if isinstance(v, str) else f'{v:.1f}').to_markdown(
+      index=False, disable_numparse=True
+    )
+  )
+
+
 def _selection(measured: Measured, place: pathlib.Path, run: str) -> str:
   """Features chosen one by one, and whole layers, in a list of sentences."""
   del place
@@ -326,6 +376,7 @@ def _refuted(measured: Measured, place: pathlib.Path, backbone: str) -> str:
 
 
 _PARTS: dict[str, Callable[..., str]] = {
+  'affinity': _affinity,
   'answer': _answer,
   'by_task': _by_task,
   'claims': _claims,
