@@ -206,7 +206,9 @@ def show(
     view: what was asked for.
     whole: all that the run has.
   """
-  output.show(output.of_results(view), view.run.title)
+  from vtab_h2t.report import run_names
+
+  output.show(output.of_results(view), run_names.label(view.run))
   _list(output.name, output.write_results(whole))
 
 

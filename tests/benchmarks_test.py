@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import goals
 from benchmarks import summary
-from vtab_h2t.report import tables
+from vtab_h2t.report import rounding
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _NAMES = sorted(
@@ -122,7 +122,7 @@ def test_rounding_is_told_by_method_and_the_report_tells_its_largest_move():
     | {'other_points': -1.0, 'other_low': -2.5, 'other_high': 0.5}
   )
   assert summary.rounding(rows).splitlines()[2:] == [
-    '| p | linear | 60.0 | 61.5 | 3.0 (s) | 1 of 2 '
+    '| p | Linear | 60.0 | 61.5 | 3.0 (s) | 1 of 2 '
     '| -2.0 (-3.0 to -1.0) | -1.0 (-2.5 to +0.5) |'
   ]
   committed = summary.read(_ROOT / 'benchmarks' / 'results.jsonl')
@@ -132,8 +132,16 @@ def test_rounding_is_told_by_method_and_the_report_tells_its_largest_move():
       for r in committed
       if r['benchmark'] == 'rounding' and r['what'] == 'accuracy'
     )
-    == tables.BY_ROUNDING
+    == rounding.MOST
   )
+  ties = [
+    r['method']
+    for r in committed
+    if r['benchmark'] == 'rounding'
+    and r['what'] == 'beside Head2Toe'
+    and r['high'] < 0 < r['other_high']
+  ]
+  assert tuple(ties) == rounding.TIES
 
 
 def test_embedding_that_was_gone_on_with_is_derived_as_a_whole():

@@ -14,6 +14,7 @@ from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.report import catalogue
 from vtab_h2t.report import folder_readme
 from vtab_h2t.report import results as results_lib
+from vtab_h2t.report import run_names
 from vtab_h2t.report import run_readme
 from vtab_h2t.report import standing
 from vtab_h2t.report import statistics
@@ -82,7 +83,9 @@ def test_tables_and_figures_follow_from_rows(measured, tmp_path):
         continue
       assert output.possible(results), (name, output.name)
       for path in output.write(
-        output.of_results(results), tmp_path / name, results.run.title
+        output.of_results(results),
+        tmp_path / name,
+        run_names.label(results.run),
       ):
         assert (committed / path.name).exists(), path.name
         if path.suffix in ('.csv', '.md'):

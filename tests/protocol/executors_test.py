@@ -109,7 +109,7 @@ def test_runs_whose_input_differs_are_not_confused(registered, tmp_path):
   folders = {f.run.id: f for f in ledger.folders()}
   assert set(folders) == {u.run.id for u in units} and len(folders) == 2
   assert folders[units[1].run.id].run.network.scale == 1 / 255
-  assert 'input scaling vtab' in folders[units[1].run.id].run.title
+  assert folders[units[1].run.id].run.network.input_scaling == 'vtab'
   assert '-vtab_input-' in units[1].run.name
 
 

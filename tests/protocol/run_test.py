@@ -452,27 +452,6 @@ def test_jobs_of_rows():
   assert derived.job_of('linear', is_study=False) == 'control'
 
 
-def test_title_says_what_is_unusual():
-  assert _run().title == (
-    'embedded suite, efficientnet_lite0 with imagenet weights at 96 pixels '
-    'and all taps, normalization selected, grid quick'
-  )
-  title = _run(
-    cls_pooling='only',
-    resize='legacy',
-    precision='mixed_bfloat16',
-    train_fraction=0.1,
-    normalization='once',
-    crop=0.875,
-    network=_AS_VTAB,
-  ).title
-  assert (
-    'class token only, resize legacy, crop 0.875, input scaling vtab, '
-    'precision mixed_bfloat16, training images 10%'
-  ) in title
-  assert 'normalization once' in title
-
-
 def test_only_networks_with_a_class_token_are_vits():
   of = lambda name: _run(network=dataclasses.replace(_LITE0, backbone=name))
   assert of('vit_b16').is_vit

@@ -14,6 +14,13 @@ def test_budgets_are_steps_and_images():
   assert budgets.of('lp_ft', _PAPER) == set()  # It has epochs.
 
 
+def test_settings_are_counted():
+  quick = grids.quick('resnet50')
+  assert budgets.settings('finetune', _PAPER) == 4  # Two rates, two lengths.
+  assert budgets.settings('finetune', quick) == 2
+  assert budgets.settings('head2toe', quick) == 36  # Nine fractions.
+
+
 def test_the_number_of_candidates_is_no_budget():
   fewer = _PAPER.changed({'finetune': {'learning_rates': (0.1,)}})
   assert budgets.differing(('head2toe', 'finetune'), fewer, ['t']) == ''

@@ -49,6 +49,33 @@ def test_few_seeds_tasks_and_settings_are_told():
   assert _has(_of(fixed, ('linear',)), 'not searched for')
 
 
+def _search(of, *methods):
+  rows = [made.row(of, 'accuracy', m, 'digits', 0, 50) for m in methods]
+  return caveats.of_search(made.results(rows, of))
+
+
+def test_the_search_of_trained_methods_is_told_beside_that_of_head2toe():
+  of = made.run()
+  assert _search(of, 'linear', 'head2toe') == ''
+  assert _search(of, 'finetune', 'head2toe') == (
+    "Fine-tuning had 500 steps and 2 settings, where Head2Toe's search had 36."
+  )
+  assert _search(of, 'finetune', 'scratch', 'head2toe') == (
+    'Scratch and Fine-tuning had 500 steps and 2 settings each, where '
+    "Head2Toe's search had 36."
+  )
+  assert _search(of, 'finetune') == 'Fine-tuning had 500 steps and 2 settings.'
+  space = of.space.changed(
+    {'scratch': {'steps': (80, 500), 'learning_rates': (0.1,)}}
+  )
+  assert _search(made.run(space=space), 'finetune', 'scratch') == (
+    'Scratch had 80 or 500 steps and 2 settings; Fine-tuning had 500 steps and '
+    '2 settings.'
+  )
+  fixed = made.run(space=made.fixed(ft_lr=0.1, ft_steps=5))
+  assert _search(fixed, 'finetune') == ''
+
+
 def test_random_weights_are_told():
   network = run_lib.Network(
     backbone='made', weights='random', sha256='5a', scale=1.0, offset=0.0

@@ -99,6 +99,41 @@ def test_what_ties_and_what_does_not_is_said():
   assert 'Head2Toe is better than Linear on average.' in holding
 
 
+def test_what_rounding_makes_a_tie_is_told_of_the_main_run_alone():
+  gains = {
+    'linear': (-9, -10, -11, -9),
+    'all_l1': (-5, -4, -5, -4),
+    'ridge': (-9, -8, -8, -9),
+    'head2toe': [0] * 4,
+  }
+
+  def said(**changes):
+    of = made.main_run(**changes)
+    results = made.results([r | {'run': of.id} for r in _rows(**gains)], of)
+    return results, [
+      s for s in headline.sentences(results) if s.startswith('Head2Toe is b')
+    ][-1]
+
+  results, sentence = said()
+  assert sentence == (
+    'Head2Toe is better than +All-l1 and Ridge. But with additions in another '
+    'order +All-l1 ties with it (benchmarks/README.md, "What rounding alone '
+    'does").'
+  )
+  holding = headline.claims_that(results, judging.HOLDS)
+  assert (
+    'Head2Toe is better than +All-l1 on average (undecided with additions in '
+    'another order).'
+  ) in holding
+  assert 'Head2Toe is better than Linear on average.' in holding
+  for changes in (
+    {'image_size': 96},
+    {'backbone': 'efficientnet_lite1'},
+    {'normalization': 'once'},
+  ):
+    assert said(**changes)[1] == 'Head2Toe is better than +All-l1 and Ridge.'
+
+
 def test_a_run_under_shifts_is_of_claims():
   first, second, *_ = headline.sentences(made_shifted.results())
   assert first.startswith('Of 43 claims of the companion papers ')

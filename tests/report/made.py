@@ -1,5 +1,6 @@
 """Made-up rows of everything that tables and figures are made from."""
 
+import dataclasses
 import pathlib
 import zlib
 
@@ -47,6 +48,12 @@ def run(backbone='made', **changes):
     }
     | changes
   )
+
+
+def main_run(backbone='efficientnet_lite0', **changes):
+  """One with the settings of the committed main run."""
+  of = dataclasses.replace(network(backbone), scale=1 / 128, offset=-127 / 128)
+  return run(**{'network': of, 'image_size': 64} | changes)
 
 
 def fixed(**hparams):

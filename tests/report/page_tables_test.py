@@ -49,9 +49,11 @@ def test_the_papers_story_is_told_with_its_networks():
   """Head2Toe has 10 points more on each task."""
   rows = [r | {'backbone': 'made'} | _SETTING for r in testing.result_rows()]
   story = sections.of_run(made.results(rows))['comparison']
-  assert story.startswith(
-    'The paper, on VTAB-1k: ResNet-50 +8.8 on average (natural +5.3, '
-  )
+  assert story.startswith('Do not compare sizes')
+  assert (
+    'The paper says of its own, on VTAB-1k: ResNet-50 +8.8 on average (natural '
+    '+5.3, '
+  ) in story
   assert '; ViT-B/16 +10.4 on average (natural +11.6, ' in story
   assert story.endswith(
     'in the paper it is structured with the ResNet-50, structured with the '
@@ -59,9 +61,9 @@ def test_the_papers_story_is_told_with_its_networks():
   )
   own = made.run('vit_b16', suite='vtab')
   rows = [r | {'backbone': 'vit_b16'} for r in rows]
-  assert (
-    'ResNet-50' not in sections.of_run(made.results(rows, own))['comparison']
-  )
+  story = sections.of_run(made.results(rows, own))['comparison']
+  assert story.startswith('The paper, on VTAB-1k: ViT-B/16 ')
+  assert 'ResNet-50' not in story
 
 
 def test_equal_numbers_are_both_the_best():
@@ -89,6 +91,22 @@ def test_methods_stand_beside_head2toe():
   assert not page_tables.standing_lines(
     statistics.summarise(linear), standing.table(linear)
   )
+
+
+def test_a_reading_that_hangs_on_rounding_says_so():
+  rows = [
+    r | {'method': 'all_l1' if r['method'] == 'linear' else r['method']}
+    for r in testing.result_rows()
+  ]
+  found = standing.table(rows).assign(reading=standing.WORSE)
+  summary = statistics.summarise(rows)
+  for is_rounded, reading in (
+    (True, 'worse, but a tie with additions in another order'),
+    (False, standing.WORSE),
+  ):
+    lines = page_tables.standing_lines(summary, found, is_rounded)
+    readings = {line['method']: line['reading'] for line in lines}
+    assert readings == {'+All-l1': reading, 'Head2Toe': ''}
 
 
 def test_deviations_are_told_where_there_are_some():

@@ -32,6 +32,37 @@ def test_markdown_of_printed_numbers_keeps_their_digits():
   assert '0.005731' not in readable.markdown(frame)
 
 
+def test_tasks_and_their_mean_have_as_many_digits():
+  frame = pd.DataFrame(
+    {
+      'method': ['linear', 'knn'],
+      'digits': [0.12543, 0.0],
+      'mnist_5k': [0.05774, 0.0],
+      'sprites_loc': [2.2345, 1.0],
+      'mean': [0.8059, 0.333],
+      'seconds': [0.12543, 0.0],
+    }
+  )
+  columns = readable.table(frame).columns
+  assert columns['digits'] == ['0.13', '0.00']
+  assert columns['mnist_5k'] == ['0.06', '0.00']
+  assert columns['sprites_loc'] == ['2.23', '1.00']
+  assert columns['mean'] == ['0.81', '0.33']
+  assert columns['seconds'] == ['0.125', '0.000']  # For itself.
+
+
+def test_what_all_lines_have_is_said_once():
+  frame = pd.DataFrame(
+    {'method': ['linear', 'knn'], 'processor': ['fast', ''], 'x': [1, 2]}
+  )
+  assert readable.said_once(frame) == 'Processor: fast'
+  assert list(readable.table(frame).columns) == ['method', 'x']
+  two = frame.assign(processor=['fast', 'slow'])
+  assert readable.said_once(two) == ''
+  assert 'processor' in readable.table(two).columns
+  assert readable.said_once(frame.drop(columns='processor')) == ''
+
+
 def test_a_missing_cell_is_blank_also_where_it_would_be_bold():
   frame = pd.DataFrame({'task': ['pets', 'dtd'], 'block1': [float('nan'), 2.0]})
   lines = readable.markdown(frame, bold={'block1': [0, 1]}).splitlines()

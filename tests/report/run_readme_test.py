@@ -90,7 +90,8 @@ def test_tables_are_inline_under_what_not_to_take_them_for(results, text):
 
 def test_it_says_when_on_what_and_how_long(text):
   """Seconds are once those of tasks that were timed together."""
-  assert 'measured on 2026-11-28. Of some measurements the day was not' in text
+  assert 'measured on 2026-11-28, as far as the day was recorded.' in text
+  assert 'took 1.7 hours when it was measured' in text
   assert 'It took 3.3 hours, or 3.9 hours of processor time' in text
   assert 'at most 1.5 GiB' in text
   assert 'Some CPU, 2 cores, A GPU' in text

@@ -16,7 +16,7 @@ def test_a_section_says_what_failed_and_where_numbers_come_from(tmp_path):
   assert section['failures'] == ['linear on x, test, seed 0: not finite']
   assert section['name'] == of.name and not section['costs']
   assert of.id in section['provenance'] and '5a' in section['provenance']
-  assert section['protocol'].startswith('Test accuracy in percent, embedded')
+  assert section['protocol'].startswith('Test accuracy in percent, made')
 
 
 def test_a_run_under_shifts_has_its_own_outputs_and_claims(monkeypatch):

@@ -49,12 +49,12 @@ def test_each_run_has_its_title_extent_answer_means_and_claims(measured):
   one, two = measured
   text = summary.markdown(measured)
   first, second = text.split('\n## ')[1:]
-  assert first.startswith(f'{one.run.name}\n\nEmbedded suite, made with')
+  assert first.startswith(f'{one.run.name}\n\nmade pretrained on')
   assert second.startswith(f'{two.run.name}\n')
   assert (
     'Measured: 4 tasks (digits, scan_patches, sprites_loc, '
     'shapes_count), 2 methods (Linear, Head2Toe), 3 seeds; besides, for '
-    'the figures, offset.'
+    'the figures: features from lower ranks.'
   ) in first
   assert ('Measured: 1 task (digits), 1 method (Linear), 1 seed.') in second
   assert 'Head2Toe is better than Linear, by ' in first
@@ -97,6 +97,37 @@ def test_means_that_lack_a_task_are_blank_and_seeds_that_differ_are_said():
   ) in text
 
 
+def _main(gains, **changes):
+  """Results of a run with the main run's settings, by points over 50 %."""
+  of = made.main_run(**changes)
+  rows = [
+    made.row(of, 'accuracy', m, t, s, 50 + gain)
+    for m, gain in gains.items()
+    for t in ('digits', 'mnist_5k', 'sprites_loc', 'shapes_count')
+    for s in (0, 1)
+  ]
+  return made.results(rows, of)
+
+
+def test_the_budget_of_trained_methods_stands_under_the_means():
+  text = summary.means(_main({'head2toe': 9, 'finetune': 12}))
+  assert text.endswith(
+    "|\n\nFine-tuning had 500 steps and 2 settings, where Head2Toe's search "
+    'had 36.\n'
+  )
+  assert summary.means(_main({'head2toe': 9, 'all_l1': 5})).endswith('|\n')
+
+
+def test_a_claim_that_hangs_on_rounding_says_so():
+  gains = {'head2toe': 9, 'all_l1': 5, 'linear': 0}
+  text = summary.judged_claims(_main(gains))
+  lines = [line for line in text.splitlines() if ' holds; undecided ' in line]
+  assert [line.split(' | ')[0].strip('| ') for line in lines] == [
+    'Head2Toe is better than +All-l1 on average.'
+  ]
+  assert 'additions' not in summary.judged_claims(_main(gains, resize='legacy'))
+
+
 def test_links_lead_to_what_is_there(measured, workdir):
   name = measured[0].run.name
   text = summary.markdown(measured)
@@ -125,7 +156,8 @@ def test_the_index_has_a_line_a_run(measured):
   name = measured[0].run.name
   assert one[:3] == [
     f'[{name}]({name}/)',
-    'made, ImageNet weights, embedded suite, 32 pixels',
+    'made pretrained on ImageNet, embedded suite, 32 pixels, input scaling '
+    'pixels',
     '4 tasks, 2 methods, 3 seeds',
   ]
   assert float(one[4]) > float(one[3]) > 40
@@ -148,10 +180,11 @@ def test_key_numbers_are_sentences_over_a_table(measured):
   text = summary.key_numbers(measured[0])
   name = measured[0].run.name
   assert text.startswith(
-    'made, ImageNet weights, embedded suite, 32 pixels, the run '
-    f'[{name}]({name}/):\n\n- Head2Toe is better than Linear, by '
+    'made pretrained on ImageNet, embedded suite, 32 pixels, input scaling '
+    'pixels, the run '
+    f"[{name}]({name}/):\n\nDo not compare these accuracies with the paper's"
   )
-  assert "Do not compare these accuracies with the paper's" in text
+  assert '\n- Head2Toe is better than Linear, by ' in text
   assert text.endswith(summary.means(measured[0]))
 
 
@@ -159,7 +192,10 @@ def test_partial_results_make_a_summary():
   of = made.run()
   offset = [made.row(of, 'offset', 'offset', 'digits', 0, 50, offset=0)]
   text = summary.markdown([made.results((), of, offset=offset)])
-  assert 'Measured: offset.' in text and 'Means over tasks' not in text
+  assert (
+    'Measured: features from lower ranks.' in text
+    and 'Means over tasks' not in text
+  )
   assert '0 tasks' in summary.index([made.results((), of, offset=offset)])
   assert summary.markdown([]).startswith('# Head2Toe, measured')
 
@@ -176,10 +212,10 @@ def test_a_run_under_shifts_says_what_was_measured():
   results = made_shifted.results()
   text = summary.markdown([results])
   assert (
-    'Measured: lp_ft_shift on 3 tasks (digits.to.mnist_5k, '
+    'Measured: LP-FT on 3 tasks (digits.to.mnist_5k, '
     'photo_patches.to.corrupted, solids_category.to.instances), 3 seeds; '
-    'head_probe_energy on 2 tasks (mnist_5k, photo_patches), 3 seeds; '
-    'surgical_small on 8 tasks ('
+    'head probing on 2 tasks (mnist_5k, photo_patches), 3 seeds; '
+    'surgical fine-tuning of a small network on 8 tasks ('
   ) in text
   assert 'Of 43 claims of the companion papers ' in text
   assert re.search(

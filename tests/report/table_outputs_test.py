@@ -1,3 +1,5 @@
+import re
+
 import pandas as pd
 import pytest
 
@@ -74,10 +76,29 @@ def test_what_a_run_measured_is_told_from_what_the_paper_prints():
   text = _BY_NAME['table4'].text({'vit_b16': table}, 'published numbers')
   assert '(published, vit_b16)' in text
   three = _BY_NAME['table3']
-  text = three.text(three.of_paper() | {'measured': table}, 'embedded, made')
-  assert text.index('Published (Table 3') < text.index(
-    'Measured: embedded, made.'
+  cost = pd.DataFrame(
+    {
+      'task': ['t', 'u'],
+      'head2toe_cpu_seconds': [3.5, 5.5],
+      'head2toe_wall_seconds': [7.0, 7.0],
+    }
   )
+  text = three.text(three.of_paper() | {'measured': cost}, 'embedded, made')
+  assert text.index('(embedded, made).') < text.index('Published (Table 3')
+  assert re.search(r'\| mean +\| +4\.50 \|', text) and 'wall' not in text
+
+
+def test_methods_after_head2toe_name_their_processor_once():
+  table = pd.DataFrame(
+    {
+      'method': ['head2toe', 'ridge'],
+      'choose_cpu_seconds': [13.2, 1.1],
+      'processor': ['A processor'] * 2,
+    }
+  )
+  text = _BY_NAME['successors'].text({'successors': table}, 'x')
+  assert text.count('A processor') == 1
+  assert 'CPU seconds of the search' in text
 
 
 def test_table3_shows_what_each_method_cost(capsys):

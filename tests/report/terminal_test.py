@@ -11,6 +11,7 @@ from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.report import catalogue
 from vtab_h2t.report import readable
 from vtab_h2t.report import results as results_lib
+from vtab_h2t.report import run_names
 from vtab_h2t.report import terminal
 
 _WIDTHS = 60, 80, 100, 200
@@ -31,7 +32,7 @@ def made_frames(tmp_path_factory):
   made_shifted.write(folder, made_shifted.run())
   for results in results_lib.read_all(ledger_lib.Ledger(folder)):
     found += [
-      (o, o.of_results(results), results.run.title)
+      (o, o.of_results(results), run_names.label(results.run))
       for o in catalogue.of(results.run).values()
       # Claims are judged for seconds, and those of the paper look the same.
       if not o.draw and 'claims' not in o.name and o.possible(results)

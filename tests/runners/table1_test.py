@@ -58,7 +58,7 @@ def test_output(tmp_path):
     'mean',
     'Linear',
     'Head2Toe',
-    'lite0 with imagenet weights at 48 pixels',
+    'EfficientNet-Lite0 pretrained on ImageNet, embedded suite, 48 pixels',
     f'rows: {folder}/rows',
     f'table1: {folder}/table1.csv',
     f'table1: {folder}/table1.md',
@@ -431,7 +431,7 @@ def test_resnet50_from_an_archive(tmp_path):
     f'--workdir={tmp_path}/w',
   )
   assert done.returncode == 0, done.stderr
-  assert 'random weights at 240 pixels and all taps' in ' '.join(
+  assert 'ResNet-50 with random weights, VTAB-1k, 240 pixels' in ' '.join(
     done.stdout.split()
   )
   (row,) = testing.read_rows(tmp_path / 'w')

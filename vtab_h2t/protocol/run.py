@@ -221,40 +221,6 @@ class Run:
       and self.cls_pooling == pooling.CLS_POOLED
     )
 
-  @property
-  def title(self) -> str:
-    """What it is, in words."""
-    variants = [
-      f'{what} {value}'
-      for what, value, usual in (
-        ('class token', self.cls_pooling, pooling.CLS_POOLED),
-        ('resize', self.resize, preprocessing.BILINEAR),
-        ('crop', _written(self.crop), _written(preprocessing.SQUARE)),
-        (
-          'input scaling',
-          self.network.input_scaling,
-          input_names.USUAL_INPUT,
-        ),
-        ('precision', self.precision, backbone_lib.FLOAT32),
-        ('training images', f'{self.train_fraction:.0%}', '100%'),
-        ('accuracy', self.protocol, accuracy.EXACT),
-      )
-      if value != usual
-    ]
-    return ', '.join(
-      [
-        f'{self.suite} suite, {self.backbone} with {self.weights} weights at '
-        f'{self.image_size} pixels and {self.taps} taps',
-        *variants,
-        f'normalization {self.normalization}',
-        f'grid {self.space.name}',
-      ]
-    )
-
-
-def _written(crop: float | None) -> str:
-  return input_names.WHOLE if crop is preprocessing.SQUARE else f'{crop:g}'
-
 
 def _network(value: Mapping[str, Any]) -> Network:
   """Of JSON, which has lists."""

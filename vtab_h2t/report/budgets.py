@@ -32,6 +32,11 @@ def of(method: str, space: space_lib.Space) -> set[Budget]:
   return {(tuple(sorted(steps)), getattr(options, 'batch', sweep.BATCH_SIZE))}
 
 
+def settings(method: str, space: space_lib.Space) -> int:
+  """How many settings a method of this package tries on each fold."""
+  return len(methods.MEASURED[method].candidates(space))
+
+
 def differing(
   sides: Sequence[str], space: space_lib.Space, tasks: Iterable[str]
 ) -> str:

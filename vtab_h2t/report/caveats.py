@@ -11,6 +11,7 @@ from vtab_h2t.report import standing
 from vtab_h2t.report import tables
 
 _LEAST_STEPS = 500  # The smallest budget of the paper (Appendix A).
+_LIMITED = 'scratch', 'finetune'  # Of Table 1, what a budget limits.
 
 
 def of(results: results_lib.Results) -> list[str]:
@@ -51,6 +52,37 @@ def of(results: results_lib.Results) -> list[str]:
       'tasks are others.'
     )
   return found
+
+
+def of_search(results: results_lib.Results) -> str:
+  """What search the trained methods of a table had, for under its means.
+
+  Empty where none is in it, where nothing was searched for, and where tasks
+  have searches of their own.
+  """
+  space = results.run.space
+  measured = {
+    r['method'] for r in results.of(jobs.ACCURACY) if r['split'] == 'test'
+  }
+  if not space.folds or space.by_task:
+    return ''
+  by_search: dict[tuple[str, int], list[str]] = {}
+  for method in _LIMITED:
+    if method in measured:
+      steps = ' or '.join(map(str, space.of(method).steps))
+      search = steps, budgets.settings(method, space)
+      by_search.setdefault(search, []).append(tables.LABELS[method])
+  said = [
+    f'{headline.enumerated(names)} had {steps} steps and {count} '
+    f'setting{"s" if count > 1 else ""}{" each" if len(names) > 1 else ""}'
+    for (steps, count), names in by_search.items()
+  ]
+  if said and standing.REFERENCE in measured:
+    said[-1] += (
+      ", where Head2Toe's search had "
+      f'{budgets.settings(standing.REFERENCE, space)}'
+    )
+  return f'{"; ".join(said)}.' if said else ''
 
 
 def _of_budgets(

@@ -14,6 +14,7 @@ from vtab_h2t.report import frames
 from vtab_h2t.report import jobs
 from vtab_h2t.report import papers
 from vtab_h2t.report import results as results_lib
+from vtab_h2t.report import run_names
 from vtab_h2t.report import statistics
 from vtab_h2t.report import tables
 from vtab_h2t.report import terminal
@@ -79,7 +80,7 @@ def measured(
   ]
   columns = width or terminal.width()
   facts = [
-    ('run', f'{run.name}, id {run.id}: {run.title}'),
+    ('run', f'{run.name}, id {run.id}: {run_names.label(run)}'),
     ('folder', str(folder.path)),
     ('rows', str(path)),
   ]

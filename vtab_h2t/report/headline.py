@@ -6,11 +6,13 @@ import functools
 import pandas as pd
 
 from vtab_h2t.report import bootstrap
+from vtab_h2t.report import claim as claim_lib
 from vtab_h2t.report import companion_answer
 from vtab_h2t.report import companion_rows
 from vtab_h2t.report import jobs
 from vtab_h2t.report import judging
 from vtab_h2t.report import results as results_lib
+from vtab_h2t.report import rounding
 from vtab_h2t.report import standing
 from vtab_h2t.report import statistics
 from vtab_h2t.report import tables
@@ -126,11 +128,12 @@ def sentences(results: results_lib.Results) -> tuple[str, ...]:
     return companion_answer.sentences(results)
   answered = apart(answer(results))
   judged = judging.verdicts(results)
+  is_rounded = rounding.is_known(results.run)
   claims = (
     f'In this run, of {len(judged)} claims of the paper '
     f'{companion_answer.counted(judged)}.'
   )
-  return (*answered, *_standing(standing.of_run(results)), claims)
+  return (*answered, *_standing(standing.of_run(results), is_rounded), claims)
 
 
 def apart(text: str) -> tuple[str, ...]:
@@ -142,7 +145,9 @@ def apart(text: str) -> tuple[str, ...]:
 def claims_that(results: results_lib.Results, verdict: str) -> list[str]:
   """What the paper says and has a verdict; of many the first, and how many."""
   said = [
-    v.claim.sentence for v in judging.verdicts(results) if v.verdict == verdict
+    _of_claim(results, v.claim)
+    for v in judging.verdicts(results)
+    if v.verdict == verdict
   ]
   rest = len(said) - _MOST
   if rest < 2:
@@ -150,8 +155,20 @@ def claims_that(results: results_lib.Results, verdict: str) -> list[str]:
   return [*said[:_MOST], f'And {rest} more, in the table of claims.']
 
 
-def _standing(found: pd.DataFrame) -> list[str]:
-  """Sentences on the methods beside Head2Toe; Linear has one of its own."""
+def _of_claim(results: results_lib.Results, claim: claim_lib.Claim) -> str:
+  """A claim's sentence, with what rounding does to a verdict that holds."""
+  if not rounding.is_known(results.run) or claim.id not in rounding.UNDECIDED:
+    return claim.sentence
+  return f'{claim.sentence[:-1]} (undecided {rounding.OTHERWISE}).'
+
+
+def _standing(found: pd.DataFrame, is_rounded: bool) -> list[str]:
+  """Sentences on the methods beside Head2Toe; Linear has one of its own.
+
+  Args:
+    found: what `standing.table` gives.
+    is_rounded: whether `rounding` tells of the run.
+  """
   others = found[found.method != 'linear']
   said = []
   ties = standing.read_as(others, standing.TIE)
@@ -180,6 +197,13 @@ def _standing(found: pd.DataFrame) -> list[str]:
         for line in lines
       ]
       said.append(f'{words} {enumerated(found_so)}.')
+      moved = [_name(line) for line in lines if line['method'] in rounding.TIES]
+      if is_rounded and moved and reading == standing.WORSE:
+        said[-1] += (
+          f' But {rounding.OTHERWISE} {enumerated(moved)} '
+          f'{"tie" if len(moved) > 1 else "ties"} with it '
+          f'({rounding.WHERE}, "What rounding alone does").'
+        )
   unequal = standing.read_as(others, standing.UNEQUAL)
   if unequal:
     names = enumerated([_name(line) for line in unequal])

@@ -18,6 +18,7 @@ from vtab_h2t.report import jobs as jobs_lib
 from vtab_h2t.report import plotting
 from vtab_h2t.report import readable
 from vtab_h2t.report import results as results_lib
+from vtab_h2t.report import run_names
 from vtab_h2t.report import terminal
 
 if TYPE_CHECKING:
@@ -43,12 +44,18 @@ def plain(
   headings, bold = headings or {}, bold or {}
   return (
     '\n\n'.join(
-      (f'{headings[name]}.\n\n' if name in headings else '')
+      _above(headings.get(name, ''), readable.said_once(table))
       + readable.markdown(table, source == published.SOURCE, bold.get(name, {}))
       for name, table in frames.items()
     )
     + '\n'
   )
+
+
+def _above(*said: str) -> str:
+  """Sentences as a paragraph over a table; '' without any."""
+  text = ' '.join(f'{sentence}.' for sentence in said if sentence)
+  return f'{text}\n\n' if text else ''
 
 
 def _counts(row: ledger_lib.Row) -> bool:
@@ -216,7 +223,7 @@ class Output:
     return self.write(
       self.of_results(results),
       self.place(results),
-      f'measured: {run.name}' if self.draw else run.title,
+      f'measured: {run.name}' if self.draw else run_names.label(run),
     )
 
   def text(self, frames: Frames, source: str) -> str:

@@ -7,19 +7,22 @@ import pandas as pd
 from vtab_h2t.report import frames
 from vtab_h2t.report import headline
 from vtab_h2t.report import papers
+from vtab_h2t.report import rounding
+from vtab_h2t.report import standing
 from vtab_h2t.report import statistics
 from vtab_h2t.report import tables
 from vtab_h2t.tasks import task as task_lib
 
 
 def standing_lines(
-  summary: pd.DataFrame, found: pd.DataFrame
+  summary: pd.DataFrame, found: pd.DataFrame, is_rounded: bool = False
 ) -> list[dict[str, Any]]:
   """Methods by the means of groups, each beside Head2Toe; none without it.
 
   Args:
     summary: what `statistics.summarise` gives.
     found: what `standing.table` gives.
+    is_rounded: whether `rounding` tells of the run.
   """
   if found.empty:
     return []
@@ -29,7 +32,9 @@ def standing_lines(
   lines = []
   for method in wide.index:
     line = beside.get(method, {})
-    interval = ''
+    interval, reading = '', line.get('reading', '')
+    if is_rounded and method in rounding.TIES and reading == standing.WORSE:
+      reading = f'{reading}, but a tie {rounding.OTHERWISE}'
     if not pd.isna(line.get('low', float('nan'))):
       interval = f'{line["low"]:+z.1f} to {line["high"]:+z.1f}'
     lines.append(
@@ -40,7 +45,7 @@ def standing_lines(
         },
         'points': f'{line["points"]:+z.1f}' if line else '',
         'interval': interval,
-        'reading': line.get('reading', ''),
+        'reading': reading,
       }
     )
   return lines
@@ -63,7 +68,12 @@ def comparison(summary: pd.DataFrame, own: str | None) -> str:
     papers.LABELS[b]: _gains_by_group(frames.published_accuracies(b))
     for b in ((own,) if own else papers.BACKBONES)
   }
-  text = 'The paper, on VTAB-1k: ' + '; '.join(
+  text = (
+    'The paper, on VTAB-1k: '
+    if own
+    else 'Do not compare sizes, as networks or tasks are others. The paper '
+    'says of its own, on VTAB-1k: '
+  ) + '; '.join(
     f'{label} {story.average:+.1f} on average ('
     + ', '.join(f'{g} {v:+.1f}' for g, v in story.drop('average').items())
     + ')'

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from vtab_h2t.report import frames as frames_lib
 from vtab_h2t.report import lp_ft_frames
 from vtab_h2t.report import run_names
 from vtab_h2t.report import tables
@@ -21,6 +22,7 @@ _LABELS = lp_ft_frames.LABELS | tables.LABELS
 # Of the cost model, what stands beside what is printed.
 _MODEL, _RESIDUAL = 'ours_', 'residual_'
 _PUBLISHED = '_published'  # What stands beside what was measured.
+_PROCESSOR = 'processor'
 # Columns of settings: each number as somebody would write it.
 _SETTINGS = (
   'learning_rate',
@@ -36,6 +38,8 @@ _WORDS = {
   'percent': 'accuracy (%)',
   'std_percent': 'deviation over seeds',
   'detectable': 'smallest effect that could be seen',
+  'choose_cpu_seconds': 'CPU seconds of the search',
+  'train_cpu_seconds': 'CPU seconds of one training',
   'num_features': 'features',
   'num_classes': 'classes',
   'cpu_seconds': 'CPU seconds',
@@ -73,7 +77,8 @@ def table(frame: pd.DataFrame, is_printed: bool = False) -> Table:
 
   Missing values are blank. Whole numbers are whole. Others of a column have
   three digits in the largest, four where all are below 0.1; where that would
-  make a number 0, each has three digits of its own.
+  make a number 0, each has three digits of its own. Columns that are tasks and
+  their means have one unit, and as many digits as each other.
 
   Args:
     frame: the numbers, under the names that CSV files have.
@@ -82,9 +87,21 @@ def table(frame: pd.DataFrame, is_printed: bool = False) -> Table:
   """
   shown = _without_what_says_nothing(frame)
   names = {name: heading(str(name)) for name in shown.columns}
+  alike = [
+    c
+    for c in shown.select_dtypes('number')
+    if c == frames_lib.MEAN or _is_task(str(c))
+  ]
+  together = _digits(_known(shown[alike].to_numpy().ravel()), is_printed)
   return Table(
     {
-      names[name]: _column(str(name), shown[name], is_printed)
+      names[name]: _column(
+        str(name),
+        shown[name],
+        together
+        if name in alike
+        else _digits_of(str(name), shown[name], is_printed),
+      )
       for name in shown.columns
     },
     {
@@ -123,11 +140,28 @@ def markdown(
 
 
 def _without_what_says_nothing(table: pd.DataFrame) -> pd.DataFrame:
-  """Without residuals of a fit, and the network where all lines have one."""
-  hidden = [c for c in table.columns if str(c).startswith(_RESIDUAL)]
+  """Without residuals of a fit, and what is the same in all lines.
+
+  That is the network, the processor, and all of a column that has nothing.
+  """
+  hidden = [
+    c
+    for c in table.columns
+    if str(c).startswith(_RESIDUAL) or table[c].isna().all()
+  ]
   if 'backbone' in table and table.backbone.nunique() == 1:
     hidden.append('backbone')
+  if said_once(table):
+    hidden.append(_PROCESSOR)
   return table.drop(columns=hidden)
+
+
+def said_once(table: pd.DataFrame) -> str:
+  """What all lines have, and a column would repeat; '' if that is nothing."""
+  if _PROCESSOR not in table:
+    return ''
+  known = sorted({str(name) for name in table[_PROCESSOR] if name})
+  return f'Processor: {known[0]}' if len(known) == 1 else ''
 
 
 def heading(name: str) -> str:
@@ -136,7 +170,7 @@ def heading(name: str) -> str:
     return _LABELS[name]
   if name in _WORDS:
     return _WORDS[name]
-  if any(name in registry.order(suite) for suite in registry.SUITES):
+  if _is_task(name):
     return name
   if name.endswith(_PUBLISHED):
     return f'{heading(name.removesuffix(_PUBLISHED))}, published'
@@ -150,24 +184,39 @@ def heading(name: str) -> str:
   return f'{_WORDS.get(first, first)} {heading(rest)}' if rest else name
 
 
+def _is_task(name: str) -> bool:
+  return any(name in registry.order(suite) for suite in registry.SUITES)
+
+
 def number(value: float, digits: int) -> str:
   """With a fixed number of digits after the point, and never '-0.0'."""
   return f'{value:z,.{digits}f}'
 
 
-def _column(name: str, values: pd.Series, is_printed: bool) -> list[str]:
-  """The texts of a column."""
+def _known(values: np.ndarray) -> np.ndarray:
+  """The numbers that are there, and finite."""
+  found = values.astype(float)
+  return found[np.isfinite(found)]
+
+
+def _digits_of(name: str, values: pd.Series, is_printed: bool) -> int | None:
+  """As `_digits`, of a column that stands for itself."""
+  if not pd.api.types.is_numeric_dtype(values):
+    return None
+  digits = _digits(_known(values.to_numpy()), is_printed)
+  if digits is not None and ('percent' in name or 'accuracy' in name):
+    return min(digits, 1)
+  return digits
+
+
+def _column(name: str, values: pd.Series, digits: int | None) -> list[str]:
+  """The texts of a column, with so many digits; None for each its own."""
   if pd.api.types.is_bool_dtype(values):
     return ['yes' if value else 'no' for value in values]
   if not pd.api.types.is_numeric_dtype(values):
     return ['' if _is_missing(v) else _word(name, v) for v in values]
   if name in _SETTINGS:
     return ['' if _is_missing(v) else f'{v:g}' for v in values]
-  known = values.dropna().astype(float)
-  known = known[np.isfinite(known)]
-  digits = _digits(known.to_numpy(), is_printed)
-  if 'percent' in name or 'accuracy' in name:
-    digits = None if digits is None else min(digits, 1)
   texts = []
   for value in values:
     if _is_missing(value):

@@ -12,7 +12,6 @@ from vtab_h2t.report import again
 from vtab_h2t.report import catalogue
 from vtab_h2t.report import caveats
 from vtab_h2t.report import companion_rows
-from vtab_h2t.report import headline
 from vtab_h2t.report import output as output_lib
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import run_names
@@ -24,6 +23,8 @@ NAME = 'README.md'
 _IN_SHORT = 'claims', 'companion_claims', 'contradictions'
 _MARK = '<!-- Made from the rows by runners.report; it writes over changes. -->'
 _MOST_LINES = 60  # Of tables that are shown in full.
+# Of tables, the frame that is the paper's and about other tasks.
+_LINKED = {'table3': 'table3'}
 _UNDECIDED = (
   'Do not take an undecided claim for one that is refuted: with few tasks of '
   'very different kinds the intervals are wide.'
@@ -75,17 +76,18 @@ def markdown(results: results_lib.Results) -> str:
   parts = [
     f'# {run_names.label(results.run)}',
     _MARK,
-    f'The run `{results.run.name}` is of the {results.run.title}. Measured: '
+    f'In the run `{results.run.name}` were measured: '
     f'{summary.extent(results)}.',
-    '\n'.join(f'- {s}' for s in headline.sentences(results)),
     '\n>\n'.join(f'> **{do_not}**{why}' for do_not, why in map(_split, warned)),
+    summary.listed(results, results.folder.path),
     summary.means(results).rstrip('\n'),
     *(_table(o, results) for o in made if not o.draw),
     *(_figure(o, results) for o in made if o.draw),
     _claims(results, made),
     _measured(results.folder),
     *(
-      f'What was measured in the run derived from this one for `{job}` is in '
+      f'What was measured in a run derived from this one, '
+      f'{run_names.job(job)}, is in '
       f'[{folder.path.name}]({_relative(folder.path, results)}/).'
       for job, folders in results.derived.items()
       for folder in folders
@@ -108,9 +110,9 @@ def _of_derived(
     if output.is_in(results) and output.place(results) == folder.path
   ]
   parts = [
-    f'# {run_names.label(run)}, for `{job}`',
+    f'# {run_names.label(run)}: {run_names.job(job)}',
     _MARK,
-    f'The run `{run.name}` is of the {run.title}. It was derived from '
+    f'The run `{run.name}` was derived from '
     f'[{results.run.name}]({parent}/), whose tables, figures and claims are '
     'made from its rows as well.',
     *(
@@ -134,11 +136,20 @@ def _table(output: output_lib.Output, results: results_lib.Results) -> str:
     return ''
   folder = output.folder(output.place(results))
   name = _relative(folder / output.name, results)
-  text = output.text(output.of_results(results), results.run.title).strip()
+  frames = output.of_results(results)
+  linked = _LINKED.get(output.name)
+  shown = {key: table for key, table in frames.items() if key != linked}
+  text = output.text(shown, run_names.label(results.run)).strip()
   end = f'The same numbers are in [{output.name}.csv]({name}.csv).'
+  if linked:
+    end = (
+      f'[All of it]({name}.md), with what the paper prints for its ResNet-50, '
+      'has a page of its own.'
+    )
   if text.count('\n') > _MOST_LINES:
     text = text[: text.index('|\n\n') + 1]
-    end = f'[Further tables]({name}.md) of this kind have a page of their own.'
+    if not linked:
+      end = f'[Further tables]({name}.md) have a page of their own.'
   return f'## {output.title}\n\n{text}\n\n{end}'
 
 
@@ -195,11 +206,11 @@ def _facts(facts: Sequence[Mapping[str, Any]]) -> str:
   lines = []
   if days:
     lines.append(
-      f'- It was measured {_between(days)}.'
+      f'- It was measured {_between(days)}'
       + (
-        ''
+        '.'
         if all('when' in f for f in facts)
-        else ' Of some measurements the day was not recorded.'
+        else ', as far as the day was recorded.'
       )
     )
   commits = sorted(
@@ -278,7 +289,7 @@ def _commands(
     text = f'This command measures it again:\n\n    {next(iter(by_command))}'
   else:
     text = 'These commands measure it again:\n\n' + '\n\n'.join(
-      f'- in {_hours(of, "wall")}\n\n        {command}'
+      f'- took {_hours(of, "wall")} when it was measured\n\n        {command}'
       for command, of in by_command.items()
     )
   note = (

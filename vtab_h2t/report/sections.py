@@ -23,6 +23,7 @@ from vtab_h2t.report import papers
 from vtab_h2t.report import plotting
 from vtab_h2t.report import readable
 from vtab_h2t.report import results as results_lib
+from vtab_h2t.report import rounding
 from vtab_h2t.report import run_names
 from vtab_h2t.report import seconds as seconds_lib
 from vtab_h2t.report import standing
@@ -77,7 +78,7 @@ def summary_of_run(results: results_lib.Results) -> Section:
     'failing': headline.claims_that(results, judging.FAILS),
     'caveats': caveats.of(results),
     'published': is_comparable,
-    'protocol': f'{run.title}.',
+    'protocol': f'{run_names.label(run)}.',
   }
   if any(r['split'] == 'test' and r['correct'] is not None for r in rows):
     summary = statistics.summarise(rows)
@@ -85,9 +86,12 @@ def summary_of_run(results: results_lib.Results) -> Section:
       'comparison': page_tables.comparison(
         summary, run.backbone if is_comparable else None
       ),
-      'protocol': tables.title(summary, run.title) + '.',
+      'protocol': tables.title(summary, run_names.label(run)) + '.',
       'moves': tables.note(summary),
-      'standing': page_tables.standing_lines(summary, standing.of_run(results)),
+      'budget': caveats.of_search(results),
+      'standing': page_tables.standing_lines(
+        summary, standing.of_run(results), rounding.is_known(run)
+      ),
     } | page_tables.table1(summary, is_comparable)
   return section
 
@@ -155,7 +159,9 @@ def _shown(
       found['tables'] += [
         {
           'title': '' if i else output.title,
-          'note': _note(output, name),
+          'note': '. '.join(
+            filter(None, (_note(output, name), readable.said_once(t)))
+          ),
           'label': output.title.partition(':')[0],
           'html': html_tables.html(t, is_printed),
           'lines': len(t),

@@ -7,8 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from vtab_h2t.backbones import backbone as backbone_lib
-from vtab_h2t.protocol import run as run_lib
 from vtab_h2t.report import catalogue
 from vtab_h2t.report import caveats
 from vtab_h2t.report import claims
@@ -19,6 +17,7 @@ from vtab_h2t.report import judging
 from vtab_h2t.report import page_claims
 from vtab_h2t.report import papers
 from vtab_h2t.report import results as results_lib
+from vtab_h2t.report import rounding
 from vtab_h2t.report import run_names
 from vtab_h2t.report import statistics
 from vtab_h2t.report import tables
@@ -47,7 +46,7 @@ def markdown(
   for one in measured:
     parts += [
       f'## {one.run.name}\n',
-      f'{_sentence(one.run.title)}\n',
+      f'{run_names.label(one.run)}.\n',
       f'Measured: {extent(one)}.\n',
       f'{headline.answer(one)}\n',
     ]
@@ -80,7 +79,7 @@ def index(
     lines.append(
       {
         'run': f'[{one.run.name}]({_path(one, place)}/)',
-        'what': _what(one.run),
+        'what': run_names.label(one.run),
         'measured': ', '.join(
           _number(len(some), name)
           for some, name in ((tasks, 'task'), (methods, what), (seeds, 'seed'))
@@ -102,29 +101,27 @@ def key_numbers(results: Results, place: pathlib.Path | None = None) -> str:
   parts = [
     f'{run_names.label(results.run)}, the run [{name}]'
     f'({_path(results, place)}/):',
-    '\n'.join(f'- {s}' for s in headline.sentences(results)),
     ' '.join(caveats.of(results)),
+    listed(results, results.folder.path.parent if place is None else place),
     means(results).rstrip('\n'),
   ]
   return '\n\n'.join(part for part in parts if part) + '\n'
 
 
-def _what(run: run_lib.Run) -> str:
-  """A run in the index."""
-  parts = [run_names.label(run)]
-  if run.taps != backbone_lib.ALL_TAPS:
-    parts.append(f'{run.taps} taps')
-  if not run.space.folds:
-    parts.append('one setting, given')
-  return ', '.join(parts)
+def listed(results: Results, place: pathlib.Path) -> str:
+  """What a run says, a sentence a line of a list.
+
+  Args:
+    results: of the run.
+    place: the folder of the page, from which links lead.
+  """
+  return '\n'.join(
+    f'- {rounding.linked(sentence, place)}'
+    for sentence in headline.sentences(results)
+  )
 
 
 _KEY = 'linear', 'head2toe'
-
-
-def _sentence(text: str) -> str:
-  """With a capital and a full stop."""
-  return f'{text[0].upper()}{text[1:]}.'
 
 
 def _scored(results: Results) -> pd.DataFrame:
@@ -160,13 +157,13 @@ def extent(results: Results) -> str:
   """What was measured, in words."""
   if results.run.suite == companion_rows.SUITE:
     return '; '.join(
-      f'{job} on {_number(len(tasks), "task")} ({", ".join(tasks)}), '
-      f'{_number(len(seeds), "seed")}'
+      f'{run_names.job(job)} on {_number(len(tasks), "task")} '
+      f'({", ".join(tasks)}), {_number(len(seeds), "seed")}'
       for job in results.rows
       for tasks, _, seeds in [_counts(results, [job])]
     )
   tasks, methods, seeds = _counts(results)
-  studies = [job for job in results.rows if job != jobs.ACCURACY]
+  studies = [run_names.job(job) for job in results.rows if job != jobs.ACCURACY]
   parts = []
   if tasks:
     parts.append(
@@ -177,7 +174,7 @@ def extent(results: Results) -> str:
     )
   if studies:
     parts.append(
-      f'besides, for the figures, {", ".join(studies)}'
+      f'besides, for the figures: {", ".join(studies)}'
       if tasks
       else ', '.join(studies)
     )
@@ -208,7 +205,8 @@ def means(results: Results) -> str:
   heading = f'Means over tasks, {tables.seeds_text(summary, in_cells=False)}.'
   if means.isna().any(axis=None):
     heading += ' A mean is blank where one of its tasks was not measured.'
-  return f'{heading}\n\n{_table(lines)}'
+  budget = caveats.of_search(results)
+  return f'{heading}\n\n{_table(lines)}' + (f'\n{budget}\n' if budget else '')
 
 
 def judged_claims(results: Results) -> str:
@@ -216,13 +214,20 @@ def judged_claims(results: Results) -> str:
   found = page_claims.of(judging.of_run(results))
   if not found['tested']:
     return 'No claim of the paper can be tested on these rows.\n'
+  rounded: set[str] = set()
+  if rounding.is_known(results.run):
+    rounded = {c.sentence for c in claims.CLAIMS if c.id in rounding.UNDECIDED}
+
+  def verdict(line: Mapping[str, Any]) -> str:
+    if line['verdict'] == judging.HOLDS and line['claim'] in rounded:
+      return f'{line["verdict"]}; undecided {rounding.OTHERWISE}'
+    return ': '.join(filter(None, (line['verdict'], line['why'])))
+
   lines = pd.DataFrame(
     [
       {
         'claim': line['claim'],
-        'verdict': f'{line["verdict"]}: {line["why"]}'
-        if line['why']
-        else line['verdict'],
+        'verdict': verdict(line),
         'measured (95 % interval)': _of_claim(line),
         'published': '; '.join(line['published']),
       }

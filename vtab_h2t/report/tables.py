@@ -3,6 +3,7 @@
 import pandas as pd
 
 from vtab_h2t.report import cost
+from vtab_h2t.report import rounding
 from vtab_h2t.report import statistics
 from vtab_h2t.report import terminal
 from vtab_h2t.tasks import task as task_lib
@@ -33,9 +34,7 @@ LABELS = {
   'head_probe': 'Head probing',
 }
 AFFINITY = 'affinity (Linear - Scratch)'
-# What no run's rows can say, as a run is of one processor: by how many points a
-# task of the main run moved under another arithmetic (benchmarks/rounding.py).
-_EMBEDDED, BY_ROUNDING = 'embedded', 6.0
+_EMBEDDED = 'embedded'
 
 
 def _text(value: float, spread: float | None = None) -> str:
@@ -72,10 +71,7 @@ def title(summary: pd.DataFrame, source: str) -> str:
     summary: what `statistics.summarise` gives.
     source: which run.
   """
-  return (
-    f'Test accuracy in percent, {source}, {summary.protocol.iloc[0]} '
-    f'accuracy, {seeds_text(summary)}'
-  )
+  return f'Test accuracy in percent, {source}, {seeds_text(summary)}'
 
 
 def cells(summary: pd.DataFrame, spread: bool = True) -> pd.DataFrame:
@@ -127,9 +123,11 @@ def note(summary: pd.DataFrame) -> str:
   )
   if set(summary.suite) == {_EMBEDDED}:
     text += (
-      ' Another processor rounds otherwise: where another setting then wins '
-      'on the validation images, single tasks of the main run have moved by up '
-      f'to {BY_ROUNDING:.1f} points.'
+      ' The order of additions alone moved single tasks of the run '
+      f'{rounding.RUN} by up to {rounding.MOST:.1f} points, where another '
+      'setting then won on the validation images: it was measured with longer '
+      f'and shorter vectors of one processor ({rounding.WHERE}, "What rounding '
+      'alone does").'
     )
   return text
 

@@ -1,0 +1,42 @@
+"""What is known of the main run's rounding, and of which runs it is said."""
+
+import pathlib
+
+from tests.report import made
+from vtab_h2t.report import claims
+from vtab_h2t.report import rounding
+
+_ROOT = pathlib.Path(__file__).parents[2]
+
+
+def test_it_is_said_of_the_main_runs_settings_alone():
+  assert rounding.is_known(made.main_run())
+  assert rounding.is_known(made.main_run(chosen_name='mine'))
+  for change in (
+    {'image_size': 96},
+    {'backbone': 'efficientnet_lite1'},
+    {'taps': 'units'},
+    {'seed': 1},
+    {'space': made.fixed(lr=0.1, steps=500), 'chosen_name': rounding.RUN},
+  ):
+    assert not rounding.is_known(made.main_run(**change)), change
+
+
+def test_its_claims_are_known():
+  assert set(rounding.UNDECIDED) <= {c.id for c in claims.CLAIMS}
+
+
+def test_links_lead_to_the_measurement():
+  text = f'A tie ({rounding.WHERE}).'
+  for folder in ('results', 'results/some_run', 'docs'):
+    linked = rounding.linked(text, _ROOT / folder)
+    path, _, section = linked.partition('](')[2][:-2].partition('#')
+    page = (_ROOT / folder / path.rstrip(')')).resolve()
+    assert page == _ROOT / rounding.WHERE
+    assert section.rstrip(')') == 'what-rounding-alone-does'
+    assert '## What rounding alone does' in page.read_text()
+
+
+def test_outside_of_the_checkout_it_is_named(tmp_path):
+  text = f'A tie ({rounding.WHERE}).'
+  assert rounding.linked(text, tmp_path) == text

@@ -1,0 +1,48 @@
+"""What the order of additions changed in one run, which its rows cannot say.
+
+A run is of one arithmetic. `python -m benchmarks.rounding` measured the main
+run's five methods also with additions in another order, by the same processor.
+"""
+
+import dataclasses
+import os
+import pathlib
+
+from vtab_h2t.protocol import run as run_lib
+
+# By how many points a task moved at most; and what had come out worse than
+# Head2Toe, and is then a tie, with the claims that are then undecided.
+MOST = 6.0
+TIES = 'all_l2', 'all_l1', 'all_l21'
+UNDECIDED = (
+  *(f'head2toe_above_{method}' for method in TIES),
+  'head2toe_best_of_frozen',
+)
+OTHERWISE = 'with additions in another order'
+RUN = 'embedded-lite0-64px'
+WHERE = 'benchmarks/README.md'
+_SECTION = '#what-rounding-alone-does'
+_ROOT = pathlib.Path(__file__).parents[2]
+
+
+def is_known(run: run_lib.Run) -> bool:
+  """Whether it was measured of a run: of the main run's settings alone.
+
+  Whatever it is called: a run with these settings is usually called so.
+  """
+  return dataclasses.replace(run, chosen_name=None).name == RUN
+
+
+def linked(text: str, place: pathlib.Path) -> str:
+  """A text whose word for the measurement is a link, as Markdown.
+
+  Args:
+    text: that may contain `WHERE`.
+    place: the folder of the page; where it is outside of this project's
+      checkout, the text stays as it is.
+  """
+  page = _ROOT / WHERE
+  if not page.exists() or not place.resolve().is_relative_to(_ROOT):
+    return text
+  path = pathlib.Path(os.path.relpath(page, place.resolve())).as_posix()
+  return text.replace(WHERE, f'[{WHERE}]({path}{_SECTION})')
