@@ -134,6 +134,13 @@ def test_what_rounding_makes_a_tie_is_told_of_the_main_run_alone():
     assert said(**changes)[1] == 'Head2Toe is better than +All-l1 and Ridge.'
 
 
+def test_what_follows_from_settings_stands_last():
+  rows = _rows(linear=(9, 10, 11, 12), head2toe=[0] * 4)
+  failing = headline.claims_that(made.results(rows), judging.FAILS)
+  assert failing[0] == 'Head2Toe is better than Linear on average.'
+  assert failing[-1].startswith('Validating the fractions adds 18 %')
+
+
 def test_a_run_under_shifts_is_of_claims():
   first, second, *_ = headline.sentences(made_shifted.results())
   assert first.startswith('Of 43 claims of the companion papers ')

@@ -76,3 +76,8 @@ def test_what_says_nothing_is_left_out():
   )
   assert text.count('<th ') == 1
   assert 'backbone' in html_tables.html(pd.DataFrame({'backbone': ['a', 'b']}))
+
+
+def test_headings_may_break_between_the_words_of_a_task():
+  text = html_tables.html(pd.DataFrame({'photo_patches': [1.5]}))
+  assert '>photo_<wbr>patches</th>' in text

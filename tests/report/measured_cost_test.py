@@ -1,6 +1,7 @@
 import dataclasses
 import math
 
+import pandas as pd
 import pytest
 
 from tests.report import made
@@ -194,3 +195,13 @@ def test_a_network_that_cannot_be_built_has_no_cost():
   unit = made.with_successors(made.costly_unit(), ridge={'num_features': 3})
   assert measured_cost.by_method(run, [unit]).empty
   assert len(measured_cost.by_method(_RUN, [unit])) == 5
+
+
+def test_in_short_it_has_no_clocks_or_steps_but_a_mean():
+  table = measured_cost.measured(_RUN, [made.costly_unit()])
+  other = table.assign(task='u', finetune_cpu_seconds=300.0)
+  found = measured_cost.in_short(pd.concat([table, other]))
+  assert list(found.task) == ['t', 'u', 'mean']
+  first, second, mean = found.finetune_cpu_seconds
+  assert mean == (first + second) / 2 and second == 300
+  assert not any('wall' in c or 'steps' in c for c in found)

@@ -50,6 +50,11 @@ class Interval:
   high: float
   detectable: float = math.nan
 
+  @property
+  def is_point(self) -> bool:
+    """Whether it has no width, but for rounding."""
+    return math.isclose(self.low, self.high, rel_tol=1e-9, abs_tol=1e-12)
+
 
 def freedom(tasks: Sequence[str], groups: Mapping[str, str]) -> int:
   """How many tasks there are beyond one a group."""

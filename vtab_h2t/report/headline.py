@@ -143,16 +143,23 @@ def apart(text: str) -> tuple[str, ...]:
 
 
 def claims_that(results: results_lib.Results, verdict: str) -> list[str]:
-  """What the paper says and has a verdict; of many the first, and how many."""
+  """What the paper says and has a verdict; of many the first, and how many.
+
+  What is the same for every task and seed follows from the settings: last.
+  """
+  found = [v for v in judging.verdicts(results) if v.verdict == verdict]
   said = [
     _of_claim(results, v.claim)
-    for v in judging.verdicts(results)
-    if v.verdict == verdict
+    for v in sorted(found, key=_follows_from_settings)
   ]
   rest = len(said) - _MOST
   if rest < 2:
     return said
   return [*said[:_MOST], f'And {rest} more, in the table of claims.']
+
+
+def _follows_from_settings(verdict: judging.Verdict) -> bool:
+  return verdict.interval is not None and verdict.interval.is_point
 
 
 def _of_claim(results: results_lib.Results, claim: claim_lib.Claim) -> str:

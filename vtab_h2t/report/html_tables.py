@@ -9,6 +9,7 @@ from vtab_h2t.report import readable
 if TYPE_CHECKING:
   import markupsafe
 
+_BREAK = '_<wbr>'
 _MOST_LINES = 300  # Of a table; the CSV file beside the rows has all.
 
 
@@ -26,8 +27,9 @@ def html(frame: pd.DataFrame, is_printed: bool = False) -> 'markupsafe.Markup':
   marks = [
     ' class="text"' if is_text else '' for is_text in shown.is_text.values()
   ]
+  # Names of tasks are long, and may be broken where they are made of words.
   head = ''.join(
-    f'<th scope="col"{mark}>{escape(name)}</th>'
+    f'<th scope="col"{mark}>{escape(name).replace("_", _BREAK)}</th>'
     for mark, name in zip(marks, shown.columns)
   )
   lines = [

@@ -77,6 +77,9 @@ def judge(
     bounds=claim.bounds,
     least_error=claim.least_error,
   )
+  if found.is_point:
+    # The same for every task and seed: what draws add is rounding.
+    found = bootstrap.Interval(found.value, found.value, found.value)
   if claim.untested:
     return Verdict(
       claim, _value_only(found), UNTESTABLE, len(tasks), claim.untested
@@ -140,7 +143,7 @@ def _cost_rows(results: results_lib.Results) -> dict[str, list[claim_lib.Row]]:
   for task, row in first.items():
     options = results.run.space.of_task(task).options.get('head2toe')
     tried = getattr(options, 'fractions', ())
-    if tried:
+    if len(tried) > 1:  # One that was given is not validated.
       overhead = cost.selection_overhead(tried)
       search.append({**row, 'job': claim_lib.SEARCH} | {'overhead': overhead})
   measured = measured_cost.measured(results.run, results.own_measurements)

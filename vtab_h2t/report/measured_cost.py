@@ -17,6 +17,7 @@ from vtab_h2t.heads import fraction as fraction_lib
 from vtab_h2t.methods import registry as methods_registry
 from vtab_h2t.report import budgets
 from vtab_h2t.report import cost
+from vtab_h2t.report import frames
 from vtab_h2t.report import seconds as seconds_lib
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
   from vtab_h2t.protocol import run as run_lib
 
 _COMPARED = 'linear', 'head2toe', 'finetune'
+_COMPARED_BY = r'^task$|_cpu_seconds$|_bytes$|^(flops|bytes)_vs_'
 # What `by_method` tells of, in this order.
 _ALL = tuple(
   m
@@ -91,6 +93,13 @@ def measured(
   return pd.DataFrame(
     [_measured(run, units, passes) for units in _compared(known).values()]
   )
+
+
+def in_short(table: pd.DataFrame) -> pd.DataFrame:
+  """Of what `measured` gives what readers compare, with the mean over tasks."""
+  shown = table.filter(regex=_COMPARED_BY)
+  mean = {'task': frames.MEAN, **shown.mean(numeric_only=True)}
+  return pd.concat([shown, pd.DataFrame([mean])], ignore_index=True)
 
 
 def by_method(

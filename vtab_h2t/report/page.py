@@ -124,19 +124,24 @@ def _verdicts(
   measured: Sequence[results_lib.Results], links: Mapping[str, str]
 ) -> list[dict[str, Any]]:
   """The claims of the paper over all runs, and those of the companions."""
-  own: list[page_claims.Column] = []
-  companions: list[page_claims.Column] = []
-  for one in measured:
-    is_shifted = one.run.suite == companion_rows.SUITE
-    (companions if is_shifted else own).append(
+  shifted = [r for r in measured if r.run.suite == companion_rows.SUITE]
+  others = [r for r in measured if r.run.suite != companion_rows.SUITE]
+  searched = [r for r in others if r.run.space.folds]
+
+  def columns(
+    runs: Sequence[results_lib.Results],
+  ) -> list[page_claims.Column]:
+    return [
       page_claims.Column(
         one.run.name,
         run_names.label(one.run),
         links[one.run.name],
         judging.of_run(one),
       )
-    )
-  own += [
+      for one in runs
+    ]
+
+  printed = [
     page_claims.Column(
       f'published, {label}',
       f"the paper's own tables, {label}",
@@ -145,13 +150,19 @@ def _verdicts(
     )
     for backbone, label in papers.LABELS.items()
   ]
+  own = columns(searched)
   return [
-    {'title': title} | page_claims.matrix(columns)
-    for title, columns in (
-      ('Claims of Head2Toe', own),
-      ('Claims of the companion papers', companions),
+    {'title': title, 'given': [one.run.name for one in left_out]}
+    | page_claims.matrix(judged)
+    for title, judged, left_out in (
+      (
+        'Claims of Head2Toe',
+        [*own[:1], *printed, *own[1:]],
+        [r for r in others if not r.run.space.folds],
+      ),
+      ('Claims of the companion papers', columns(shifted), ()),
     )
-    if columns
+    if judged
   ]
 
 

@@ -41,10 +41,15 @@ class Column:
   table: pd.DataFrame
 
 
-def of(table: pd.DataFrame) -> dict[str, Any]:
-  """A run's claims for the template, from what `judging.table` gives.
+def of(table: pd.DataFrame, origin: str = 'measured') -> dict[str, Any]:
+  """Claims for the template.
+
+  Args:
+    table: what `judging.table` gives.
+    origin: of its numbers, 'measured' or 'derived'.
 
   Returns:
+    `origin`: as given.
     `tested`: those that have a verdict, or a reason why it has none; last
       those whose number is `fixed`, the same for every task and seed.
     `untested`: how many others there are.
@@ -52,6 +57,7 @@ def of(table: pd.DataFrame) -> dict[str, Any]:
   """
   untested = table[table.verdict == judging.UNTESTABLE]
   return {
+    'origin': origin,
     'tested': sorted(
       map(_line, table[table.verdict != judging.UNTESTABLE].to_dict('records')),
       key=lambda line: line['fixed'],

@@ -107,7 +107,7 @@ def of_the_paper() -> list[Section]:
         'sentences': headline.apart(headline.of_summary(summary)),
         'protocol': 'Published (Tables 1 and 4): test accuracy in percent, '
         'median of 3 seeds.',
-        'claims': page_claims.of(judging.of_paper(backbone)),
+        'claims': page_claims.of(judging.of_paper(backbone), 'derived'),
       }
       | page_tables.table1(summary, False)
     )
@@ -190,11 +190,13 @@ def _costs(results: results_lib.Results) -> list[dict[str, Any]]:
     'by_method': measured_cost.by_method(results.run, own),
   }
   made = {name: table for name, table in made.items() if len(table)}
+  if 'measured' in made:
+    made['measured'] = measured_cost.in_short(made['measured'])
   if made and results.run.suite != companion_rows.SUITE:
     made['overhead'] = making.overhead(results)
   shown = {
     'measured': 'Head2Toe, fine-tuning and Linear on the tasks that have all; '
-    "the model is that of the paper's Table 3",
+    "operations are those of the model of the paper's Table 3",
     'by_method': 'Method by method',
     'overhead': 'What the search for the fraction adds to the operations of '
     'the heads on all features: 0.2 is a fifth',

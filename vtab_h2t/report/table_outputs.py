@@ -9,6 +9,7 @@ from vtab_h2t.report import cost
 from vtab_h2t.report import frames as frames_lib
 from vtab_h2t.report import jobs
 from vtab_h2t.report import making
+from vtab_h2t.report import measured_cost
 from vtab_h2t.report import moved_taps
 from vtab_h2t.report import output as output_lib
 from vtab_h2t.report import papers
@@ -51,20 +52,16 @@ def _table1_terminal(frames: output_lib.Frames, source: str) -> str:
   )
 
 
-# What Markdown shows of what `measured_cost.measured` gives; CSV has it all.
-_MEASURED = r'^task$|_cpu_seconds$|_bytes$|^(flops|bytes)_vs_'
-
-
 def _table3_markdown(frames: output_lib.Frames, source: str) -> str:
   """Each table under what it is, a run's first; all with means over tasks."""
   shown = dict(frames)
   if 'table3' in frames:
     table = frames['table3']
     mean = table.filter(regex='_vs_').mean().round(6)
-    shown['table3'] = _with_mean(table, mean)
+    last = pd.DataFrame([{'task': frames_lib.MEAN, **mean}])
+    shown['table3'] = pd.concat([table, last])
   if 'measured' in frames:
-    table = frames['measured'].filter(regex=_MEASURED)
-    shown['measured'] = _with_mean(table, table.mean(numeric_only=True))
+    shown['measured'] = measured_cost.in_short(frames['measured'])
   headings = {
     'measured': 'Measured: what it takes to train one predictor with the '
     'chosen setting, without the search, and what is then stored; operations '
@@ -83,12 +80,6 @@ def _table3_markdown(frames: output_lib.Frames, source: str) -> str:
     )
     + '\n'
   )
-
-
-def _with_mean(table: pd.DataFrame, mean: pd.Series) -> pd.DataFrame:
-  """With a last line that has means of some columns."""
-  last = pd.DataFrame([{'task': frames_lib.MEAN, **mean}])
-  return pd.concat([table, last], ignore_index=True)
 
 
 def _table3_terminal(frames: output_lib.Frames, source: str) -> str:
