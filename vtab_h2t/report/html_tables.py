@@ -22,14 +22,14 @@ def html(frame: pd.DataFrame, is_printed: bool = False) -> 'markupsafe.Markup':
   """
   import markupsafe
 
-  escape = markupsafe.escape
+  escape, wbr = markupsafe.escape, markupsafe.Markup(_BREAK)
   shown = readable.table(frame.head(_MOST_LINES), is_printed)
   marks = [
     ' class="text"' if is_text else '' for is_text in shown.is_text.values()
   ]
   # Names of tasks are long, and may be broken where they are made of words.
   head = ''.join(
-    f'<th scope="col"{mark}>{escape(name).replace("_", _BREAK)}</th>'
+    f'<th scope="col"{mark}>{escape(name).replace("_", wbr)}</th>'
     for mark, name in zip(marks, shown.columns)
   )
   lines = [
