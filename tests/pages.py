@@ -5,7 +5,7 @@ import re
 
 # WCAG 2.1, AA, of text that is not large (1.4.3).
 LEAST_CONTRAST = 4.5
-_VOID = 'meta', 'img', 'br', 'link', 'hr', 'input'
+_VOID = 'meta', 'img', 'br', 'link', 'hr', 'input', 'wbr'
 _NAMED = {'black': '#000000', 'white': '#ffffff'}
 
 

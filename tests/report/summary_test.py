@@ -121,7 +121,7 @@ def test_the_budget_of_trained_methods_stands_under_the_means():
 def test_a_claim_that_hangs_on_rounding_says_so():
   gains = {'head2toe': 9, 'all_l1': 5, 'linear': 0}
   text = summary.judged_claims(_main(gains))
-  lines = [line for line in text.splitlines() if ' holds; undecided ' in line]
+  lines = [line for line in text.splitlines() if ' holds: undecided ' in line]
   assert [line.split(' | ')[0].strip('| ') for line in lines] == [
     'Head2Toe is better than +All-l1 on average.'
   ]

@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 import functools
+from typing import Any
 
 import pandas as pd
 
 from vtab_h2t.report import bootstrap
-from vtab_h2t.report import claim as claim_lib
+from vtab_h2t.report import claims
 from vtab_h2t.report import companion_answer
 from vtab_h2t.report import companion_rows
 from vtab_h2t.report import jobs
 from vtab_h2t.report import judging
+from vtab_h2t.report import page_claims
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import rounding
 from vtab_h2t.report import standing
@@ -129,11 +131,11 @@ def sentences(results: results_lib.Results) -> tuple[str, ...]:
   answered = apart(answer(results))
   judged = judging.verdicts(results)
   is_rounded = rounding.is_known(results.run)
-  claims = (
+  counts = (
     f'In this run, of {len(judged)} claims of the paper '
     f'{companion_answer.counted(judged)}.'
   )
-  return (*answered, *_standing(standing.of_run(results), is_rounded), claims)
+  return (*answered, *_standing(standing.of_run(results), is_rounded), counts)
 
 
 def apart(text: str) -> tuple[str, ...]:
@@ -148,10 +150,7 @@ def claims_that(results: results_lib.Results, verdict: str) -> list[str]:
   What is the same for every task and seed follows from the settings: last.
   """
   found = [v for v in judging.verdicts(results) if v.verdict == verdict]
-  said = [
-    _of_claim(results, v.claim)
-    for v in sorted(found, key=_follows_from_settings)
-  ]
+  said = [_said(v, results) for v in sorted(found, key=_follows_from_settings)]
   rest = len(said) - _MOST
   if rest < 2:
     return said
@@ -162,11 +161,27 @@ def _follows_from_settings(verdict: judging.Verdict) -> bool:
   return verdict.interval is not None and verdict.interval.is_point
 
 
-def _of_claim(results: results_lib.Results, claim: claim_lib.Claim) -> str:
-  """A claim's sentence, with what rounding does to a verdict that holds."""
-  if not rounding.is_known(results.run) or claim.id not in rounding.UNDECIDED:
-    return claim.sentence
-  return f'{claim.sentence[:-1]} (undecided {rounding.OTHERWISE}).'
+def claims_in_lines(results: results_lib.Results) -> dict[str, Any]:
+  """What `page_claims.of` gives, and of which verdicts rounding decides."""
+  found = page_claims.of(judging.of_run(results))
+  if rounding.is_known(results.run):
+    said = {c.sentence for c in claims.CLAIMS if c.id in rounding.UNDECIDED}
+    for line in found['tested']:
+      if line['verdict'] == judging.HOLDS and line['claim'] in said:
+        line['why'] = f'undecided {rounding.OTHERWISE}'
+  return found
+
+
+def _said(verdict: judging.Verdict, results: results_lib.Results) -> str:
+  """A claim's sentence, and whether rounding decides that it holds."""
+  said = verdict.claim.sentence
+  if (
+    verdict.verdict != judging.HOLDS
+    or verdict.claim.id not in rounding.UNDECIDED
+    or not rounding.is_known(results.run)
+  ):
+    return said
+  return f'{said[:-1]} (undecided {rounding.OTHERWISE}).'
 
 
 def _standing(found: pd.DataFrame, is_rounded: bool) -> list[str]:

@@ -43,7 +43,7 @@ def of_run(results: results_lib.Results) -> Section:
   """All that was measured with a run."""
   run = results.run
   section = summary_of_run(results) | {
-    'claims': page_claims.of(judging.of_run(results)),
+    'claims': headline.claims_in_lines(results),
     'costs': _costs(results),
     'failures': [
       f'{r["method"]} on {r["task"]}, {r["split"]}, seed {r["seed"]}: '

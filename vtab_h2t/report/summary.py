@@ -14,7 +14,6 @@ from vtab_h2t.report import companion_rows
 from vtab_h2t.report import headline
 from vtab_h2t.report import jobs
 from vtab_h2t.report import judging
-from vtab_h2t.report import page_claims
 from vtab_h2t.report import papers
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import rounding
@@ -211,23 +210,14 @@ def means(results: Results) -> str:
 
 def judged_claims(results: Results) -> str:
   """The claims that can be tested on a run's rows."""
-  found = page_claims.of(judging.of_run(results))
+  found = headline.claims_in_lines(results)
   if not found['tested']:
     return 'No claim of the paper can be tested on these rows.\n'
-  rounded: set[str] = set()
-  if rounding.is_known(results.run):
-    rounded = {c.sentence for c in claims.CLAIMS if c.id in rounding.UNDECIDED}
-
-  def verdict(line: Mapping[str, Any]) -> str:
-    if line['verdict'] == judging.HOLDS and line['claim'] in rounded:
-      return f'{line["verdict"]}; undecided {rounding.OTHERWISE}'
-    return ': '.join(filter(None, (line['verdict'], line['why'])))
-
   lines = pd.DataFrame(
     [
       {
         'claim': line['claim'],
-        'verdict': verdict(line),
+        'verdict': ': '.join(filter(None, (line['verdict'], line['why']))),
         'measured (95 % interval)': _of_claim(line),
         'published': '; '.join(line['published']),
       }
