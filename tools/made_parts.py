@@ -67,8 +67,7 @@ def renewed(text: str, measured: Measured, place: pathlib.Path) -> str:
 
 def _answer(measured: Measured, place: pathlib.Path, run: str) -> str:
   """What a run says, a sentence a line of a list."""
-  del place
-  return '\n'.join(f'- {s}' for s in headline.sentences(measured[run]))
+  return summary.listed(measured[run], place)
 
 
 def _key_numbers(measured: Measured, place: pathlib.Path, run: str) -> str:
