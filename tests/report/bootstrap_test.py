@@ -29,6 +29,24 @@ def test_a_constant_is_that_constant():
   assert found == bootstrap.Interval(5, 5, 5, 0)
 
 
+def test_rounding_is_no_spread():
+  """Three summands in another order are alike in 16 digits, not in all."""
+  apart = 0.1 + 0.2 - 0.3  # 5.6e-17.
+  for value in (0.0, 10.0):
+    samples = {
+      'a': {t: np.array([value + s * apart]) for t, s in zip('xyz', range(3))},
+      'b': {t: np.array([70.0]) for t in 'xyz'},
+    }
+    groups = dict.fromkeys('xyz', 'g')
+    found = bootstrap.interval(samples, groups, _mean, replicates=50)
+    assert found.low == found.value == found.high
+    assert (found.value, found.detectable) == (pytest.approx(value), 0)
+    assert found.value or value == 0  # 0 is on no side.
+  # What is measured to be small is not rounding.
+  small = {'a': {t: np.array([s * 1e-6]) for t, s in zip('xyz', range(3))}}
+  assert bootstrap.interval(small, groups, _mean).detectable > 0
+
+
 @pytest.mark.parametrize(
   'sizes, draw',
   [

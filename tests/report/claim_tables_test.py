@@ -29,6 +29,18 @@ def test_a_claim_has_its_value_and_verdict():
   assert 'nan' not in words
 
 
+def test_what_has_no_interval_says_why():
+  table = judging.of_paper('resnet50').query('low != low')
+  line = table[table.id == 'selection_overhead_18_percent']
+  text = claim_tables.claims(line, 'x', 100)
+  assert (
+    '-18.85 (follows from the fractions tried, not measured): does not hold'
+  ) in text
+  # Paper and run have different heads, and the same page of the terminal.
+  derived = line.rename(columns={'measured': 'derived'})
+  assert claim_tables.claims(derived, 'x', 100) == text
+
+
 def test_a_run_in_which_nothing_has_a_value_has_reasons_only(capsys):
   rows = [made.row(made.run(), 'accuracy', 'linear', 'digits', 0, 50)]
   frames = {'claims': judging.of_run(made.results(rows))}

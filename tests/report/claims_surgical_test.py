@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from tests.report import made_shifted as made
@@ -121,8 +123,11 @@ def test_seeds_are_paired():
   """Seeds that are 20 points apart for all that is tuned do not blur it."""
   rows = [r | {'correct': r['correct'] - 200 * r['seed']} for r in _ROWS]
   rows = [r for r in rows if r['group'] == 'feature']
-  interval = _judge('middle_block_best_feature', rows).interval
-  assert (interval.low, interval.high) == pytest.approx((8, 8))
+  found = _judge('middle_block_best_feature', rows)
+  assert found.verdict == judging.HOLDS
+  # All agree, so that there is no interval.
+  assert found.interval.value == pytest.approx(8)
+  assert math.isnan(found.interval.low)
 
 
 def test_other_budgets_give_no_verdict():

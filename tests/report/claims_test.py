@@ -1,10 +1,13 @@
 """All claims together; `judging_test` has the verdicts."""
 
+import re
+
 import numpy as np
 
 from tests.report import rows
 from vtab_h2t.report import claim as claim_lib
 from vtab_h2t.report import claims
+from vtab_h2t.report import companion_claims
 from vtab_h2t.report import jobs
 
 
@@ -17,6 +20,14 @@ def test_claims_are_told_apart_and_of_known_jobs():
     assert claim.where and claim.sentence.endswith('.')
     assert bool(claim.untested) or claim.text != 'none'
     assert set(claim.printed) <= set(claim_lib.BOTH)
+
+
+def test_what_is_tested_with_a_margin_says_it():
+  every = (*claims.CLAIMS, *companion_claims.CLAIMS)
+  with_margin = [c for c in every if 'margin' in c.text]
+  assert len(with_margin) > 20
+  for claim in with_margin:
+    assert re.search('within|more than', claim.sentence), claim.id
 
 
 def test_shares_of_tasks_have_an_error_and_bounds():

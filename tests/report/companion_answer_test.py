@@ -24,7 +24,8 @@ def test_claims_are_counted_and_numbers_told():
     'LP-FT, on 3 pairs: in distribution fine-tuning is 10.0 points above '
     rf'linear probing {verdict}, and out of distribution 10.0 points below it '
     rf'{verdict}. In distribution LP-FT is 1.0 points above fine-tuning '
-    rf'{verdict}, and out of distribution 12.0 points above it {verdict}. ',
+    rf'{verdict}, and out of distribution 12.0 points above it {verdict}. '
+    'These differences are taken seed by seed, ',
     text,
   )
   assert (

@@ -105,7 +105,11 @@ def test_what_was_not_measured_cannot_be_tested():
     ('class_token_only', 'cls_only', 'a network with a class token'),
     ('taps_above_pre_activation', 'pre_activation', 'no rows of pre_activat'),
     ('operations_below_1_percent', 'cost', 'linear, head2toe and finetune'),
-    ('selection_overhead_18_percent', 'search', 'no rows of head2toe'),
+    (
+      'selection_overhead_18_percent',
+      'search',
+      'no task for which Head2Toe chose one of several fractions',
+    ),
     ('affinity_of_the_leaderboard', '', 'leaderboard are not among'),
   ],
 )
@@ -430,7 +434,11 @@ def test_a_runs_claims_are_judged_once_and_one_task_does_not_do():
 
 def test_the_search_for_the_fraction_is_that_of_the_run():
   """Nine fractions add 38.85 %, those of Appendix A 18.85 %."""
-  for fractions, value in ((), 18 + 2 - 38.85), ((0.1, 0.05), 15 + 2 - 18):
+  for fractions, value in (
+    ((), 2 - 20.85),
+    ((0.1, 0.05), 2 - 3),  # Much less than 18 % is not 18 % either.
+    ((0.1, 0.07), 2 - 1),
+  ):
     space = grids.quick('efficientnet_lite0')
     if fractions:
       space = space.changed({'head2toe': {'fractions': fractions}})
@@ -441,10 +449,37 @@ def test_the_search_for_the_fraction_is_that_of_the_run():
     )
     assert table.rows['operations_below_1_percent'].startswith('no task with')
     line = table.loc['selection_overhead_18_percent']
-    assert line.low == line.measured == line.high and math.isnan(
-      line.detectable
-    )
-    assert line.verdict == judging.FAILS
+    assert line.verdict == (judging.HOLDS if value > 0 else judging.FAILS)
+    assert line[['low', 'high', 'detectable']].isna().all()
+    assert line.rows == 'follows from the fractions tried, not measured'
+
+
+def test_what_follows_from_settings_needs_no_second_task():
+  found = _verdict(
+    'selection_overhead_18_percent',
+    {'search': [r | {'overhead': 0.18} for r in _cost([0])]},
+  )
+  assert (found.verdict, found.interval.value) == (judging.HOLDS, 2)
+
+
+def test_where_all_tasks_and_seeds_agree_the_value_decides():
+  for shift, verdict in (
+    (10, judging.HOLDS),
+    (-10, judging.FAILS),
+    (0, judging.UNDECIDED),
+  ):
+    rows = [
+      made.row(made.run(), 'accuracy', method, f't{i}', 0, percent)
+      for method, percent in (('linear', 40), ('head2toe', 40 + shift))
+      for i in range(4)
+    ]
+    line = judging.table(
+      [_verdict('head2toe_above_linear', {'accuracy': rows})]
+    ).iloc[0]
+    assert (line.verdict, line.measured) == (verdict, shift)
+    assert line[['low', 'high', 'detectable']].isna().all()
+    assert line.rows == 'accuracy/head2toe accuracy/linear'
+    assert judging.fixed(line) == 'the same for every task and seed'
 
 
 def test_a_fraction_that_was_given_is_not_validated():
@@ -512,15 +547,19 @@ def _printed_means(backbone):
 @pytest.mark.parametrize(
   'method, resnet, vit',
   [
-    ('linear', 8.8, 10.5),
+    ('linear', 8.8, 10.4),
     ('all_l2', 2.5, 1.5),
     ('all_l1', 1.2, 0.9),
     ('all_l21', 1.5, 0.6),
-    ('finetune', 2.2, 0.1),
+    ('finetune', 2.1, 0.1),
   ],
 )
 def test_published_values_stand_with_their_backbone(method, resnet, vit):
-  """As the column Mean of Table 1 gives them; a ViT-Ti is neither network."""
+  """Means over the tasks of Table 1; a ViT-Ti is neither network.
+
+  The rounded column Mean gives 0.1 more or less; the page of the paper's own
+  numbers has the same.
+  """
   table = judging.of_run(made.results(_gaining(), made.run('vit_ti16')))
   text = table.set_index('id').published[f'head2toe_above_{method}']
   found = dict(
@@ -533,7 +572,12 @@ def test_published_values_stand_with_their_backbone(method, resnet, vit):
   assert found == {'ResNet-50': str(resnet), 'ViT-B/16': str(vit)}
   for label, backbone in (('ResNet-50', 'resnet50'), ('ViT-B/16', 'vit_b16')):
     means = _printed_means(backbone)
-    assert float(found[label]) == round(means.head2toe - means[method], 1)
+    assert float(found[label]) == pytest.approx(
+      means.head2toe - means[method], abs=0.101
+    )
+    paper = judging.of_paper(backbone).set_index('id')
+    own = paper.measured[f'head2toe_above_{method}']
+    assert found[label] == f'{own:.1f}'
 
 
 @pytest.mark.parametrize('backbone', papers.BACKBONES)

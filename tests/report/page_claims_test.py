@@ -66,10 +66,14 @@ def _line(**changes):
     ({}, ('1.2', '0.5 to 2.0')),
     ({'low': 0.004}, ('1.235', '0.004 to 2.000')),  # Above 0, and seen to be.
     (
-      {'low': -18.85, 'high': -18.85},
+      {'low': np.nan, 'high': np.nan},
       ('1.2', 'the same for every task and seed'),
     ),
-    ({'low': np.nan, 'high': np.nan}, ('1.2', 'no interval')),
+    (
+      {'low': np.nan, 'id': 'selection_overhead_18_percent'},
+      ('1.23', 'follows from the fractions tried, not measured'),
+    ),
+    ({'low': np.nan, 'verdict': judging.NO_VERDICT}, ('1.2', 'no interval')),
     ({'low': 0.0, 'high': 2.0}, ('1.2', '0.0 to 2.0')),
   ],
 )
@@ -82,7 +86,7 @@ def test_numbers_have_the_digits_that_are_published(changes, shown):
 def test_what_follows_from_the_settings_stands_last():
   found = page_claims.of(
     pd.DataFrame(
-      [_line(claim='A.', low=1.235, high=1.235, measured=1.235), _line()]
+      [_line(claim='A.', low=np.nan, high=np.nan, measured=1.235), _line()]
     )
   )
   first, last = found['tested']
@@ -121,8 +125,20 @@ def test_verdicts_of_runs_stand_side_by_side():
   )
   assert [column.name for column in found['columns']] == ['a', 'b']
   assert found['others'] == ['c'] and found['untested'] == 1
+  numbers = [[c['measured'] for c in l['cells']] for l in found['lines']]
+  assert numbers == [['1.2', '1.2'], ['', '1.2']]
   verdicts = [[c['verdict'] for c in l['cells']] for l in found['lines']]
   assert verdicts == [['holds', 'does not hold'], ['', 'holds']]
+
+
+def test_what_was_not_measured_stands_last_beside_each_other():
+  derived = _line(id='selection_overhead_18_percent', claim='D.', low=np.nan)
+  found = page_claims.matrix(
+    [page_claims.Column('a', 'A', 'a.html', pd.DataFrame([derived, _line()]))]
+  )
+  first, last = found['lines']
+  assert (first['claim'], last['claim']) == ('A claim.', 'D.')
+  assert last['cells'][0]['measured'] == '1.23, derived'
 
 
 def test_the_smallest_effect_that_could_be_seen_is_in_words():

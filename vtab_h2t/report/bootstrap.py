@@ -31,6 +31,7 @@ Accuracies = Mapping[str, np.ndarray]  # Condition to values by task.
 Samples = Mapping[str, Mapping[str, np.ndarray]]
 Statistic = Callable[[Accuracies], np.ndarray]
 POWER = 0.8
+_ROUNDING = 1e-12  # Of the largest value, less than which nothing varies.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +40,8 @@ class Interval:
 
   Attributes:
     value: of the medians over seeds.
-    low, high: the interval; NaN where there are too few tasks for one.
+    low, high: the interval; NaN where there are too few tasks for one, and the
+      value where all tasks and seeds agree.
     detectable: the smallest true value whose interval would exclude 0 in 80 of
       100 repetitions with other tasks and seeds, as many as here; infinite if
       the statistic cannot be so large.
@@ -49,11 +51,6 @@ class Interval:
   low: float
   high: float
   detectable: float = math.nan
-
-  @property
-  def is_point(self) -> bool:
-    """Whether it has no width, but for rounding."""
-    return math.isclose(self.low, self.high, rel_tol=1e-9, abs_tol=1e-12)
 
 
 def freedom(tasks: Sequence[str], groups: Mapping[str, str]) -> int:
@@ -103,7 +100,11 @@ def interval(
     return Interval(value, math.nan, math.nan)
   from scipy import special
 
-  error = float(np.std(found, ddof=1)) * math.sqrt(len(tasks) / free)
+  spread, rounding = float(np.std(found, ddof=1)), _ROUNDING * _largest(samples)
+  if spread <= rounding:  # All agree.
+    spread = 0.0
+    value = value if abs(value) > rounding else 0.0
+  error = spread * math.sqrt(len(tasks) / free)
   more_than_least = 1.0
   if least_error is not None:
     least = least_error(value, len(tasks))
@@ -122,6 +123,20 @@ def interval(
     max(bounds[0], value - reach * error),
     min(bounds[1], value + reach * error),
     _detectable(reach + more, error_at, bounds[1]),
+  )
+
+
+def _largest(samples: Samples) -> float:
+  """The largest size of a value that is there; 0 if none is."""
+  return max(
+    (
+      float(size)
+      for by_task in samples.values()
+      for values in by_task.values()
+      for size in np.abs(values)
+      if not math.isnan(size)
+    ),
+    default=0.0,
   )
 
 

@@ -101,6 +101,8 @@ class Claim:
     stated: what a companion paper states in numbers, of its own networks and
       data sets.
     source: which of its tables the statistic can be computed from.
+    follows: that the statistic is not measured, and what it follows from; ''
+      if it is measured.
     untested: why it is not tested; '' if it is.
   """
 
@@ -128,6 +130,7 @@ class Claim:
   averages: Callable[[str], float | None] = _nothing
   stated: str = ''
   source: str = 'Table 1'
+  follows: str = ''
   untested: str = ''
 
 

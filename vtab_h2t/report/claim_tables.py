@@ -21,11 +21,12 @@ def claims(table: pd.DataFrame, heading: str, width: int | None = None) -> str:
   """Claims that have a value, and why others have none.
 
   Args:
-    table: what `judging.table` gives.
+    table: what `judging.table` gives, or `making.claims_of_the_paper`.
     heading: on whose numbers they are judged.
     width: columns of the terminal; found out where None.
   """
   columns = width or terminal.width()
+  table = table.rename(columns={'derived': 'measured'})
   valued = table[table.measured.notna()]
   notes: dict[str, int] = {}  # Reasons, and their numbers.
   parts = [terminal.prose(heading, columns)]
@@ -57,7 +58,7 @@ def _claim(line: Mapping[str, Any], verdict: str, columns: int) -> str:
     verdict: with its note.
     columns: of the terminal.
   """
-  number = _with_interval(line['measured'], line['low'], line['high'])
+  number = _with_interval(line)
   texts = [f'{number}: {verdict}', line['claim']]
   notes = [f'Value: {line["statistic"]}.', f'Where: {line["where"]}.']
   if line['published']:
@@ -92,11 +93,12 @@ def contradictions(table: pd.DataFrame, width: int | None = None) -> str:
   return terminal.table(columns, 2, width, spaced=True)
 
 
-def _with_interval(value: float, low: float, high: float) -> str:
+def _with_interval(line: Mapping[str, Any]) -> str:
   """For example '8.76 (95 % interval 4.26 to 13.26)'."""
-  return f'{value:.2f}' + (
-    '' if pd.isna(low) else f' (95 % interval {low:.2f} to {high:.2f})'
-  )
+  said = judging.fixed(line)
+  if not pd.isna(line['low']):
+    said = f'95 % interval {line["low"]:.2f} to {line["high"]:.2f}'
+  return f'{line["measured"]:.2f}' + (f' ({said})' if said else '')
 
 
 def _with_note(verdict: str, rows: str, notes: dict[str, int]) -> str:

@@ -161,7 +161,8 @@ ABLATIONS: tuple[Claim, ...] = (
   ),
   _class_token(
     'cls_both',
-    'The class token beside pooled tokens does not improve the results.',
+    'The class token beside pooled tokens does not improve the results (within '
+    '1 point).',
     'original_plus_cls',
     'mean of pooled tokens less the variant, plus a margin of 1 point',
     claim.POINT,

@@ -185,7 +185,8 @@ ONE_LAYER: tuple[Claim, ...] = (
   ),
   Claim(
     id='near_oracle_no_gain',
-    sentence='In distribution intermediate layers do not improve accuracy.',
+    sentence='In distribution intermediate layers do not improve accuracy '
+    '(within 1 point).',
     where='section 3.2',
     text='a margin of 1 point less the mean gain of the Oracle over the upper '
     'half of tasks by affinity',
@@ -199,7 +200,7 @@ ONE_LAYER: tuple[Claim, ...] = (
   Claim(
     id='far_oracle_gain',
     sentence='Out of distribution intermediate layers improve accuracy '
-    'significantly.',
+    'significantly (by more than 1 point).',
     where='section 3.2; Appendix G',
     text='mean gain of the Oracle over the lower half of tasks by affinity, '
     'less a margin of 1 point',
@@ -225,7 +226,7 @@ ONE_LAYER: tuple[Claim, ...] = (
   Claim(
     id='no_layer_gains_with_affinity',
     sentence='For each layer the correlation of gain and affinity is near zero '
-    'or negative.',
+    '(within 0.2) or negative.',
     where='Appendix G, Figure 8 right',
     text='a margin of 0.2 less the largest Spearman, over taps, of affinity '
     "and the tap's gain over the embedding alone",

@@ -27,7 +27,7 @@ TAYLOR: tuple[Claim, ...] = (
   Claim(
     id='linearized_matches_finetune',
     sentence='A linearized approximation of fine-tuning is competitive with '
-    'it.',
+    'it (within 1 point).',
     where='section 3.1',
     text='mean of the linearized network less fine-tuning, plus a margin of 1 '
     'point',
@@ -89,7 +89,8 @@ METHOD: tuple[Claim, ...] = (
   _normalization('none', 'features that are not normalized'),
   Claim(
     id='robust_to_the_coefficient',
-    sentence='Head2Toe is robust to the coefficient of the group lasso.',
+    sentence='Head2Toe is robust to the coefficient of the group lasso (within '
+    '1 point).',
     where='section 3.3',
     text='a margin of 1 point less the range of mean accuracies over '
     'coefficients above 0',

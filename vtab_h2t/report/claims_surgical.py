@@ -212,7 +212,7 @@ def _claims(job: str, prefix: str, network: str) -> tuple[Claim, ...]:
       id=f'{prefix}chosen_block_at_least_all_{kind}',
       sentence=said(
         f'Under {kind} shifts tuning the block that validation chooses is at '
-        'least as good as full fine-tuning.'
+        'least as good as full fine-tuning, within 1 point.'
       ),
       where=f'{_PAPER}, abstract',
       text='mean of the chosen block (or last layer) less all, points, plus a '
@@ -232,7 +232,9 @@ def _claims(job: str, prefix: str, network: str) -> tuple[Claim, ...]:
     *chosen,
     make(
       id=f'{prefix}no_block_gains_without_shift',
-      sentence=said('Without a shift tuning no block gains over none.'),
+      sentence=said(
+        'Without a shift tuning no block gains more than 1 point over none.'
+      ),
       where="a control of this project's",
       text='mean of none less the largest mean of the blocks and the last '
       'layer, points, plus a margin of 1 point',

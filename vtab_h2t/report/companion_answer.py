@@ -69,6 +69,8 @@ def _lp_ft(
   return [
     f'LP-FT, on {line.kind}: {in_} fine-tuning is {ft_in}, and {out} {ft_out}.',
     f'{in_.capitalize()} LP-FT is {lp_ft_in}, and {out} {lp_ft_out}.',
+    'These differences are taken seed by seed, so that they are not those of '
+    'the medians in the table.',
   ]
 
 

@@ -174,7 +174,7 @@ def _lacking(job: str) -> str:
   if job == claim_lib.COST:
     return 'no task with linear, head2toe and finetune measured to the end'
   if job == claim_lib.SEARCH:
-    return 'no rows of head2toe'
+    return 'no task for which Head2Toe chose one of several fractions'
   entry = jobs.JOBS.get(job)
   takes = ''
   if job == jobs.SURGICAL_SMALL:

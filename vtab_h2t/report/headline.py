@@ -55,7 +55,7 @@ def of_summary(
   if both.empty:
     return f'{_NO_ANSWER} {_averages(summary)}'
   wide = statistics.wide(both[both.method.isin(COMPARED)], task_lib.GROUPS)
-  gain = wide.loc['head2toe'] - wide.loc['linear']
+  gain = (wide.loc['head2toe'] - wide.loc['linear']).round(statistics.DIGITS)
   by_task = gain[[c for c in gain.index if c[1] != 'mean']]
   if len(by_task) == 1:
     ((_, task),) = by_task.index
@@ -147,18 +147,15 @@ def apart(text: str) -> tuple[str, ...]:
 def claims_that(results: results_lib.Results, verdict: str) -> list[str]:
   """What the paper says and has a verdict; of many the first, and how many.
 
-  What is the same for every task and seed follows from the settings: last.
+  Last comes what was not measured, but follows from what was tried.
   """
   found = [v for v in judging.verdicts(results) if v.verdict == verdict]
-  said = [_said(v, results) for v in sorted(found, key=_follows_from_settings)]
+  found.sort(key=lambda v: bool(v.claim.follows))
+  said = [_said(v, results) for v in found]
   rest = len(said) - _MOST
   if rest < 2:
     return said
   return [*said[:_MOST], f'And {rest} more, in the table of claims.']
-
-
-def _follows_from_settings(verdict: judging.Verdict) -> bool:
-  return verdict.interval is not None and verdict.interval.is_point
 
 
 def claims_in_lines(results: results_lib.Results) -> dict[str, Any]:

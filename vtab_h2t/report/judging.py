@@ -3,13 +3,15 @@
 A claim holds if the whole 95 % interval of its statistic, over tasks and seeds
 (`bootstrap`), is above 0, does not hold if the whole interval is below, and is
 undecided otherwise. If the sides of the comparison had different training
-budgets it has no verdict.
+budgets it has no verdict. Where all tasks and seeds agree, or the statistic
+follows from what was set, there is no interval and its value decides.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import dataclasses
 import functools
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,9 +29,13 @@ from vtab_h2t.report import jobs
 from vtab_h2t.report import measured_cost
 from vtab_h2t.report import papers
 from vtab_h2t.report import results as results_lib
+from vtab_h2t.report import statistics
 
 HOLDS, FAILS, UNDECIDED = 'holds', 'does not hold', 'undecided'
 NO_VERDICT, UNTESTABLE = 'no verdict', 'not testable'
+JUDGED = HOLDS, FAILS, UNDECIDED
+# What numbers that are not measured follow from, by the claim's id.
+FOLLOWS = {c.id: c.follows for c in claims.CLAIMS if c.follows}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,11 +45,12 @@ class Verdict:
   Attributes:
     claim: of what.
     interval: of the statistic; None where it cannot be computed, without ends
-      where only its value can.
+      where only its value can, or where that is the same for all tasks and
+      seeds.
     verdict: of `HOLDS`, `FAILS`, `UNDECIDED`, `NO_VERDICT`, `UNTESTABLE`.
     tasks: on how many tasks.
     rows: job and method of the rows that it came from; or what lacks, or which
-      budgets differ.
+      budgets differ, or what it follows from.
   """
 
   claim: claim_lib.Claim
@@ -77,9 +84,6 @@ def judge(
     bounds=claim.bounds,
     least_error=claim.least_error,
   )
-  if found.is_point:
-    # The same for every task and seed: what draws add is rounding.
-    found = bootstrap.Interval(found.value, found.value, found.value)
   if claim.untested:
     return Verdict(
       claim, _value_only(found), UNTESTABLE, len(tasks), claim.untested
@@ -92,6 +96,8 @@ def judge(
       len(tasks),
       f'no value of {_number(len(tasks), "task")}: too few, or all alike',
     )
+  if claim.follows:
+    found = bootstrap.Interval(found.value, found.value, found.value)
   if math.isnan(found.low):
     groups = set(evidence.groups.values())
     return Verdict(
@@ -102,6 +108,9 @@ def judge(
       f'no interval of {_number(len(tasks), "task")} in '
       f'{_number(len(groups), "group")}; some group needs two tasks',
     )
+  verdict = HOLDS if found.low > 0 else FAILS if found.high < 0 else UNDECIDED
+  if found.low == found.high:
+    found = _value_only(found)
   different = evidence.unequal
   if claim.sides and space is not None:
     different = budgets.differing(claim.sides, space, tasks)
@@ -109,8 +118,9 @@ def judge(
     return Verdict(
       claim, found, NO_VERDICT, len(tasks), f'trained for {different}'
     )
-  verdict = HOLDS if found.low > 0 else FAILS if found.high < 0 else UNDECIDED
-  return Verdict(claim, found, verdict, len(tasks), evidence.used)
+  return Verdict(
+    claim, found, verdict, len(tasks), claim.follows or evidence.used
+  )
 
 
 def _number(count: int, what: str) -> str:
@@ -119,6 +129,7 @@ def _number(count: int, what: str) -> str:
 
 
 def _value_only(found: bootstrap.Interval) -> bootstrap.Interval:
+  """Without an interval, and without what it could show."""
   return bootstrap.Interval(found.value, math.nan, math.nan)
 
 
@@ -143,7 +154,7 @@ def _cost_rows(results: results_lib.Results) -> dict[str, list[claim_lib.Row]]:
   for task, row in first.items():
     options = results.run.space.of_task(task).options.get('head2toe')
     tried = getattr(options, 'fractions', ())
-    if len(tried) > 1:  # One that was given is not validated.
+    if len(set(tried)) > 1:  # A single one needs no validation.
       overhead = cost.selection_overhead(tried)
       search.append({**row, 'job': claim_lib.SEARCH} | {'overhead': overhead})
   measured = measured_cost.measured(results.run, results.own_measurements)
@@ -203,15 +214,14 @@ def of_paper(backbone: str) -> pd.DataFrame:
 def derived(claim: claim_lib.Claim, backbone: str) -> float | None:
   """A claim's statistic from the paper's tables for a backbone, or None."""
   value = claim.averages(backbone)
-  if value is not None:
-    return value
-  try:
-    evidence = evidence_lib.of(claim, papers.rows(backbone))
-  except evidence_lib.LackingError:
-    return None
-  tasks = list(evidence.groups)
-  value = float(claim.statistic(bootstrap.medians(evidence.samples, tasks)))
-  return None if math.isnan(value) else value
+  if value is None:
+    try:
+      evidence = evidence_lib.of(claim, papers.rows(backbone))
+    except evidence_lib.LackingError:
+      return None
+    tasks = list(evidence.groups)
+    value = float(claim.statistic(bootstrap.medians(evidence.samples, tasks)))
+  return None if math.isnan(value) else round(value, statistics.DIGITS)
 
 
 def published(claim: claim_lib.Claim, own: str | None = None) -> str:
@@ -242,6 +252,13 @@ def published(claim: claim_lib.Claim, own: str | None = None) -> str:
   return '; '.join(parts)
 
 
+def fixed(line: Mapping[str, Any]) -> str:
+  """Why a line of `table` has a verdict and no interval; '' if it has one."""
+  if line['verdict'] not in JUDGED or not pd.isna(line['low']):
+    return ''
+  return FOLLOWS.get(line['id'], 'the same for every task and seed')
+
+
 def place(where: str, of: str) -> str:
   """Where in a paper a claim is, and of which networks if it says so."""
   return f'{where} ({of})' if of else where
@@ -256,10 +273,11 @@ def table(judged: Sequence[Verdict], own: str | None = None) -> pd.DataFrame:
 
   Returns:
     id, claim, where, of (which backbones the paper says it of), statistic,
-    published (in words), measured, low, high, detectable, verdict, tasks, rows.
+    published (in words), measured, low, high, detectable, verdict, tasks, rows;
+    low, high and detectable are missing as of `Verdict.interval`.
   """
   nan = bootstrap.Interval(np.nan, np.nan, np.nan)
-  return pd.DataFrame(
+  found = pd.DataFrame(
     [
       {
         'id': v.claim.id,
@@ -279,3 +297,4 @@ def table(judged: Sequence[Verdict], own: str | None = None) -> pd.DataFrame:
       for v in judged
     ]
   )
+  return found.round({'measured': statistics.DIGITS})

@@ -11,6 +11,7 @@ from typing import Any, TYPE_CHECKING
 
 import pandas as pd
 
+from vtab_h2t.methods import space as space_lib
 from vtab_h2t.report import companion_rows
 from vtab_h2t.report import contradictions
 from vtab_h2t.report import headline
@@ -123,10 +124,18 @@ def _line(results: results_lib.Results, link: str) -> dict[str, Any]:
 def _verdicts(
   measured: Sequence[results_lib.Results], links: Mapping[str, str]
 ) -> list[dict[str, Any]]:
-  """The claims of the paper over all runs, and those of the companions."""
+  """The claims of the paper over all runs, and those of the companions.
+
+  The paper's own numbers stand beside the main run, then come others of its
+  suite. Runs of a single setting, which can tell of few claims, are left out.
+  """
   shifted = [r for r in measured if r.run.suite == companion_rows.SUITE]
   others = [r for r in measured if r.run.suite != companion_rows.SUITE]
-  searched = [r for r in others if r.run.space.folds]
+  given = [r for r in others[1:] if _is_single(r.run.space)]
+  kept = sorted(
+    (r for r in others if r not in given),
+    key=lambda r: r.run.suite != others[0].run.suite,
+  )
 
   def columns(
     runs: Sequence[results_lib.Results],
@@ -150,20 +159,25 @@ def _verdicts(
     )
     for backbone, label in papers.LABELS.items()
   ]
-  own = columns(searched)
+  own = columns(kept)
   return [
-    {'title': title, 'given': [one.run.name for one in left_out]}
+    {
+      'title': title,
+      'given': {r.run.name: links[r.run.name] for r in left_out},
+      'is_published': any(not column.link for column in judged),
+    }
     | page_claims.matrix(judged)
     for title, judged, left_out in (
-      (
-        'Claims of Head2Toe',
-        [*own[:1], *printed, *own[1:]],
-        [r for r in others if not r.run.space.folds],
-      ),
+      ('Claims of Head2Toe', [*own[:1], *printed, *own[1:]], given),
       ('Claims of the companion papers', columns(shifted), ()),
     )
     if judged
   ]
+
+
+def _is_single(space: space_lib.Space) -> bool:
+  """Whether one setting was given for all tasks, and none searched for."""
+  return not space.folds and not space.by_task
 
 
 def _render(

@@ -51,7 +51,8 @@ def of(table: pd.DataFrame, origin: str = 'measured') -> dict[str, Any]:
   Returns:
     `origin`: as given.
     `tested`: those that have a verdict, or a reason why it has none; last
-      those whose number is `fixed`, the same for every task and seed.
+      those whose number is `fixed`: it is the same for every task and seed, or
+      was not measured.
     `untested`: how many others there are.
     `reasons`: why, in words, how many, and what they say.
   """
@@ -90,12 +91,12 @@ def _line(line: Mapping[str, Any]) -> dict[str, Any]:
   digits = _digits(line)
   details = {
     'where the paper says it': judging.place(line['where'], line['of']),
-    'what is measured': line['statistic'],
+    'what the number is': line['statistic'],
     'tasks': str(line['tasks']),
     'smallest effect that could be seen': seen(line['detectable']),
-    'rows': _named(line['rows'])
-    if line['verdict'] != judging.NO_VERDICT
-    else '',
+    'rows': ''
+    if line['verdict'] == judging.NO_VERDICT or line['id'] in judging.FOLLOWS
+    else _named(line['rows']),
   }
   return {
     'claim': line['claim'],
@@ -107,7 +108,7 @@ def _line(line: Mapping[str, Any]) -> dict[str, Any]:
     'measured': _number(line['measured'], digits),
     'sort': f'{line["measured"]:.6g}',
     'interval': _interval(line, digits),
-    'fixed': _is_fixed(line),
+    'fixed': bool(judging.fixed(line)),
     'published': [
       part.replace(' on VTAB-1k', '')
       for part in line['published'].split('; ')
@@ -137,18 +138,11 @@ def _number(value: float, digits: int) -> str:
 
 
 def _interval(line: Mapping[str, Any], digits: int) -> str:
-  """In words where it has no width."""
+  """In words where there is none."""
   low, high = line['low'], line['high']
   if pd.isna(low):
-    return 'no interval'
-  if _is_fixed(line):
-    return 'the same for every task and seed'
+    return judging.fixed(line) or 'no interval'
   return f'{_number(low, digits)} to {_number(high, digits)}'
-
-
-def _is_fixed(line: Mapping[str, Any]) -> bool:
-  """Whether the interval has no width."""
-  return math.isclose(line['low'], line['high'], rel_tol=1e-9, abs_tol=1e-12)
 
 
 def seen(value: float) -> str:
@@ -167,7 +161,8 @@ def matrix(columns: Iterable[Column]) -> dict[str, Any]:
   Returns:
     `columns`: those that have a verdict on some claim.
     `lines`: the claims that have a verdict in some column, with their cells;
-      first those that were judged on a run.
+      first those that were judged on a run, and last of these what was not
+      measured.
     `others`: names of the columns without any.
     `untested`: how many claims have no verdict in any column.
   """
@@ -181,6 +176,7 @@ def matrix(columns: Iterable[Column]) -> dict[str, Any]:
         {
           'claim': found[0]['claim'],
           'cells': [_cell(line) for line in found],
+          'is_last': found[0]['id'] in judging.FOLLOWS,
           'is_measured': any(
             column.link and line['verdict'] in _MARKS
             for column, line in zip(judged, found)
@@ -191,10 +187,15 @@ def matrix(columns: Iterable[Column]) -> dict[str, Any]:
       untested += 1
   return {
     'columns': judged,
-    'lines': sorted(lines, key=lambda line: not line['is_measured']),
+    'lines': sorted(lines, key=_place),
     'others': _others(every, judged),
     'untested': untested,
   }
+
+
+def _place(line: Mapping[str, Any]) -> tuple[bool, bool]:
+  """Where a line stands: what is so comes after what is not."""
+  return not line['is_measured'], line['is_last']
 
 
 def _others(every: Sequence[Column], judged: Sequence[Column]) -> list[str]:
@@ -209,5 +210,6 @@ def _cell(line: Mapping[str, Any]) -> dict[str, str]:
   return {
     'verdict': line['verdict'],
     'mark': _MARKS[line['verdict']],
-    'measured': _number(line['measured'], _digits(line)),
+    'measured': _number(line['measured'], _digits(line))
+    + ', derived' * (line['id'] in judging.FOLLOWS),
   }

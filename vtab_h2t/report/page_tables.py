@@ -82,10 +82,13 @@ def comparison(summary: pd.DataFrame, own: str | None) -> str:
   common = [g for g in gains.index if g in next(iter(stories.values()))]
   if len(common) < 2:
     return f'{text}.'
-  theirs = ', '.join(
-    f'{story[common].idxmax()} with the {label}'
-    for label, story in stories.items()
-  )
+  most = {label: story[common].idxmax() for label, story in stories.items()}
+  if len(most) > 1 and len(set(most.values())) == 1:
+    theirs = f'{next(iter(most.values()))} with both networks'
+  else:
+    theirs = ', '.join(
+      f'{group} with the {label}' for label, group in most.items()
+    )
   return (
     f'{text}. The group that gains most is {gains[common].idxmax()} with these '
     f'rows; in the paper it is {theirs}.'
@@ -106,7 +109,8 @@ def _gains_by_group(table: pd.DataFrame) -> pd.Series:
     },
     table.drop_duplicates('task').set_index('task').group,
   ).set_index('method')
-  return (means.loc['head2toe'] - means.loc['linear']).astype(float)
+  gains = means.loc['head2toe'] - means.loc['linear']
+  return gains.astype(float).round(statistics.DIGITS)
 
 
 def table1(summary: pd.DataFrame, comparable: bool) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 with them.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 import functools
 from typing import Any
 
@@ -68,22 +68,14 @@ def mean_of(table: str, variant: str, column: str = 'average') -> float:
 
 
 def table1_mean(backbone: str, method: str) -> float:
-  """The column Mean of Table 1 as it is printed, rounded to tenths."""
+  """The column Mean of Table 1 as it is printed, rounded to tenths.
+
+  Differences of methods are means over the printed tasks instead, which are
+  less rounded and have groups and intervals.
+  """
   table = published.table('table1_accuracy')
   means = table[(table.backbone == backbone) & (table.task == _MEAN)]
   return float(means.set_index('method').accuracy_percent[method])
-
-
-def mean_difference(
-  one: str, other: str, add: float = 0
-) -> Callable[[str], float]:
-  """By backbone: a method's `table1_mean` less another's, and a margin."""
-
-  def found(backbone: str) -> float:
-    difference = table1_mean(backbone, one) - table1_mean(backbone, other)
-    return round(difference, 1) + add
-
-  return found
 
 
 @functools.cache

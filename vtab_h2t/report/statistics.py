@@ -10,6 +10,9 @@ import pandas as pd
 from vtab_h2t.protocol import accuracy as accuracy_lib
 from vtab_h2t.protocol import ledger as ledger_lib
 
+# Of means and their differences, so that those that are equal but for the order
+# of additions are printed alike: 15.65 as 15.7, and not as 15.6, too.
+DIGITS = 9
 _KEYS = ['run', 'suite', 'backbone', 'protocol', 'method', 'task', 'group']
 
 

@@ -1,9 +1,8 @@
 """What was measured and found as Markdown, which GitHub shows."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 import os
 import pathlib
-from typing import Any
 
 import pandas as pd
 
@@ -218,16 +217,16 @@ def judged_claims(results: Results) -> str:
       {
         'claim': line['claim'],
         'verdict': ': '.join(filter(None, (line['verdict'], line['why']))),
-        'measured (95 % interval)': _of_claim(line),
+        'measured (95 % interval)': f'{line["measured"]} ({line["interval"]})',
         'published': '; '.join(line['published']),
       }
       for line in found['tested']
     ]
   )
   text = _table(lines) + (
-    '\nEach number is above 0 if the claim is right. The page that '
-    '`python -m runners.report` makes says which number it is, and on how many '
-    'tasks. One with words behind it is the same for every task and seed.\n'
+    '\nEach number is above 0 if the claim is right, and contains the margin '
+    'of a claim that has one. The page that `python -m runners.report` makes '
+    'says which number it is, and on how many tasks.\n'
   )
   rest = found['untested']
   return text + (
@@ -235,13 +234,6 @@ def judged_claims(results: Results) -> str:
     if rest
     else ''
   )
-
-
-def _of_claim(line: Mapping[str, Any]) -> str:
-  """Its number, and the interval, or what it is where it has none."""
-  if line['fixed']:
-    return f'{line["measured"]}: {line["details"]["what is measured"]}'
-  return f'{line["measured"]} ({line["interval"]})'
 
 
 def paper_claims() -> str:
