@@ -14,6 +14,7 @@ def test_only_makes_what_is_named(tmp_path):
   )
   assert done.returncode == 0, done.stderr
   assert sorted(p.name for p in tmp_path.rglob('*.*')) == [
+    'README.md',
     'figure8.csv',
     'figure8.pdf',
     'figure8.png',
