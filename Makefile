@@ -1,4 +1,4 @@
-# make table1      the embedded suite's Table 1, in about six minutes on two cores
+# make table1      the embedded suite's Table 1, in seven minutes on two cores
 # make companions  the companion papers' claims under shifts, in a quick form
 # make test        the tests, in about eight minutes on two cores
 # make soak        what takes longer: kills, full disks, clusters, full sizes

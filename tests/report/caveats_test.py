@@ -49,6 +49,15 @@ def test_few_seeds_tasks_and_settings_are_told():
   assert _has(_of(fixed, ('linear',)), 'not searched for')
 
 
+def test_affinities_of_a_short_training_are_told():
+  both = 'linear', 'scratch'
+  found = _of(made.run(), both)
+  assert _has(found, 'far from the pretraining', 'Scratch had 500 steps')
+  assert not _has(_of(made.run(), ('scratch',)), 'far from the pretraining')
+  long = made.run().space.changed({'scratch': {'steps': (5000,)}})
+  assert not _has(_of(made.run(space=long), both), 'far from the pretraining')
+
+
 def _search(of, *methods):
   rows = [made.row(of, 'accuracy', m, 'digits', 0, 50) for m in methods]
   return caveats.of_search(made.results(rows, of))

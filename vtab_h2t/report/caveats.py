@@ -46,6 +46,7 @@ def of(results: results_lib.Results) -> list[str]:
       'Do not read anything into small differences: one seed was measured, so '
       'how far seeds differ is not known.'
     )
+  found += _of_affinity(results, tasks, methods)
   if not papers.comparable(results.run):
     found.append(
       "Do not compare these accuracies with the paper's: the network or the "
@@ -83,6 +84,24 @@ def of_search(results: results_lib.Results) -> str:
       f'{budgets.settings(standing.REFERENCE, space)}'
     )
   return f'{"; ".join(said)}.' if said else ''
+
+
+def _of_affinity(
+  results: results_lib.Results, tasks: Sequence[str], methods: Sequence[str]
+) -> list[str]:
+  """That affinities, if there are any, are of a short training."""
+  if not {'linear', 'scratch'} <= set(methods):
+    return []
+  space = results.run.space
+  tried = [b for t in tasks for b in budgets.of('scratch', space.of_task(t))]
+  steps = max((max(some) for some, _ in tried), default=0)
+  if not 0 < steps <= _LEAST_STEPS:
+    return []
+  return [
+    'Do not rely on which tasks are far from the pretraining: domain affinity '
+    f'is Linear less Scratch, and Scratch had {steps} steps. Verdicts on '
+    'tasks in or out of distribution, or by affinity, depend on it.'
+  ]
 
 
 def _of_budgets(

@@ -110,8 +110,8 @@ BETTER: tuple[Claim, ...] = (
   _not_above_finetune(claim.STRUCTURED),
   Claim(
     id='head2toe_best_of_frozen',
-    sentence='Head2Toe is the best of the methods that keep the backbone as '
-    'it is.',
+    sentence="Head2Toe is the best of the paper's methods that keep the "
+    'backbone as it is.',
     where='section 4.2',
     text='mean of Head2Toe less the best mean of Linear and the baselines on '
     'all features, points',
@@ -245,7 +245,7 @@ def _baselines_less_ours(a: claim.Accuracies) -> np.ndarray:
 DEVIATIONS: tuple[Claim, ...] = (
   Claim(
     id='linear_deviates_least',
-    sentence='Of all methods Linear varies least between seeds.',
+    sentence="Of the paper's methods Linear varies least between seeds.",
     where='Appendix D, Table 4',
     text='lowest mean standard deviation of the other methods less that of '
     'Linear, points',

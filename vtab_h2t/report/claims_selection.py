@@ -294,7 +294,7 @@ def _scaling(
 CANDIDATES: tuple[Claim, ...] = (
   _scaling(
     'more_candidates_help',
-    'The more candidate features, the better.',
+    'The more candidate features, the better (the most against the fewest).',
     'section 4.3, Figures 7 right and 14',
     'mean of all taps at the largest target size less the fewest taps at the '
     'smallest, points',

@@ -9,6 +9,7 @@ from vtab_h2t.report import output as output_lib
 from vtab_h2t.report import run_readme
 from vtab_h2t.report import toy_figures
 
+_IS_THERE = 'The figure is there'
 _MARK = '<!-- Made by the commands below, which write over changes. -->'
 
 
@@ -46,7 +47,7 @@ def of_the_paper(folder: pathlib.Path) -> str:
       if some
     ],
     [
-      figure(o.title, o.shows, _place(o, folder))
+      run_readme.figure(o.title, o.shows, _place(o, folder), _IS_THERE)
       for o in outputs
       if o.draw is not None
     ],
@@ -65,7 +66,10 @@ def of_toys() -> str:
     "what the papers claim, and the report's first page what is to be said of "
     'the claims on these problems.',
     ['python -m runners.toys'],
-    [figure(f.title, f.shows, f.name) for f in toy_figures.FIGURES],
+    [
+      run_readme.figure(f.title, f.shows, f.name, _IS_THERE)
+      for f in toy_figures.FIGURES
+    ],
     [
       '[What is predicted beside what was measured](predictions.csv), where '
       'a paper gives it in closed form: LP-FT, SURG and HP are the three '
@@ -75,20 +79,6 @@ def of_toys() -> str:
         for f in toy_figures.FIGURES
       ),
     ],
-  )
-
-
-def figure(title: str, shows: str, path: str) -> str:
-  """A section with a figure, for those who do not see it as well.
-
-  Args:
-    title: its heading.
-    shows: what is seen in it, in whole sentences.
-    path: of its files, without an ending.
-  """
-  return (
-    f'## {title}\n\n![{shows}]({path}.png)\n\n{shows} The figure is there '
-    f'[as PDF]({path}.pdf), too.'
   )
 
 

@@ -124,7 +124,6 @@ def table1(summary: pd.DataFrame, comparable: bool) -> dict[str, Any]:
   affinity = statistics.domain_affinity(wide)
   head = [
     'task',
-    'group',
     *(['affinity'] if len(affinity) else []),
     *(tables.LABELS.get(m, m) for m in wide.index),
   ]
@@ -135,7 +134,9 @@ def table1(summary: pd.DataFrame, comparable: bool) -> dict[str, Any]:
   lines = []
   for group, task in wide.columns:
     mean = task == 'mean'
-    cells = [_cell(f'mean of {group}' if mean else task), _cell(group)]
+    cells = [
+      _cell(f'mean of {group}') if mean else _cell(task) | {'below': group}
+    ]
     if len(affinity):
       cells.append(_number(affinity[group, task]))
     for method in wide.index:

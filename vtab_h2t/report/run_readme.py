@@ -158,14 +158,30 @@ def _figure(
   results: results_lib.Results,
   place: pathlib.Path | None = None,
 ) -> str:
-  """A figure with what is seen in it, for those who do not see it as well."""
+  """A figure, with where it is from."""
   folder = output.folder(output.place(results))
-  path = _relative(folder / output.name, results, place)
-  seen = re.sub(r'[\[\]]', '', output.shows)
+  return figure(
+    output.title,
+    output.shows,
+    _relative(folder / output.name, results, place),
+    'It was drawn from the CSV files [beside it]'
+    f'({_relative(folder, results, place)}/), where it is',
+  )
+
+
+def figure(title: str, shows: str, path: str, is_there: str) -> str:
+  """A section with a figure, for those who do not see it as well.
+
+  Args:
+    title: its heading.
+    shows: what is seen in it, in whole sentences.
+    path: of its files, without an ending.
+    is_there: the beginning of the sentence that names the PDF.
+  """
+  seen = re.sub(r'[\[\]]', '', shows)
   return (
-    f'## {output.title}\n\n![{seen}]({path}.png)\n\n{output.shows} It was '
-    f'drawn from the CSV files [beside it]({_relative(folder, results, place)}'
-    f'/), where it is [as PDF]({path}.pdf), too.'
+    f'## {title}\n\n![{seen}]({path}.png)\n\n{shows} {is_there} '
+    f'[as PDF]({path}.pdf), too.'
   )
 
 
