@@ -226,6 +226,7 @@ def test_an_installed_package_works_from_any_directory(tmp_path):
   assert {p.name for p in folder.iterdir()} == {
     'table1_resnet50.csv',
     'table1_vit_b16.csv',
+    'README.md',
     'table1.md',
     'table6.csv',
     'table6.md',

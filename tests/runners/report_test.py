@@ -55,7 +55,7 @@ def test_a_page_and_a_summary_of_each_run(workdir, tmp_path):
   testing.run_runner('report', f'--workdir={workdir}', f'--out={again}')
   assert not stale.exists() and other.exists()
   for one, two in zip(others, sorted(again.with_suffix('').glob('emb*.html'))):
-    assert one.read_text() == two.read_text().replace('again', 'page')
+    assert one.read_text() == two.read_text().replace('again.html', 'page.html')
   assert again.read_text() == out.read_text().replace('page/', 'again/')
   assert again.with_suffix('.md').read_text() == summary
 
