@@ -88,24 +88,6 @@ def test_tables_are_inline_under_what_not_to_take_them_for(results, text):
   assert '| Head2Toe is better than Linear on average.' in text
 
 
-def test_it_says_when_on_what_and_how_long(text):
-  """Seconds are once those of tasks that were timed together."""
-  assert 'measured on 2026-11-28, as far as the day was recorded.' in text
-  assert 'took 1.7 hours when it was measured' in text
-  assert 'It took 3.3 hours, or 3.9 hours of processor time' in text
-  assert 'at most 1.5 GiB' in text
-  assert 'Some CPU, 2 cores, A GPU' in text
-  assert '`c0ffeec0ffee`' in text
-
-
-def test_its_commands_name_no_folder_of_the_machine(text):
-  shown = re.findall(r'^ {8}(python .*)$', text, re.MULTILINE)
-  methods = {command.split('--methods=')[1] for command in shown}
-  assert len(shown) == 2 and methods == {'linear', 'head2toe'}
-  for command in shown:
-    assert '--image_size=32' in command and 'workdir' not in command
-
-
 def test_what_is_written_by_hand_is_kept(results):
   path = results.folder.path / 'README.md'
   assert run_readme.write(results)[0] == path

@@ -1,6 +1,6 @@
 """The commands that measure a run again, from what was recorded and the run."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 import dataclasses
 import pathlib
 import shlex
@@ -10,6 +10,7 @@ from vtab_h2t.backbones import registry as backbones
 from vtab_h2t.protocol import grids
 from vtab_h2t.protocol import run as run_lib
 from vtab_h2t.report import companion_rows
+from vtab_h2t.tasks import registry as tasks
 
 # What a recorded command has of the machine, and that determines no number.
 _OF_THE_MACHINE = (
@@ -17,6 +18,23 @@ _OF_THE_MACHINE = (
   *('unit_cpus', 'unit_gpus', 'memory_gib', 'shard_index', 'num_shards'),
   *('require_gpu', 'norequire_gpu'),
 )
+# What commands that measured the same of different tasks may differ in.
+_VIEWS = 'tasks', 'methods', 'seeds'
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Part:
+  """What one command measures again.
+
+  Attributes:
+    command: as of `commands`.
+    facts: the provenance of all that it stands for.
+    pieces: how many commands measured it, each some of the tasks.
+  """
+
+  command: str
+  facts: Sequence[Mapping[str, Any]]
+  pieces: int
 
 
 def commands(run: run_lib.Run, facts: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -33,32 +51,128 @@ def commands(run: run_lib.Run, facts: Iterable[Mapping[str, Any]]) -> list[str]:
   return list(dict.fromkeys(_command(run, f['command']) for f in facts))
 
 
-def _command(run: run_lib.Run, recorded: str) -> str:
+def parts(run: run_lib.Run, facts: Iterable[Mapping[str, Any]]) -> list[Part]:
+  """The same, where commands that differ only in their tasks are one.
+
+  They are if they measured the same methods with the same seeds, whether they
+  name these or leave them to the defaults. The command names the tasks of all
+  of them, unless these are all that the suite has.
+
+  Args:
+    run: the run.
+    facts: the provenance of its measurements.
+  """
+  by_command: dict[tuple[str, str | None], list[Mapping[str, Any]]] = {}
+  for one in facts:
+    # Folders of data, which are all shown as DIR, are told apart.
+    folder = _split(one['command'])[1].get('data_dir')
+    key = _command(run, one['command']), folder
+    by_command.setdefault(key, []).append(one)
+  alike: dict[Any, list[list[Mapping[str, Any]]]] = {}
+  for (_, folder), of in by_command.items():
+    alike.setdefault((folder, _kind(run, of)), []).append(of)
+  return [
+    Part(
+      command=_merged(run, pieces),
+      facts=[one for of in pieces for one in of],
+      pieces=len(pieces),
+    )
+    for pieces in alike.values()
+  ]
+
+
+def _kind(run: run_lib.Run, facts: Sequence[Mapping[str, Any]]) -> Any:
+  """What commands of one part have in common; from all facts of one."""
+  program, given = _split(facts[0]['command'])
+  kept = {k: v for k, v in _flags(run, given).items() if k not in _VIEWS}
+  seeds = {
+    (method, *found)
+    for one in facts
+    for method, found in one.get('seeds', {}).items()
+  }
+  return (
+    *program,
+    frozenset(kept.items()),
+    frozenset(measured(facts)),
+    frozenset(seeds),
+  )
+
+
+def measured(facts: Iterable[Mapping[str, Any]]) -> list[str]:
+  """The methods and studies that were measured, each once."""
+  return list(
+    dict.fromkeys(
+      method for one in facts for method in one.get('methods', one['rows'])
+    )
+  )
+
+
+def _merged(
+  run: run_lib.Run, pieces: Sequence[Sequence[Mapping[str, Any]]]
+) -> str:
+  """One command for what several have measured of different tasks."""
+  if len(pieces) == 1:
+    return _command(run, pieces[0][0]['command'])
+  found: dict[str, str | None] = {}
+  for of in pieces:
+    program, given = _split(of[0]['command'])
+    found |= _flags(run, given)
+  every = {one['task'] for of in pieces for one in of}
+  known = tasks.order(run.suite)
+  if 'tasks' in found:
+    found['tasks'] = ','.join(
+      sorted(every, key=lambda t: known.index(t) if t in known else len(known))
+    )
+  if every == set(known):
+    found.pop('tasks', None)
+  return _joined(program, found)
+
+
+def _split(recorded: str) -> tuple[list[str], dict[str, str | None]]:
+  """A program's words, and its flags but those of the machine."""
   words = shlex.split(recorded)
   first = next((i for i, w in enumerate(words) if w[:2] == '--'), len(words))
-  kept: dict[str, str | None] = {}
+  given: dict[str, str | None] = {}
   for i, word in enumerate(words):
     name, is_given, value = word.removeprefix('--').partition('=')
     if word[:2] != '--' or name in _OF_THE_MACHINE:
       continue
     if is_given:
-      kept[name] = value
+      given[name] = value
     elif words[i + 1 : i + 2] and words[i + 1][:2] != '--':
-      kept[name] = words[i + 1]
+      given[name] = words[i + 1]
     else:
-      kept[name] = None
-  if kept.get('data_dir'):
-    kept['data_dir'] = 'DIR'
+      given[name] = None
+  return words[:first], given
+
+
+def _flags(
+  run: run_lib.Run, given: Mapping[str, str | None]
+) -> dict[str, str | None]:
+  """What the run says itself, then what was given; without folders."""
+  shown = {**given, **({'data_dir': 'DIR'} if given.get('data_dir') else {})}
   stated = flags(run)
-  order = dict.fromkeys([*stated, *kept])
+  return {
+    name: stated.get(name, shown.get(name))
+    for name in dict.fromkeys([*stated, *shown])
+  }
+
+
+def _joined(program: Sequence[str], found: Mapping[str, str | None]) -> str:
   return ' '.join(
-    words[:first]
-    + [
-      f'--{name}' if value is None else f'--{name}={shlex.quote(value)}'
-      for name in order
-      for value in [stated.get(name, kept.get(name))]
+    [
+      *program,
+      *(
+        f'--{name}' if value is None else f'--{name}={shlex.quote(value)}'
+        for name, value in found.items()
+      ),
     ]
   )
+
+
+def _command(run: run_lib.Run, recorded: str) -> str:
+  program, given = _split(recorded)
+  return _joined(program, _flags(run, given))
 
 
 def flags(run: run_lib.Run) -> dict[str, str]:

@@ -33,16 +33,17 @@ def is_known(run: run_lib.Run) -> bool:
   return dataclasses.replace(run, chosen_name=None).name == RUN
 
 
-def linked(text: str, place: pathlib.Path) -> str:
+def linked(text: str, place: pathlib.Path, section: str = _SECTION) -> str:
   """A text whose word for the measurement is a link, as Markdown.
 
   Args:
     text: that may contain `WHERE`.
     place: the folder of the page; where it is outside of this project's
       checkout, the text stays as it is.
+    section: of the linked page, as the end of an address.
   """
   page = _ROOT / WHERE
   if not page.exists() or not place.resolve().is_relative_to(_ROOT):
     return text
   path = pathlib.Path(os.path.relpath(page, place.resolve())).as_posix()
-  return text.replace(WHERE, f'[{WHERE}]({path}{_SECTION})')
+  return text.replace(WHERE, f'[{WHERE}]({path}{section})')

@@ -1,21 +1,19 @@
 """The README of a run's folder: what was measured, how, and what it says."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 import os
 import pathlib
 import re
-from typing import Any
 
 from vtab_h2t import files
 from vtab_h2t.protocol import ledger as ledger_lib
-from vtab_h2t.report import again
 from vtab_h2t.report import catalogue
 from vtab_h2t.report import caveats
 from vtab_h2t.report import companion_rows
+from vtab_h2t.report import how_measured
 from vtab_h2t.report import output as output_lib
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import run_names
-from vtab_h2t.report import seconds as seconds_lib
 from vtab_h2t.report import summary
 
 NAME = 'README.md'
@@ -29,12 +27,6 @@ _UNDECIDED = (
   'Do not take an undecided claim for one that is refuted: with few tasks of '
   'very different kinds the intervals are wide.'
 )
-_FOLDERS = {
-  'rows': 'the rows of methods, a file for each task and method',
-  'studies': 'the rows of studies, a file for each task and study',
-  'manifests': 'which images each task has',
-  'provenance': 'the facts of each measurement',
-}
 
 
 def write(results: results_lib.Results) -> list[pathlib.Path]:
@@ -84,7 +76,7 @@ def markdown(results: results_lib.Results) -> str:
     *(_table(o, results) for o in made if not o.draw),
     *(_figure(o, results) for o in made if o.draw),
     _claims(results, made),
-    _measured(results.folder),
+    how_measured.markdown(results.folder),
     *(
       f'What was measured in a run derived from this one, '
       f'{run_names.job(job)}, is in '
@@ -119,7 +111,7 @@ def _of_derived(
       _figure(o, results, folder.path) if o.draw else _table(o, results)
       for o in outputs
     ),
-    _measured(folder),
+    how_measured.markdown(folder),
   ]
   return '\n\n'.join(part for part in parts if part) + '\n'
 
@@ -196,125 +188,6 @@ def _claims(
       name = f'{output.name}.md'
       text += f'\n\n[All claims]({os.path.normpath(f"{path}/{name}")}).'
   return text
-
-
-def _measured(folder: ledger_lib.Folder) -> str:
-  """Commands, when, on what and for how long; and where rows are."""
-  facts = [m.facts for m in folder.measurements()]
-  there = [name for name in _FOLDERS if (folder.path / name).is_dir()]
-  parts = [
-    '## How it was measured',
-    _facts(facts),
-    _commands(folder, facts),
-    'What is in this folder: [run.json](run.json) says all that determines '
-    'the numbers'
-    + ''.join(f'; [{name}]({name}/) has {_FOLDERS[name]}' for name in there)
-    + '.',
-  ]
-  return '\n\n'.join(part for part in parts if part)
-
-
-def _facts(facts: Sequence[Mapping[str, Any]]) -> str:
-  """When, on which processor, for how long, at which commit."""
-  if not facts:
-    return 'There is no provenance of these rows.'
-  days = sorted({f['when'][:10] for f in facts if 'when' in f})
-  lines = []
-  if days:
-    lines.append(
-      f'- It was measured {_between(days)}'
-      + (
-        '.'
-        if all('when' in f for f in facts)
-        else ', as far as the day was recorded.'
-      )
-    )
-  commits = sorted(
-    {
-      f['git']['commit'][:12] + (' with changes' if f['git']['dirty'] else '')
-      for f in facts
-      if f['git']
-    }
-  )
-  memory = max(f['peak_memory_bytes'] for f in facts) / 2**30
-  packages = [f['packages'] for f in facts]
-  versions = ', '.join(
-    f'{label} {_listed({p[name] for p in packages if p.get(name)})}'
-    for name, label in (('tensorflow', 'TensorFlow'), ('keras', 'Keras'))
-  )
-  lines += [
-    f'- It took {_hours(facts, "wall")}, or {_hours(facts, "cpu")} of '
-    f'processor time, and at most {memory:.1f} GiB of memory.',
-    f'- Processor: {_listed({f["processor"] for f in facts})}'
-    f'{_accelerators(facts)}. System: '
-    f'{_listed({f["machine"] for f in facts})}.',
-    f'- Commit: {", ".join(f"`{c}`" for c in commits) or "not recorded"}. '
-    f'Python {_listed({f["python"] for f in facts})}, {versions}.',
-  ]
-  return '\n'.join(lines)
-
-
-def _between(days: Sequence[str]) -> str:
-  if len(days) == 1:
-    return f'on {days[0]}'
-  return f'between {days[0]} and {days[-1]}'
-
-
-def _listed(values: set[str]) -> str:
-  return ', '.join(sorted(values))
-
-
-def _accelerators(facts: Sequence[Mapping[str, Any]]) -> str:
-  """How many cores were used, and what was used beside the processor."""
-  devices = [d for f in facts for d in f.get('devices', ())]
-  cores = sorted({d['cores'] for d in devices if d.get('cores')})
-  others = _listed(
-    {
-      d['model']
-      for d in devices
-      if d.get('model') and d['model'] not in {f['processor'] for f in facts}
-    }
-  )
-  said = [f'{" or ".join(map(str, cores))} cores'] if cores else []
-  return ', '.join(['', *said, *([others] if others else [])])
-
-
-def _hours(facts: Sequence[Mapping[str, Any]], clock: str) -> str:
-  return _duration(seconds_lib.total(facts, clock))
-
-
-def _duration(seconds: float) -> str:
-  if seconds < 99.5:
-    return f'{seconds:.0f} seconds'
-  if seconds < 99.5 * 60:
-    return f'{seconds / 60:.0f} minutes'
-  return f'{seconds / 3600:.1f} hours'
-
-
-def _commands(
-  folder: ledger_lib.Folder, facts: Sequence[Mapping[str, Any]]
-) -> str:
-  """What measures it again, and how long each part took."""
-  by_command: dict[str, list[Mapping[str, Any]]] = {}
-  for one in facts:
-    for command in again.commands(folder.run, [one]):
-      by_command.setdefault(command, []).append(one)
-  if not by_command:
-    return ''
-  if len(by_command) == 1:
-    text = f'This command measures it again:\n\n    {next(iter(by_command))}'
-  else:
-    text = 'These commands measure it again:\n\n' + '\n\n'.join(
-      f'- took {_hours(of, "wall")} when it was measured\n\n        {command}'
-      for command, of in by_command.items()
-    )
-  note = (
-    '\n\n`DIR` is the folder of the data set, in the form that '
-    '`docs/data.md` describes.'
-    if any('=DIR' in c for c in by_command)
-    else ''
-  )
-  return f'{text}{note}'
 
 
 def _relative(
