@@ -2,6 +2,7 @@
 
 import warnings
 
+from matplotlib import colors as mcolors
 import numpy as np
 import pandas as pd
 import pytest
@@ -46,6 +47,70 @@ def test_figure2_has_a_bar_a_task_by_affinity(affinity):
     assert [b[2] for b in bars] == table.group.tolist()  # Told apart.
     assert [b[0] for b in bars] == pytest.approx(range(19))
   assert len({c[0].get_facecolor() for c in drawn.axes[0].containers}) == 3
+
+
+def _gains(*values, groups=None):
+  """What `frames.gains` gives of some tasks."""
+  return pd.DataFrame(
+    {
+      'task': [f't{i}' for i in range(len(values))],
+      'group': groups or ['natural'] * len(values),
+      'affinity': np.arange(len(values), dtype=float),
+      'head2toe_gain': values,
+    }
+  )
+
+
+def test_bars_of_figure2_have_their_numbers_outside_their_ends(affinity):
+  tables = {
+    b: frames.gains(t, 'linear', ('head2toe',)) for b, t in affinity.items()
+  }
+  drawn = figures.figure2(tables)
+  drawn.draw_without_rendering()
+  for ax, table in zip(drawn.axes, tables.values()):
+    texts = sorted(ax.texts, key=lambda t: t.xy[0])
+    assert [t.get_text() for t in texts] == [
+      f'{gain:z.1f}' for gain in table.head2toe_gain
+    ]
+    boxes = [t.get_window_extent() for t in texts]
+    whole = ax.get_window_extent()
+    bars = [b.get_window_extent() for c in ax.containers for b in c]
+    for i, box in enumerate(boxes):
+      assert whole.x0 < box.x0 and box.x1 < whole.x1
+      assert whole.y0 < box.y0 and box.y1 < whole.y1
+      assert not any(box.overlaps(other) for other in [*boxes[:i], *bars])
+
+
+def test_a_gain_of_nothing_shows_its_number_and_its_group():
+  table = _gains(
+    *(20.0, 0.0, -0.04, -7.5, np.nan),
+    groups=['natural', 'specialized', 'structured', 'natural', 'specialized'],
+  )
+  (ax,) = figures.figure2({'resnet50': table}).axes
+  assert {t.xy[0]: t.get_text() for t in ax.texts} == {
+    0: '20.0',
+    1: '0.0',
+    2: '0.0',
+    3: '-7.5',
+  }
+  points = {
+    line.get_xdata()[0]: (line.get_ydata()[0], line.get_markerfacecolor())
+    for line in ax.lines
+    if line.get_marker() in plotting.MARKERS
+  }
+  colours = {c.get_label(): c[0].get_facecolor() for c in ax.containers}
+  assert {place: y for place, (y, _) in points.items()} == {1: 0.0, 2: -0.04}
+  for place, group in ((1, 'specialized'), (2, 'structured')):
+    assert mcolors.to_rgba(points[place][1]) == colours[group]
+
+
+def test_words_of_figure2_can_be_read_in_a_column():
+  """A README shows the figure of ten tasks 480 pixels wide."""
+  drawn = figures.figure2({'resnet50': _gains(*range(10))})
+  (ax,) = drawn.axes
+  pixels = 480 / drawn.get_figwidth() / 72  # Of a point.
+  for text in (*ax.texts, *ax.get_xticklabels(), ax.xaxis.label):
+    assert text.get_fontsize() * pixels > 10.5
 
 
 def test_a_group_has_its_colour_whichever_others_are_there(affinity):

@@ -54,9 +54,10 @@ OUTPUTS = (
     name='figure2',
     title='Figure 2: what Head2Toe gains over Linear, tasks by domain affinity',
     shows='Each bar is one task, and its length is what Head2Toe gains over '
-    'Linear, in points. Tasks stand from left to right by their domain '
-    'affinity, which is the accuracy of Linear less that of Scratch. Colours '
-    'and hatches tell the groups of tasks.',
+    'Linear, in points, which stands at its end. Tasks stand from left to '
+    'right by their domain affinity, which is the accuracy of Linear less that '
+    'of Scratch. Colours and hatches tell the groups of tasks, and where a bar '
+    'is too short for them a point does.',
     jobs=(_ACCURACY,),
     methods=('linear', 'scratch', 'head2toe'),
     measured=lambda r: making.figure2(making.affinity(r)),

@@ -63,19 +63,31 @@ def _groups(table: pd.DataFrame) -> list[tuple[int, str]]:
   return [(i, group) for i, group in enumerate(every) if group in found]
 
 
+_SIZE = 9  # In points, of names and numbers, for columns 480 pixels wide.
+_SHORT = 0.01  # Of the longest bar: in a shorter one no colour can be seen.
+
+
 def figure2(tables: Mapping[str, pd.DataFrame]) -> 'figure_lib.Figure':
   """What Head2Toe gains over Linear, tasks by affinity.
+
+  Each bar has its number. One that is too short for its colour to be seen ends
+  in a point of its group's colour and marker.
 
   Args:
     tables: for each backbone what `frames.gains` gives over Linear.
   """
-  drawn, axes = _panels(tables)
-  for ax, table in zip(axes, tables.values()):
+  # Of few tasks the figure is narrow, so that its words are large in a column.
+  most = max(map(len, tables.values()))
+  drawn, axes = plotting.figure(len(tables), 1, max(5.4, 0.37 * most), 4.4)
+  for ax, (name, table) in zip(axes, tables.items()):
+    ax.set_title(_title(name))
+    reach = np.nanmax(np.abs(table.head2toe_gain), initial=0.0)
     for i, group in _groups(table):
       where = np.flatnonzero(table.group == group)
+      gains = table.head2toe_gain.to_numpy()[where]
       ax.bar(
         where,
-        table.head2toe_gain.to_numpy()[where],
+        gains,
         0.8,
         color=f'C{i}',
         hatch=_HATCHES[i % len(_HATCHES)],
@@ -83,13 +95,51 @@ def figure2(tables: Mapping[str, pd.DataFrame]) -> 'figure_lib.Figure':
         linewidth=0.5,
         label=group,
       )
+      for place, gain in zip(where, gains):
+        if np.isfinite(gain):
+          _end(
+            ax, float(place), gain, i if abs(gain) <= _SHORT * reach else None
+          )
     ax.axhline(0, color='black', linewidth=0.8)
+    ax.margins(y=0.1)
     plotting.names_below(
-      ax, [_with_affinity(*of) for of in zip(table.task, table.affinity)]
+      ax,
+      [_with_affinity(*of) for of in zip(table.task, table.affinity)],
+      _SIZE,
     )
     ax.set(ylabel='Head2Toe − Linear (points)', xlabel=_ASCENDING)
-  plotting.legend_below(drawn, axes[0])
+  plotting.legend_below(drawn, *axes)
   return drawn
+
+
+def _end(
+  ax: 'axes_lib.Axes', place: float, gain: float, group: int | None
+) -> None:
+  """Writes a bar's number at its end, and draws the point of a group there."""
+  if group is not None:
+    ax.plot(
+      place,
+      gain,
+      plotting.MARKERS[group % len(plotting.MARKERS)],
+      color=f'C{group}',
+      markeredgecolor='black',
+      markeredgewidth=0.5,
+      markersize=6,
+      zorder=3,  # Above the line at 0.
+      clip_on=False,
+    )
+  text = f'{gain:z.1f}'
+  below = text.startswith('-')
+  away = 2 if group is None else 5
+  ax.annotate(
+    text,
+    (place, gain),
+    (0, -away if below else away),
+    textcoords='offset points',
+    ha='center',
+    va='top' if below else 'bottom',
+    fontsize=_SIZE,
+  )
 
 
 def figure3(tables: Mapping[str, pd.DataFrame]) -> 'figure_lib.Figure':
