@@ -28,7 +28,8 @@ def test_of_the_paper_it_shows_what_is_there(tmp_path):
   for link in _links(text):
     assert (tmp_path / link).is_file()
   figure = catalogue.OUTPUTS['figure4']
-  assert f'![{figure.shows}](' in text and f'## {figure.title}\n' in text
+  assert f'## {figure.title}\n\n![{figure.title}](' in text
+  assert text.count(figure.shows) == 1
   assert '    python -m runners.reproduce --source=published\n' in text
   assert 'runners.companions' not in text
 
@@ -49,6 +50,8 @@ def test_of_the_toys_it_shows_every_figure_and_table():
     ['predictions.csv']
     + [f'{n}.{e}' for n in names for e in ('png', 'pdf', 'csv')]
   )
-  for alternative in re.findall(r'!\[(.*?)\]', text):
-    assert len(alternative.split()) > 10 and alternative.endswith('.')
+  for title, path, below in re.findall(r'!\[(.*?)\]\((.*?)\)\n\n(.*)', text):
+    # What it is in its place, and what it shows once below.
+    assert f'## {title}\n\n![{title}]({path})' in text
+    assert len(title.split()) > 4 and len(below.split()) > 20
   assert '    python -m runners.toys\n' in text

@@ -76,8 +76,10 @@ def test_links_and_pictures_are_there(results, text):
   for path in paths:
     assert path.exists(), path
   assert folder / 'figures' / 'figure6.png' in paths
-  for alternative in re.findall(r'!\[(.*?)\]', text):
-    assert len(alternative.split()) > 10 and alternative.endswith('.')
+  for title, path, below in re.findall(r'!\[(.*?)\]\((.*?)\)\n\n(.*)', text):
+    # What it is in its place, and what it shows once below.
+    assert f'## {title}\n\n![{title}]({path})' in text
+    assert len(title.split()) > 4 and len(below.split()) > 20
 
 
 def test_tables_are_inline_under_what_not_to_take_them_for(results, text):

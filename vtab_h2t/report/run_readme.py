@@ -164,13 +164,15 @@ def _figure(
 def figure(title: str, shows: str, path: str, is_there: str) -> str:
   """A section with a figure, for those who do not see it as well.
 
+  Its title stands in the picture's place; what it shows is said once, below.
+
   Args:
     title: its heading.
     shows: what is seen in it, in whole sentences.
     path: of its files, without an ending.
     is_there: the beginning of the sentence that names the PDF.
   """
-  seen = re.sub(r'[\[\]]', '', shows)
+  seen = re.sub(r'[\[\]]', '', title)
   return (
     f'## {title}\n\n![{seen}]({path}.png)\n\n{shows} {is_there} '
     f'[as PDF]({path}.pdf), too.'
