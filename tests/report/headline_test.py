@@ -1,3 +1,5 @@
+import re
+
 from tests import testing
 from tests.report import made
 from tests.report import made_shifted
@@ -139,6 +141,31 @@ def test_what_follows_from_settings_stands_last():
   failing = headline.claims_that(made.results(rows), judging.FAILS)
   assert failing[0] == 'Head2Toe is better than Linear on average.'
   assert failing[-1].startswith('Validating the fractions adds about ')
+  assert failing[-1].endswith(
+    ' (follows from the settings, not from measurements).'
+  )
+
+
+def test_what_follows_from_settings_is_counted_apart():
+  results = made.results(_rows(linear=[0] * 4, head2toe=(9, 10, 11, 12)))
+  verdicts = [
+    v.verdict for v in judging.verdicts(results) if not v.claim.follows
+  ]
+  said = headline.sentences(results)[-1]
+  assert f' {verdicts.count(judging.HOLDS)} hold' in said
+  assert f', {verdicts.count(judging.UNTESTABLE)} cannot be tested; ' in said
+  assert said.endswith(
+    'cannot be tested; one more follows from the settings, not from '
+    'measurements, and does not hold.'
+  )
+  # All together are those that the sentence begins with.
+  counts = map(int, re.findall(r'\b(\d+) (?:hold|do|are|is|can)', said))
+  assert sum(counts) + 1 == 90
+
+
+def test_without_a_number_from_settings_there_is_nothing_apart():
+  said = headline.sentences(made.results(_rows(linear=[0] * 4)))[-1]
+  assert said == 'In this run, of 90 claims of the paper 90 cannot be tested.'
 
 
 def test_a_run_under_shifts_is_of_claims():

@@ -23,6 +23,7 @@ from vtab_h2t.tasks import task as task_lib
 COMPARED = 'linear', 'head2toe'
 _NO_ANSWER = 'Head2Toe and Linear were not both measured.'
 _MOST = 6  # Claims that are listed of a kind; the table has all.
+_FOLLOWS = 'from the settings, not from measurements'
 _BRACKETS = (
   'in brackets stand by how many points a method is above (+) or below (-) '
   'Head2Toe, and the 95 % interval of that'
@@ -132,10 +133,26 @@ def sentences(results: results_lib.Results) -> tuple[str, ...]:
   judged = judging.verdicts(results)
   is_rounded = rounding.is_known(results.run)
   counts = (
-    f'In this run, of {len(judged)} claims of the paper '
-    f'{companion_answer.counted(judged)}.'
+    f'In this run, of {len(judged)} claims of the paper {_counted(judged)}.'
   )
   return (*answered, *_standing(standing.of_run(results), is_rounded), counts)
+
+
+def _counted(judged: Sequence[judging.Verdict]) -> str:
+  """How many claims have each verdict; apart those that were not measured."""
+  derived = [
+    v for v in judged if v.claim.follows and v.verdict in judging.JUDGED
+  ]
+  parts = [companion_answer.counted([v for v in judged if v not in derived])]
+  if len(derived) == 1:
+    verdict = companion_answer.counted(derived).removeprefix('1 ')
+    parts.append(f'one more follows {_FOLLOWS}, and {verdict}')
+  elif derived:
+    parts.append(
+      f'{len(derived)} more follow {_FOLLOWS}, of which '
+      f'{companion_answer.counted(derived)}'
+    )
+  return '; '.join(filter(None, parts))
 
 
 def apart(text: str) -> tuple[str, ...]:
@@ -170,8 +187,10 @@ def claims_in_lines(results: results_lib.Results) -> dict[str, Any]:
 
 
 def _said(verdict: judging.Verdict, results: results_lib.Results) -> str:
-  """A claim's sentence, and whether rounding decides that it holds."""
+  """A claim's sentence, and what decides that it holds or does not."""
   said = verdict.claim.sentence
+  if verdict.claim.follows:
+    return f'{said[:-1]} (follows {_FOLLOWS}).'
   if (
     verdict.verdict != judging.HOLDS
     or verdict.claim.id not in rounding.UNDECIDED
