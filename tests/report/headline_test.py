@@ -1,10 +1,17 @@
+import pathlib
 import re
+
+import pytest
 
 from tests import testing
 from tests.report import made
 from tests.report import made_shifted
+from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.report import headline
 from vtab_h2t.report import judging
+from vtab_h2t.report import results as results_lib
+from vtab_h2t.report import standing
+from vtab_h2t.report import tables
 
 _TASKS = 'digits', 'mnist_5k', 'sprites_loc', 'shapes_count'
 
@@ -40,7 +47,8 @@ def test_the_answer_is_in_whole_sentences():
 def test_a_difference_whose_interval_contains_0_is_a_tie():
   rows = _rows(linear=[0] * 4, head2toe=(5, -4, 4, -4))
   assert headline.answer(made.results(rows)).startswith(
-    'Head2Toe and Linear tie within the interval: the difference is +0.2 points'
+    'Head2Toe and Linear tie, that is, this run does not tell them apart: the '
+    'difference is +0.2 points on average (95 % interval -'
   )
 
 
@@ -52,7 +60,10 @@ def test_two_tasks_do_not_make_a_tie():
   )
   assert any(
     s.startswith('2 tasks are too few to tell Head2Toe from +All-l1 (+0.5; ')
-    and 'how many points a method is above (+) or below (-) Head2Toe' in s
+    and s.endswith(
+      ': in brackets stand the points above (+) or below (-) Head2Toe and '
+      'their 95 % interval.'
+    )
     for s in said
   )
   assert not any('tie' in s for s in said)
@@ -94,11 +105,92 @@ def test_what_ties_and_what_does_not_is_said():
   said = headline.sentences(results)
   assert said[0].startswith('Head2Toe is better than Linear, by 9.8 points')
   (ties,) = (s for s in said if 'ties with +All-l1 (+0.0' in s)
-  assert 'contains 0' in ties and 'Ridge' not in ties
+  assert 'Ridge' not in ties and ties.endswith(
+    'as it contains 0, this run does not tell the two apart, which does not '
+    'mean that they are equal.'
+  )
   assert 'Head2Toe is better than Ridge.' in said
   assert said[-1].startswith('In this run, of 90 claims of the paper ')
   holding = headline.claims_that(results, judging.HOLDS)
   assert 'Head2Toe is better than Linear on average.' in holding
+
+
+_PLACES = (
+  'Head2Toe ties with ',
+  'Head2Toe is better than ',
+  'Head2Toe is worse than ',
+  'Head2Toe has no task in common with ',
+  'There is no interval that tells Head2Toe from ',
+  'Between Head2Toe and ',
+)
+
+
+def _placed(said):
+  """The methods that stand beside Head2Toe, each as often as it is placed.
+
+  Linear, of which the first sentence is, is not among them.
+  """
+  found = []
+  for sentence in said[1:]:
+    few = re.match(
+      r'[\d or]+ tasks are too few to tell Head2Toe from ', sentence
+    )
+    start = few[0] if few else next(filter(sentence.startswith, _PLACES), None)
+    if start is not None:
+      names = re.sub(r' \([^()]*\)', '', sentence.removeprefix(start))
+      names = re.split(r'\.$|\. |: |, for lack| there is no verdict', names)[0]
+      found += re.split(', | and ', names)
+  return sorted(found)
+
+
+def _labels(results):
+  measured = {
+    r['method']
+    for r in results.of('accuracy')
+    if r['split'] == 'test' and r['correct'] is not None
+  }
+  return sorted(tables.LABELS[m] for m in measured - {'linear', 'head2toe'})
+
+
+def test_each_method_is_placed_once_beside_head2toe():
+  """One for each way to stand, from above to without a common task."""
+  gains = {
+    'linear': (-9, -10, -11, -9),
+    'head2toe': [0] * 4,
+    'all_l1': (5, -5, 4, -4),
+    'ridge': (-9, -8, -8, -9),
+    'all_ridge': (8, 9, 8, 9),
+    'finetune': (8, 9, 8, 9),
+    'knn': (3,),
+  }
+  space = made.run().space.changed({'finetune': {'steps': (5000,)}})
+  of = made.run(space=space)
+  other = made.row(of, 'accuracy', 'logistic', 'solids_azim', 0, 50)
+  results = made.results([r | {'run': of.id} for r in _rows(**gains)], of)
+  results = made.results([*results.of('accuracy'), other], of)
+  said = headline.sentences(results)
+  assert 'Head2Toe is worse than +All-ridge.' in said
+  assert 'Head2Toe has no task in common with Logistic.' in said
+  assert (
+    'There is no interval that tells Head2Toe from k nearest (+3.0), for lack '
+    'of tasks: in brackets stand the points above (+) or below (-) Head2Toe.'
+  ) in said
+  assert _placed(said) == _labels(results)
+
+
+@pytest.fixture(scope='module')
+def committed():
+  folder = pathlib.Path(__file__).parents[2] / 'results'
+  return results_lib.read_all(ledger_lib.Ledger(folder))
+
+
+def test_each_method_of_each_committed_run_is_placed_once(committed):
+  beside = [r for r in committed if len(standing.of_run(r))]
+  assert len(beside) >= 5
+  for results in beside:
+    said = headline.sentences(results)
+    assert _placed(said) == _labels(results), results.run.name
+    assert 'Linear' in said[0]
 
 
 def test_what_rounding_makes_a_tie_is_told_of_the_main_run_alone():
@@ -119,8 +211,8 @@ def test_what_rounding_makes_a_tie_is_told_of_the_main_run_alone():
   results, sentence = said()
   assert sentence == (
     'Head2Toe is better than +All-l1 and Ridge. But with additions in another '
-    'order +All-l1 ties with it (benchmarks/README.md, "What rounding alone '
-    'does").'
+    'order +All-l1 ties with it, as the 95 % interval then contains 0 '
+    '(benchmarks/README.md, "What rounding alone does").'
   )
   holding = headline.claims_that(results, judging.HOLDS)
   assert (

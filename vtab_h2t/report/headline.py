@@ -25,8 +25,12 @@ _NO_ANSWER = 'Head2Toe and Linear were not both measured.'
 _MOST = 6  # Claims that are listed of a kind; the table has all.
 _FOLLOWS = 'from the settings, not from measurements'
 _BRACKETS = (
-  'in brackets stand by how many points a method is above (+) or below (-) '
-  'Head2Toe, and the 95 % interval of that'
+  'in brackets stand the points above (+) or below (-) Head2Toe and their 95 % '
+  'interval'
+)
+_TIE = (
+  f'{_BRACKETS}; as it contains 0, this run does not tell the two apart, which '
+  'does not mean that they are equal'
 )
 
 
@@ -114,7 +118,7 @@ def _first(mean: float, interval: bootstrap.Interval | None, tasks: int) -> str:
       f'({within})'
     )
   how = (
-    'Head2Toe and Linear tie within the interval'
+    'Head2Toe and Linear tie, that is, this run does not tell them apart'
     if tasks >= standing.ENOUGH
     else f'{tasks} tasks are too few to tell Head2Toe from Linear'
   )
@@ -135,7 +139,12 @@ def sentences(results: results_lib.Results) -> tuple[str, ...]:
   counts = (
     f'In this run, of {len(judged)} claims of the paper {_counted(judged)}.'
   )
-  return (*answered, *_standing(standing.of_run(results), is_rounded), counts)
+  return (
+    *answered,
+    *_standing(standing.of_run(results), is_rounded),
+    *_apart_from(results),
+    counts,
+  )
 
 
 def _counted(judged: Sequence[judging.Verdict]) -> str:
@@ -213,8 +222,7 @@ def _standing(found: pd.DataFrame, is_rounded: bool) -> list[str]:
   if ties:
     said.append(
       'Head2Toe ties with '
-      f'{enumerated([_with_points(line) for line in ties])}: {_BRACKETS}, '
-      'which contains 0.'
+      f'{enumerated([_with_points(line) for line in ties])}: {_TIE}.'
     )
   few = standing.read_as(others, standing.FEW)
   if few:
@@ -223,6 +231,14 @@ def _standing(found: pd.DataFrame, is_rounded: bool) -> list[str]:
       f'{" or ".join(map(str, counts))} tasks are too few to tell Head2Toe '
       f'from {enumerated([_with_points(line) for line in few])}: '
       f'{_BRACKETS}.'
+    )
+  unknown = standing.read_as(others, standing.UNKNOWN)
+  if unknown:
+    alone = [f'{_name(line)} ({line["points"]:+z.1f})' for line in unknown]
+    said.append(
+      f'There is no interval that tells Head2Toe from {enumerated(alone)}, for '
+      'lack of tasks: in brackets stand the points above (+) or below (-) '
+      'Head2Toe.'
     )
   for reading, words in (
     (standing.WORSE, 'Head2Toe is better than'),
@@ -239,8 +255,9 @@ def _standing(found: pd.DataFrame, is_rounded: bool) -> list[str]:
       if is_rounded and moved and reading == standing.WORSE:
         said[-1] += (
           f' But {rounding.OTHERWISE} {enumerated(moved)} '
-          f'{"tie" if len(moved) > 1 else "ties"} with it '
-          f'({rounding.WHERE}, "What rounding alone does").'
+          f'{"tie" if len(moved) > 1 else "ties"} with it'
+          + ', as the 95 % interval then contains 0' * (not ties)
+          + f' ({rounding.WHERE}, "What rounding alone does").'
         )
   unequal = standing.read_as(others, standing.UNEQUAL)
   if unequal:
@@ -250,6 +267,25 @@ def _standing(found: pd.DataFrame, is_rounded: bool) -> list[str]:
       'not trained equally long.'
     )
   return said
+
+
+def _apart_from(results: results_lib.Results) -> list[str]:
+  """Which methods were measured and cannot stand beside Head2Toe."""
+  beside = set(standing.of_run(results).method)
+  if not beside:
+    return []  # The answer has the averages of all.
+  rest = [
+    tables.LABELS.get(method, method)
+    for method in dict.fromkeys(
+      str(r['method'])
+      for r in results.of(jobs.ACCURACY)
+      if r['split'] == 'test' and r['correct'] is not None
+    )
+    if method not in (*COMPARED, *beside)
+  ]
+  if not rest:
+    return []
+  return [f'Head2Toe has no task in common with {enumerated(rest)}.']
 
 
 def _name(line: dict[str, float]) -> str:
