@@ -12,6 +12,7 @@ import pandas as pd
 
 from vtab_h2t.report import frames
 from vtab_h2t.report import plotting
+from vtab_h2t.report import point_names
 from vtab_h2t.report import run_names
 from vtab_h2t.report import statistics
 from vtab_h2t.report import tap_figures
@@ -271,7 +272,7 @@ def figure4(
       ax.set_ylabel(plotting.PERCENT)
       plotting.legend(ax, 7)
   _group_bars(right, averages)
-  plotting.name_points(left, gains.affinity, gains.oracle_gain, gains.task)
+  point_names.write(left, gains.affinity, gains.oracle_gain, gains.task)
   return drawn
 
 
@@ -306,7 +307,7 @@ def figure8(
     xlabel=f'domain affinity, {run_names.network(one)} (points)',
     ylabel=f'domain affinity, {run_names.network(two)} (points)',
   )
-  plotting.name_points(ax, table[one], table[two], table.task)
+  point_names.write(ax, table[one], table[two], table.task)
   return drawn
 
 
@@ -358,5 +359,5 @@ def figure11(
       ylabel=f'{plotting.PERCENT}, {plotting.mean_over(offset)}',
     )
   for ax, table in zip(axes, gains.values()):
-    plotting.name_points(ax, table.affinity, table.head2toe_gain, table.task)
+    point_names.write(ax, table.affinity, table.head2toe_gain, table.task)
   return drawn

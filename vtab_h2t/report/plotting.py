@@ -270,34 +270,6 @@ def heatmap(
   drawn.colorbar(image, ax=ax, label=label, shrink=0.8)
 
 
-def name_points(
-  ax: 'axes_lib.Axes', x: pd.Series, y: pd.Series, names: pd.Series
-) -> None:
-  """Writes names beside points so that few meet, as the last of a figure."""
-  import adjustText
-
-  ax.margins(0.2, 0.15)
-  points = [one for one in zip(x, y, names) if np.isfinite(one[:2]).all()]
-  if not points:
-    return
-  # Places are those of the final layout, which is only known once it is drawn.
-  drawn = ax.get_figure(root=True)
-  if drawn is None:
-    raise ValueError('the axes are of no figure')
-  drawn.draw_without_rendering()
-  texts = [ax.text(*one, fontsize=6) for one in points]
-  # A number of iterations, as time would make figures differ.
-  adjustText.adjust_text(
-    texts,
-    [p[0] for p in points],
-    [p[1] for p in points],
-    ax=ax,
-    iter_lim=200,
-    expand=(1.2, 1.6),
-    arrowprops={'arrowstyle': '-', 'color': '0.6', 'linewidth': 0.5},
-  )
-
-
 def note(drawn: 'figure_lib.Figure', text: str) -> None:
   """Says above a figure where its numbers come from."""
   drawn.suptitle(text, x=0.99, ha='right', fontsize=7, color='0.3')
