@@ -33,8 +33,24 @@ def test_the_notebook_is_small_and_was_run_from_its_beginning(committed):
     o for c in code for o in c.outputs if 'image/png' in o.get('data', {})
   ]
   assert len(drawn) == 3
-  for output in drawn:  # It is the picture's alternative text on the site.
-    assert len(output.data['text/plain']) > 20
+  for output in drawn:  # The alternative text on the site, and in a notebook.
+    alternative = output.data['text/plain']
+    assert len(alternative) > 20
+    assert output.metadata['image/png']['alt'] == alternative
+
+
+def test_the_last_pictures_text_says_how_long_each_bar_is(committed):
+  code = [cell for cell in committed.cells if cell.cell_type == 'code']
+  text = code[-1].outputs[0].data['text/plain']
+  shares = {
+    unit: float(share) for unit, share in re.findall(r'(\w+) (\d+\.\d)%', text)
+  }
+  units = ['stem', *(f'block{i:02}' for i in range(16))]
+  assert list(shares) == [*units, 'head', 'embedding', 'logits']
+  assert sum(shares.values()) == pytest.approx(100, abs=0.05 * len(shares))
+  (before,) = _NUMBER.findall(code[-1].outputs[1].text)
+  early = sum(shares.values()) - shares['embedding'] - shares['logits']
+  assert float(before) == pytest.approx(early, abs=1.5)
 
 
 @pytest.mark.soak
