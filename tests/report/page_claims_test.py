@@ -141,6 +141,23 @@ def test_what_was_not_measured_stands_last_beside_each_other():
   assert last['cells'][0]['measured'] == '1.23, derived'
 
 
+def test_what_rounding_decides_is_marked_and_said_once():
+  moved = _line(id='head2toe_above_all_l1', claim='B.')
+  of = made.main_run()
+  columns = [
+    page_claims.Column(name, '', 'x', pd.DataFrame([moved, _line()]), run)
+    for name, run in (('main', of), ('other', made.run()), ('printed', None))
+  ]
+  found = page_claims.matrix(columns)
+  marks = {
+    line['claim']: [cell['is_rounded'] for cell in line['cells']]
+    for line in found['lines']
+  }
+  assert marks == {'B.': [True, False, False], 'A claim.': [False] * 3}
+  assert found['note'].startswith('Undecided with additions in another order')
+  assert page_claims.matrix(columns[1:])['note'] == ''
+
+
 def test_the_smallest_effect_that_could_be_seen_is_in_words():
   assert (
     page_claims.seen(np.inf) == 'none' and page_claims.seen(1.234) == '1.23'

@@ -439,6 +439,55 @@ document.getElementById('out').textContent = JSON.stringify(wide);
 
 
 @needs_chromium
+def test_claims_have_three_tenths_of_the_width_beside_verdicts(
+  tmp_path, toy_tables
+):
+  """At 1280 pixels, of which the margins leave 1184."""
+  for size in (32, 48):
+    made.write(
+      tmp_path,
+      made.run(image_size=size),
+      names=_METHODS,
+      jobs_=('accuracy', 'offset'),
+    )
+  script = """
+document.body.style.cssText = 'width: 1216px; max-width: none; padding: 16px';
+const wide = [...document.querySelectorAll('.judged')].map(
+    box => box.querySelector('th').offsetWidth);
+document.body.innerHTML = '<pre id="out"></pre>';
+document.getElementById('out').textContent = JSON.stringify(wide);
+"""
+  first, *runs = _pages(tmp_path, toy_tables, True).values()
+  for text in (first, runs[0]):
+    shown, _ = _browse(
+      text,
+      tmp_path,
+      f"window.addEventListener('load', () => {{{script}}});",
+    )
+    (width,) = json.loads(re.search(r'<pre id="out">(.*?)</pre>', shown)[1])
+    assert 0.28 < width / 1184 < 0.34
+
+
+def test_a_table_of_verdicts_says_once_what_rounding_does(tmp_path, toy_tables):
+  def change(row):
+    level = {'head2toe': 60, 'all_l1': 50}.get(row['method'], 40)
+    return row | {'correct': 10 * level + row['seed']}
+
+  names = 'linear', 'all_l1', 'head2toe'
+  for of in (made.main_run(), made.run(image_size=48)):
+    made.write(tmp_path, of, names=names, jobs_=('accuracy',), change=change)
+  first, *others = (
+    re.sub('&#3[49];', '"', text)
+    for text in _pages(tmp_path, toy_tables).values()
+  )
+  note = 'Undecided with additions in another order: the order was changed on '
+  assert first.count(note) == 1 and f'<p>* {note}' in first
+  assert '<span class="holds">holds*</span>' in first
+  # On the run's own page it stands below its claims, and not on others'.
+  assert [text.count(note) for text in others] in ([1, 0], [0, 1])
+
+
+@needs_chromium
 def test_a_console_error_would_be_seen(html, tmp_path):
   _, console = _browse(html, tmp_path, 'undefinedFunction();')
   assert console

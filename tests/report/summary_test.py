@@ -125,7 +125,19 @@ def test_a_claim_that_hangs_on_rounding_says_so():
   assert [line.split(' | ')[0].strip('| ') for line in lines] == [
     'Head2Toe is better than +All-l1 on average.'
   ]
+  below = text[text.rindex('|') :]
+  assert below.count('Undecided with additions in another order: ') == 1
+  assert '(benchmarks/README.md, "What rounding alone does").' in below
   assert 'additions' not in summary.judged_claims(_main(gains, resize='legacy'))
+
+
+def test_the_note_on_rounding_leads_to_the_measurement():
+  text = summary.judged_claims(
+    _main({'head2toe': 9, 'all_l1': 5}),
+    pathlib.Path(__file__).parents[2] / 'results' / 'any',
+  )
+  page = '../../benchmarks/README.md#what-rounding-alone-does'
+  assert f'([benchmarks/README.md]({page}), ' in text
 
 
 def test_links_lead_to_what_is_there(measured, workdir):

@@ -7,7 +7,6 @@ from typing import Any
 import pandas as pd
 
 from vtab_h2t.report import bootstrap
-from vtab_h2t.report import claims
 from vtab_h2t.report import companion_answer
 from vtab_h2t.report import companion_rows
 from vtab_h2t.report import jobs
@@ -187,11 +186,15 @@ def claims_that(results: results_lib.Results, verdict: str) -> list[str]:
 def claims_in_lines(results: results_lib.Results) -> dict[str, Any]:
   """What `page_claims.of` gives, and of which verdicts rounding decides."""
   found = page_claims.of(judging.of_run(results))
-  if rounding.is_known(results.run):
-    said = {c.sentence for c in claims.CLAIMS if c.id in rounding.UNDECIDED}
-    for line in found['tested']:
-      if line['verdict'] == judging.HOLDS and line['claim'] in said:
-        line['why'] = f'undecided {rounding.OTHERWISE}'
+  moved = {
+    v.claim.sentence
+    for v in judging.verdicts(results)
+    if rounding.moves(results.run, v.claim.id, v.verdict)
+  }
+  for line in found['tested']:
+    if line['claim'] in moved:
+      line['why'] = f'undecided {rounding.OTHERWISE}'
+      found['note'] = rounding.NOTE
   return found
 
 
@@ -200,11 +203,7 @@ def _said(verdict: judging.Verdict, results: results_lib.Results) -> str:
   said = verdict.claim.sentence
   if verdict.claim.follows:
     return f'{said[:-1]} (follows {_FOLLOWS}).'
-  if (
-    verdict.verdict != judging.HOLDS
-    or verdict.claim.id not in rounding.UNDECIDED
-    or not rounding.is_known(results.run)
-  ):
+  if not rounding.moves(results.run, verdict.claim.id, verdict.verdict):
     return said
   return f'{said[:-1]} (undecided {rounding.OTHERWISE}).'
 

@@ -146,6 +146,7 @@ def _verdicts(
         run_names.label(one.run),
         links[one.run.name],
         judging.of_run(one),
+        one.run,
       )
       for one in runs
     ]

@@ -8,10 +8,12 @@ from typing import Any
 
 import pandas as pd
 
+from vtab_h2t.protocol import run as run_lib
 from vtab_h2t.report import claims
 from vtab_h2t.report import companion_claims
 from vtab_h2t.report import judging
 from vtab_h2t.report import readable
+from vtab_h2t.report import rounding
 from vtab_h2t.report import tables
 
 _MARKS = {
@@ -33,12 +35,14 @@ class Column:
     label: whose it is, in words.
     link: to the page that has the details; '' of the paper's own numbers.
     table: what `judging.table` gives.
+    run: of which they were; None of the paper's own numbers.
   """
 
   name: str
   label: str
   link: str
   table: pd.DataFrame
+  run: run_lib.Run | None = None
 
 
 def of(table: pd.DataFrame, origin: str = 'measured') -> dict[str, Any]:
@@ -53,6 +57,7 @@ def of(table: pd.DataFrame, origin: str = 'measured') -> dict[str, Any]:
     `tested`: those that have a verdict, or a reason why it has none; last
       those whose number is `fixed`: it is the same for every task and seed, or
       was not measured.
+    `note`: for below the table; '' where there is none.
     `untested`: how many others there are.
     `reasons`: why, in words, how many, and what they say.
   """
@@ -63,6 +68,7 @@ def of(table: pd.DataFrame, origin: str = 'measured') -> dict[str, Any]:
       map(_line, table[table.verdict != judging.UNTESTABLE].to_dict('records')),
       key=lambda line: line['fixed'],
     ),
+    'note': '',
     'untested': len(untested),
     'reasons': _reasons(untested),
   }
@@ -165,6 +171,7 @@ def matrix(columns: Iterable[Column]) -> dict[str, Any]:
       measured.
     `others`: names of the columns without any.
     `untested`: how many claims have no verdict in any column.
+    `note`: what it means that a cell `is_rounded`; '' where none is.
   """
   every = list(columns)
   judged = [c for c in every if (c.table.verdict != judging.UNTESTABLE).any()]
@@ -175,7 +182,7 @@ def matrix(columns: Iterable[Column]) -> dict[str, Any]:
       lines.append(
         {
           'claim': found[0]['claim'],
-          'cells': [_cell(line) for line in found],
+          'cells': [_cell(line, c.run) for line, c in zip(found, judged)],
           'is_last': found[0]['id'] in judging.FOLLOWS,
           'is_measured': any(
             column.link and line['verdict'] in _MARKS
@@ -190,6 +197,9 @@ def matrix(columns: Iterable[Column]) -> dict[str, Any]:
     'lines': sorted(lines, key=_place),
     'others': _others(every, judged),
     'untested': untested,
+    'note': rounding.NOTE
+    if any(cell['is_rounded'] for line in lines for cell in line['cells'])
+    else '',
   }
 
 
@@ -203,11 +213,13 @@ def _others(every: Sequence[Column], judged: Sequence[Column]) -> list[str]:
   return [column.name for column in every if column.name not in kept]
 
 
-def _cell(line: Mapping[str, Any]) -> dict[str, str]:
+def _cell(line: Mapping[str, Any], run: run_lib.Run | None) -> dict[str, Any]:
   """A verdict and its number; blank where the claim cannot be tested."""
   if line['verdict'] not in _MARKS:
-    return {'verdict': '', 'mark': '', 'measured': ''}
+    return {'verdict': '', 'mark': '', 'measured': '', 'is_rounded': False}
   return {
+    'is_rounded': run is not None
+    and rounding.moves(run, line['id'], line['verdict']),
     'verdict': line['verdict'],
     'mark': _MARKS[line['verdict']],
     'measured': _number(line['measured'], _digits(line))

@@ -19,8 +19,13 @@ UNDECIDED = (
   'head2toe_best_of_frozen',
 )
 OTHERWISE = 'with additions in another order'
-RUN = 'embedded-lite0-64px'
 WHERE = 'benchmarks/README.md'
+# For below a table of verdicts.
+NOTE = (
+  f'Undecided {OTHERWISE}: the order was changed on the same processor '
+  f'({WHERE}, "What rounding alone does").'
+)
+RUN = 'embedded-lite0-64px'
 _SECTION = '#what-rounding-alone-does'
 _ROOT = pathlib.Path(__file__).parents[2]
 
@@ -31,6 +36,17 @@ def is_known(run: run_lib.Run) -> bool:
   Whatever it is called: a run with these settings is usually called so.
   """
   return dataclasses.replace(run, chosen_name=None).name == RUN
+
+
+def moves(run: run_lib.Run, claim: str, verdict: str) -> bool:
+  """Whether a verdict of a run is another with additions in another order.
+
+  Args:
+    run: the run.
+    claim: id of the claim.
+    verdict: what its rows say, in the words of `judging`.
+  """
+  return verdict == 'holds' and claim in UNDECIDED and is_known(run)
 
 
 def linked(text: str, place: pathlib.Path, section: str = _SECTION) -> str:

@@ -183,7 +183,8 @@ def _claims(
   results: results_lib.Results, made: Sequence[output_lib.Output]
 ) -> str:
   """The verdicts of claims, with a link to all that is known of them."""
-  text = f'## Claims\n\n{summary.judged_claims(results).rstrip()}'
+  judged = summary.judged_claims(results, results.folder.path)
+  text = f'## Claims\n\n{judged.rstrip()}'
   for output in made:
     if output.name in _IN_SHORT and not output.draw:
       path = _relative(output.folder(output.place(results)), results)

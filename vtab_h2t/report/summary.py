@@ -50,7 +50,11 @@ def markdown(
     ]
     parts += [
       text
-      for text in (means(one), judged_claims(one), _links(one, place))
+      for text in (
+        means(one),
+        judged_claims(one, one.folder.path.parent if place is None else place),
+        _links(one, place),
+      )
       if text
     ]
   return '\n'.join(parts)
@@ -207,8 +211,13 @@ def means(results: Results) -> str:
   return f'{heading}\n\n{_table(lines)}' + (f'\n{budget}\n' if budget else '')
 
 
-def judged_claims(results: Results) -> str:
-  """The claims that can be tested on a run's rows."""
+def judged_claims(results: Results, place: pathlib.Path | None = None) -> str:
+  """The claims that can be tested on a run's rows.
+
+  Args:
+    results: of the run.
+    place: the folder of the page, from which links lead; None for no links.
+  """
   found = headline.claims_in_lines(results)
   if not found['tested']:
     return 'No claim of the paper can be tested on these rows.\n'
@@ -228,6 +237,9 @@ def judged_claims(results: Results) -> str:
     'of a claim that has one. The page that `python -m runners.report` makes '
     'says which number it is, and on how many tasks.\n'
   )
+  note = found['note']
+  if note:
+    text += f'\n{note if place is None else rounding.linked(note, place)}\n'
   rest = found['untested']
   return text + (
     f'\n{_number(rest, "further claim")} cannot be tested on these rows.\n'
