@@ -121,10 +121,10 @@ class _Nested(space_lib.Options):
   rates: object = ((0.1,),)
 
 
-def _method(name='mine', options_type=_Options):
+def _method(name='mine', options_type=_Options, label=None):
   """A method that needs nothing, registered or not."""
   missing = dict.fromkeys(interface.Searched.__abstractmethods__, lambda *a: ())
-  given = {'name': name, 'options_type': options_type}
+  given = {'name': name, 'options_type': options_type, 'label': label}
   return abc.ABCMeta(
     'Mine',
     (interface.Searched,),
@@ -136,6 +136,8 @@ def _method(name='mine', options_type=_Options):
 def registered(monkeypatch):
   """What a test registers is gone after it."""
   monkeypatch.setattr(registry, 'REGISTERED', {})
+  for name in list(registry.LABELS):  # Tables read this one.
+    monkeypatch.delitem(registry.LABELS, name)
   return registry.REGISTERED
 
 
@@ -167,6 +169,12 @@ def test_a_registered_method_is_only_where_it_is_named(registered):
     registry.check_name('nope')
 
 
+def test_tables_know_a_registered_method_by_its_label_or_its_name(registered):
+  registry.register(_method())
+  registry.register(_method('other', label='My method'))
+  assert registry.LABELS == {'mine': 'mine', 'other': 'My method'}
+
+
 def test_a_space_from_before_a_method_was_registered_is_one_line(registered):
   space = grids.get('quick', 'resnet50')
   registry.register(_method())
@@ -196,6 +204,10 @@ def test_a_space_from_before_a_method_was_registered_is_one_line(registered):
     (_method('x', _Lacking), 'its options steps need defaults'),
     (_method('x', _Odd), r'its option rates is \(0.1, nan\), but options are'),
     (_method('x', _Nested), r'its option rates is \(\(0.1,\),\)'),
+    (_method(label=7), '^method mine: its label must be a text of .*, not 7$'),
+    (_method(label='a\nb'), r"label must be a text of one line, not 'a\\nb'"),
+    (_method(label='a|b'), r"its label 'a\|b' must have no | in it"),
+    (_method(label=' a'), "its label ' a' must have no .* spaces"),
   ],
 )
 def test_what_cannot_be_registered_is_one_line(registered, method, message):

@@ -2,6 +2,7 @@ import pandas as pd
 import pytest
 
 from tests import testing
+from vtab_h2t.methods import registry as methods
 from vtab_h2t.report import catalogue
 from vtab_h2t.report import statistics
 from vtab_h2t.report import tables
@@ -23,6 +24,18 @@ def test_markdown_has_a_row_a_method(summary):
     '|Linear|50.0±3.6|50.0|50.0±3.6|70.0±3.6|60.0|56.7|'
   )
   assert lines[5].startswith('| Head2Toe')
+
+
+def test_a_method_of_a_plugin_has_its_own_name(monkeypatch):
+  rows = [r | {'method': f'my_{r["method"]}'} for r in testing.result_rows()]
+  monkeypatch.setitem(methods.LABELS, 'my_linear', 'My own')
+  found = statistics.summarise(rows)
+  for text in (
+    tables.markdown(found, 'heading'),
+    tables.for_terminal(found, 'heading', 200),
+  ):
+    assert 'My own' in text and 'my_linear' not in text
+    assert 'my_head2toe' in text  # Of a plugin that is not loaded.
 
 
 def test_files_can_be_read_back(tmp_path, summary):

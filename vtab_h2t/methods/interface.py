@@ -140,7 +140,13 @@ class Measured(abc.ABC):
 
 
 class Searched(Measured):
-  """A method whose setting is chosen among candidates by validation."""
+  """A method whose setting is chosen among candidates by validation.
+
+  Attributes:
+    label: what tables call a method of the user's own; by default its id.
+  """
+
+  label: str = ''
 
   @abc.abstractmethod
   def candidates(self, space: space_lib.Space) -> Sequence[space_lib.Setting]:

@@ -91,6 +91,8 @@ METHODS = _in_order()
 # Those of plugins, in the order in which they were registered. Only who names
 # them measures them: they are in none of the other collections.
 REGISTERED: dict[str, interface.Searched] = {}
+# What tables call each of them.
+LABELS: dict[str, str] = {}
 # Those that any network allows; who wants the others names them.
 ANYWHERE = tuple(
   name for name in METHODS if name in DERIVED or MEASURED[name].any_network
@@ -108,10 +110,11 @@ def register(method: interface.Searched) -> None:
     method: an object whose `name` is for `--methods` and result rows, of
       lower-case letters, digits and _.-, and whose `options_type` is a
       dataclass, derived from `methods.space.Options`, with defaults for all.
+      Tables call it by its `label`, if it has one.
 
   Raises:
     errors.InputError: a name that is taken or has other characters, or the
-      method or its options are not as the interface wants them.
+      method, its label or its options are not as the interface wants them.
   """
   if not isinstance(method, interface.Searched):
     raise errors.InputError(
@@ -127,7 +130,22 @@ def register(method: interface.Searched) -> None:
   if name in (*METHODS, *REGISTERED, ALL):
     raise errors.InputError(f'the method name {name} is taken; choose another')
   _check_options(name, getattr(method, 'options_type', None))
+  _check_label(name, method.label)
   REGISTERED[name] = method
+  LABELS[name] = method.label or name
+
+
+def _check_label(name: str, label: Any) -> None:
+  """Raises InputError unless a label fits into a cell of a table."""
+  if not isinstance(label, str) or not (label == '' or label.isprintable()):
+    raise errors.InputError(
+      f'method {name}: its label must be a text of one line, not {label!r}'
+    )
+  if '|' in label or label != label.strip():
+    raise errors.InputError(
+      f'method {name}: its label {label!r} must have no | in it, and no spaces '
+      'around it'
+    )
 
 
 def _check_options(name: str, options_type: Any) -> None:

@@ -1,14 +1,17 @@
 """Tables for terminals and as Markdown, from frames."""
 
+import collections
+
 import pandas as pd
 
+from vtab_h2t.methods import registry as methods
 from vtab_h2t.report import cost
 from vtab_h2t.report import rounding
 from vtab_h2t.report import statistics
 from vtab_h2t.report import terminal
 from vtab_h2t.tasks import task as task_lib
 
-LABELS = {
+_OWN = {
   'linear': 'Linear',
   'all_l2': '+All-l2',
   'all_l1': '+All-l1',
@@ -33,6 +36,8 @@ LABELS = {
   'auto_snr': 'Auto-SNR',
   'head_probe': 'Head probing',
 }
+# Those of plugins, which are registered later, as well.
+LABELS = collections.ChainMap(methods.LABELS, _OWN)
 AFFINITY = 'affinity (Linear - Scratch)'
 _EMBEDDED = 'embedded'
 
