@@ -21,6 +21,11 @@ def test_settings_are_counted():
   assert budgets.settings('head2toe', quick) == 36  # Nine fractions.
 
 
+def test_one_given_setting_is_known():
+  assert budgets.is_one_setting(made.fixed(lr=0.1, steps=5))
+  assert not budgets.is_one_setting(grids.quick('resnet50'))
+
+
 def test_the_number_of_candidates_is_no_budget():
   fewer = _PAPER.changed({'finetune': {'learning_rates': (0.1,)}})
   assert budgets.differing(('head2toe', 'finetune'), fewer, ['t']) == ''

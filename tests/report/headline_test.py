@@ -238,6 +238,25 @@ def test_what_follows_from_settings_stands_last():
   )
 
 
+def test_verdicts_on_one_given_setting_say_so():
+  gains = {'linear': [0] * 4, 'head2toe': (9, 10, 11, 12)}
+
+  def caveats(of, **methods):
+    results = made.results([r | {'run': of.id} for r in _rows(**methods)], of)
+    found = headline.claims_in_lines(results)['caveat']
+    return found, headline.sentences(results)[-1]
+
+  fixed = made.run(space=made.fixed(lr=0.1, steps=500))
+  found, counts = caveats(fixed, **gains)
+  assert found == (
+    'Do not take these verdicts for verdicts on the method: they are on one '
+    'setting that was given, and say nothing about the search.'
+  )
+  assert counts.endswith(f' {found}')
+  assert 'verdicts on' not in caveats(fixed, linear=[0] * 4)[1]  # None is.
+  assert caveats(made.run(), **gains)[0] == ''
+
+
 def test_what_follows_from_settings_is_counted_apart():
   results = made.results(_rows(linear=[0] * 4, head2toe=(9, 10, 11, 12)))
   verdicts = [

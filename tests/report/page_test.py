@@ -233,6 +233,22 @@ def test_the_rows_protocol_is_said_and_counts(tmp_path, toy_tables):
   assert 'official accuracy' in text and 'data-value="94.8000"' in text
 
 
+def test_claims_of_one_given_setting_stand_below_a_caveat(
+  html, tmp_path, toy_tables
+):
+  made.write(
+    tmp_path,
+    made.run(space=made.fixed(lr=0.1, steps=5)),
+    names=_METHODS[:2],
+    jobs_=('accuracy',),
+  )
+  said = '<div class="caveats"><p>Do not take these verdicts for '
+  text = _build(tmp_path, toy_tables)
+  claims = text[text.index('<h3>Claims</h3>') :]
+  assert claims.index(said) < claims.index('<table')
+  assert said not in html
+
+
 @pytest.fixture(scope='module')
 def papers_page(toy_tables):
   (text,) = page.build([], True, toy_tables).values()

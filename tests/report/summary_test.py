@@ -131,6 +131,15 @@ def test_a_claim_that_hangs_on_rounding_says_so():
   assert 'additions' not in summary.judged_claims(_main(gains, resize='legacy'))
 
 
+def test_claims_of_one_given_setting_stand_below_what_not_to_take_them_for():
+  gains = {'head2toe': 9, 'linear': 0}
+  fixed = _main(gains, space=made.fixed(lr=0.1, steps=500))
+  text = summary.judged_claims(fixed)
+  assert text.startswith('Do not take these verdicts for ')
+  assert text.index('the search.\n\n| claim') < text.index('| holds')
+  assert summary.judged_claims(_main(gains)).startswith('| claim')
+
+
 def test_the_note_on_rounding_leads_to_the_measurement():
   text = summary.judged_claims(
     _main({'head2toe': 9, 'all_l1': 5}),

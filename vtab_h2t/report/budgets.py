@@ -37,6 +37,11 @@ def settings(method: str, space: space_lib.Space) -> int:
   return len(methods.MEASURED[method].candidates(space))
 
 
+def is_one_setting(space: space_lib.Space) -> bool:
+  """Whether one setting was given for all tasks, and none searched for."""
+  return not space.folds and not space.by_task
+
+
 def differing(
   sides: Sequence[str], space: space_lib.Space, tasks: Iterable[str]
 ) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from vtab_h2t.report import bootstrap
+from vtab_h2t.report import budgets
 from vtab_h2t.report import companion_answer
 from vtab_h2t.report import companion_rows
 from vtab_h2t.report import jobs
@@ -138,11 +139,24 @@ def sentences(results: results_lib.Results) -> tuple[str, ...]:
   counts = (
     f'In this run, of {len(judged)} claims of the paper {_counted(judged)}.'
   )
+  if any(v.verdict in judging.JUDGED for v in judged):
+    counts = f'{counts} {of_one_setting(results)}'.strip()
   return (
     *answered,
     *_standing(standing.of_run(results), is_rounded),
     *_apart_from(results),
     counts,
+  )
+
+
+def of_one_setting(results: results_lib.Results) -> str:
+  """What not to take verdicts for where none was searched for; else ''."""
+  run = results.run
+  if run.suite == companion_rows.SUITE or not budgets.is_one_setting(run.space):
+    return ''
+  return (
+    'Do not take these verdicts for verdicts on the method: they are on one '
+    'setting that was given, and say nothing about the search.'
   )
 
 
@@ -184,8 +198,9 @@ def claims_that(results: results_lib.Results, verdict: str) -> list[str]:
 
 
 def claims_in_lines(results: results_lib.Results) -> dict[str, Any]:
-  """What `page_claims.of` gives, and of which verdicts rounding decides."""
+  """What `page_claims.of` gives, and what restricts these verdicts."""
   found = page_claims.of(judging.of_run(results))
+  found['caveat'] = of_one_setting(results)
   moved = {
     v.claim.sentence
     for v in judging.verdicts(results)

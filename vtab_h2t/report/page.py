@@ -11,7 +11,7 @@ from typing import Any, TYPE_CHECKING
 
 import pandas as pd
 
-from vtab_h2t.methods import space as space_lib
+from vtab_h2t.report import budgets
 from vtab_h2t.report import companion_rows
 from vtab_h2t.report import contradictions
 from vtab_h2t.report import headline
@@ -131,7 +131,7 @@ def _verdicts(
   """
   shifted = [r for r in measured if r.run.suite == companion_rows.SUITE]
   others = [r for r in measured if r.run.suite != companion_rows.SUITE]
-  given = [r for r in others[1:] if _is_single(r.run.space)]
+  given = [r for r in others[1:] if budgets.is_one_setting(r.run.space)]
   kept = sorted(
     (r for r in others if r not in given),
     key=lambda r: r.run.suite != others[0].run.suite,
@@ -174,11 +174,6 @@ def _verdicts(
     )
     if judged
   ]
-
-
-def _is_single(space: space_lib.Space) -> bool:
-  """Whether one setting was given for all tasks, and none searched for."""
-  return not space.folds and not space.by_task
 
 
 def _render(

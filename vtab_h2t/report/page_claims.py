@@ -57,7 +57,7 @@ def of(table: pd.DataFrame, origin: str = 'measured') -> dict[str, Any]:
     `tested`: those that have a verdict, or a reason why it has none; last
       those whose number is `fixed`: it is the same for every task and seed, or
       was not measured.
-    `note`: for below the table; '' where there is none.
+    `caveat`, `note`: for above and below the table; '' where there is none.
     `untested`: how many others there are.
     `reasons`: why, in words, how many, and what they say.
   """
@@ -68,6 +68,7 @@ def of(table: pd.DataFrame, origin: str = 'measured') -> dict[str, Any]:
       map(_line, table[table.verdict != judging.UNTESTABLE].to_dict('records')),
       key=lambda line: line['fixed'],
     ),
+    'caveat': '',
     'note': '',
     'untested': len(untested),
     'reasons': _reasons(untested),

@@ -232,7 +232,8 @@ def judged_claims(results: Results, place: pathlib.Path | None = None) -> str:
       for line in found['tested']
     ]
   )
-  text = _table(lines) + (
+  text = f'{found["caveat"]}\n\n' if found['caveat'] else ''
+  text += _table(lines) + (
     '\nEach number is above 0 if the claim is right, and contains the margin '
     'of a claim that has one. The page that `python -m runners.report` makes '
     'says which number it is, and on how many tasks.\n'
