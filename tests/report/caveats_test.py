@@ -1,4 +1,5 @@
 from tests.report import made
+from tests.report import made_shifted
 from vtab_h2t.protocol import run as run_lib
 from vtab_h2t.report import caveats
 
@@ -90,6 +91,11 @@ def test_random_weights_are_told():
     backbone='made', weights='random', sha256='5a', scale=1.0, offset=0.0
   )
   assert _has(_of(made.run(network=network), ('linear',)), 'random', 'control')
+
+
+def test_under_shifts_undecided_is_not_refuted():
+  (found,) = caveats.of(made_shifted.results())
+  assert found.startswith('Do not take an undecided claim for one that is ')
 
 
 def test_nothing_is_said_of_nothing():

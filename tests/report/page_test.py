@@ -159,10 +159,17 @@ def test_every_figure_has_a_sentence_and_every_table_scrolls(html, papers_page):
     )
 
 
-def test_what_a_table_is_not_good_for_stands_above_it(html):
-  above = html[: html.index('<table class="sortable">')]
+def test_what_not_to_take_numbers_for_stands_above_them(
+  html, toy_tables, monkeypatch
+):
+  above = html[: html.index('<div class="answer">')]
   caveats = re.findall('<p>(.*?)</p>', above.partition('class="caveats"')[2])
-  assert caveats and all(c.startswith('Do not ') for c in caveats[:-1])
+  assert caveats and all(c.startswith('Do not ') for c in caveats)
+  assert html.count(caveats[0]) == 1
+  monkeypatch.setattr(plotting, 'png', lambda drawn, dpi: b'')
+  (text,) = page.build([made_shifted.results()], False, toy_tables).values()
+  above = text[: text.index('<div class="answer">')]
+  assert '<p>Do not take an undecided claim for one that is refuted: ' in above
 
 
 def _sections(text):

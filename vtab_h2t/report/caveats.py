@@ -1,8 +1,9 @@
-"""What not to take a run's Table 1 for; each says so first, then why."""
+"""What not to take a run's numbers for; each says so first, then why."""
 
 from collections.abc import Sequence
 
 from vtab_h2t.report import budgets
+from vtab_h2t.report import companion_rows
 from vtab_h2t.report import headline
 from vtab_h2t.report import jobs
 from vtab_h2t.report import papers
@@ -13,9 +14,19 @@ from vtab_h2t.report import tables
 _LEAST_STEPS = 500  # The smallest budget of the paper (Appendix A).
 _LIMITED = 'scratch', 'finetune'  # Of Table 1, what a budget limits.
 
+_UNDECIDED = (
+  'Do not take an undecided claim for one that is refuted: with few tasks of '
+  'very different kinds the intervals are wide.'
+)
+
 
 def of(results: results_lib.Results) -> list[str]:
-  """Sentences for above the table; none where nothing was measured for it."""
+  """Sentences for above all numbers; none where there are none in Table 1.
+
+  A run under shifts has no Table 1; what is said of it is of claims.
+  """
+  if results.run.suite == companion_rows.SUITE:
+    return [_UNDECIDED]
   tests = [
     r
     for r in results.of(jobs.ACCURACY)

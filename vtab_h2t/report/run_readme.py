@@ -9,7 +9,6 @@ from vtab_h2t import files
 from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.report import catalogue
 from vtab_h2t.report import caveats
-from vtab_h2t.report import companion_rows
 from vtab_h2t.report import how_measured
 from vtab_h2t.report import output as output_lib
 from vtab_h2t.report import results as results_lib
@@ -23,10 +22,6 @@ _MARK = '<!-- Made from the rows by runners.report; it writes over changes. -->'
 _MOST_LINES = 60  # Of tables that are shown in full.
 # Of tables, the frame that is the paper's and about other tasks.
 _LINKED = {'table3': 'table3'}
-_UNDECIDED = (
-  'Do not take an undecided claim for one that is refuted: with few tasks of '
-  'very different kinds the intervals are wide.'
-)
 
 
 def write(results: results_lib.Results) -> list[pathlib.Path]:
@@ -63,8 +58,6 @@ def markdown(results: results_lib.Results) -> str:
     if output.is_in(results)
   ]
   warned = caveats.of(results)
-  if results.run.suite == companion_rows.SUITE:
-    warned = [_UNDECIDED]
   parts = [
     f'# {run_names.label(results.run)}',
     _MARK,
