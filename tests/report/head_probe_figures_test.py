@@ -53,8 +53,24 @@ def test_the_legend_has_only_what_is_drawn():
   """Of a task that reached the loss nowhere there is no line."""
   missed = _TABLE.task == 'mnist_5k'
   (legend,) = figures.figure(_TABLE.assign(reached=~missed)).legends
-  assert {t.get_text() for t in legend.get_texts()} == {
-    'mnist_5k, common loss not reached',
+  assert [t.get_text() for t in legend.get_texts()] == [
     'photo_patches, train images',
     'photo_patches, test images',
-  }
+    'mnist_5k, common loss not reached',
+  ]
+
+
+def test_the_legend_has_lines_before_crosses():
+  missed = _TABLE.tau == made.TAUS[0]
+  (legend,) = figures.figure(_TABLE.assign(reached=~missed)).legends
+  texts = [t.get_text() for t in legend.get_texts()]
+  lines = [t for t in texts if t.endswith('images')]
+  assert texts == [
+    *lines,
+    *(f'{t}, common loss not reached' for t in made.PROBED),
+  ]
+  assert lines == [
+    f'{task}, {images} images'
+    for task in made.PROBED
+    for images in frames.IMAGES
+  ]

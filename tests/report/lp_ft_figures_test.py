@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from tests.report import made_shifted as made
@@ -78,6 +79,21 @@ def test_a_panel_for_each_corruption(drawn):
   *_, noise, blur = drawn.axes
   assert (noise.get_title(), blur.get_title()) == ('noise', 'blur')
   assert noise.lines[0].get_ydata() == pytest.approx([63, 62, 61, 60, 59])
+
+
+def test_panels_of_corruptions_say_which_pair_they_are_of(drawn):
+  (pair,) = _FRAMES['severities'].pair.unique()
+  below = drawn.subfigs[1]
+  assert below.get_suptitle() == (
+    f'{pair.replace(".to.", " to ")}, by corruption and how severe it is'
+  )
+  two = pd.concat(
+    [_FRAMES['severities'], _FRAMES['severities'].assign(pair='a.to.b')]
+  )
+  drawn = figures.figure(_FRAMES['lp_ft_figure'], _FRAMES['movement'], two)
+  assert drawn.subfigs[1].get_suptitle() == ''
+  titles = [ax.get_title() for ax in drawn.axes if ax.get_visible()]
+  assert titles[-1] == 'a to b\nblur'
 
 
 def test_what_is_lacking_is_left_out():

@@ -131,6 +131,14 @@ def test_figure7_has_changes_and_groups_by_target_size():
   ]
 
 
+def test_labels_of_axes_are_no_longer_than_the_axes():
+  drawn = study_figures.figure14(_SCALING, _GROUPS)
+  drawn.draw_without_rendering()
+  ax = drawn.axes[0]
+  label, whole = ax.yaxis.label.get_window_extent(), ax.get_window_extent()
+  assert whole.y0 < label.y0 and label.y1 < whole.y1
+
+
 def test_figure14_is_the_right_part_of_figure7():
   ax = study_figures.figure14(_SCALING, _GROUPS).axes[0]
   assert _curves(ax) == _WANTED

@@ -52,3 +52,11 @@ def test_what_was_not_measured_has_no_panel():
     True,
     False,
   ]
+
+
+def test_networks_have_the_names_that_readers_know():
+  table = _TABLE.assign(
+    network=_TABLE.network.replace('made', 'efficientnet_lite0')
+  )
+  title = figures.figure(table).axes[-1].get_title()
+  assert title.endswith('EfficientNet-Lite0, 100 images a class')

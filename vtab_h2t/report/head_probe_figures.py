@@ -36,16 +36,18 @@ def figure(table: pd.DataFrame) -> 'figure_lib.Figure':
   for i, ax in enumerate(axes):
     hidden = heads[i // len(_PANELS)]
     measure = list(_PANELS)[i % len(_PANELS)]
-    for task, style in zip(tasks, _cycled(len(tasks))):
-      for images in _LINES:
-        if measure == 'percent' and images == frames.TRAIN:
-          continue  # Nearly all right, whatever tau is.
-        part = table[
-          (table.hidden == hidden)
-          & (table.task == task)
-          & (table.images == images)
-        ].sort_values('energy', kind='stable')
-        _line(ax, part, measure, task, images, style)
+    # Lines first, so that the legend has each task's one after the other.
+    for draw in (_line, _crosses):
+      for task, style in zip(tasks, _cycled(len(tasks))):
+        for images in _LINES:
+          if measure == 'percent' and images == frames.TRAIN:
+            continue  # Nearly all right, whatever tau is.
+          part = table[
+            (table.hidden == hidden)
+            & (table.task == task)
+            & (table.images == images)
+          ].sort_values('energy', kind='stable')
+          draw(ax, part, measure, task, images, style)
     ax.set_title(_PANELS[measure], fontsize=9)
     if measure == next(iter(_PANELS)):
       ax.set_ylabel(frames.head_name(hidden), fontsize=9)
@@ -63,21 +65,8 @@ def _line(
   images: str,
   style: dict[str, Any],
 ) -> None:
-  """The line of a task's images, and the crosses of what is not on it.
-
-  The legend is told of either only if it is there.
-  """
-  missed, joined = part[~part.reached], part[part.reached]
-  if len(missed):
-    ax.scatter(
-      missed.energy,
-      missed[measure],
-      s=16 if images == frames.TRAIN else 49,
-      color=style['color'],
-      marker='x',
-      linewidths=0.8,
-      label=f'{task}, {_MISSED}',
-    )
+  """The line of a task's images; the legend is told of it if it is there."""
+  joined = part[part.reached]
   if len(joined):
     ax.plot(
       joined.energy,
@@ -87,6 +76,29 @@ def _line(
       markersize=4 if images == frames.TRAIN else 7,
       **style | {'linestyle': _LINES[images]},
       fillstyle='full' if images == frames.TRAIN else 'none',
+    )
+
+
+def _crosses(
+  ax: 'axes_lib.Axes',
+  part: pd.DataFrame,
+  measure: str,
+  task: str,
+  images: str,
+  style: dict[str, Any],
+) -> None:
+  """What is not on `_line`; the legend is told of the larger crosses."""
+  missed = part[~part.reached]
+  if len(missed):
+    large = images == frames.TEST
+    ax.scatter(
+      missed.energy,
+      missed[measure],
+      s=49 if large else 16,
+      color=style['color'],
+      marker='x',
+      linewidths=0.8,
+      label=f'{task}, {_MISSED}' if large else None,
     )
 
 

@@ -41,7 +41,7 @@ def figure(
   heights = [4.2, 2.2 * rows] if rows else [4.2]
   width = max(10.0, 3 * (0.8 + 0.5 * len(accuracy)))
   drawn = figure_lib.Figure(
-    figsize=(width, sum(heights) + 0.6), layout='constrained'
+    figsize=(width, sum(heights) + 0.8), layout='constrained'
   )
   grid = drawn.add_gridspec(len(heights), 1, height_ratios=heights)
   above = drawn.add_subfigure(grid[0]).subplots(1, 3)
@@ -59,10 +59,15 @@ def figure(
     above[2].set_ylabel('mean l2 distance of features')
     above[2].set_title('movement (full: ID, hollow: OOD)', fontsize=10)
   if rows:
+    part = drawn.add_subfigure(grid[1])
+    pairs = list(dict.fromkeys(pair for pair, _ in panels))
+    if len(pairs) == 1:  # Else each panel says which it is of.
+      part.suptitle(
+        f'{_in_words(pairs[0])}, by corruption and how severe it is',
+        fontsize=10,
+      )
     below = list(
-      drawn.add_subfigure(grid[1])
-      .subplots(rows, min(len(panels), _MOST_COLUMNS), squeeze=False)
-      .flat
+      part.subplots(rows, min(len(panels), _MOST_COLUMNS), squeeze=False).flat
     )
     for ax in below[len(panels) :]:
       ax.set_visible(False)
@@ -81,6 +86,11 @@ def _panels(severities: pd.DataFrame) -> list[tuple[str, str]]:
     .drop_duplicates()
     .itertuples(index=False, name=None)
   )
+
+
+def _in_words(pair: str) -> str:
+  """A pair's name with a space on both sides of its 'to'."""
+  return pair.replace('.to.', ' to ')
 
 
 def _by_pair(
@@ -131,7 +141,9 @@ def _severities(
     line = part[part.adaptation == adaptation].sort_values('severity')
     ax.plot(line.severity, line.percent, markersize=4, **_STYLES[adaptation])
   several = severities.pair.nunique() > 1
-  ax.set_title(f'{pair}\n{corruption}' if several else corruption, fontsize=9)
+  ax.set_title(
+    f'{_in_words(pair)}\n{corruption}' if several else corruption, fontsize=9
+  )
   ax.set_xlabel('severity', fontsize=8)
   ax.set_xticks(range(1, 6))
   ax.tick_params(labelsize=7)

@@ -196,7 +196,7 @@ def _scaling_of_groups(
     )
   ax.set(
     xlabel='target size T of each layer',
-    ylabel=f'{plotting.PERCENT}, mean over the tasks of a group',
+    ylabel=f'{plotting.PERCENT},\nmean over the tasks of a group',
   )
   plotting.log_scale(ax, sorted(set(table.target_size)))
   aside.set_axis_off()

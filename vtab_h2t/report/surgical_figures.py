@@ -6,6 +6,7 @@ import pandas as pd
 
 from vtab_h2t.report import companion_rows
 from vtab_h2t.report import plotting
+from vtab_h2t.report import run_names
 from vtab_h2t.report import surgical_rows
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def figure(table: pd.DataFrame) -> 'figure_lib.Figure':
     count = int(part.tasks.max())
     ax.set_title(
       f'{companion_rows.KINDS[kind]} ({count} target{"s" * (count != 1)})\n'
-      f'{network}, {shots} images a class',
+      f'{run_names.network(network)}, {shots} images a class',
       fontsize=8,
     )
     ax.set_ylabel(plotting.PERCENT if i % len(kinds) == 0 else '', fontsize=9)
