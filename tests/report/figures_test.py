@@ -101,6 +101,14 @@ def test_a_gain_of_nothing_shows_its_number_and_its_group():
   assert points == {(1, 0.0): 'C1', (2, -0.04): 'C2'}
 
 
+def test_gains_that_are_missing_have_no_number_and_give_no_warning():
+  with warnings.catch_warnings():
+    warnings.simplefilter('error')
+    drawn = figures.figure2({'resnet50': _gains(np.nan, np.nan)})
+    plotting.png(drawn, 50)
+  assert not drawn.axes[0].texts
+
+
 def test_words_of_figure2_can_be_read_in_a_column():
   """A README shows the figure of ten tasks 480 pixels wide."""
   drawn = figures.figure2({'resnet50': _gains(*range(10))})

@@ -82,7 +82,7 @@ def figure2(tables: Mapping[str, pd.DataFrame]) -> 'figure_lib.Figure':
   drawn, axes = plotting.figure(len(tables), 1, max(5.4, 0.37 * most), 4.4)
   for ax, (name, table) in zip(axes, tables.items()):
     ax.set_title(_title(name))
-    reach = np.nanmax(np.abs(table.head2toe_gain), initial=0.0)
+    reach = table.head2toe_gain.abs().max()
     for i, group in _groups(table):
       where = np.flatnonzero(table.group == group)
       gains = table.head2toe_gain.to_numpy()[where]
