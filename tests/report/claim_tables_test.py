@@ -20,7 +20,7 @@ def test_a_claim_has_its_value_and_verdict():
   assert lines[0] == 'Judged on something.'
   first = lines.index('natural_head2toe_not_above_finetune')
   assert lines[first + 1] == (
-    '  -7.53 (95 % interval -14.38 to -0.68): does not hold'
+    '  -7.5 (95 % interval -14.4 to -0.7): does not hold'
   )
   # Each claim is named once, and those without a value by their reason.
   words = text.replace(',', ' ').split()

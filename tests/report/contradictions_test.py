@@ -79,7 +79,7 @@ def test_answers_end_in_their_numbers():
   answers = contradictions.answers(contradictions.table())
   assert answers[0] == 'Table 3, average: by a factor of 93.21'
   assert any(
-    answer.endswith(' -0.5456 (95 % interval -0.97 to -0.12)')
+    answer.endswith(' -0.55 (95 % interval -0.97 to -0.12)')
     for answer in answers
   )
   # Where there is no number, there are the words alone.

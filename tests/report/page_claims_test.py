@@ -63,8 +63,13 @@ def _line(**changes):
 @pytest.mark.parametrize(
   ('changes', 'shown'),
   [
-    ({}, ('1.2', '0.5 to 2.0')),
+    ({}, ('1.23', '0.50 to 2.00')),
     ({'low': 0.004}, ('1.235', '0.004 to 2.000')),  # Above 0, and seen to be.
+    ({'low': -8.14, 'high': 1.7}, ('1.2', '-8.1 to 1.7')),
+    (
+      {'measured': 31.32, 'low': -79.84, 'high': 142.49},
+      ('31', '-80 to 142'),
+    ),
     (
       {'low': np.nan, 'high': np.nan},
       ('1.2', 'the same for every task and seed'),
@@ -74,10 +79,10 @@ def _line(**changes):
       ('1.23', 'follows from the fractions tried, not measured'),
     ),
     ({'low': np.nan, 'verdict': judging.NO_VERDICT}, ('1.2', 'no interval')),
-    ({'low': 0.0, 'high': 2.0}, ('1.2', '0.0 to 2.0')),
+    ({'low': 0.0, 'high': 2.0}, ('1.23', '0.00 to 2.00')),
   ],
 )
-def test_numbers_have_the_digits_that_are_published(changes, shown):
+def test_numbers_have_as_many_digits_as_say_something(changes, shown):
   (line,) = page_claims.of(pd.DataFrame([_line(**changes)]))['tested']
   assert (line['measured'], line['interval']) == shown
   assert line['published'] == ['ResNet-50: 8.8', 'ViT-B/16: 10']
@@ -126,7 +131,7 @@ def test_verdicts_of_runs_stand_side_by_side():
   assert [column.name for column in found['columns']] == ['a', 'b']
   assert found['others'] == ['c'] and found['untested'] == 1
   numbers = [[c['measured'] for c in l['cells']] for l in found['lines']]
-  assert numbers == [['1.2', '1.2'], ['', '1.2']]
+  assert numbers == [['1.23', '1.23'], ['', '1.23']]
   verdicts = [[c['verdict'] for c in l['cells']] for l in found['lines']]
   assert verdicts == [['holds', 'does not hold'], ['', 'holds']]
 
@@ -162,4 +167,5 @@ def test_the_smallest_effect_that_could_be_seen_is_in_words():
   assert (
     page_claims.seen(np.inf) == 'none' and page_claims.seen(1.234) == '1.23'
   )
+  assert page_claims.seen(160.234) == '160'
   assert page_claims.seen(np.nan) == ''

@@ -1,4 +1,5 @@
 import pandas as pd
+import pytest
 
 from vtab_h2t.report import readable
 
@@ -67,3 +68,25 @@ def test_a_missing_cell_is_blank_also_where_it_would_be_bold():
   frame = pd.DataFrame({'task': ['pets', 'dtd'], 'block1': [float('nan'), 2.0]})
   lines = readable.markdown(frame, bold={'block1': [0, 1]}).splitlines()
   assert [line.split('|')[2].strip() for line in lines[2:]] == ['', '**2**']
+
+
+@pytest.mark.parametrize(
+  ('low', 'high', 'digits'),
+  [
+    (-79.84, 142.49, 0),
+    (-16.1, 33.9, 0),  # 50 wide.
+    (-16.1, 33.8, 1),
+    (8.5, 20.5, 1),
+    (0.4, 4.1, 1),
+    (-1.0, 1.0, 2),  # A correlation.
+    (0.08, 0.17, 2),
+    (0.75, 0.75, 2),
+    (0.004, 2.0, 3),  # Above 0, and seen to be.
+    (-60.0, -0.2, 1),
+    (0.0, 60.0, 0),  # 0 itself may read as 0.
+    (0.00004, 1.0, 4),
+  ],
+)
+def test_the_wider_an_interval_the_fewer_digits(low, high, digits):
+  assert readable.decimals(low, high) == digits
+  assert readable.decimals(-high, -low) == digits

@@ -7,6 +7,7 @@ import pandas as pd
 
 from vtab_h2t.report import contradictions as contradictions_lib
 from vtab_h2t.report import judging
+from vtab_h2t.report import readable
 from vtab_h2t.report import terminal
 
 _EXPLAINED = (
@@ -95,10 +96,12 @@ def contradictions(table: pd.DataFrame, width: int | None = None) -> str:
 
 def _with_interval(line: Mapping[str, Any]) -> str:
   """For example '8.76 (95 % interval 4.26 to 13.26)'."""
-  said = judging.fixed(line)
+  said, digits = judging.fixed(line), 2
   if not pd.isna(line['low']):
-    said = f'95 % interval {line["low"]:.2f} to {line["high"]:.2f}'
-  return f'{line["measured"]:.2f}' + (f' ({said})' if said else '')
+    digits = readable.decimals(line['low'], line['high'])
+    low, high = (readable.number(line[end], digits) for end in ('low', 'high'))
+    said = f'95 % interval {low} to {high}'
+  return readable.number(line['measured'], digits) + (f' ({said})' * bool(said))
 
 
 def _with_note(verdict: str, rows: str, notes: dict[str, int]) -> str:

@@ -263,7 +263,7 @@ COST: tuple[Claim, ...] = (
     printed={claim.RESNET50: 470.0},
     printed_as='5.7 times',
     source='Table 3',
-    digits=2,
+    digits=0,
   ),
   Claim(
     id='seconds_below_1_percent',

@@ -13,6 +13,7 @@ from vtab_h2t.report import cost
 from vtab_h2t.report import frames
 from vtab_h2t.report import judging
 from vtab_h2t.report import papers
+from vtab_h2t.report import readable
 
 _RESNET50, _VIT_B16 = papers.BACKBONES
 _UNITS = 3, 4, 6, 3  # Of the ResNet-50, by stage (Appendix C).
@@ -75,10 +76,14 @@ def answers(table: pd.DataFrame) -> list[str]:
   found = []
   for line in table.itertuples():
     said = line.tables
-    if not pd.isna(line.number):
-      said += f' {_digits(line.number)}'
     if not pd.isna(line.low):
-      said += f' (95 % interval {line.low:.2f} to {line.high:.2f})'
+      digits = readable.decimals(line.low, line.high)
+      number, low, high = (
+        readable.number(v, digits) for v in (line.number, line.low, line.high)
+      )
+      said += f' {number} (95 % interval {low} to {high})'
+    elif not pd.isna(line.number):
+      said += f' {_digits(line.number)}'
     found.append(said)
   return found
 

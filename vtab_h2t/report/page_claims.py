@@ -23,7 +23,6 @@ _MARKS = {
   judging.NO_VERDICT: 'none',
 }
 _DIGITS = {c.id: c.digits for c in (*claims.CLAIMS, *companion_claims.CLAIMS)}
-_MOST_DIGITS = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,18 +125,10 @@ def _line(line: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _digits(line: Mapping[str, Any]) -> int:
-  """So many after the point that nothing reads as 0 that is not."""
-  digits = min(2, _DIGITS.get(line['id'], 2))
-  sizes = [
-    abs(line[end])
-    for end in ('measured', 'low', 'high')
-    if not pd.isna(line[end]) and line[end] != 0
-  ]
-  while digits < _MOST_DIGITS and any(
-    round(size, digits) == 0 for size in sizes
-  ):
-    digits += 1
-  return digits
+  """So many after the point as its interval has; without, as is published."""
+  if pd.isna(line['low']):
+    return min(2, _DIGITS.get(line['id'], 2))
+  return readable.decimals(line['low'], line['high'])
 
 
 def _number(value: float, digits: int) -> str:
@@ -154,9 +145,11 @@ def _interval(line: Mapping[str, Any], digits: int) -> str:
 
 def seen(value: float) -> str:
   """The smallest effect that could be seen; 'none' if none could."""
-  return (
-    '' if pd.isna(value) else 'none' if math.isinf(value) else f'{value:.2f}'
-  )
+  if pd.isna(value):
+    return ''
+  if math.isinf(value):
+    return 'none'
+  return _number(value, readable.decimals(0, value))
 
 
 def matrix(columns: Iterable[Column]) -> dict[str, Any]:

@@ -23,6 +23,10 @@ _LABELS = lp_ft_frames.LABELS | tables.LABELS
 _MODEL, _RESIDUAL = 'ours_', 'residual_'
 _PUBLISHED = '_published'  # What stands beside what was measured.
 _PROCESSOR = 'processor'
+# Digits after the point of a number with an interval: none if that is so wide,
+# one if it is wider than a share or a correlation can be, two otherwise.
+_WIDE, _NARROW = 50, 2
+_MOST_AFTER_POINT = 4  # Where less would make an end of the interval 0.
 # Columns of settings: each number as somebody would write it.
 _SETTINGS = (
   'learning_rate',
@@ -191,6 +195,25 @@ def _is_task(name: str) -> bool:
 def number(value: float, digits: int) -> str:
   """With a fixed number of digits after the point, and never '-0.0'."""
   return f'{value:z,.{digits}f}'
+
+
+def decimals(low: float, high: float) -> int:
+  """How many digits after the point say something in an interval.
+
+  The wider it is, the less they say. But an end that is not 0 does not read as
+  0, as on which side of 0 it is decides.
+
+  Args:
+    low: its lower end, not missing.
+    high: its upper end, not missing.
+  """
+  width = high - low
+  digits = 0 if width >= _WIDE else 1 if width > _NARROW else 2
+  while digits < _MOST_AFTER_POINT and any(
+    end != 0 and round(end, digits) == 0 for end in (low, high)
+  ):
+    digits += 1
+  return digits
 
 
 def _known(values: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 import os
 import pathlib
+from typing import Any
 
 import pandas as pd
 
@@ -14,6 +15,7 @@ from vtab_h2t.report import headline
 from vtab_h2t.report import jobs
 from vtab_h2t.report import judging
 from vtab_h2t.report import papers
+from vtab_h2t.report import readable
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import rounding
 from vtab_h2t.report import run_names
@@ -263,7 +265,7 @@ def paper_claims() -> str:
   def cell(backbone: str, name: str) -> str:
     line = judged[backbone].loc[name]
     tested = line.verdict != judging.UNTESTABLE
-    return f'{_rounded(line.measured)} {line.verdict if tested else ""}'.strip()
+    return f'{_rounded(line)} {line.verdict if tested else ""}'.strip()
 
   lines = pd.DataFrame(
     [
@@ -283,9 +285,12 @@ def paper_claims() -> str:
   return _table(lines)
 
 
-def _rounded(value: float | None) -> str:
-  """To two digits; '' if it is missing."""
-  return '' if value is None or pd.isna(value) else f'{value:.2f}'
+def _rounded(line: Any) -> str:
+  """The number of a claim; '' if it is missing."""
+  if pd.isna(line.measured):
+    return ''
+  digits = 2 if pd.isna(line.low) else readable.decimals(line.low, line.high)
+  return readable.number(line.measured, digits)
 
 
 def _path(results: Results, place: pathlib.Path | None) -> str:
