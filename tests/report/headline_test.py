@@ -234,7 +234,7 @@ def test_what_follows_from_settings_stands_last():
   assert failing[0] == 'Head2Toe is better than Linear on average.'
   assert failing[-1].startswith('Validating the fractions adds about ')
   assert failing[-1].endswith(
-    ' (follows from the settings, not from measurements).'
+    ': this follows from the settings, not from measurements.'
   )
 
 

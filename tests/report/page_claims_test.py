@@ -63,7 +63,12 @@ def _line(**changes):
 @pytest.mark.parametrize(
   ('changes', 'shown'),
   [
-    ({}, ('1.23', '0.50 to 2.00')),
+    ({}, ('1.2', '0.5 to 2.0')),
+    ({'low': 1.1, 'high': 1.4}, ('1.23', '1.10 to 1.40')),
+    (
+      {'id': 'gain_falls_with_affinity', 'low': -0.37, 'high': 1.0},
+      ('1.23', '-0.37 to 1.00'),
+    ),
     ({'low': 0.004}, ('1.235', '0.004 to 2.000')),  # Above 0, and seen to be.
     ({'low': -8.14, 'high': 1.7}, ('1.2', '-8.1 to 1.7')),
     (
@@ -79,7 +84,7 @@ def _line(**changes):
       ('1.23', 'follows from the fractions tried, not measured'),
     ),
     ({'low': np.nan, 'verdict': judging.NO_VERDICT}, ('1.2', 'no interval')),
-    ({'low': 0.0, 'high': 2.0}, ('1.23', '0.00 to 2.00')),
+    ({'low': 0.0, 'high': 2.0}, ('1.2', '0.0 to 2.0')),
   ],
 )
 def test_numbers_have_as_many_digits_as_say_something(changes, shown):
@@ -131,7 +136,7 @@ def test_verdicts_of_runs_stand_side_by_side():
   assert [column.name for column in found['columns']] == ['a', 'b']
   assert found['others'] == ['c'] and found['untested'] == 1
   numbers = [[c['measured'] for c in l['cells']] for l in found['lines']]
-  assert numbers == [['1.23', '1.23'], ['', '1.23']]
+  assert numbers == [['1.2', '1.2'], ['', '1.2']]
   verdicts = [[c['verdict'] for c in l['cells']] for l in found['lines']]
   assert verdicts == [['holds', 'does not hold'], ['', 'holds']]
 

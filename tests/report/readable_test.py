@@ -90,3 +90,9 @@ def test_a_missing_cell_is_blank_also_where_it_would_be_bold():
 def test_the_wider_an_interval_the_fewer_digits(low, high, digits):
   assert readable.decimals(low, high) == digits
   assert readable.decimals(-high, -low) == digits
+
+
+def test_accuracies_have_two_digits_only_in_a_narrow_interval():
+  assert readable.decimals(0.5, 2.0, most=1) == 1
+  assert readable.decimals(0.5, 1.4, most=1) == 2
+  assert readable.decimals(0.04, 2.0, most=1) == 2  # It is not 0.

@@ -7,6 +7,7 @@ import pandas as pd
 
 from vtab_h2t.report import contradictions as contradictions_lib
 from vtab_h2t.report import judging
+from vtab_h2t.report import page_claims
 from vtab_h2t.report import readable
 from vtab_h2t.report import terminal
 
@@ -96,9 +97,8 @@ def contradictions(table: pd.DataFrame, width: int | None = None) -> str:
 
 def _with_interval(line: Mapping[str, Any]) -> str:
   """For example '8.76 (95 % interval 4.26 to 13.26)'."""
-  said, digits = judging.fixed(line), 2
+  said, digits = judging.fixed(line), page_claims.digits(line)
   if not pd.isna(line['low']):
-    digits = readable.decimals(line['low'], line['high'])
     low, high = (readable.number(line[end], digits) for end in ('low', 'high'))
     said = f'95 % interval {low} to {high}'
   return readable.number(line['measured'], digits) + (f' ({said})' * bool(said))

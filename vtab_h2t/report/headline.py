@@ -217,7 +217,7 @@ def _said(verdict: judging.Verdict, results: results_lib.Results) -> str:
   """A claim's sentence, and what decides that it holds or does not."""
   said = verdict.claim.sentence
   if verdict.claim.follows:
-    return f'{said[:-1]} (follows {_FOLLOWS}).'
+    return f'{said[:-1]}: this follows {_FOLLOWS}.'
   if not rounding.moves(results.run, verdict.claim.id, verdict.verdict):
     return said
   return f'{said[:-1]} (undecided {rounding.OTHERWISE}).'

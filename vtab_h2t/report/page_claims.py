@@ -94,7 +94,7 @@ def _named(text: str) -> str:
 
 def _line(line: Mapping[str, Any]) -> dict[str, Any]:
   """A line of the table of a run's claims."""
-  digits = _digits(line)
+  after_point = digits(line)
   details = {
     'where the paper says it': judging.place(line['where'], line['of']),
     'what the number is': line['statistic'],
@@ -111,9 +111,9 @@ def _line(line: Mapping[str, Any]) -> dict[str, Any]:
     'why': _named(line['rows'])
     if line['verdict'] == judging.NO_VERDICT
     else '',
-    'measured': _number(line['measured'], digits),
+    'measured': _number(line['measured'], after_point),
     'sort': f'{line["measured"]:.6g}',
-    'interval': _interval(line, digits),
+    'interval': _interval(line, after_point),
     'fixed': bool(judging.fixed(line)),
     'published': [
       part.replace(' on VTAB-1k', '')
@@ -124,23 +124,31 @@ def _line(line: Mapping[str, Any]) -> dict[str, Any]:
   }
 
 
-def _digits(line: Mapping[str, Any]) -> int:
-  """So many after the point as its interval has; without, as is published."""
+def digits(line: Mapping[str, Any]) -> int:
+  """How many a claim's numbers have after the point.
+
+  As many as its interval lets say something, if it has one, and where that is
+  not narrow no more than what is published.
+
+  Args:
+    line: of a table of claims.
+  """
+  most = min(2, _DIGITS.get(line['id'], 2))
   if pd.isna(line['low']):
-    return min(2, _DIGITS.get(line['id'], 2))
-  return readable.decimals(line['low'], line['high'])
+    return most
+  return readable.decimals(line['low'], line['high'], most)
 
 
-def _number(value: float, digits: int) -> str:
-  return '' if pd.isna(value) else readable.number(value, digits)
+def _number(value: float, after_point: int) -> str:
+  return '' if pd.isna(value) else readable.number(value, after_point)
 
 
-def _interval(line: Mapping[str, Any], digits: int) -> str:
+def _interval(line: Mapping[str, Any], after_point: int) -> str:
   """In words where there is none."""
   low, high = line['low'], line['high']
   if pd.isna(low):
     return judging.fixed(line) or 'no interval'
-  return f'{_number(low, digits)} to {_number(high, digits)}'
+  return f'{_number(low, after_point)} to {_number(high, after_point)}'
 
 
 def seen(value: float) -> str:
@@ -216,6 +224,6 @@ def _cell(line: Mapping[str, Any], run: run_lib.Run | None) -> dict[str, Any]:
     and rounding.moves(run, line['id'], line['verdict']),
     'verdict': line['verdict'],
     'mark': _MARKS[line['verdict']],
-    'measured': _number(line['measured'], _digits(line))
+    'measured': _number(line['measured'], digits(line))
     + ', derived' * (line['id'] in judging.FOLLOWS),
   }

@@ -197,7 +197,7 @@ def number(value: float, digits: int) -> str:
   return f'{value:z,.{digits}f}'
 
 
-def decimals(low: float, high: float) -> int:
+def decimals(low: float, high: float, most: int = 2) -> int:
   """How many digits after the point say something in an interval.
 
   The wider it is, the less they say. But an end that is not 0 does not read as
@@ -206,9 +206,12 @@ def decimals(low: float, high: float) -> int:
   Args:
     low: its lower end, not missing.
     high: its upper end, not missing.
+    most: of an interval that is not narrower than 1.
   """
   width = high - low
   digits = 0 if width >= _WIDE else 1 if width > _NARROW else 2
+  if width >= 1:
+    digits = min(digits, most)
   while digits < _MOST_AFTER_POINT and any(
     end != 0 and round(end, digits) == 0 for end in (low, high)
   ):

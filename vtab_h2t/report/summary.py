@@ -1,6 +1,6 @@
 """What was measured and found as Markdown, which GitHub shows."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 import os
 import pathlib
 from typing import Any
@@ -14,6 +14,7 @@ from vtab_h2t.report import companion_rows
 from vtab_h2t.report import headline
 from vtab_h2t.report import jobs
 from vtab_h2t.report import judging
+from vtab_h2t.report import page_claims
 from vtab_h2t.report import papers
 from vtab_h2t.report import readable
 from vtab_h2t.report import results as results_lib
@@ -264,8 +265,9 @@ def paper_claims() -> str:
 
   def cell(backbone: str, name: str) -> str:
     line = judged[backbone].loc[name]
+    number = _rounded({**line, 'id': name})
     tested = line.verdict != judging.UNTESTABLE
-    return f'{_rounded(line)} {line.verdict if tested else ""}'.strip()
+    return f'{number} {line.verdict if tested else ""}'.strip()
 
   lines = pd.DataFrame(
     [
@@ -285,12 +287,11 @@ def paper_claims() -> str:
   return _table(lines)
 
 
-def _rounded(line: Any) -> str:
+def _rounded(line: Mapping[str, Any]) -> str:
   """The number of a claim; '' if it is missing."""
-  if pd.isna(line.measured):
+  if pd.isna(line['measured']):
     return ''
-  digits = 2 if pd.isna(line.low) else readable.decimals(line.low, line.high)
-  return readable.number(line.measured, digits)
+  return readable.number(line['measured'], page_claims.digits(line))
 
 
 def _path(results: Results, place: pathlib.Path | None) -> str:
