@@ -43,6 +43,11 @@ _PART = re.compile(
 )
 
 Measured = Mapping[str, results_lib.Results]
+_VERDICTS = {
+  judging.HOLDS: 'holds',
+  judging.FAILS: 'does not hold',
+  judging.UNDECIDED: 'is undecided',
+}
 
 
 def renewed(text: str, measured: Measured, place: pathlib.Path) -> str:
@@ -298,11 +303,32 @@ def _selection(measured: Measured, place: pathlib.Path, run: str) -> str:
   return '\n'.join(f'- {sentence}' for sentence in said)
 
 
-def _coefficient(measured: Measured, place: pathlib.Path, run: str) -> str:
-  """Mean accuracy by the group lasso's coefficient, as a table."""
+def _output(
+  measured: Measured, place: pathlib.Path, run: str, name: str
+) -> str:
+  """The numbers of an output of a run, as a table."""
   del place
-  frames = catalogue.OUTPUTS['coefficient'].of_results(measured[run])
-  return readable.markdown(frames['coefficient'].drop(columns='tasks'))
+  frames = catalogue.OUTPUTS[name].of_results(measured[run])
+  return readable.markdown(frames[name].drop(columns='tasks', errors='ignore'))
+
+
+def _verdicts(
+  measured: Measured, place: pathlib.Path, run: str, *ids: str
+) -> str:
+  """Claims of the paper with a run's numbers and verdicts, as a list."""
+  del place
+  found = {
+    v.claim.id: v for v in judging.verdicts(measured[run]) if v.claim.id in ids
+  }
+  said = []
+  for one in (found[i] for i in ids):
+    assert one.interval is not None
+    value, low, high = one.interval.value, one.interval.low, one.interval.high
+    said.append(
+      f'- "{one.claim.sentence[:-1]}" {_VERDICTS[one.verdict]}: '
+      f'{value:+z.1f} points ({low:+z.1f} to {high:+z.1f}).'
+    )
+  return '\n'.join(said)
 
 
 def _ties(measured: Measured, place: pathlib.Path, run: str) -> str:
@@ -379,17 +405,18 @@ _PARTS: dict[str, Callable[..., str]] = {
   'answer': _answer,
   'by_task': _by_task,
   'claims': _claims,
-  'coefficient': _coefficient,
   'contradictions': _contradictions,
   'fine_tuning': _fine_tuning,
   'index': _index,
   'key_numbers': _key_numbers,
   'means': _means,
+  'output': _output,
   'paper_claims': _paper_claims,
   'refuted': _refuted,
   'selection': _selection,
   'successors': _successors,
   'ties': _ties,
+  'verdicts': _verdicts,
 }
 
 

@@ -14,6 +14,7 @@ from tools import house
 from tools import made_parts
 from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.report import catalogue
+from vtab_h2t.report import folder_readme
 from vtab_h2t.report import results as results_lib
 
 _COMMANDS = (
@@ -39,6 +40,7 @@ def outputs(workdir: str | os.PathLike[str]) -> None:
 
 def main() -> None:
   outputs(made_parts.RESULTS)
+  folder_readme.write(made_parts.RESULTS / 'toys', folder_readme.of_toys())
   for runner, *flags in _COMMANDS:
     subprocess.run(
       [sys.executable, '-m', f'runners.{runner}', *flags],

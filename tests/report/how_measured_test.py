@@ -35,7 +35,7 @@ def _facts(task, method, flags='', wall=100, cpu=120, **more):
 def written(tmp_path):
   """Writes measurements of a run, and gives what its README says of them."""
 
-  def write(*facts, of=None):
+  def write(*facts, of=None, asked=None):
     of = of or made.run()
     found = list(dict.fromkeys(f['task'] for f in facts))
     names = list(dict.fromkeys(m for f in facts for m in f['rows']))
@@ -45,7 +45,7 @@ def written(tmp_path):
       folder.write_manifest({'task': task})
     for one in facts:
       folder.write_provenance(one['task'], one)
-    return how_measured.markdown(folder)
+    return how_measured.markdown(folder, asked or of)
 
   return write
 
@@ -192,3 +192,15 @@ def test_naming_what_is_the_default_makes_no_other_command(written):
   )
   assert text.count('python -m') == 1
   assert '--tasks=digits,mnist_5k' in text and '--seeds=0,1,2' in text
+
+
+def test_of_a_derived_run_the_command_names_the_run_that_is_asked_for(written):
+  """It would be another run under the name of the derived one."""
+  asked = made.run()
+  text = written(
+    _facts('sprites_loc', 'head2toe'),
+    of=asked.derived('normalization_none', normalization='none'),
+    asked=asked,
+  )
+  assert 'python -m runners.table1' in text
+  assert '--run_name' not in text

@@ -96,3 +96,20 @@ def test_accuracies_have_two_digits_only_in_a_narrow_interval():
   assert readable.decimals(0.5, 2.0, most=1) == 1
   assert readable.decimals(0.5, 1.4, most=1) == 2
   assert readable.decimals(0.04, 2.0, most=1) == 2  # It is not 0.
+
+
+def test_variants_are_in_words():
+  frame = pd.DataFrame(
+    {
+      'normalization': ['once', 'none'],
+      'variant': ['original', 'adding_pooled_input'],
+    }
+  )
+  text = readable.markdown(frame)
+  for word in (
+    'unit norm before the selection',
+    'no normalization',
+    'original',
+    'with the pooled input',
+  ):
+    assert f'| {word} ' in text

@@ -6,6 +6,7 @@ from benchmarks import summary
 from tools import made_parts
 from vtab_h2t.methods import registry as methods
 from vtab_h2t.protocol import ledger as ledger_lib
+from vtab_h2t.report import catalogue
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import standing
 from vtab_h2t.report import statistics
@@ -79,6 +80,28 @@ def test_the_articles_summary_is_what_intervals_say(measured):
     assert fusion.min() > 0.7 and fusion.max() < 1.2
     ridge = wide.all_ridge - wide.head2toe
     assert ridge.min() > -0.06 and ridge.max() < 1.85
+
+
+def test_what_the_article_says_of_changed_parts_is_in_the_rows(measured):
+  """Its sentences on single tasks, and on places in the ranking."""
+  article = ' '.join(made_parts.PAGES[1].read_text('utf-8').split())
+  results = measured['embedded-lite0-64px']
+  changed, usual = (
+    statistics.summarise(
+      r for r in results.of(job) if r['method'] == 'head2toe'
+    ).set_index('task')
+    for job in ('normalization_feature', 'accuracy')
+  )
+  points = changed.accuracy_percent - usual.accuracy_percent
+  assert (points.idxmax(), points.idxmin()) == ('shapes_dist', 'shapes_count')
+  assert f'shapes_dist ({points.max():+.1f} points)' in article
+  assert f'shapes_count ({points.min():+.1f})' in article
+  places = catalogue.OUTPUTS['figure11'].of_results(results)['offset']
+  percent = places.set_index('offset').percent
+  assert f'are right on {percent[0]:.1f} % of the images' in article
+  assert percent.idxmin() == 12_800
+  assert f'falls to {percent.min():.1f} % with those that begin' in article
+  assert f'lowest point, to {percent.iloc[-1]:.1f} %' in article
 
 
 def test_numbers_of_the_convex_solver_are_the_benchmarks():

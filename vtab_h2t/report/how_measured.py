@@ -25,18 +25,19 @@ _WAITED = 0.75
 _QUIET = '#where-make-table1-spends-its-time'
 
 
-def markdown(folder: ledger_lib.Folder) -> str:
+def markdown(folder: ledger_lib.Folder, asked: run_lib.Run) -> str:
   """The section of a run's README that says how it was measured.
 
   Args:
     folder: of the run.
+    asked: the run that commands name: itself, or the one it is derived from.
   """
   facts = [m.facts for m in folder.measurements()]
   there = [name for name in _FOLDERS if (folder.path / name).is_dir()]
   parts = [
     '## How it was measured',
     _facts(facts),
-    _commands(folder, facts),
+    _commands(folder, asked, facts),
     'What is in this folder: [run.json](run.json) says all that determines '
     'the numbers'
     + ''.join(f'; [{name}]({name}/) has {_FOLDERS[name]}' for name in there)
@@ -131,10 +132,12 @@ def _duration(seconds: float) -> str:
 
 
 def _commands(
-  folder: ledger_lib.Folder, facts: Sequence[Mapping[str, Any]]
+  folder: ledger_lib.Folder,
+  asked: run_lib.Run,
+  facts: Sequence[Mapping[str, Any]],
 ) -> str:
   """What measures it again, and how long each part took."""
-  parts = again.parts(folder.run, facts)
+  parts = again.parts(asked, facts)
   if not parts:
     return ''
   waited = [part for part in parts if _waited(part)]

@@ -58,6 +58,17 @@ _WORDS = {
   'low': '95 % interval, from',
 }
 
+# Words for the ids that a column has.
+_VALUES: Mapping[str, Mapping[str, str]] = {
+  'normalization': run_names.NORMALIZATIONS,
+  'variant': {
+    'pre_normalization': 'before the normalization',
+    'pre_activation': 'before the activation',
+    'adding_pooled_input': 'with the pooled input',
+    'only_cls': 'class token alone',
+    'original_plus_cls': 'with the class token',
+  },
+}
 
 # Row numbers by the name that a column has in CSV files.
 Cells = Mapping[str, Collection[int]]
@@ -266,6 +277,8 @@ def _word(column: str, value: Any) -> str:
     return f'{value:.4g}'
   if column in ('network', 'backbone'):
     return run_names.network(str(value))
+  if column in _VALUES:
+    return _VALUES[column].get(str(value), str(value))
   return _LABELS.get(str(value), str(value))
 
 

@@ -45,6 +45,13 @@ _SETTING = {
   'learning rate': 'learning_rates',
 }
 # What jobs besides Table 1's methods are about.
+# Section 3.3's rules, in words.
+NORMALIZATIONS = {
+  normalization.SELECTED: 'unit norm after the selection',
+  normalization.ONCE: 'unit norm before the selection',
+  normalization.FEATURE: 'each feature standardised',
+  normalization.NONE: 'no normalization',
+}
 _JOBS: Mapping[str, str] = {
   'one_tap': 'single layers beside the last',
   'granularity': 'single features against whole layers',
@@ -66,10 +73,7 @@ _JOBS: Mapping[str, str] = {
   'surgical_shift': 'surgical fine-tuning',
   companions.SMALL: 'surgical fine-tuning of a small network',
   'head_probe_energy': 'head probing',
-} | {
-  f'normalization_{rule}': f'normalization {rule}'
-  for rule in normalization.RULES
-}
+} | {f'normalization_{rule}': name for rule, name in NORMALIZATIONS.items()}
 
 
 def network(backbone: str) -> str:

@@ -69,16 +69,26 @@ def markdown(results: results_lib.Results) -> str:
     *(_table(o, results) for o in made if not o.draw),
     *(_figure(o, results) for o in made if o.draw),
     _claims(results, made),
-    how_measured.markdown(results.folder),
-    *(
-      f'What was measured in a run derived from this one, '
-      f'{run_names.job(job)}, is in '
-      f'[{folder.path.name}]({_relative(folder.path, results)}/).'
-      for job, folders in results.derived.items()
-      for folder in folders
-    ),
+    how_measured.markdown(results.folder, results.run),
+    _derived(results),
   ]
   return '\n\n'.join(part for part in parts if part) + '\n'
+
+
+def _derived(results: results_lib.Results) -> str:
+  """Where the rows are that were measured with something changed."""
+  if not results.derived:
+    return ''
+  lines = [
+    f'- {run_names.job(job)}: '
+    f'[{folder.path.name}]({_relative(folder.path, results)}/)'
+    for job, folders in results.derived.items()
+    for folder in folders
+  ]
+  return (
+    'These folders have what was measured with something changed, for the '
+    'tables, figures and claims of this run:\n\n' + '\n'.join(lines)
+  )
 
 
 def _of_derived(
@@ -104,7 +114,7 @@ def _of_derived(
       _figure(o, results, folder.path) if o.draw else _table(o, results)
       for o in outputs
     ),
-    how_measured.markdown(folder),
+    how_measured.markdown(folder, results.run),
   ]
   return '\n\n'.join(part for part in parts if part) + '\n'
 
