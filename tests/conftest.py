@@ -57,6 +57,7 @@ def early(tmp_path):
   plugins.load(str(path))
   yield path
   registry.REGISTERED.clear()
+  registry.LABELS.clear()
   for name in set(sys.modules) - before:
     if name.startswith('vtab_h2t_plugin_'):
       del sys.modules[name]

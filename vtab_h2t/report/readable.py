@@ -1,5 +1,6 @@
 """Tables for readers: names that they know, and as many digits as say much."""
 
+import collections
 from collections.abc import Collection, Mapping
 import dataclasses
 import math
@@ -18,7 +19,7 @@ from vtab_h2t.tasks import registry
 # Digits that what is printed may have, in all (of numbers below 1, and of
 # others) and after the point.
 _EXACT_BELOW_1, _EXACT, _EXACT_AFTER_POINT = 5, 4, 6
-_LABELS = lp_ft_frames.LABELS | tables.LABELS
+_LABELS = collections.ChainMap(tables.LABELS, lp_ft_frames.LABELS)
 # Of the cost model, what stands beside what is printed.
 _MODEL, _RESIDUAL = 'ours_', 'residual_'
 _PUBLISHED = '_published'  # What stands beside what was measured.
