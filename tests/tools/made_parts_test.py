@@ -68,6 +68,14 @@ def test_the_articles_summary_is_what_intervals_say(measured):
   assert standing.TIE in set(
     later[[m for m in later.index if m in methods.SUCCESSORS]]
   )
+  wide = statistics.summarise(measured[main].of('accuracy')).pivot(
+    index='task', columns='method', values='accuracy_percent'
+  )
+  apart = wide.alf - wide.head2toe
+  assert f'{apart["shapes_count"]:.0f} points ahead of Head2Toe' in ' '.join(
+    article.split()
+  )
+  assert f'and {-apart["shapes_dist"]:.0f} behind on shapes_dist' in article
   runs = re.findall(r'<!-- made: by_task (.*?) -->', article)
   assert len(runs) == 2 and all(run.startswith('vtab') for run in runs)
   for run in runs:
