@@ -215,11 +215,16 @@ def figure8_published() -> Frames:
 
 def figure11(results: Results) -> Frames:
   """Gains over fine-tuning; overlap of selections; places in the ranking."""
-  places = study_frames.offset(results.of('offset'))
   return gains(affinity(results), 'finetune', ('head2toe',)) | {
     'overlap': study_frames.overlap(results.of(jobs.RELEVANCE)),
-    'offset': frames_lib.mean_over_tasks(places, ['offset']),
+    'offset': ranking(results),
   }
+
+
+def ranking(results: Results) -> pd.DataFrame:
+  """Mean accuracy by place in the ranking: offset, percent, tasks."""
+  places = study_frames.offset(results.of('offset'))
+  return frames_lib.mean_over_tasks(places, ['offset'])
 
 
 def units(results: Results) -> pd.DataFrame:

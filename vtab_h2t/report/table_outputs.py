@@ -9,6 +9,7 @@ from vtab_h2t.report import cost
 from vtab_h2t.report import frames as frames_lib
 from vtab_h2t.report import jobs
 from vtab_h2t.report import making
+from vtab_h2t.report import making_figures
 from vtab_h2t.report import measured_cost
 from vtab_h2t.report import moved_taps
 from vtab_h2t.report import output as output_lib
@@ -232,6 +233,12 @@ OUTPUTS = (
     methods=('head2toe',),
     measured=making.normalizations,
     compares_normalization=True,
+  ),
+  _Output(
+    name='ranking',
+    title='Ranking (Figure 11, right): accuracy by place in the ranking',
+    jobs=('offset',),
+    measured=lambda r: {'ranking': making_figures.ranking(r)},
   ),
   _Output(
     name='claims',
