@@ -140,6 +140,8 @@ def test_readme_shows_the_committed_numbers(measured):
   """Means by group of each method, and what is said of them."""
   readme = (_ROOT / 'README.md').read_text()
   assert summary.means(measured[_SUITE]).strip() in readme
+  ties = standing.read_as(standing.of_run(measured[_SUITE]), standing.TIE)
+  assert len(ties) == 5 and 'with five methods' in readme
   main, control = (
     standing.of_run(measured[name]).set_index('method')
     for name in (_SUITE, f'{_SUITE}-random')
@@ -153,14 +155,14 @@ def test_readme_shows_the_committed_numbers(measured):
     f'{-gain.points:.1f} points above Linear (95 % interval over tasks and '
     f'seeds {-gain.high:.1f} to {-gain.low:.1f})',
     f'{regularised.min():.1f} to {regularised.max():.1f} points above +All-l2',
-    f'({-logistic.points:.1f} points lower; '
-    f'{logistic.low:.1f} to {logistic.high:.1f})',
+    f'({-logistic.points:.1f} points below Head2Toe; '
+    f'{logistic.low:.1f} to {logistic.high:+.1f})',
     *(
-      f'({-m.points:.1f} lower; {m.low:.1f} to {m.high:.1f})'
+      f'({-m.points:.1f} below; {m.low:.1f} to {m.high:+.1f})'
       for m in (main.loc[name] for name in ('alf', 'all_ridge', 'scratch'))
     ),
-    f'({tuned.points:.1f} higher; {tuned.low:.1f} to {tuned.high:.1f};',
-    f'is still {-control.points["linear"]:.1f} points above Linear',
+    f'({tuned.points:.1f} above; {tuned.low:.1f} to {tuned.high:+.1f})',
+    f'yet is {-control.points["linear"]:.1f} points above Linear',
   ):
     assert said in text, said
 

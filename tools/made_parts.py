@@ -7,6 +7,7 @@ and is made again where it stands. Most arguments are names of runs.
 """
 
 from collections.abc import Callable, Mapping
+import functools
 import pathlib
 import re
 
@@ -15,16 +16,20 @@ import pandas as pd
 
 from tools import house
 from vtab_h2t import files
+from vtab_h2t.features import normalization
 from vtab_h2t.protocol import ledger as ledger_lib
+from vtab_h2t.report import bootstrap
 from vtab_h2t.report import catalogue
 from vtab_h2t.report import contradictions
 from vtab_h2t.report import frames as frames_lib
 from vtab_h2t.report import headline
+from vtab_h2t.report import jobs
 from vtab_h2t.report import judging
 from vtab_h2t.report import measured_cost
 from vtab_h2t.report import papers
 from vtab_h2t.report import readable
 from vtab_h2t.report import results as results_lib
+from vtab_h2t.report import run_names
 from vtab_h2t.report import seconds as seconds_lib
 from vtab_h2t.report import standing
 from vtab_h2t.report import statistics
@@ -317,18 +322,106 @@ def _verdicts(
 ) -> str:
   """Claims of the paper with a run's numbers and verdicts, as a list."""
   del place
-  found = {
-    v.claim.id: v for v in judging.verdicts(measured[run]) if v.claim.id in ids
-  }
+  found = {v.claim.id: v for v in judging.verdicts(measured[run])}
   said = []
   for one in (found[i] for i in ids):
     assert one.interval is not None
-    value, low, high = one.interval.value, one.interval.low, one.interval.high
     said.append(
       f'- "{one.claim.sentence[:-1]}" {_VERDICTS[one.verdict]}: '
-      f'{value:+z.1f} points ({low:+z.1f} to {high:+z.1f}).'
+      f'{_with_interval(one.interval)}. The number is: {one.claim.text}.'
     )
   return '\n'.join(said)
+
+
+def _with_interval(found: bootstrap.Interval) -> str:
+  digits = readable.decimals(found.low, found.high)
+  value, low, high = (
+    readable.number(x, digits) for x in (found.value, found.low, found.high)
+  )
+  return f'{value} ({low} to {high})'
+
+
+def _mean_difference(
+  samples: Mapping[str, np.ndarray], one: str, other: str
+) -> np.ndarray:
+  return (samples[one] - samples[other]).mean(-1)
+
+
+def _changed(
+  measured: Measured, place: pathlib.Path, run: str, *pairs: str
+) -> str:
+  """Head2Toe in one job less that in another, 'job:other', as a list."""
+  del place
+  rows = {
+    job: [r for r in measured[run].of(job) if r['method'] == 'head2toe']
+    for pair in pairs
+    for job in pair.split(':')
+  }
+  tests = {job: statistics.tests(some) for job, some in rows.items()}
+  samples = {
+    job: {
+      str(task): part.percent.to_numpy()
+      for task, part in table.groupby('task', sort=False)
+    }
+    for job, table in tests.items()
+  }
+  said = []
+  for one, other in (pair.split(':') for pair in pairs):
+    table = tests[one]
+    found = bootstrap.interval(
+      {job: samples[job] for job in (one, other)},
+      dict(zip(table.task, table.group)),
+      functools.partial(_mean_difference, one=one, other=other),
+    )
+    names = [
+      run_names.job(f'normalization_{normalization.SELECTED}')
+      if job == jobs.ACCURACY
+      else run_names.job(job)
+      for job in (one, other)
+    ]
+    said.append(f'- {names[0]} less {names[1]}: {_with_interval(found)}')
+  return '\n'.join(said)
+
+
+def _ranking(
+  measured: Measured, place: pathlib.Path, run: str, other: str
+) -> str:
+  """Accuracy by place in the ranking, by two rules of normalisation."""
+  del place
+  tables_ = [
+    catalogue.OUTPUTS['ranking'].of_results(measured[name])['ranking']
+    for name in (run, other)
+  ]
+  names = [
+    run_names.NORMALIZATIONS[measured[name].run.normalization]
+    for name in (run, other)
+  ]
+  return pd.DataFrame(
+    {'place of the first feature': [f'{x:,}' for x in tables_[0].offset]}
+    | {
+      f'accuracy (%), {name}': [f'{x:.1f}' for x in table.percent]
+      for name, table in zip(names, tables_)
+    }
+  ).to_markdown(index=False, disable_numparse=True, stralign='right')
+
+
+def _one_layer(measured: Measured, place: pathlib.Path, run: str) -> str:
+  """The Control beside the best layer, and beside fairer choices of one."""
+  del place
+  results = measured[run]
+  frames = catalogue.OUTPUTS['figure4'].of_results(results)
+  gains, taps = frames['gains'], frames['taps']
+  most = max(r.get('num_features', 0) for r in results.of(jobs.CONTROL))
+  small = taps[taps.num_features <= most].groupby('task').percent.max()
+  return (
+    f'Linear has {gains.linear.mean():.1f} % on average, and with the Control, '
+    f'so with {most:,} features, '
+    f'{frames["averages"].set_index("method").average["control"]:.1f} %. With '
+    f'the layer that is best on the test images it is '
+    f'{gains.oracle.mean():.1f} %, with the best of those that lead to no more '
+    f'than {most:,} features {small.mean():.1f} %, and with the layer that '
+    f'validation chooses {gains.chosen.mean():.1f} %.'
+  )
 
 
 def _ties(measured: Measured, place: pathlib.Path, run: str) -> str:
@@ -404,14 +497,17 @@ _PARTS: dict[str, Callable[..., str]] = {
   'affinity': _affinity,
   'answer': _answer,
   'by_task': _by_task,
+  'changed': _changed,
   'claims': _claims,
   'contradictions': _contradictions,
   'fine_tuning': _fine_tuning,
   'index': _index,
   'key_numbers': _key_numbers,
   'means': _means,
+  'one_layer': _one_layer,
   'output': _output,
   'paper_claims': _paper_claims,
+  'ranking': _ranking,
   'refuted': _refuted,
   'selection': _selection,
   'successors': _successors,

@@ -7,6 +7,7 @@ from tools import made_parts
 from vtab_h2t.methods import registry as methods
 from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.report import catalogue
+from vtab_h2t.report import judging
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import standing
 from vtab_h2t.report import statistics
@@ -91,7 +92,7 @@ def test_the_articles_summary_is_what_intervals_say(measured):
 
 
 def test_what_the_article_says_of_changed_parts_is_in_the_rows(measured):
-  """Its sentences on single tasks, and on places in the ranking."""
+  """Its sentences on single tasks, places in the ranking, and layers."""
   article = ' '.join(made_parts.PAGES[1].read_text('utf-8').split())
   results = measured['embedded-lite0-64px']
   changed, usual = (
@@ -102,14 +103,30 @@ def test_what_the_article_says_of_changed_parts_is_in_the_rows(measured):
   )
   points = changed.accuracy_percent - usual.accuracy_percent
   assert (points.idxmax(), points.idxmin()) == ('shapes_dist', 'shapes_count')
-  assert f'shapes_dist ({points.max():+.1f} points)' in article
-  assert f'shapes_count ({points.min():+.1f})' in article
-  places = catalogue.OUTPUTS['figure11'].of_results(results)['offset']
-  percent = places.set_index('offset').percent
-  assert f'are right on {percent[0]:.1f} % of the images' in article
-  assert percent.idxmin() == 12_800
-  assert f'falls to {percent.min():.1f} % with those that begin' in article
-  assert f'lowest point, to {percent.iloc[-1]:.1f} %' in article
+  assert f'shapes_dist gains {points.max():.1f} points' in article
+  assert f'shapes_count loses {-points.min():.1f}' in article
+  percent, once = (
+    catalogue.OUTPUTS['ranking']
+    .of_results(measured[name])['ranking']
+    .set_index('offset')
+    .percent
+    for name in ('embedded-lite0-64px', 'embedded-lite0-64px-once')
+  )
+  assert percent.idxmin() == 12_800 and once.idxmin() == 14_080
+  assert percent.iloc[-1] - percent.min() > 10 > 2 > once.iloc[-1] - once.min()
+  assert f'accurate by {percent[0] - once[0]:.0f} points' in article
+  gains = catalogue.OUTPUTS['figure4'].of_results(results)['gains']
+  control = max(r.get('num_features', 0) for r in results.of('control'))
+  assert (gains.oracle_features > control).sum() == len(gains) / 2
+  detectable = [
+    v.interval.detectable
+    for v in judging.verdicts(results)
+    if v.claim.id.startswith('taps_above_')
+  ]
+  assert (
+    f'at all is {min(detectable):.1f} to {max(detectable):.1f} points'
+    in article
+  )
 
 
 def test_numbers_of_the_convex_solver_are_the_benchmarks():

@@ -119,7 +119,8 @@ ABLATIONS: tuple[Claim, ...] = (
     id='ranking_monotone',
     sentence='That fall is monotonic.',
     where='Appendix I, Figure 11 right',
-    text='smallest fall of the mean from one place to the next, points',
+    text='smallest fall of the mean from one place to the next, points '
+    '(the least of many differences, so that noise lowers it)',
     jobs=(_OFFSET,),
     gather=claim.study(_OFFSET, 'offset'),
     statistic=_smallest_fall,

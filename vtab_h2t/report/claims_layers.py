@@ -141,8 +141,8 @@ ONE_LAYER: tuple[Claim, ...] = (
   ),
   Claim(
     id='oracle_above_control',
-    sentence="A second network's embedding, of as many features, falls short "
-    'of the Oracle.',
+    sentence="A second network's embedding, of about as many features, falls "
+    'short of the Oracle.',
     where='section 3.2, Figure 4',
     text='mean of the Oracle less the Control, points',
     jobs=(_ONE_TAP, jobs.CONTROL),
