@@ -59,8 +59,8 @@ def test_what_is_unusual_is_said():
   assert run_names.label(of).endswith(
     "32 pixels, the released code's taps, class token only, resize legacy, "
     'crop 0.875, input scaling vtab, precision mixed_bfloat16, 10% of the '
-    'training images, normalization once, official accuracy (the released '
-    "code's average), the paper's search"
+    'training images, unit norm before the selection, official accuracy (the '
+    "released code's average), the paper's search"
   )
 
 

@@ -54,7 +54,7 @@ def test_each_run_has_its_title_extent_answer_means_and_claims(measured):
   assert (
     'Measured: 4 tasks (digits, scan_patches, sprites_loc, '
     'shapes_count), 2 methods (Linear, Head2Toe), 3 seeds; besides, for '
-    'the figures: features from lower ranks.'
+    'figures and other tables: features from lower ranks.'
   ) in first
   assert ('Measured: 1 task (digits), 1 method (Linear), 1 seed.') in second
   assert 'Head2Toe is better than Linear, by ' in first
@@ -217,7 +217,8 @@ def test_partial_results_make_a_summary():
     'Measured: features from lower ranks.' in text
     and 'Means over tasks' not in text
   )
-  assert '0 tasks' in summary.index([made.results((), of, offset=offset)])
+  index = summary.index([made.results((), of, offset=offset)])
+  assert '| 1 task, 1 study, 1 seed ' in index
   assert summary.markdown([]).startswith('# Head2Toe, measured')
 
 

@@ -16,6 +16,7 @@ def test_every_table_is_there_and_none_is_drawn():
     'successors',
     'taylor',
     'normalization',
+    'ranking',
     'claims',
     'contradictions',
   ]

@@ -6,6 +6,7 @@ import pandas as pd
 
 from vtab_h2t.backbones import registry as backbones
 from vtab_h2t.backbones import retapping
+from vtab_h2t.report import run_names
 
 
 @functools.cache
@@ -48,8 +49,13 @@ def table(backbone: str, image_size: int) -> pd.DataFrame:
 
 def note(found: pd.DataFrame) -> str:
   """What `table` gave, in sentences."""
-  return ''.join(
-    f'{line.variant} moves {line.moved} of {line.taps} taps; these are not '
-    f"a ReLU's output and stay: {', '.join(line.unmoved.split())}.\n"
-    for line in found.itertuples()
-  )
+  lines = []
+  for (moved, taps, unmoved), alike in found.groupby(
+    ['moved', 'taps', 'unmoved'], sort=False
+  ):
+    names = ' and '.join(run_names.TAPS[kind] for kind in alike.variant)
+    lines.append(
+      f'The variants {names} move {moved} of {taps} taps. The others are not '
+      f"a ReLU's output and stay: {', '.join(unmoved.split())}.\n"
+    )
+  return ''.join(lines)

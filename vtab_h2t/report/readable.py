@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from vtab_h2t.backbones import retapping
 from vtab_h2t.report import frames as frames_lib
 from vtab_h2t.report import lp_ft_frames
 from vtab_h2t.report import run_names
@@ -63,9 +64,8 @@ _WORDS = {
 _VALUES: Mapping[str, Mapping[str, str]] = {
   'normalization': run_names.NORMALIZATIONS,
   'variant': {
-    'pre_normalization': 'before the normalization',
-    'pre_activation': 'before the activation',
-    'adding_pooled_input': 'with the pooled input',
+    **run_names.TAPS,
+    'adding_pooled_input': run_names.TAPS[retapping.WITH_INPUT],
     'only_cls': 'class token alone',
     'original_plus_cls': 'with the class token',
   },

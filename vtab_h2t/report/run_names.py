@@ -52,6 +52,12 @@ NORMALIZATIONS = {
   normalization.FEATURE: 'each feature standardised',
   normalization.NONE: 'no normalization',
 }
+# Table 6's variants, in words.
+TAPS = {
+  retapping.PRE_NORMALIZATION: 'before the normalization',
+  retapping.PRE_ACTIVATION: 'before the activation',
+  retapping.WITH_INPUT: 'with the pooled input',
+}
 _JOBS: Mapping[str, str] = {
   'one_tap': 'single layers beside the last',
   'granularity': 'single features against whole layers',
@@ -64,9 +70,7 @@ _JOBS: Mapping[str, str] = {
   'control': 'a second network beside the first',
   'second': 'a second network',
   'reduced': 'fewer training images',
-  retapping.PRE_NORMALIZATION: 'layers before normalization',
-  retapping.PRE_ACTIVATION: 'layers before activation',
-  retapping.WITH_INPUT: 'the pooled input as a layer',
+  **{kind: f'layers {words}' for kind, words in TAPS.items()},
   'cls_only': 'the class token alone',
   'cls_both': 'the class token beside the pooled ones',
   'lp_ft_shift': 'LP-FT',
@@ -133,7 +137,7 @@ def _variants(run: run_lib.Run) -> list[str]:
         1,
       ),
       (
-        f'normalization {run.normalization}',
+        NORMALIZATIONS[run.normalization],
         run.normalization,
         normalization.SELECTED,
       ),

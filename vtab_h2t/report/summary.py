@@ -76,11 +76,11 @@ def index(
   for one in measured:
     found = _scored(one)
     both = statistics.compared(found, _KEY) if len(found) else found
-    is_shifted = one.run.suite == companion_rows.SUITE
+    of_methods = bool(one.of(jobs.ACCURACY))
     tasks, methods, seeds = _counts(
-      one, companion_rows.JOBS if is_shifted else (jobs.ACCURACY,)
+      one, (jobs.ACCURACY,) if of_methods else tuple(one.rows)
     )
-    what = 'study' if is_shifted else 'method'
+    what = 'method' if of_methods else 'study'
     lines.append(
       {
         'run': f'[{one.run.name}]({_path(one, place)}/)',
@@ -179,7 +179,7 @@ def extent(results: Results) -> str:
     )
   if studies:
     parts.append(
-      f'besides, for the figures: {", ".join(studies)}'
+      f'besides, for figures and other tables: {", ".join(studies)}'
       if tasks
       else ', '.join(studies)
     )

@@ -232,6 +232,11 @@ OUTPUTS = (
     jobs=tuple(making.NORMALIZATION.values()),
     methods=('head2toe',),
     measured=making.normalizations,
+    headings={
+      'normalization': 'Unit norm after the selection is the usual rule of '
+      'this suite and of the released code; before it is as the text of the '
+      'paper reads'
+    },
     compares_normalization=True,
   ),
   _Output(
