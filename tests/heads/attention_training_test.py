@@ -243,3 +243,38 @@ def test_training_again_gives_the_same_bytes():
   wanted = train()
   for _ in range(5):
     assert train() == wanted
+
+
+def test_what_was_trained_before_changes_no_bit():
+  """Other numbers of images, classes and heads, which another trace serves."""
+
+  def bits(count, classes, specs, steps=3):
+    draw = np.random.default_rng(count)
+    sizes = attention.Sizes((16, 40, 80, 320), classes)
+    matrix = draw.standard_normal((count, 456), np.float32) / 10
+    heads = training.train(
+      tf.constant(matrix),
+      draw.integers(0, classes, count),
+      sizes,
+      specs,
+      steps=steps,
+      batches=5,
+      seed=(0, 1),
+      order_seed=(0, 4),
+      memory_bytes=2**30,
+    )
+    return [
+      getattr(head, name).numpy().tobytes()
+      for head in heads
+      for name in ('keys', 'values', 'kernel', 'bias')
+    ]
+
+  specs = [
+    _QUIET,
+    training.Spec(learning_rate=0.1, weight_decay=0.1, dropout=0.3),
+  ]
+  training._compiled.cache_clear()
+  alone = bits(400, 10, specs)
+  training._compiled.cache_clear()
+  bits(350, 8, specs[:1])
+  assert bits(400, 10, specs) == alone

@@ -242,7 +242,9 @@ def _compiled(xla: bool) -> Any:
       )
     return state
 
-  return tf.function(loop, reduce_retracing=True, jit_compile=xla or None)
+  # Traced for each shape: a trace for several rounds otherwise, so that numbers
+  # would depend on what was trained before.
+  return tf.function(loop, jit_compile=xla or None)
 
 
 def _jittered(

@@ -91,7 +91,7 @@ class QueryNetwork:
     self._activations = _ITEM * sum(
       16 * self.width + 2 * a.num_heads * tokens for a in self._attentions
     )
-    self.context = tf.function(self._context, reduce_retracing=True)
+    self.context = tf.function(self._context)
     self.steps: dict[int, Callable[..., Any]] = {}
 
   def features(self, queries: int) -> int:

@@ -210,7 +210,8 @@ def _compiled(
       found['first'][name], found['second'][name] = first, second
     return found
 
-  return tf.function(step, reduce_retracing=True)
+  # Traced for each shape, as in `heads.attention_training`.
+  return tf.function(step)
 
 
 class Predictor:
@@ -234,7 +235,7 @@ class Predictor:
     self._network = network
     self.queries, self.columns = queries, columns
     self._head = kernel, bias
-    self._logits = tf.function(self.logits, reduce_retracing=True)
+    self._logits = tf.function(self.logits)
 
   def logits(self, images: 'tf.Tensor') -> 'tf.Tensor':
     """Logits `[B, C]` of images as the network wants them."""
