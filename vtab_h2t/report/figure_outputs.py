@@ -86,8 +86,8 @@ OUTPUTS = (
     'show the accuracy of two tasks by which layer Linear also reads. Bars '
     'compare the averages of Linear, of the Control, which reads a second '
     'network in place of the layer, and of the Oracle, which reads the layer '
-    'that is best on the test images. Of the paper only the bars can be '
-    'drawn.',
+    'that is best on the test images. The paper prints numbers for the bars '
+    'only.',
     jobs=(_ACCURACY, 'one_tap', jobs.CONTROL),
     methods=_BASELINES[:2],
     measured=making.figure4,
@@ -143,7 +143,7 @@ OUTPUTS = (
     shows='One point is one task, with its domain affinity under one '
     'network to the right and under the other upwards. Bars show, layer by '
     'layer, the rank correlation of domain affinity with what the layer '
-    'gains over Linear. Of the paper only the points can be drawn.',
+    'gains over Linear. The paper prints numbers for the points only.',
     jobs=(_ACCURACY, jobs.SECOND),
     also=('one_tap',),
     methods=_BASELINES[:2],
@@ -179,8 +179,10 @@ OUTPUTS = (
     shows='Points show, task by task, what Head2Toe gains over fine-tuning '
     'by domain affinity. A matrix shows which share of their selected '
     'features two tasks have in common, and on its diagonal two seeds of one '
-    'task. A curve shows the accuracy with features from further down the '
-    'ranking. Of the paper only the points can be drawn.',
+    'task. A curve shows the mean accuracy over tasks of heads that each read '
+    'the same number of features, from the first place in the ranking on, from '
+    'the place after those, and so on; at the end fewer than that number are '
+    'left over. The paper prints numbers for the points only.',
     jobs=(_ACCURACY, jobs.RELEVANCE, 'offset'),
     methods=(*_BASELINES, 'head2toe'),
     measured=making.figure11,

@@ -210,8 +210,8 @@ def _scatter(
   )
 
 
-def _group_bars(ax: 'axes_lib.Axes', table: pd.DataFrame) -> None:
-  """Methods side by side for the average and each group."""
+def _group_bars(ax: 'axes_lib.Axes', table: pd.DataFrame, digits: int) -> None:
+  """Methods side by side for the average and each group, in percent."""
   columns = [c for c in table.columns if c != 'method']
   width = 0.8 / len(table)
   for i, row in enumerate(table.to_dict('records')):
@@ -225,10 +225,16 @@ def _group_bars(ax: 'axes_lib.Axes', table: pd.DataFrame) -> None:
       linewidth=0.5,
       label=plotting.LABELS.get(row['method'], row['method']),
     )
-    ax.bar_label(bars, fmt='%.2f', fontsize=6)
+    ax.bar_label(bars, fmt=f'%.{digits}f', fontsize=6)
   ax.set_xticks(range(len(columns)), columns)
-  ax.set(ylabel=plotting.PERCENT, ylim=(0, 1.2 * ax.get_ylim()[1]))
-  ax.legend(fontsize=8, loc='upper center', ncols=len(table))
+  ax.set(ylabel=plotting.PERCENT, ylim=(0, 107), yticks=range(0, 101, 20))
+  ax.legend(
+    fontsize=8,
+    loc='lower center',
+    bbox_to_anchor=(0.5, 1.0),
+    ncols=len(table),
+    frameon=False,
+  )
 
 
 def figure4(
@@ -246,7 +252,7 @@ def figure4(
   """
   if gains is None or taps is None:
     drawn, (right,) = plotting.figure(1, 1, 5.0, 3.6)
-    _group_bars(right, averages)
+    _group_bars(right, averages, digits=2)  # As they are printed.
     return drawn
   from matplotlib import figure as figure_lib
 
@@ -271,7 +277,7 @@ def figure4(
     if not place:
       ax.set_ylabel(plotting.PERCENT)
       plotting.legend(ax, 7)
-  _group_bars(right, averages)
+  _group_bars(right, averages, digits=1)
   point_names.write(left, gains.affinity, gains.oracle_gain, gains.task)
   return drawn
 
@@ -354,8 +360,13 @@ def figure11(
   if offset is not None:
     rest[0].plot(offset.offset, offset.percent, **plotting.STYLES[0])
     rest[0].locator_params(axis='x', nbins=5)  # Numbers have five digits.
+    if len(offset) > 1:
+      each = offset.offset.iloc[1] - offset.offset.iloc[0]
+      rest[0].set_title(f'{each:,} features each, from there on', fontsize=10)
+    # The words beside the matrix are not this panel's.
+    drawn.set_layout_engine('constrained', w_pad=0.12)
     rest[0].set(
-      xlabel='offset: rank of the first selected feature',
+      xlabel='place in the ranking of the first feature',
       ylabel=f'{plotting.PERCENT}, {plotting.mean_over(offset)}',
     )
   for ax, table in zip(axes, gains.values()):
