@@ -121,7 +121,7 @@ def test_published_numbers_stand_beside_where_it_is_fair():
   )
   text = catalogue.OUTPUTS['table6'].text(frames, 'here')
   assert 'natural, published' in text
-  assert 'pre_activation moves 49 of 52 taps; ' in text
+  assert 'before the activation move 49 of 52 taps. ' in text
 
 
 @pytest.mark.parametrize(

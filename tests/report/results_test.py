@@ -250,6 +250,7 @@ def test_measured_rows_have_what_outputs_read(measured):
     'table3',
     'table4',
     'table5',
+    'ranking',
     'claims',
     'figure12',
   ]
