@@ -216,6 +216,8 @@ def test_figure4_has_the_gain_two_tasks_by_layer_and_averages(affinity):
     [50, 60],
     [55, 61],
   ]
+  assert right.get_ylim() == (0, 100)
+  assert [t.get_text() for t in right.texts] == ['50.0', '60.0', '55.0', '61.0']
   (only,) = figures.figure4(averages).axes
   assert len(only.containers) == 2
   # The numbers of the paper's table.
@@ -225,6 +227,28 @@ def test_figure4_has_the_gain_two_tasks_by_layer_and_averages(affinity):
     '55.00',
     '61.00',
   ]
+
+
+@pytest.mark.parametrize(
+  'control, said',
+  [(None, 'Control'), ('efficientnet_lite2', 'Control: EfficientNet-Lite2')],
+)
+def test_figure4_names_the_controls_network_where_it_is_known(
+  affinity, control, said
+):
+  gains = affinity['resnet50'][['task', 'group', 'affinity']].assign(
+    oracle_gain=range(19), shown=lambda t: t.task.isin(['pets', 'svhn'])
+  )
+  averages = pd.DataFrame([{'method': 'control', 'average': 100.0}])
+  network = None if control is None else pd.DataFrame({'backbone': [control]})
+  drawn = figures.figure4(averages, gains, _taps(), network)
+  bars = drawn.axes[1]
+  assert [t.get_text() for t in bars.get_legend().get_texts()] == [said]
+  # Neither the number of a bar of 100 % nor the legend covers the other.
+  drawn.draw_without_rendering()
+  (number,) = bars.texts
+  box = number.get_window_extent()
+  assert not box.overlaps(bars.get_legend().get_window_extent())
 
 
 def test_figure8_compares_two_backbones_and_has_each_layer(affinity):
@@ -259,6 +283,13 @@ def test_figure11_has_a_panel_for_what_is_known(affinity):
   assert middle.images[0].get_array().tolist() == [[0.9, 0.2], [0.2, 0.8]]
   assert right.lines[0].get_ydata().tolist() == [5, 4]
   assert right.get_ylabel() == 'test accuracy (%), mean over 3 tasks'
+  assert right.get_title() == '10 features each, from this place on'
+  # The colour bar's words are nearer to it than to the words beside the curve.
+  drawn.draw_without_rendering()
+  bar = drawn.axes[3]
+  words = bar.yaxis.label.get_window_extent()
+  between = right.yaxis.label.get_window_extent().x0 - words.x1
+  assert between > words.x0 - bar.get_window_extent().x1 > 0
 
 
 def test_what_is_missing_in_a_matrix_is_blank_without_a_warning():

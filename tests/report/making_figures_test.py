@@ -51,6 +51,8 @@ def test_figure4_has_its_own_linear(measured):
   assert gains.oracle_gain.to_numpy() == pytest.approx(
     (gains.oracle - gains.task.map(own)).to_numpy()
   )
+  second = measured.derived['control'][0].run.second
+  assert frames['control'].backbone.tolist() == [second.backbone]
   # Neither Clevr-Dist nor Pets: the farthest and the nearest task.
   assert gains.affinity.is_monotonic_increasing
   assert gains.shown.tolist() == [True, False, False, True]

@@ -20,7 +20,7 @@ def test_counts_and_names(backbone, moved, taps, stays):
   text = moved_taps.note(found)
   assert text.startswith(
     'The variants before the normalization and before the activation move '
-    f'{moved} of {taps} taps. '
+    f'{moved} of {taps} taps. The other {taps - moved} are not '
   )
   assert text.count('embedding' if 'block' in text else 'root, pre_logits') == 1
 

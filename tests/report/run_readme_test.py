@@ -90,6 +90,30 @@ def test_tables_are_inline_under_what_not_to_take_them_for(results, text):
   assert '| Head2Toe is better than Linear on average.' in text
 
 
+def test_with_a_second_network_figure_4s_averages_are_below_it(tmp_path):
+  made.write(
+    tmp_path, made.run(), _TASKS, jobs_=('accuracy', 'one_tap', 'control')
+  )
+  (found,) = results_lib.read_all(ledger_lib.Ledger(tmp_path))
+  output = catalogue.OUTPUTS['figure4']
+  output.write_results(found)
+  (folder,) = found.derived['control']
+  text = run_readme.texts(found)[folder.path / run_readme.NAME]
+  below = text[text.index('figure4.png') :]
+  averages = output.of_results(found)['averages'].set_index('method').average
+  for method, label in (
+    ('linear', 'Linear'),
+    ('control', 'Control'),
+    ('oracle', 'Oracle'),
+  ):
+    (number,) = re.findall(rf'\| {label} +\| +([\d.]+) \|', below)
+    assert float(number) == pytest.approx(averages[method], abs=0.06)
+  assert '](figures/figure4_averages.csv)' in below
+  for link in _links(text):
+    if 'figures/' in link:
+      assert (folder.path / link).exists()
+
+
 def test_what_is_written_by_hand_is_kept(results):
   path = results.folder.path / 'README.md'
   assert run_readme.write(results)[0] == path

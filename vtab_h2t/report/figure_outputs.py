@@ -95,7 +95,7 @@ OUTPUTS = (
       'averages': published.table('figure4_averages_resnet50')
     },
     draw=lambda f: figures.figure4(
-      f['averages'], f.get('gains'), f.get('taps')
+      f['averages'], f.get('gains'), f.get('taps'), f.get('control')
     ),
   ),
   _Output(

@@ -210,8 +210,20 @@ def _scatter(
   )
 
 
-def _group_bars(ax: 'axes_lib.Axes', table: pd.DataFrame, digits: int) -> None:
-  """Methods side by side for the average and each group, in percent."""
+def _group_bars(
+  ax: 'axes_lib.Axes', table: pd.DataFrame, digits: int, control: str = ''
+) -> None:
+  """Methods side by side for the average and each group, in percent.
+
+  Args:
+    ax: axes.
+    table: what `frames.group_means` gives.
+    digits: of the numbers on the bars.
+    control: the network that the Control reads, where it is known.
+  """
+  labels = dict(plotting.LABELS)
+  if control:
+    labels['control'] += f': {control}'
   columns = [c for c in table.columns if c != 'method']
   width = 0.8 / len(table)
   for i, row in enumerate(table.to_dict('records')):
@@ -223,15 +235,17 @@ def _group_bars(ax: 'axes_lib.Axes', table: pd.DataFrame, digits: int) -> None:
       hatch=_HATCHES[i % len(_HATCHES)],
       edgecolor='black',
       linewidth=0.5,
-      label=plotting.LABELS.get(row['method'], row['method']),
+      label=labels.get(row['method'], row['method']),
     )
     ax.bar_label(bars, fmt=f'%.{digits}f', fontsize=6)
   ax.set_xticks(range(len(columns)), columns)
-  ax.set(ylabel=plotting.PERCENT, ylim=(0, 107), yticks=range(0, 101, 20))
+  ax.set(ylabel=plotting.PERCENT, ylim=(0, 100), yticks=range(0, 101, 20))
+  # Numbers stand where its line would be.
+  ax.spines[['top', 'right']].set_visible(False)
   ax.legend(
     fontsize=8,
     loc='lower center',
-    bbox_to_anchor=(0.5, 1.0),
+    bbox_to_anchor=(0.5, 1.04),  # Numbers on bars of 100 % stand below it.
     ncols=len(table),
     frameon=False,
   )
@@ -241,6 +255,7 @@ def figure4(
   averages: pd.DataFrame,
   gains: pd.DataFrame | None = None,
   taps: pd.DataFrame | None = None,
+  control: pd.DataFrame | None = None,
 ) -> 'figure_lib.Figure':
   """Left: the Oracle's gain; right: two tasks by layer; averages.
 
@@ -249,6 +264,8 @@ def figure4(
     gains: task, group, affinity, `oracle_gain`, `shown`; None where only
       averages are known (the paper's).
     taps: what `tap_frames.one_tap` gives, with `gains`.
+    control: the Control's network, in the column `backbone`; None where it is
+      not known.
   """
   if gains is None or taps is None:
     drawn, (right,) = plotting.figure(1, 1, 5.0, 3.6)
@@ -256,8 +273,9 @@ def figure4(
     return drawn
   from matplotlib import figure as figure_lib
 
-  drawn = figure_lib.Figure(figsize=(11.0, 6.0), layout='constrained')
-  grid = drawn.add_gridspec(2, 4)
+  drawn = figure_lib.Figure(figsize=(12.0, 6.0), layout='constrained')
+  # Names stand beside points on the left, so that it needs most.
+  grid = drawn.add_gridspec(2, 4, width_ratios=(1.2, 1.2, 1, 1))
   left, right = (
     drawn.add_subplot(grid[p]) for p in (np.s_[:, :2], np.s_[1, 2:])
   )
@@ -277,7 +295,14 @@ def figure4(
     if not place:
       ax.set_ylabel(plotting.PERCENT)
       plotting.legend(ax, 7)
-  _group_bars(right, averages, digits=1)
+  _group_bars(
+    right,
+    averages,
+    digits=1,
+    control=''
+    if control is None
+    else run_names.network(control.backbone.item()),
+  )
   point_names.write(left, gains.affinity, gains.oracle_gain, gains.task)
   return drawn
 
@@ -362,9 +387,11 @@ def figure11(
     rest[0].locator_params(axis='x', nbins=5)  # Numbers have five digits.
     if len(offset) > 1:
       each = offset.offset.iloc[1] - offset.offset.iloc[0]
-      rest[0].set_title(f'{each:,} features each, from there on', fontsize=10)
+      rest[0].set_title(
+        f'{each:,} features each, from this place on', fontsize=10
+      )
     # The words beside the matrix are not this panel's.
-    drawn.set_layout_engine('constrained', w_pad=0.12)
+    drawn.set_layout_engine('constrained', w_pad=0.2)
     rest[0].set(
       xlabel='place in the ranking of the first feature',
       ylabel=f'{plotting.PERCENT}, {plotting.mean_over(offset)}',

@@ -76,7 +76,7 @@ def figure4(results: Results) -> Frames:
   Tasks are those that have all of it. Linear is the study's own, searched as
   each tap is. In `gains`, `shown` says whether the task's accuracy by layer is
   drawn: of the paper's two where both are there, else of the lowest and of the
-  highest affinity.
+  highest affinity. `control` names the Control's network.
   """
   taps = tap_frames.one_tap(results.of('one_tap'))
   best = tap_frames.oracle(taps, tap_frames.chosen_taps(results.of('one_tap')))
@@ -94,13 +94,19 @@ def figure4(results: Results) -> Frames:
     if set(_FAR_AND_NEAR) <= set(gained.task)
     else tuple(gained.task.iloc[[0, -1]] if len(gained) else ())
   )
-  return {
+  found = {
     'taps': taps,
     'gains': gained.assign(shown=gained.task.isin(shown)),
     'averages': frames_lib.group_means(
       {method: whole[method] for method in methods}, whole.group
     ),
   }
+  for folder in results.derived.get(jobs.CONTROL, ())[:1]:
+    if (second := folder.run.second) is not None:
+      found['control'] = pd.DataFrame(
+        [{'backbone': second.backbone, 'weights': second.weights}]
+      )
+  return found
 
 
 def figure6(results: Results) -> Frames:

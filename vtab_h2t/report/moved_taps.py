@@ -55,7 +55,8 @@ def note(found: pd.DataFrame) -> str:
   ):
     names = ' and '.join(run_names.TAPS[kind] for kind in alike.variant)
     lines.append(
-      f'The variants {names} move {moved} of {taps} taps. The others are not '
-      f"a ReLU's output and stay: {', '.join(unmoved.split())}.\n"
+      f'The variants {names} move {moved} of {taps} taps. The other '
+      f"{taps - moved} are not a ReLU's output and stay: "
+      f'{", ".join(unmoved.split())}.\n'
     )
   return ''.join(lines)

@@ -11,6 +11,7 @@ from vtab_h2t.report import catalogue
 from vtab_h2t.report import caveats
 from vtab_h2t.report import how_measured
 from vtab_h2t.report import output as output_lib
+from vtab_h2t.report import plotting
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import run_names
 from vtab_h2t.report import summary
@@ -22,6 +23,8 @@ _MARK = '<!-- Made from the rows by runners.report; it writes over changes. -->'
 _MOST_LINES = 60  # Of tables that are shown in full.
 # Of tables, the frame that is the paper's and about other tasks.
 _LINKED = {'table3': 'table3'}
+# Of figures in folders without a table, the frame that is shown as one.
+_IN_NUMBERS = {'figure4': 'averages'}
 
 
 def write(results: results_lib.Results) -> list[pathlib.Path]:
@@ -111,7 +114,9 @@ def _of_derived(
     f'[{results.run.name}]({parent}/), whose tables, figures and claims are '
     'made from its rows as well.',
     *(
-      _figure(o, results, folder.path) if o.draw else _table(o, results)
+      _figure_with_numbers(o, results, folder.path)
+      if o.draw
+      else _table(o, results)
       for o in outputs
     ),
     how_measured.markdown(folder, results.run),
@@ -161,6 +166,28 @@ def _figure(
     _relative(folder / output.name, results, place),
     'It was drawn from the CSV files [beside it]'
     f'({_relative(folder, results, place)}/), where it is',
+  )
+
+
+def _figure_with_numbers(
+  output: output_lib.Output, results: results_lib.Results, place: pathlib.Path
+) -> str:
+  """A figure, and below it the frame that a reader looks for first."""
+  text = _figure(output, results, place)
+  frame = _IN_NUMBERS.get(output.name)
+  if frame is None:
+    return text
+  numbers = output.of_results(results)[frame].replace(
+    {'method': plotting.LABELS}
+  )
+  table = output_lib.plain(
+    {frame: numbers}, run_names.label(results.run)
+  ).strip()
+  folder = output.folder(output.place(results))
+  path = f'{_relative(folder / output.name, results, place)}_{frame}.csv'
+  return (
+    f'{text}\n\nTest accuracy in percent, means over tasks:\n\n{table}\n\n'
+    f'The same numbers are in [{output.name}_{frame}.csv]({path}).'
   )
 
 
