@@ -101,7 +101,7 @@ def _again(results: 'results_lib.Results', task: str, method: str) -> list[str]:
     for m in results.folder.measurements()
     if m.facts['task'] == task and method in m.rows
   ] or [{'command': ' '.join(program)}]
-  (command,) = again.commands(results.run, recorded[-1:])
+  command = again.command(results.run, recorded[-1]['command'])
   seeds = sorted(
     r['seed']
     for r in results.of(results.run.job)

@@ -6,7 +6,7 @@ from vtab_h2t.report import again
 
 
 def _of(run, *commands):
-  return again.commands(run, [{'command': c} for c in commands])
+  return list(dict.fromkeys(again.command(run, c) for c in commands))
 
 
 def test_the_run_says_what_defaults_may_not():

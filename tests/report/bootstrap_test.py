@@ -155,6 +155,17 @@ def test_the_interval_is_the_error_times_the_quantile_of_t():
   assert 1 - found.low == pytest.approx(found.high - 1)
 
 
+def test_a_difference_is_the_mean_over_tasks_of_medians_over_seeds():
+  one = {'x': np.array([1.0, 3, 9]), 'y': np.array([5.0]), 'z': np.array([4.0])}
+  other = {t: np.array([1.0]) for t in 'xyz'}
+  groups = dict.fromkeys('xyz', 'g')
+  found = bootstrap.difference(one, other, groups)
+  assert found.value == pytest.approx(3)  # Of 2, 4 and 3.
+  assert found.low < 3 < found.high
+  back = bootstrap.difference(other, one, groups)
+  assert back.value == pytest.approx(-3)
+
+
 def test_groups_of_one_task_leave_no_interval():
   samples = {'a': {'x': np.array([0.0, 1]), 'y': np.array([10.0, 11])}}
   found = bootstrap.interval(samples, {'x': 'one', 'y': 'two'}, _mean)

@@ -1,6 +1,7 @@
 import pandas as pd
 import pytest
 
+from vtab_h2t.report import bootstrap
 from vtab_h2t.report import readable
 
 
@@ -90,6 +91,11 @@ def test_a_missing_cell_is_blank_also_where_it_would_be_bold():
 def test_the_wider_an_interval_the_fewer_digits(low, high, digits):
   assert readable.decimals(low, high) == digits
   assert readable.decimals(-high, -low) == digits
+
+
+def test_a_number_stands_before_its_interval():
+  interval = bootstrap.Interval(1.234, -0.26, 4.1)
+  assert readable.with_interval(interval) == '1.2 (-0.3 to 4.1)'
 
 
 def test_accuracies_have_two_digits_only_in_a_narrow_interval():

@@ -68,3 +68,26 @@ def test_without_head2toe_there_is_nothing_to_stand_beside():
   rows = [r for r in _rows({'linear': [1] * 4}) if r['method'] == 'linear']
   assert standing.table(rows).empty
   assert standing.table([]).empty
+
+
+def test_head2toe_in_one_job_less_that_in_another():
+  of = made.run()
+
+  def rows(job, method, percents):
+    return [
+      made.row(of, job, method, t, s, percent, **_SETTING)
+      for t, percent in zip(_TASKS, percents)
+      for s in (0, 1)
+    ]
+
+  results = made.results(
+    [
+      *rows('accuracy', 'head2toe', (60, 61, 62, 63)),
+      *rows('accuracy', 'linear', (10, 10, 10, 10)),
+    ],
+    of,
+    offset=rows('offset', 'head2toe', (50, 50, 52, 54)),
+  )
+  found = standing.of_jobs(results, 'accuracy', 'offset')
+  assert found.value == pytest.approx(10)
+  assert 0 < found.low < 10 < found.high

@@ -1,9 +1,84 @@
 """What is drawn of layers is what their frames say."""
 
 import pandas as pd
+import pytest
 
+from vtab_h2t.report import frames
 from vtab_h2t.report import plotting
 from vtab_h2t.report import tap_figures
+
+
+def _taps():
+  return pd.DataFrame(
+    {
+      'task': ['pets'] * 2 + ['svhn'] * 2,
+      'group': 'natural',
+      'tap': ['a', 'b'] * 2,
+      'depth': [0, 1] * 2,
+      'percent': [80.0, 85, 60, 50],
+      'linear': [84.0, 84, 40, 40],
+    }
+  )
+
+
+def _gains():
+  """Gains that rise with the affinity, which the paper's tables give."""
+  affinity = frames.by_affinity(frames.published_accuracies('resnet50'))
+  return affinity[['task', 'group', 'affinity']].assign(
+    oracle_gain=range(19), shown=lambda t: t.task.isin(['pets', 'svhn'])
+  )
+
+
+def test_figure4_has_the_gain_two_tasks_by_layer_and_averages():
+  gains = _gains()
+  averages = pd.DataFrame(
+    [
+      {'method': 'linear', 'average': 50.0, 'natural': 60.0},
+      {'method': 'oracle', 'average': 55.0, 'natural': 61.0},
+    ]
+  )
+  left, right, far, near = tap_figures.figure4(averages, gains, _taps()).axes
+  assert sorted(
+    tuple(p) for c in left.collections for p in c.get_offsets()
+  ) == sorted(zip(gains.affinity, gains.oracle_gain))
+  assert left.get_title() == 'Spearman +1.000 (19 tasks)'
+  assert far.get_title() == 'svhn (affinity -11.8)'
+  assert near.get_title() == 'pets (affinity +74.1)'
+  assert far.lines[0].get_ydata().tolist() == [60, 50]
+  assert set(far.lines[1].get_ydata()) == {40}  # Linear, a level.
+  assert near.lines[0].get_ydata().tolist() == [80, 85]
+  assert [[b.get_height() for b in c] for c in right.containers] == [
+    [50, 60],
+    [55, 61],
+  ]
+  assert right.get_ylim() == (0, 100)
+  assert [t.get_text() for t in right.texts] == ['50.0', '60.0', '55.0', '61.0']
+  (only,) = tap_figures.figure4(averages).axes
+  assert len(only.containers) == 2
+  # The numbers of the paper's table.
+  assert [t.get_text() for t in only.texts] == [
+    '50.00',
+    '60.00',
+    '55.00',
+    '61.00',
+  ]
+
+
+@pytest.mark.parametrize(
+  'control, said',
+  [(None, 'Control'), ('efficientnet_lite2', 'Control: EfficientNet-Lite2')],
+)
+def test_figure4_names_the_controls_network_where_it_is_known(control, said):
+  averages = pd.DataFrame([{'method': 'control', 'average': 100.0}])
+  network = None if control is None else pd.DataFrame({'backbone': [control]})
+  drawn = tap_figures.figure4(averages, _gains(), _taps(), network)
+  bars = drawn.axes[1]
+  assert [t.get_text() for t in bars.get_legend().get_texts()] == [said]
+  # Neither the number of a bar of 100 % nor the legend covers the other.
+  drawn.draw_without_rendering()
+  (number,) = bars.texts
+  box = number.get_window_extent()
+  assert not box.overlaps(bars.get_legend().get_window_extent())
 
 
 def test_figure9_has_a_panel_for_each_task_with_linears_level():

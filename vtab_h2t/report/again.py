@@ -27,7 +27,7 @@ class Part:
   """What one command measures again.
 
   Attributes:
-    command: as of `commands`.
+    command: as of `command`.
     facts: the provenance of all that it stands for.
     pieces: how many commands measured it, each some of the tasks.
   """
@@ -37,8 +37,8 @@ class Part:
   pieces: int
 
 
-def commands(run: run_lib.Run, facts: Iterable[Mapping[str, Any]]) -> list[str]:
-  """Each command once, with all that determines the run's numbers.
+def command(run: run_lib.Run, recorded: str) -> str:
+  """What measures again, with all that determines the run's numbers.
 
   What the run says itself goes before what was recorded when it was measured,
   as defaults may have been others then. A folder of data is DIR, and a file of
@@ -46,13 +46,14 @@ def commands(run: run_lib.Run, facts: Iterable[Mapping[str, Any]]) -> list[str]:
 
   Args:
     run: the run.
-    facts: the provenance of its measurements.
+    recorded: the command that measured it.
   """
-  return list(dict.fromkeys(_command(run, f['command']) for f in facts))
+  program, given = _split(recorded)
+  return _joined(program, _flags(run, given))
 
 
 def parts(run: run_lib.Run, facts: Iterable[Mapping[str, Any]]) -> list[Part]:
-  """The same, where commands that differ only in their tasks are one.
+  """The commands of a run; those that differ only in their tasks are one.
 
   They are if they measured the same methods with the same seeds, whether they
   name these or leave them to the defaults. The command names the tasks of all
@@ -66,7 +67,7 @@ def parts(run: run_lib.Run, facts: Iterable[Mapping[str, Any]]) -> list[Part]:
   for one in facts:
     # Folders of data, which are all shown as DIR, are told apart.
     folder = _split(one['command'])[1].get('data_dir')
-    key = _command(run, one['command']), folder
+    key = command(run, one['command']), folder
     by_command.setdefault(key, []).append(one)
   alike: dict[Any, list[list[Mapping[str, Any]]]] = {}
   for (_, folder), of in by_command.items():
@@ -112,7 +113,7 @@ def _merged(
 ) -> str:
   """One command for what several have measured of different tasks."""
   if len(pieces) == 1:
-    return _command(run, pieces[0][0]['command'])
+    return command(run, pieces[0][0]['command'])
   found: dict[str, str | None] = {}
   for of in pieces:
     program, given = _split(of[0]['command'])
@@ -168,11 +169,6 @@ def _joined(program: Sequence[str], found: Mapping[str, str | None]) -> str:
       ),
     ]
   )
-
-
-def _command(run: run_lib.Run, recorded: str) -> str:
-  program, given = _split(recorded)
-  return _joined(program, _flags(run, given))
 
 
 def flags(run: run_lib.Run) -> dict[str, str]:

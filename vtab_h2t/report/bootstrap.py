@@ -126,6 +126,24 @@ def interval(
   )
 
 
+def difference(
+  one: Mapping[str, np.ndarray],
+  other: Mapping[str, np.ndarray],
+  groups: Mapping[str, str],
+) -> Interval:
+  """How much one condition is above another, the mean over tasks.
+
+  Args:
+    one, other: of each condition, task to the values of its seeds `[s]`.
+    groups: each task's group.
+  """
+  return interval(
+    {'one': one, 'other': other},
+    groups,
+    lambda values: (values['one'] - values['other']).mean(-1),
+  )
+
+
 def _largest(samples: Samples) -> float:
   """The largest size of a value that is there; 0 if none is."""
   return max(

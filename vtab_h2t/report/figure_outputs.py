@@ -94,7 +94,7 @@ OUTPUTS = (
     published=lambda: {
       'averages': published.table('figure4_averages_resnet50')
     },
-    draw=lambda f: figures.figure4(
+    draw=lambda f: tap_figures.figure4(
       f['averages'], f.get('gains'), f.get('taps'), f.get('control')
     ),
   ),
@@ -181,8 +181,9 @@ OUTPUTS = (
     'features two tasks have in common, and on its diagonal two seeds of one '
     'task. A curve shows the mean accuracy over tasks of heads that each read '
     'the same number of features, from the first place in the ranking on, from '
-    'the place after those, and so on; at the end fewer than that number are '
-    'left over. The paper prints numbers for the points only.',
+    'the place after those, and so on; fewer than that number are left at the '
+    'end, and no head reads them. The paper prints numbers for the points '
+    'only.',
     jobs=(_ACCURACY, jobs.RELEVANCE, 'offset'),
     methods=(*_BASELINES, 'head2toe'),
     measured=making.figure11,

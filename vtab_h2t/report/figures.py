@@ -1,4 +1,4 @@
-"""Draws the domain-affinity plots: Figures 2, 3, 4, 8 and 11.
+"""Draws the domain-affinity plots: Figures 2, 3, 8 and 11.
 
 Each function takes frames and returns a matplotlib figure; nothing is computed
 here but positions.
@@ -14,17 +14,14 @@ from vtab_h2t.report import frames
 from vtab_h2t.report import plotting
 from vtab_h2t.report import point_names
 from vtab_h2t.report import run_names
-from vtab_h2t.report import statistics
+from vtab_h2t.report import scatter
 from vtab_h2t.report import tap_figures
-from vtab_h2t.tasks import task as task_lib
 
 if TYPE_CHECKING:
   from matplotlib import axes as axes_lib
   from matplotlib import figure as figure_lib
 
-AFFINITY = 'domain affinity: Linear − Scratch (points)'
 _ASCENDING = 'tasks by domain affinity (in brackets, points)'
-_HATCHES = '', '///', '...', 'xx'
 
 
 def _with_affinity(name: str, affinity: float) -> str:
@@ -52,18 +49,6 @@ def _panels(
   return drawn, axes
 
 
-def _groups(table: pd.DataFrame) -> list[tuple[int, str]]:
-  """The groups of a table's tasks, in their usual order.
-
-  Returns:
-    Number and name. A group has the same number, and by it the same colour, in
-    every figure, whichever others are there.
-  """
-  found = set(table.group)
-  every = [*task_lib.GROUPS, *sorted(found - set(task_lib.GROUPS))]
-  return [(i, group) for i, group in enumerate(every) if group in found]
-
-
 _SIZE = 9  # In points, of names and numbers, for columns 480 pixels wide.
 _SHORT = 0.01  # Of the longest bar: in a shorter one no colour can be seen.
 
@@ -83,7 +68,7 @@ def figure2(tables: Mapping[str, pd.DataFrame]) -> 'figure_lib.Figure':
   for ax, (name, table) in zip(axes, tables.items()):
     ax.set_title(_title(name))
     reach = table.head2toe_gain.abs().max()
-    for i, group in _groups(table):
+    for i, group in scatter.groups(table):
       where = np.flatnonzero(table.group == group)
       gains = table.head2toe_gain.to_numpy()[where]
       ax.bar(
@@ -91,7 +76,7 @@ def figure2(tables: Mapping[str, pd.DataFrame]) -> 'figure_lib.Figure':
         gains,
         0.8,
         color=f'C{i}',
-        hatch=_HATCHES[i % len(_HATCHES)],
+        hatch=plotting.HATCHES[i % len(plotting.HATCHES)],
         edgecolor='black',
         linewidth=0.5,
         label=group,
@@ -175,138 +160,6 @@ def figure3(tables: Mapping[str, pd.DataFrame]) -> 'figure_lib.Figure':
   return drawn
 
 
-def _scatter(
-  ax: 'axes_lib.Axes',
-  table: pd.DataFrame,
-  x: str,
-  y: str,
-  name: str = '',
-  more: str = '',
-) -> None:
-  """Tasks as points, groups by marker, with Spearman's rho; not yet named.
-
-  Args:
-    ax: axes.
-    table: has the columns group, x and y.
-    x, y: names of columns.
-    name: whose numbers they are.
-    more: what is said after the correlation.
-  """
-  for i, group in _groups(table):
-    part = table[table.group == group]
-    ax.scatter(
-      part[x],
-      part[y],
-      marker=plotting.MARKERS[i % len(plotting.MARKERS)],
-      color=f'C{i}',
-      label=group,
-    )
-  rho = statistics.spearman(table[x], table[y])
-  known = 'undefined' if np.isnan(rho) else f'{rho:+.3f}'
-  count = len(table[[x, y]].dropna())
-  tasks = f'({count} task{"s" * (count != 1)})'
-  plotting.legend_above(
-    ax, f'{name}: ' * bool(name) + f'Spearman {known} {tasks}{more}'
-  )
-
-
-def _group_bars(
-  ax: 'axes_lib.Axes', table: pd.DataFrame, digits: int, control: str = ''
-) -> None:
-  """Methods side by side for the average and each group, in percent.
-
-  Args:
-    ax: axes.
-    table: what `frames.group_means` gives.
-    digits: of the numbers on the bars.
-    control: the network that the Control reads, where it is known.
-  """
-  labels = dict(plotting.LABELS)
-  if control:
-    labels['control'] += f': {control}'
-  columns = [c for c in table.columns if c != 'method']
-  width = 0.8 / len(table)
-  for i, row in enumerate(table.to_dict('records')):
-    bars = ax.bar(
-      np.arange(len(columns)) + width * (i - (len(table) - 1) / 2),
-      [row[c] for c in columns],
-      width,
-      color=f'C{i}',
-      hatch=_HATCHES[i % len(_HATCHES)],
-      edgecolor='black',
-      linewidth=0.5,
-      label=labels.get(row['method'], row['method']),
-    )
-    ax.bar_label(bars, fmt=f'%.{digits}f', fontsize=6)
-  ax.set_xticks(range(len(columns)), columns)
-  ax.set(ylabel=plotting.PERCENT, ylim=(0, 100), yticks=range(0, 101, 20))
-  # Numbers stand where its line would be.
-  ax.spines[['top', 'right']].set_visible(False)
-  ax.legend(
-    fontsize=8,
-    loc='lower center',
-    bbox_to_anchor=(0.5, 1.04),  # Numbers on bars of 100 % stand below it.
-    ncols=len(table),
-    frameon=False,
-  )
-
-
-def figure4(
-  averages: pd.DataFrame,
-  gains: pd.DataFrame | None = None,
-  taps: pd.DataFrame | None = None,
-  control: pd.DataFrame | None = None,
-) -> 'figure_lib.Figure':
-  """Left: the Oracle's gain; right: two tasks by layer; averages.
-
-  Args:
-    averages: what `frames.group_means` gives.
-    gains: task, group, affinity, `oracle_gain`, `shown`; None where only
-      averages are known (the paper's).
-    taps: what `tap_frames.one_tap` gives, with `gains`.
-    control: the Control's network, in the column `backbone`; None where it is
-      not known.
-  """
-  if gains is None or taps is None:
-    drawn, (right,) = plotting.figure(1, 1, 5.0, 3.6)
-    _group_bars(right, averages, digits=2)  # As they are printed.
-    return drawn
-  from matplotlib import figure as figure_lib
-
-  drawn = figure_lib.Figure(figsize=(12.0, 6.0), layout='constrained')
-  # Names stand beside points on the left, so that it needs most.
-  grid = drawn.add_gridspec(2, 4, width_ratios=(1.2, 1.2, 1, 1))
-  left, right = (
-    drawn.add_subplot(grid[p]) for p in (np.s_[:, :2], np.s_[1, 2:])
-  )
-  _scatter(left, gains, 'affinity', 'oracle_gain')
-  left.axhline(0, color='black', linewidth=0.8)
-  left.set(
-    xlabel=AFFINITY, ylabel='gain of the best layer over Linear (points)'
-  )
-  shown = gains[gains.shown]
-  for place, row in enumerate(shown.itertuples()):
-    ax = drawn.add_subplot(
-      grid[0, 2:] if len(shown) == 1 else grid[0, 2 + place]
-    )
-    tap_figures.by_layer(ax, taps[taps.task == row.task])
-    ax.set_title(f'{row.task} (affinity {row.affinity:+z.1f})', fontsize=9)
-    ax.set_xlabel('additional layer', fontsize=8)
-    if not place:
-      ax.set_ylabel(plotting.PERCENT)
-      plotting.legend(ax, 7)
-  _group_bars(
-    right,
-    averages,
-    digits=1,
-    control=''
-    if control is None
-    else run_names.network(control.backbone.item()),
-  )
-  point_names.write(left, gains.affinity, gains.oracle_gain, gains.task)
-  return drawn
-
-
 def figure8(
   table: pd.DataFrame,
   layers: pd.DataFrame | None = None,
@@ -327,7 +180,7 @@ def figure8(
     )
     tap_figures.correlations(right, layers)
   one, two = [c for c in table.columns if c not in ('task', 'group')]
-  _scatter(
+  scatter.draw(
     ax,
     table,
     one,
@@ -366,9 +219,12 @@ def figure11(
     widths.append(4.2)
   drawn, axes = plotting.side_by_side(widths, height)
   for ax, (name, table) in zip(axes, gains.items()):
-    _scatter(ax, table, 'affinity', 'head2toe_gain', _title(name))
+    scatter.draw(ax, table, 'affinity', 'head2toe_gain', _title(name))
     ax.axhline(0, color='black', linewidth=0.8)
-    ax.set(xlabel=AFFINITY, ylabel='gain of Head2Toe over fine-tuning (points)')
+    ax.set(
+      xlabel=scatter.AFFINITY,
+      ylabel='gain of Head2Toe over fine-tuning (points)',
+    )
   rest = axes[len(gains) :]
   if overlap is not None:
     plotting.heatmap(

@@ -23,6 +23,7 @@ STYLES: tuple[dict[str, Any], ...] = (
   {'color': 'C3', 'marker': 'D', 'linestyle': '-.'},
 )
 MARKERS = 'os^D'
+HATCHES = '', '///', '...', 'xx'
 LABELS = {
   'linear': 'Linear',
   'scratch': 'Scratch',

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from vtab_h2t.backbones import retapping
+from vtab_h2t.report import bootstrap
 from vtab_h2t.report import frames as frames_lib
 from vtab_h2t.report import lp_ft_frames
 from vtab_h2t.report import run_names
@@ -229,6 +230,15 @@ def decimals(low: float, high: float, most: int = 2) -> int:
   ):
     digits += 1
   return digits
+
+
+def with_interval(found: bootstrap.Interval) -> str:
+  """A statistic and its interval, for example '1.2 (0.3 to 2.1)'."""
+  digits = decimals(found.low, found.high)
+  value, low, high = (
+    number(x, digits) for x in (found.value, found.low, found.high)
+  )
+  return f'{value} ({low} to {high})'
 
 
 def _known(values: np.ndarray) -> np.ndarray:

@@ -74,6 +74,9 @@ class Results:
     )
 
 
+Measured = Mapping[str, Results]  # By the name of the run.
+
+
 def read(
   ledger: ledger_lib.Ledger,
   run: run_lib.Run,

@@ -7,6 +7,7 @@ from typing import Any, TYPE_CHECKING
 import pandas as pd
 
 from vtab_h2t import published
+from vtab_h2t.report import again
 from vtab_h2t.report import catalogue
 from vtab_h2t.report import caveats
 from vtab_h2t.report import companion_rows
@@ -258,7 +259,7 @@ def _provenance(results: results_lib.Results) -> 'markupsafe.Markup':
       },
     ]
     lines += [
-      {'what': 'command', 'value': command}
-      for command in sorted({f['command'] for f in facts})
+      {'what': 'command', 'value': part.command}
+      for part in again.parts(run, facts)
     ]
   return html_tables.html(pd.DataFrame(lines))

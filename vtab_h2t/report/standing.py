@@ -61,11 +61,8 @@ def table(
     return pd.DataFrame(columns=_COLUMNS)
   tests = statistics.tests(rows)
   groups = dict(zip(tests.task, tests.group))
-  samples: dict[str, dict[str, np.ndarray]] = {
-    str(method): {
-      str(task): part.percent.to_numpy()
-      for task, part in of_method.groupby('task', sort=False)
-    }
+  samples = {
+    str(method): statistics.by_task(of_method)
     for method, of_method in tests.groupby('method', sort=False)
   }
   lines = []
@@ -86,11 +83,8 @@ def _beside(
   space: space_lib.Space | None,
 ) -> dict[str, float | str]:
   """The difference of one method, and how it is to be read."""
-  found = bootstrap.interval(
-    {m: {t: samples[m][t] for t in groups} for m in (method, REFERENCE)},
-    groups,
-    lambda a: (a[method] - a[REFERENCE]).mean(-1),
-  )
+  one, other = ({t: samples[m][t] for t in groups} for m in (method, REFERENCE))
+  found = bootstrap.difference(one, other, groups)
   why = ''
   if space is not None and method in TRAINED:
     why = budgets.differing((REFERENCE, method), space, groups)
@@ -108,6 +102,29 @@ def _beside(
     'reading': reading,
     'why': why,
   }
+
+
+def of_jobs(
+  results: results_lib.Results, one: str, other: str
+) -> bootstrap.Interval:
+  """How much better Head2Toe is in one job of a run than in another.
+
+  Args:
+    results: of a run in which both have the same tasks.
+    one, other: the jobs.
+
+  Raises:
+    ValueError: they have different tasks.
+  """
+  of_one, of_other = (
+    statistics.tests(r for r in results.of(job) if r['method'] == REFERENCE)
+    for job in (one, other)
+  )
+  return bootstrap.difference(
+    statistics.by_task(of_one),
+    statistics.by_task(of_other),
+    dict(zip(of_one.task, of_one.group)),
+  )
 
 
 def read_as(found: pd.DataFrame, reading: str) -> Sequence[dict[str, float]]:

@@ -33,6 +33,21 @@ def tests(rows: Iterable[ledger_lib.Row]) -> pd.DataFrame:
   return table
 
 
+def by_task(table: pd.DataFrame) -> dict[str, np.ndarray]:
+  """Accuracies of one method in percent, by task and seed.
+
+  Args:
+    table: of what `tests` gives, the lines of the method.
+
+  Returns:
+    From task to `[seeds]`, in the order of the rows.
+  """
+  return {
+    str(task): part.percent.to_numpy()
+    for task, part in table.groupby('task', sort=False)
+  }
+
+
 def percent(row: Mapping[str, Any]) -> float:
   """Accuracy of a row in percent, by the protocol that it names."""
   return 100 * accuracy_lib.accuracy(

@@ -1,7 +1,6 @@
 """Head2Toe among other methods on frozen features: accuracy and time."""
 
 from collections.abc import Iterable, Mapping
-import functools
 import math
 
 import numpy as np
@@ -55,12 +54,9 @@ def table(
     return pd.DataFrame()
   compared = [m for m in compared if of[m] >= set(tasks)]
   groups = dict(zip(tests.task, tests.group))
+  of_tasks = tests[tests.task.isin(tasks)]
   samples = {
-    m: {
-      t: tests[(tests.method == m) & (tests.task == t)].percent.to_numpy()
-      for t in tasks
-    }
-    for m in compared
+    m: statistics.by_task(of_tasks[of_tasks.method == m]) for m in compared
   }
   seconds = seconds_lib.by_method(measurements)
   found = []
@@ -71,7 +67,7 @@ def table(
       'accuracy_percent': np.mean(
         [np.median(values) for values in samples[method].values()]
       ),
-      **_difference(samples, {t: groups[t] for t in tasks}, method),
+      **_difference(samples, groups, method),
       **_mean_seconds(seconds, method, tasks),
     }
     found.append(line)
@@ -86,19 +82,8 @@ def _difference(
   """How much better than Head2Toe a method is, and the interval."""
   if method == _REFERENCE:
     return {'points': 0.0, 'low': math.nan, 'high': math.nan}
-  found = bootstrap.interval(
-    {m: samples[m] for m in (method, _REFERENCE)},
-    groups,
-    functools.partial(_mean_difference, method),
-  )
+  found = bootstrap.difference(samples[method], samples[_REFERENCE], groups)
   return {'points': found.value, 'low': found.low, 'high': found.high}
-
-
-def _mean_difference(
-  method: str, accuracies: bootstrap.Accuracies
-) -> np.ndarray:
-  """Points that a method is better than Head2Toe, the mean over tasks."""
-  return (accuracies[method] - accuracies[_REFERENCE]).mean(-1)
 
 
 def _mean_seconds(

@@ -1,6 +1,6 @@
 """Draws what layers are worth, and of which layers features are selected.
 
-Panels of Figures 4, 6 and 8, and Figures 9, 12 and 15, from the frames of
+Figures 4, 9, 12 and 15, and panels of Figures 6 and 8, from the frames of
 `report.tap_frames`; nothing is computed here but positions.
 """
 
@@ -11,6 +11,9 @@ import pandas as pd
 
 from vtab_h2t.backbones import backbone as backbone_lib
 from vtab_h2t.report import plotting
+from vtab_h2t.report import point_names
+from vtab_h2t.report import run_names
+from vtab_h2t.report import scatter
 from vtab_h2t.studies import granularity
 
 if TYPE_CHECKING:
@@ -48,6 +51,104 @@ def _ends(ax: 'axes_lib.Axes', names: list[str]) -> None:
     left.set_horizontalalignment('left')
     right.set_horizontalalignment('right')
   ax.set_xlim(-0.6, last + 0.6)
+
+
+def _group_bars(
+  ax: 'axes_lib.Axes', table: pd.DataFrame, digits: int, control: str = ''
+) -> None:
+  """Methods side by side for the average and each group, in percent.
+
+  Args:
+    ax: axes.
+    table: what `frames.group_means` gives.
+    digits: of the numbers on the bars.
+    control: the network that the Control reads, where it is known.
+  """
+  labels = dict(plotting.LABELS)
+  if control:
+    labels['control'] += f': {control}'
+  columns = [c for c in table.columns if c != 'method']
+  width = 0.8 / len(table)
+  for i, row in enumerate(table.to_dict('records')):
+    bars = ax.bar(
+      np.arange(len(columns)) + width * (i - (len(table) - 1) / 2),
+      [row[c] for c in columns],
+      width,
+      color=f'C{i}',
+      hatch=plotting.HATCHES[i % len(plotting.HATCHES)],
+      edgecolor='black',
+      linewidth=0.5,
+      label=labels.get(row['method'], row['method']),
+    )
+    ax.bar_label(bars, fmt=f'%.{digits}f', fontsize=6)
+  ax.set_xticks(range(len(columns)), columns)
+  ax.set(ylabel=plotting.PERCENT, ylim=(0, 100), yticks=range(0, 101, 20))
+  # Numbers stand where its line would be.
+  ax.spines[['top', 'right']].set_visible(False)
+  ax.legend(
+    fontsize=8,
+    loc='lower center',
+    bbox_to_anchor=(0.5, 1.04),  # Numbers on bars of 100 % stand below it.
+    ncols=len(table),
+    frameon=False,
+  )
+
+
+def figure4(
+  averages: pd.DataFrame,
+  gains: pd.DataFrame | None = None,
+  taps: pd.DataFrame | None = None,
+  control: pd.DataFrame | None = None,
+) -> 'figure_lib.Figure':
+  """Left: the Oracle's gain; right: two tasks by layer; averages.
+
+  Args:
+    averages: what `frames.group_means` gives.
+    gains: task, group, affinity, `oracle_gain`, `shown`; None where only
+      averages are known (the paper's).
+    taps: what `tap_frames.one_tap` gives, with `gains`.
+    control: the Control's network, in the column `backbone`; None where it is
+      not known.
+  """
+  if gains is None or taps is None:
+    drawn, (right,) = plotting.figure(1, 1, 5.0, 3.6)
+    _group_bars(right, averages, digits=2)  # As they are printed.
+    return drawn
+  from matplotlib import figure as figure_lib
+
+  drawn = figure_lib.Figure(figsize=(12.0, 6.0), layout='constrained')
+  # Names stand beside points on the left, so that it needs most.
+  grid = drawn.add_gridspec(2, 4, width_ratios=(1.2, 1.2, 1, 1))
+  left, right = (
+    drawn.add_subplot(grid[p]) for p in (np.s_[:, :2], np.s_[1, 2:])
+  )
+  scatter.draw(left, gains, 'affinity', 'oracle_gain')
+  left.axhline(0, color='black', linewidth=0.8)
+  left.set(
+    xlabel=scatter.AFFINITY,
+    ylabel='gain of the best layer over Linear (points)',
+  )
+  shown = gains[gains.shown]
+  for place, row in enumerate(shown.itertuples()):
+    ax = drawn.add_subplot(
+      grid[0, 2:] if len(shown) == 1 else grid[0, 2 + place]
+    )
+    by_layer(ax, taps[taps.task == row.task])
+    ax.set_title(f'{row.task} (affinity {row.affinity:+z.1f})', fontsize=9)
+    ax.set_xlabel('additional layer', fontsize=8)
+    if not place:
+      ax.set_ylabel(plotting.PERCENT)
+      plotting.legend(ax, 7)
+  _group_bars(
+    right,
+    averages,
+    digits=1,
+    control=''
+    if control is None
+    else run_names.network(control.backbone.item()),
+  )
+  point_names.write(left, gains.affinity, gains.oracle_gain, gains.task)
+  return drawn
 
 
 def figure9(table: pd.DataFrame) -> 'figure_lib.Figure':

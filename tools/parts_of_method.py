@@ -1,0 +1,118 @@
+"""Made parts of pages on parts of the method: what is kept, what is changed."""
+
+import pathlib
+
+import pandas as pd
+
+from vtab_h2t.features import normalization
+from vtab_h2t.report import catalogue
+from vtab_h2t.report import jobs
+from vtab_h2t.report import readable
+from vtab_h2t.report import results as results_lib
+from vtab_h2t.report import run_names
+from vtab_h2t.report import standing
+from vtab_h2t.report import statistics
+from vtab_h2t.studies import granularity
+
+
+def selection(
+  measured: results_lib.Measured, place: pathlib.Path, run: str
+) -> str:
+  """Features chosen one by one, and whole layers, in a list of sentences."""
+  del place
+  frames = catalogue.OUTPUTS['figure6'].of_results(measured[run])
+  means = frames['figure6'].set_index(['kind', 'num_features']).percent
+  kept = round(frames['layers'].groupby('kind').kept.sum().iloc[0])
+  singly = means[granularity.FEATURES]
+  by_mean, by_group = (
+    means[kind][kept]
+    for kind in (granularity.TAPS_MEAN, granularity.TAPS_GROUP)
+  )
+  fewest = singly.index[singly > max(by_mean, by_group)].min()
+  (oracle,) = frames['oracle'].percent
+  (taps,) = catalogue.OUTPUTS['figure9'].of_results(measured[run]).values()
+  summary = statistics.summarise(measured[run].of('accuracy'))
+  ours = summary[summary.method == standing.REFERENCE].set_index('task')
+  ahead = taps.groupby('task').percent.max() - ours.accuracy_percent
+  said = (
+    f'Of {singly.index.max():,} candidates {kept:,} features that are chosen '
+    f'one by one have {singly[kept]:.1f} % on average over the tasks.',
+    f'As many features in whole layers have {by_mean:.1f} % if layers are '
+    f'ranked by the mean relevance of their features, and {by_group:.1f} % if '
+    'by a group lasso over layers.',
+    f'To be above these, {fewest} features that are chosen one by one are '
+    f'enough: they have {singly[fewest]:.1f} %.',
+    'Of the numbers of features that were tried '
+    f'{singly.idxmax():,} is best, with {singly.max():.1f} %. All candidates '
+    f'together have {singly.iloc[-1]:.1f} %.',
+    'The Oracle reads the embedding and, of each task, the layer that is best '
+    f'on the test images. It has {oracle:.1f} %, where Head2Toe has '
+    f'{ours.accuracy_percent.mean():.1f} %.',
+    f'The Oracle is above Head2Toe on {(ahead > 0).sum()} of {len(ahead)} '
+    f'tasks, by {ahead.max():.1f} points on {ahead.idxmax()}, and below it by '
+    f'{-ahead.min():.1f} on {ahead.idxmin()}.',
+  )
+  return '\n'.join(f'- {sentence}' for sentence in said)
+
+
+def changed(
+  measured: results_lib.Measured, place: pathlib.Path, run: str, *pairs: str
+) -> str:
+  """Head2Toe in one job less that in another, 'job:other', as a list."""
+  del place
+  said = []
+  for one, other in (pair.split(':') for pair in pairs):
+    found = standing.of_jobs(measured[run], one, other)
+    names = [
+      run_names.job(f'normalization_{normalization.SELECTED}')
+      if job == jobs.ACCURACY
+      else run_names.job(job)
+      for job in (one, other)
+    ]
+    said.append(
+      f'- {names[0]} less {names[1]}: {readable.with_interval(found)}'
+    )
+  return '\n'.join(said)
+
+
+def ranking(
+  measured: results_lib.Measured, place: pathlib.Path, run: str, other: str
+) -> str:
+  """Accuracy by place in the ranking, by two rules of normalisation."""
+  del place
+  tables_ = [
+    catalogue.OUTPUTS['ranking'].of_results(measured[name])['ranking']
+    for name in (run, other)
+  ]
+  names = [
+    run_names.NORMALIZATIONS[measured[name].run.normalization]
+    for name in (run, other)
+  ]
+  return pd.DataFrame(
+    {'place of the first feature': [f'{x:,}' for x in tables_[0].offset]}
+    | {
+      f'accuracy (%), {name}': [f'{x:.1f}' for x in table.percent]
+      for name, table in zip(names, tables_)
+    }
+  ).to_markdown(index=False, disable_numparse=True, stralign='right')
+
+
+def one_layer(
+  measured: results_lib.Measured, place: pathlib.Path, run: str
+) -> str:
+  """The Control beside the best layer, and beside fairer choices of one."""
+  del place
+  results = measured[run]
+  frames = catalogue.OUTPUTS['figure4'].of_results(results)
+  gains, taps = frames['gains'], frames['taps']
+  most = max(r.get('num_features', 0) for r in results.of(jobs.CONTROL))
+  small = taps[taps.num_features <= most].groupby('task').percent.max()
+  return (
+    f'Linear has {gains.linear.mean():.1f} % on average, and with the Control, '
+    f'so with {most:,} features, '
+    f'{frames["averages"].set_index("method").average["control"]:.1f} %. With '
+    f'the layer that is best on the test images it is '
+    f'{gains.oracle.mean():.1f} %, with the best of those that lead to no more '
+    f'than {most:,} features {small.mean():.1f} %, and with the layer that '
+    f'validation chooses {gains.chosen.mean():.1f} %.'
+  )

@@ -1,0 +1,134 @@
+"""Made parts of pages on methods that train networks, beside Head2Toe."""
+
+import pathlib
+
+import numpy as np
+import pandas as pd
+
+from vtab_h2t.report import frames as frames_lib
+from vtab_h2t.report import judging
+from vtab_h2t.report import measured_cost
+from vtab_h2t.report import results as results_lib
+from vtab_h2t.report import seconds as seconds_lib
+from vtab_h2t.report import standing
+from vtab_h2t.report import statistics
+from vtab_h2t.report import tables
+
+
+def fine_tuning(
+  measured: results_lib.Measured, place: pathlib.Path, run: str
+) -> str:
+  """Fine-tuning beside Head2Toe and Linear, in a list of sentences."""
+  del place
+  results = measured[run]
+  rows = results.of('accuracy')
+  summary = statistics.summarise(rows)
+  wide = summary.pivot(
+    index='task', columns='method', values='accuracy_percent'
+  ).dropna(subset='finetune')
+  means = wide.mean()
+  found = standing.of_run(results).set_index('method').loc['finetune']
+  ahead = wide.finetune - wide[standing.REFERENCE]
+  tried = pd.DataFrame([r for r in rows if r['split'] == 'val'])
+  settings = tried.groupby(['method', 'task', 'fold']).size()
+  settings = settings.groupby('method').max()
+  of_rates = tried[tried.method == 'finetune'].groupby('learning_rate')
+  right = 100 * of_rates.correct.sum() / of_rates.total.sum()
+  larger, smaller = right.index.max(), right.index.min()
+  chosen = {
+    r['task']: r['learning_rate']
+    for r in rows
+    if r['split'] == 'test' and r['method'] == 'finetune'
+  }
+  own = results.own_measurements
+  cost = measured_cost.measured(results.run, own).mean(numeric_only=True)
+  training = {m: cost[f'{m}_cpu_seconds'] for m in ('head2toe', 'finetune')}
+  size = {m: cost[f'{m}_bytes'] / 1e6 for m in training}
+  seconds = seconds_lib.by_method(own)
+  search = {
+    m: np.mean([s.choose for (of, _), s in seconds.items() if of == m])
+    for m in training
+  }
+  times = training['finetune'] / training['head2toe']
+  times_in_all = (search['finetune'] + training['finetune']) / (
+    search['head2toe'] + training['head2toe']
+  )
+  said = (
+    f'Fine-tuning has {means.finetune:.1f} % on average over {len(wide)} '
+    f'tasks, where Head2Toe has {means[standing.REFERENCE]:.1f} % and Linear '
+    f'{means.linear:.1f} %.',
+    f'The difference to Head2Toe is {found.points:+z.1f} points (95 % interval '
+    f'{found.low:+z.1f} to {found.high:+z.1f}).',
+    f'Fine-tuning is above Head2Toe on {(ahead > 0).sum()} of {len(ahead)} '
+    f'tasks, by {ahead.max():.1f} points on {ahead.idxmax()}, and below it on '
+    f'{(ahead < 0).sum()}, by {-ahead.min():.1f} on {ahead.idxmin()}.',
+    f'The learning rate {larger:g} was chosen on '
+    f'{list(chosen.values()).count(larger)} of {len(chosen)} tasks. '
+    f'Over all tasks it has {right[larger]:.1f} % of the validation images '
+    f'right, and {smaller:g} has {right[smaller]:.1f} %.',
+    'Once its setting is chosen, a training of Head2Toe takes '
+    f'{training["head2toe"]:.1f} CPU seconds a task, a pass over the images '
+    f'included, and one of fine-tuning {training["finetune"]:.0f}, which is '
+    f'{times:.0f} times as long. The search takes '
+    f'{search["head2toe"]:.1f} CPU seconds for the '
+    f'{settings[standing.REFERENCE]} settings of Head2Toe, and '
+    f'{search["finetune"]:.0f} for the {settings.finetune} of fine-tuning. '
+    f'Both together take {times_in_all:.0f} times as long with fine-tuning.',
+    "By the paper's model of costs Head2Toe takes "
+    f'{100 * cost.flops_at_equal_steps:.2f} % of the operations of '
+    'fine-tuning, at equal steps.',
+    f'What is kept for a task takes {size["head2toe"]:.2f} MB with '
+    f'Head2Toe, and {size["finetune"]:.1f} MB with fine-tuning.',
+  )
+  return '\n'.join(f'- {sentence}' for sentence in said)
+
+
+def affinity(
+  measured: results_lib.Measured, place: pathlib.Path, run: str
+) -> str:
+  """Scratch beside others, tasks by affinity, and how gains go with it."""
+  del place
+  results = measured[run]
+  by_task = frames_lib.by_affinity(
+    frames_lib.accuracies(results.of('accuracy'))
+  )
+  means = by_task[['scratch', 'linear', 'finetune']].mean()
+  columns = {'affinity': by_task.affinity} | {
+    tables.LABELS[m]: by_task[m]
+    for m in ('scratch', 'linear', standing.REFERENCE, 'finetune')
+  }
+  for over in ('linear', 'finetune'):
+    gain = by_task[standing.REFERENCE] - by_task[over]
+    columns[f'Head2Toe less {tables.LABELS[over]}'] = gain
+  lines = pd.DataFrame({'task': by_task.task} | columns)
+  judged = judging.of_run(results).set_index('id')
+  far = judged.loc['far_head2toe_above_finetune']
+
+  def correlation(claim: str) -> str:
+    # The claims are of falling gains, so that their statistic is the negative.
+    found = judged.loc[claim]
+    return (
+      f'{-found.measured:+z.2f} (95 % interval {-found.high:+z.2f} to '
+      f'{-found.low:+z.2f})'
+    )
+
+  said = (
+    f'Scratch has {means.scratch:.1f} % on average over {len(by_task)} tasks, '
+    f'where Linear has {means.linear:.1f} % and Fine-tuning '
+    f'{means.finetune:.1f} %. It is above Linear on '
+    f'{(by_task.affinity < 0).sum()} of them, which have a negative affinity.',
+    "The rank correlation of affinity and Head2Toe's gain over Linear is "
+    f'{correlation("gain_falls_with_affinity")}, and that of affinity and its '
+    'gain over Fine-tuning '
+    f'{correlation("gain_over_finetune_falls_with_affinity")}.',
+    f'Over the {far.tasks:.0f} tasks of lowest affinity the difference of '
+    f'Head2Toe to Fine-tuning is {far.measured:+z.1f} points on average '
+    f'(95 % interval {far.low:+z.1f} to {far.high:+z.1f}).',
+  )
+  return (
+    '\n'.join(f'- {sentence}' for sentence in said)
+    + '\n\n'
+    + lines.map(lambda v: v if isinstance(v, str) else f'{v:.1f}').to_markdown(
+      index=False, disable_numparse=True
+    )
+  )
