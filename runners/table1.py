@@ -1,10 +1,11 @@
 r"""Regenerates Table 1: test accuracy of each method on each task.
 
 With no flags: the embedded suite, EfficientNet-Lite0 with ImageNet weights, the
-quick grid, three seeds; about six minutes on two cores. Rows, CSV and Markdown
-are written to the run's folder in --workdir. What is there already is not
-measured again; --tasks, --methods and --seeds say what is measured and printed
-now, and the files always have all that the run has.
+quick grid, three seeds; about six minutes on two cores, without the
+installation. Rows, CSV and Markdown are written to the run's folder in
+--workdir. What is there already is not measured again; --tasks, --methods and
+--seeds say what is measured and printed now, and the files always have all that
+the run has.
 
   python -m runners.table1
   python -m runners.table1 --tasks=digits --methods=linear,head2toe

@@ -20,8 +20,14 @@ _UNDECIDED = (
 )
 
 
+_NOT_THE_PAPERS = (
+  "Do not compare these accuracies with the paper's: the network or the tasks "
+  'are others.'
+)
+
+
 def of(results: results_lib.Results) -> list[str]:
-  """Sentences for above all numbers; none where there are none in Table 1.
+  """Sentences for above all numbers.
 
   A run under shifts has no Table 1; what is said of it is of claims.
   """
@@ -33,7 +39,7 @@ def of(results: results_lib.Results) -> list[str]:
     if r['split'] == 'test' and r['correct'] is not None
   ]
   if not tests:
-    return []
+    return [] if papers.comparable(results.run) else [_NOT_THE_PAPERS]
   tasks = list(dict.fromkeys(r['task'] for r in tests))
   methods = list(dict.fromkeys(r['method'] for r in tests))
   found = _of_budgets(results, tasks, methods)
@@ -59,10 +65,7 @@ def of(results: results_lib.Results) -> list[str]:
     )
   found += _of_affinity(results, tasks, methods)
   if not papers.comparable(results.run):
-    found.append(
-      "Do not compare these accuracies with the paper's: the network or the "
-      'tasks are others.'
-    )
+    found.append(_NOT_THE_PAPERS)
   return found
 
 

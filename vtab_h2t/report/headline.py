@@ -15,6 +15,7 @@ from vtab_h2t.report import judging
 from vtab_h2t.report import page_claims
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import rounding
+from vtab_h2t.report import run_names
 from vtab_h2t.report import standing
 from vtab_h2t.report import statistics
 from vtab_h2t.report import tables
@@ -43,13 +44,25 @@ def answer(results: results_lib.Results) -> str:
     return ' '.join(companion_answer.sentences(results))
   rows = results.of(jobs.ACCURACY)
   if not any(r['split'] == 'test' and r['correct'] is not None for r in rows):
-    return _NO_ANSWER
+    return _of_studies(results)
   interval = next(
     v.interval
     for v in judging.verdicts(results)
     if v.claim.id == 'head2toe_above_linear'
   )
   return of_summary(statistics.summarise(rows), interval)
+
+
+def _of_studies(results: results_lib.Results) -> str:
+  """What a run has in place of accuracies of methods."""
+  names = [run_names.job(job) for job in results.rows]
+  if not names:
+    return 'Nothing was measured in this run.'
+  return (
+    'This run compares no methods. It was made for '
+    f'{"one study" if len(names) == 1 else f"{len(names)} studies"}: '
+    f'{enumerated(names)}.'
+  )
 
 
 def of_summary(
@@ -168,10 +181,10 @@ def _counted(judged: Sequence[judging.Verdict]) -> str:
   parts = [companion_answer.counted([v for v in judged if v not in derived])]
   if len(derived) == 1:
     verdict = companion_answer.counted(derived).removeprefix('1 ')
-    parts.append(f'one more follows {_FOLLOWS}, and {verdict}')
+    parts.append(f'the remaining one follows {_FOLLOWS}, and {verdict}')
   elif derived:
     parts.append(
-      f'{len(derived)} more follow {_FOLLOWS}, of which '
+      f'the remaining {len(derived)} follow {_FOLLOWS}, of which '
       f'{companion_answer.counted(derived)}'
     )
   return '; '.join(filter(None, parts))

@@ -16,13 +16,13 @@ from vtab_h2t.report import companion_rows
 from vtab_h2t.report import contradictions
 from vtab_h2t.report import headline
 from vtab_h2t.report import html_tables
-from vtab_h2t.report import jobs as jobs_lib
 from vtab_h2t.report import judging
 from vtab_h2t.report import page_claims
 from vtab_h2t.report import papers
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import run_names
 from vtab_h2t.report import sections
+from vtab_h2t.report import summary
 from vtab_h2t.report import toy_claims
 
 if TYPE_CHECKING:
@@ -104,19 +104,11 @@ def build(
 
 def _line(results: results_lib.Results, link: str) -> dict[str, Any]:
   """A run in the first page's list."""
-  jobs = (
-    companion_rows.JOBS
-    if results.run.suite == companion_rows.SUITE
-    else (jobs_lib.ACCURACY,)
-  )
-  tests = [r for job in jobs for r in results.of(job) if r['split'] == 'test']
   return {
     'name': results.run.name,
     'label': run_names.label(results.run),
     'link': link,
-    'counts': [
-      len({r[field] for r in tests}) for field in ('task', 'method', 'seed')
-    ],
+    'measured': summary.counted(results),
     'answer': headline.answer(results),
   }
 

@@ -117,7 +117,9 @@ def _weights(name: str) -> str:
 
 def _variants(run: run_lib.Run) -> list[str]:
   """What a run has otherwise than most."""
-  taps = {backbones.RELEASED_TAPS: "the released code's taps"}
+  taps = {backbones.RELEASED_TAPS: "the released code's taps"} | {
+    name: f'taps {words}' for name, words in TAPS.items()
+  }
   return [
     words
     for words, value, usual in (

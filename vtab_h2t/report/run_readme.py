@@ -7,9 +7,11 @@ import re
 
 from vtab_h2t import files
 from vtab_h2t.protocol import ledger as ledger_lib
+from vtab_h2t.protocol import run as run_lib
 from vtab_h2t.report import catalogue
 from vtab_h2t.report import caveats
 from vtab_h2t.report import how_measured
+from vtab_h2t.report import jobs
 from vtab_h2t.report import output as output_lib
 from vtab_h2t.report import plotting
 from vtab_h2t.report import results as results_lib
@@ -108,7 +110,7 @@ def _of_derived(
     if output.is_in(results) and output.place(results) == folder.path
   ]
   parts = [
-    f'# {run_names.label(run)}: {run_names.job(job)}',
+    f'# {_title(run, job)}',
     _MARK,
     f'The run `{run.name}` was derived from '
     f'[{results.run.name}]({parent}/), whose tables, figures and claims are '
@@ -122,6 +124,13 @@ def _of_derived(
     how_measured.markdown(folder, results.run),
   ]
   return '\n\n'.join(part for part in parts if part) + '\n'
+
+
+def _title(run: run_lib.Run, job: str) -> str:
+  """Of a derived run; the job where the run's settings do not say it."""
+  label = run_names.label(run)
+  says_all = job in run_names.TAPS or job in jobs.NORMALIZATIONS.values()
+  return label if says_all else f'{label}: {run_names.job(job)}'
 
 
 def _split(sentence: str) -> tuple[str, str]:

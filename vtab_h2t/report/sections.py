@@ -236,7 +236,7 @@ def _provenance(results: results_lib.Results) -> 'markupsafe.Markup':
     lines += [
       {'what': 'commit', 'value': ', '.join(commits)},
       {
-        'what': 'seconds, wall / cpu',
+        'what': 'seconds by the clock / of processors, derived runs included',
         'value': ' / '.join(
           f'{seconds_lib.total(facts, clock):,.0f}' for clock in ('wall', 'cpu')
         ),

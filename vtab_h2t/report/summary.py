@@ -40,7 +40,7 @@ def markdown(
   parts = [
     '# Head2Toe, measured\n',
     'Test accuracy in percent, differences in '
-    'points. The HTML page beside this file also has every figure, '
+    'points. The HTML pages also have every figure, '
     'single tasks, cost and provenance.\n',
     index(measured, place),
   ]
@@ -49,7 +49,8 @@ def markdown(
       f'## {one.run.name}\n',
       f'{run_names.label(one.run)}.\n',
       f'Measured: {extent(one)}.\n',
-      f'{headline.answer(one)}\n',
+      *(f'{" ".join(some)}\n' for some in [caveats.of(one)] if some),
+      f'{listed(one, one.folder.path.parent if place is None else place)}\n',
     ]
     parts += [
       text
@@ -76,19 +77,11 @@ def index(
   for one in measured:
     found = _scored(one)
     both = statistics.compared(found, _KEY) if len(found) else found
-    of_methods = bool(one.of(jobs.ACCURACY))
-    tasks, methods, seeds = _counts(
-      one, (jobs.ACCURACY,) if of_methods else tuple(one.rows)
-    )
-    what = 'method' if of_methods else 'study'
     lines.append(
       {
         'run': f'[{one.run.name}]({_path(one, place)}/)',
         'what': run_names.label(one.run),
-        'measured': ', '.join(
-          _number(len(some), name)
-          for some, name in ((tasks, 'task'), (methods, what), (seeds, 'seed'))
-        ),
+        'measured': counted(one),
         **{tables.LABELS[m]: _mean(both, m) for m in _KEY},
       }
     )
@@ -155,6 +148,22 @@ def _counts(
     list(dict.fromkeys(r['task'] for r in rows)),
     list(dict.fromkeys(r['method'] for r in rows)),
     sorted({r['seed'] for r in rows}),
+  )
+
+
+def counted(results: Results) -> str:
+  """How many tasks, methods and seeds were measured, in words.
+
+  Of a run without methods the studies are counted in their place.
+  """
+  of_methods = bool(results.of(jobs.ACCURACY))
+  tasks, methods, seeds = _counts(
+    results, (jobs.ACCURACY,) if of_methods else tuple(results.rows)
+  )
+  what = 'method' if of_methods else 'study'
+  return ', '.join(
+    _number(len(some), name)
+    for some, name in ((tasks, 'task'), (methods, what), (seeds, 'seed'))
   )
 
 
@@ -237,9 +246,10 @@ def judged_claims(results: Results, place: pathlib.Path | None = None) -> str:
   )
   text = f'{found["caveat"]}\n\n' if found['caveat'] else ''
   text += _table(lines) + (
-    '\nEach number is above 0 if the claim is right, and contains the margin '
-    'of a claim that has one. The page that `python -m runners.report` makes '
-    'says which number it is, and on how many tasks.\n'
+    '\nEach number is a statistic that is above 0 if the claim is right; where '
+    'a claim has a margin, it is added. Most are points of accuracy, others '
+    'are shares, rank correlations or percent. The page that '
+    '`python -m runners.report` makes says which, and on how many tasks.\n'
   )
   note = found['note']
   if note:
