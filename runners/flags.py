@@ -40,8 +40,8 @@ _TASKS = shared_flags.tasks()
 _METHODS = flags.DEFINE_list(
   'methods',
   None,
-  'Comma-separated methods, or all; docs/protocol.md lists them. By default '
-  f'of {", ".join(methods_registry.FROZEN)} those that the grid sets.',
+  'Comma-separated methods, paper (its nine) or all (docs/protocol.md). By '
+  f'default of {", ".join(methods_registry.FROZEN)} those that the grid sets.',
 )
 _SEEDS = shared_flags.seeds(['0', '1', '2'])
 _GRID = flags.DEFINE_enum(
@@ -182,7 +182,7 @@ _CONTROL = flags.DEFINE_string(
 @flags.multi_flags_validator(['plugins', 'methods'])
 def _valid_methods(values: dict[str, Any]) -> bool:
   for name in values['methods'] or ():
-    if name != methods_registry.ALL:
+    if name not in methods_registry.SETS:
       methods_registry.check_name(name)
   return True
 
@@ -408,8 +408,7 @@ def methods(tried: space_lib.Space, required: Sequence[str]) -> list[str]:
   names = _METHODS.value or methods_registry.available(
     next(iter(tried.by_task.values()), tried)
   )
-  if methods_registry.ALL in names:
-    names = [*methods_registry.ANYWHERE, *names]
+  names = [m for n in names for m in methods_registry.SETS.get(n, (n,))]
   return methods_registry.with_required([*names, *required])
 
 

@@ -26,7 +26,7 @@ _TEXTS = {
   )
 }
 # The last two are the guide's own.
-_METHODS = [*methods.METHODS, 'all', 'early', 'nearest_mean']
+_METHODS = [*methods.METHODS, *methods.SETS, 'early', 'nearest_mean']
 # What lists may have, by program and flag.
 _LISTS = {
   ('table1', 'methods'): _METHODS,

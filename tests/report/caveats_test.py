@@ -100,3 +100,10 @@ def test_under_shifts_undecided_is_not_refuted():
 
 def test_nothing_is_said_of_nothing():
   assert caveats.of(made.results()) == []
+
+
+def test_numbers_of_studies_are_not_the_papers_either():
+  of = made.run()
+  rows = [made.row(of, 'offset', 'head2toe', 'digits', 0, 60)]
+  (only,) = caveats.of(made.results(of=of, offset=rows))
+  assert only.startswith("Do not compare these accuracies with the paper's: ")

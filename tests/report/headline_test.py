@@ -10,6 +10,7 @@ from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.report import headline
 from vtab_h2t.report import judging
 from vtab_h2t.report import results as results_lib
+from vtab_h2t.report import run_names
 from vtab_h2t.report import standing
 from vtab_h2t.report import tables
 
@@ -91,6 +92,16 @@ def test_without_both_methods_it_says_what_was_measured():
     'Head2Toe and Linear were not both measured. Linear has '
   )
   assert answer.endswith(' % on 3 tasks.')
+
+
+def test_a_run_of_studies_says_what_it_was_made_for():
+  of = made.run()
+  rows = [made.row(of, 'offset', 'head2toe', 'digits', 0, 60)]
+  results = made.results(of=of, offset=rows)
+  assert headline.answer(results) == (
+    'This run compares no methods. It was made for one study: '
+    f'{run_names.job("offset")}.'
+  )
 
 
 def test_what_ties_and_what_does_not_is_said():
@@ -266,7 +277,7 @@ def test_what_follows_from_settings_is_counted_apart():
   assert f' {verdicts.count(judging.HOLDS)} hold' in said
   assert f', {verdicts.count(judging.UNTESTABLE)} cannot be tested; ' in said
   assert said.endswith(
-    'cannot be tested; one more follows from the settings, not from '
+    'cannot be tested; the remaining one follows from the settings, not from '
     'measurements, and does not hold.'
   )
   # All together are those that the sentence begins with.

@@ -130,3 +130,16 @@ def test_a_run_under_shifts_says_that_undecided_is_not_refuted():
   assert '> **Do not take an undecided claim for one that is refuted:**' in text
   assert 'There is no provenance of these rows.' in text
   assert text.index('refuted') < text.index('## Claims')
+
+
+@pytest.mark.parametrize(
+  'job, changes, words',
+  [
+    ('normalization_none', {'normalization': 'none'}, 'no normalization'),
+    ('pre_activation', {'taps': 'pre_activation'}, 'before the activation'),
+    ('reduced', {'train_fraction': 0.5}, 'fewer training images'),
+  ],
+)
+def test_titles_of_derived_runs_say_what_was_changed_once(job, changes, words):
+  title = run_readme._title(made.run(**changes), job)
+  assert title.count(words) == 1, title

@@ -204,6 +204,13 @@ def test_required_methods_join_those_of_the_grid():
   with flagsaver.flagsaver(methods=['all']):
     assert flags.methods(tried, []) == list(methods.ANYWHERE)
     assert flags.methods(tried, ['scratch']) == list(methods.ANYWHERE)
+  with flagsaver.flagsaver(methods=['paper']):
+    assert flags.methods(tried, []) == [
+      *('linear', 'all_l2', 'all_l1', 'all_l21', 'head2toe', 'scratch'),
+      *('finetune', 'head2toe_ft', 'head2toe_ft_plus'),
+    ]
+  with flagsaver.flagsaver(methods=['knn', 'paper']):
+    assert flags.methods(tried, []) == [*methods.TABLE1, 'knn']
   with flagsaver.flagsaver(grid='fixed', hparams='lr=1,steps=1'):
     assert flags.methods(flags.space(), []) == ['linear']
 

@@ -93,11 +93,15 @@ METHODS = _in_order()
 REGISTERED: dict[str, interface.Searched] = {}
 # What tables call each of them.
 LABELS: dict[str, str] = {}
+# Those of the paper's Table 1.
+TABLE1 = tuple(
+  name for name in METHODS if name in {**FROZEN, **_TRAINED, **DERIVED}
+)
 # Those that any network allows; who wants the others names them.
 ANYWHERE = tuple(
   name for name in METHODS if name in DERIVED or MEASURED[name].any_network
 )
-ALL = 'all'  # Stands for `ANYWHERE`.
+SETS = {'all': ANYWHERE, 'paper': TABLE1}  # What stands for many.
 
 
 def register(method: interface.Searched) -> None:
@@ -127,7 +131,7 @@ def register(method: interface.Searched) -> None:
       f'the method {type(method).__name__} has no name; set its attribute name'
     )
   files.check_name('method', name)
-  if name in (*METHODS, *REGISTERED, ALL):
+  if name in (*METHODS, *REGISTERED, *SETS):
     raise errors.InputError(f'the method name {name} is taken; choose another')
   _check_options(name, getattr(method, 'options_type', None))
   _check_label(name, method.label)

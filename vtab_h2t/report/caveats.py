@@ -27,7 +27,7 @@ _NOT_THE_PAPERS = (
 
 
 def of(results: results_lib.Results) -> list[str]:
-  """Sentences for above all numbers.
+  """Sentences for above all numbers; none where there are none.
 
   A run under shifts has no Table 1; what is said of it is of claims.
   """
@@ -39,7 +39,8 @@ def of(results: results_lib.Results) -> list[str]:
     if r['split'] == 'test' and r['correct'] is not None
   ]
   if not tests:
-    return [] if papers.comparable(results.run) else [_NOT_THE_PAPERS]
+    is_like_the_papers = papers.comparable(results.run)
+    return [_NOT_THE_PAPERS] if results.rows and not is_like_the_papers else []
   tasks = list(dict.fromkeys(r['task'] for r in tests))
   methods = list(dict.fromkeys(r['method'] for r in tests))
   found = _of_budgets(results, tasks, methods)

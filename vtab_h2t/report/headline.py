@@ -55,9 +55,9 @@ def answer(results: results_lib.Results) -> str:
 
 def _of_studies(results: results_lib.Results) -> str:
   """What a run has in place of accuracies of methods."""
-  names = [run_names.job(job) for job in results.rows]
+  names = [run_names.job(job) for job in results.rows if job != jobs.ACCURACY]
   if not names:
-    return 'Nothing was measured in this run.'
+    return _NO_ANSWER
   return (
     'This run compares no methods. It was made for '
     f'{"one study" if len(names) == 1 else f"{len(names)} studies"}: '

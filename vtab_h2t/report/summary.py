@@ -1,6 +1,6 @@
 """What was measured and found as Markdown, which GitHub shows."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 import os
 import pathlib
 from typing import Any
@@ -202,9 +202,16 @@ def _number(count: int, what: str) -> str:
   return f'{count} {what[:-1]}ies' if what[-1] == 'y' else f'{count} {what}s'
 
 
-def means(results: Results) -> str:
-  """Methods by the means of groups; '' where nothing was measured."""
+def means(results: Results, of: Collection[str] | None = None) -> str:
+  """Methods by the means of groups; '' where nothing was measured.
+
+  Args:
+    results: of the run.
+    of: which methods, if they were measured; None for all.
+  """
   summary = _scored(results)
+  if of is not None and len(summary):
+    summary = summary[summary.method.isin(list(of))]
   if summary.empty:
     return ''
   wide = statistics.wide(summary, task_lib.GROUPS)
