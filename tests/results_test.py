@@ -109,9 +109,10 @@ def test_rows_that_are_not_whole_go_on_in_their_run(tmp_path):
   for part in sorted((_RESULTS / 'unfinished').glob('*/')):
     run = _FOLDERS[part.name].run
     whole = {(r['method'], r['task']) for r in _FOLDERS[part.name].rows()}
-    shutil.copytree(_RESULTS / part.name, tmp_path / part.name)
-    shutil.copytree(part, tmp_path / part.name, dirs_exist_ok=True)
-    (folder,) = ledger_lib.Ledger(tmp_path).folders()
+    workdir = tmp_path / part.name
+    shutil.copytree(_RESULTS / part.name, workdir / part.name)
+    shutil.copytree(part, workdir / part.name, dirs_exist_ok=True)
+    (folder,) = ledger_lib.Ledger(workdir).folders()
     added = [r for r in folder.rows() if (r['method'], r['task']) not in whole]
     assert added and {r['run'] for r in added} == {run.id}
     for method in {r['method'] for r in added}:

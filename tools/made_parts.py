@@ -19,10 +19,10 @@ from tools import parts_on_training
 from vtab_h2t import files
 from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.report import catalogue
+from vtab_h2t.report import claim_numbers
 from vtab_h2t.report import contradictions
 from vtab_h2t.report import headline
 from vtab_h2t.report import judging
-from vtab_h2t.report import page_claims
 from vtab_h2t.report import papers
 from vtab_h2t.report import readable
 from vtab_h2t.report import results as results_lib
@@ -40,12 +40,6 @@ PAGES = (
 _PART = re.compile(
   r'^<!-- made: (.*?) -->\n.*?^<!-- end -->$', re.DOTALL | re.MULTILINE
 )
-
-_VERDICTS = {
-  judging.HOLDS: 'holds',
-  judging.FAILS: 'does not hold',
-  judging.UNDECIDED: 'is undecided',
-}
 
 
 def renewed(
@@ -181,7 +175,7 @@ def _verdicts(
   for one in (found[i] for i in ids):
     assert one.interval is not None
     said.append(
-      f'- "{one.claim.sentence[:-1]}" {_VERDICTS[one.verdict]}: '
+      f'- "{one.claim.sentence[:-1]}" {judging.WORDS[one.verdict][0]}: '
       f'{readable.with_interval(one.interval)}. '
       f'The number is: {one.claim.text}.'
     )
@@ -226,14 +220,8 @@ def _refuted(
   failing = judged[judged.verdict == judging.FAILS]
   counts = judged.verdict.value_counts()
   said = [
-    f'{counts[verdict]} {words}'
-    for verdict, words in (
-      (judging.HOLDS, 'hold'),
-      (judging.FAILS, 'do not'),
-      (judging.UNDECIDED, 'are undecided'),
-      (judging.NO_VERDICT, 'have no verdict'),
-      (judging.UNTESTABLE, 'cannot be tested on printed numbers'),
-    )
+    f'{counts[verdict]} {words[int(counts[verdict] > 1)]}'
+    for verdict, words in judging.WORDS.items()
     if verdict in counts
   ]
   return (
@@ -256,7 +244,7 @@ def _refuted(
 
 def _number(line: Any) -> str:
   """A claim's statistic, with its 95 % interval where it has one."""
-  digits = page_claims.digits(line._asdict())
+  digits = claim_numbers.digits(line._asdict())
   text = readable.number(line.measured, digits)
   if not line.low < line.high:
     return text

@@ -4,7 +4,6 @@ import pathlib
 
 import pandas as pd
 
-from vtab_h2t.features import normalization
 from vtab_h2t.report import catalogue
 from vtab_h2t.report import jobs
 from vtab_h2t.report import readable
@@ -64,7 +63,7 @@ def changed(
   for one, other in (pair.split(':') for pair in pairs):
     found = standing.of_jobs(measured[run], one, other)
     names = [
-      run_names.job(f'normalization_{normalization.SELECTED}')
+      run_names.NORMALIZATIONS[measured[run].run.normalization]
       if job == jobs.ACCURACY
       else run_names.job(job)
       for job in (one, other)
@@ -88,10 +87,13 @@ def ranking(
     run_names.NORMALIZATIONS[measured[name].run.normalization]
     for name in (run, other)
   ]
+  offsets = tables_[0].offset
   return pd.DataFrame(
-    {'place of the first feature': [f'{x:,}' for x in tables_[0].offset]}
+    {'place of the first feature': [f'{x:,}' for x in offsets]}
     | {
-      f'accuracy (%), {name}': [f'{x:.1f}' for x in table.percent]
+      f'accuracy (%), {name}': [
+        f'{x:.1f}' for x in table.set_index('offset').percent.loc[offsets]
+      ]
       for name, table in zip(names, tables_)
     }
   ).to_markdown(index=False, disable_numparse=True, stralign='right')
@@ -107,6 +109,7 @@ def one_layer(
   gains, taps = frames['gains'], frames['taps']
   most = max(r.get('num_features', 0) for r in results.of(jobs.CONTROL))
   small = taps[taps.num_features <= most].groupby('task').percent.max()
+  small = small.loc[gains.task]
   return (
     f'Linear has {gains.linear.mean():.1f} % on average, and with the Control, '
     f'so with {most:,} features, '

@@ -1,4 +1,4 @@
-r"""Makes all that results/ has again from its rows: nothing is measured.
+"""Makes all that results/ has again from its rows: nothing is measured.
 
 python -m tools.remake
 

@@ -361,3 +361,26 @@ def test_xla_trains_the_same_heads(penalty, monkeypatch):
         np.testing.assert_allclose(
           scores.of_kernel(name, b.kernel), wanted, atol=1e-3 * wanted.max()
         )
+
+
+@pytest.mark.parametrize('penalty', sweep.PENALTIES)
+def test_what_was_trained_before_changes_no_bit(penalty):
+  """Other numbers of images, features, heads and problems."""
+
+  def bits(problems, heads):
+    trained = _train(
+      [_problem(*_data(*sizes), heads) for sizes in problems], 30, penalty
+    )
+    return [
+      part.numpy().tobytes()
+      for some in trained
+      for head in some
+      for part in (head.kernel, head.bias)
+    ]
+
+  loop.compiled.cache_clear()
+  alone = bits([(300, 240)], _HEADS)
+  loop.compiled.cache_clear()
+  bits([(150, 100)], _HEADS[:1])
+  bits([(500, 700), (500, 333)], _HEADS[:2])
+  assert bits([(300, 240)], _HEADS) == alone

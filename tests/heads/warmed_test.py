@@ -76,3 +76,28 @@ def test_a_head_that_is_not_finite_is_none():
     )
     is None
   )
+
+
+def test_what_was_trained_before_changes_no_bit():
+  """Other numbers of images, features and classes."""
+
+  def bits(count, size, classes):
+    rng = np.random.default_rng(count)
+    head = warmed.train(
+      rng.normal(size=(count, size)).astype(np.float32),
+      rng.integers(0, classes, count),
+      classes,
+      0.1 * warmed.factors(5, 2, 8),
+      stateless.order(count, 64, 40, (0,)),
+      weight_decay=0.01,
+      penalty=0.02,
+      seed=(0, 1),
+    )
+    return [part.numpy().tobytes() for part in (head.kernel, head.bias)]
+
+  warmed._compiled.cache_clear()
+  alone = bits(500, 300, 10)
+  warmed._compiled.cache_clear()
+  bits(300, 77, 3)
+  bits(400, 1200, 17)
+  assert bits(500, 300, 10) == alone

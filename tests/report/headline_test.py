@@ -117,7 +117,7 @@ def test_what_ties_and_what_does_not_is_said():
   assert said[0].startswith('Head2Toe is better than Linear, by 9.8 points')
   (ties,) = (s for s in said if 'ties with +All-l1 (+0.0' in s)
   assert 'Ridge' not in ties and ties.endswith(
-    'as it contains 0, this run does not tell the two apart, which does not '
+    'as it contains 0, this run does not tell it from Head2Toe, which does not '
     'mean that they are equal.'
   )
   assert 'Head2Toe is better than Ridge.' in said

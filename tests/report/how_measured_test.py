@@ -169,7 +169,6 @@ def test_all_tasks_of_a_suite_need_no_names(written):
   [
     {'flags': '--methods=linear --tasks=sprites_loc --noresume'},
     {'seeds': {'linear': [0]}},
-    {'flags': '--tasks=sprites_loc --methods=linear --data_dir=/other'},
   ],
 )
 def test_what_was_measured_otherwise_is_another_command(written, other):

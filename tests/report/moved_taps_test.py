@@ -1,3 +1,4 @@
+import pandas as pd
 import pytest
 
 from vtab_h2t.report import moved_taps
@@ -20,9 +21,23 @@ def test_counts_and_names(backbone, moved, taps, stays):
   text = moved_taps.note(found)
   assert text.startswith(
     'The variants before the normalization and before the activation move '
-    f'{moved} of {taps} taps. The other {taps - moved} are not '
+    f"{moved} of {taps} taps. The rest are no ReLU's output and stay: "
   )
   assert text.count('embedding' if 'block' in text else 'root, pre_logits') == 1
+
+
+def test_a_variant_that_moves_all_has_no_rest():
+  found = pd.DataFrame(
+    [
+      {'variant': 'pre_normalization', 'moved': 6, 'taps': 6, 'unmoved': ''},
+      {'variant': 'pre_activation', 'moved': 5, 'taps': 6, 'unmoved': 'root'},
+    ]
+  )
+  assert moved_taps.note(found).splitlines() == [
+    'The variant before the normalization moves 6 of 6 taps.',
+    'The variant before the activation moves 5 of 6 taps. The rest are no '
+    "ReLU's output and stay: root.",
+  ]
 
 
 @pytest.mark.parametrize('backbone', ['made', 'vit_ti16'])

@@ -1,3 +1,5 @@
+import math
+
 import pandas as pd
 import pytest
 
@@ -96,6 +98,8 @@ def test_the_wider_an_interval_the_fewer_digits(low, high, digits):
 def test_a_number_stands_before_its_interval():
   interval = bootstrap.Interval(1.234, -0.26, 4.1)
   assert readable.with_interval(interval) == '1.2 (-0.3 to 4.1)'
+  alone = bootstrap.Interval(1.234, math.nan, math.nan)
+  assert readable.with_interval(alone) == '1.23'
 
 
 def test_accuracies_have_two_digits_only_in_a_narrow_interval():

@@ -91,3 +91,9 @@ def test_head2toe_in_one_job_less_that_in_another():
   found = standing.of_jobs(results, 'accuracy', 'offset')
   assert found.value == pytest.approx(10)
   assert 0 < found.low < 10 < found.high
+  for job, some in (('offset', rows('offset', 'head2toe', (50,))), ('cv', [])):
+    results = made.results(
+      rows('accuracy', 'head2toe', (60, 61, 62, 63)), of, **{job: some}
+    )
+    with pytest.raises(ValueError, match='same tasks'):
+      standing.of_jobs(results, 'accuracy', job)

@@ -140,7 +140,7 @@ def test_two_sets_of_taps_in_one_work_directory_and_a_page(workdir, tmp_path):
   done = testing.run_runner('report', f'--workdir={workdir}', f'--out={out}')
   assert done.returncode == 0, done.stderr
   pages = sorted((tmp_path / 'page').glob('*.html'))
-  named = ['pre_normalization taps' in p.read_text() for p in pages]
+  named = ['taps before the normalization' in p.read_text() for p in pages]
   assert len(pages) > 1 and sum(named) == 1  # All taps are not named.
 
 

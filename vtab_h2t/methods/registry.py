@@ -141,7 +141,7 @@ def register(method: interface.Searched) -> None:
 
 def _check_label(name: str, label: Any) -> None:
   """Raises InputError unless a label fits into a cell of a table."""
-  if not isinstance(label, str) or not (label == '' or label.isprintable()):
+  if not isinstance(label, str) or not label.isprintable():
     raise errors.InputError(
       f'method {name}: its label must be a text of one line, not {label!r}'
     )

@@ -63,23 +63,30 @@ def parts(run: run_lib.Run, facts: Iterable[Mapping[str, Any]]) -> list[Part]:
     run: the run.
     facts: the provenance of its measurements.
   """
-  by_command: dict[tuple[str, str | None], list[Mapping[str, Any]]] = {}
+  by_command: dict[str, list[Mapping[str, Any]]] = {}
   for one in facts:
-    # Folders of data, which are all shown as DIR, are told apart.
-    folder = _split(one['command'])[1].get('data_dir')
-    key = command(run, one['command']), folder
-    by_command.setdefault(key, []).append(one)
-  alike: dict[Any, list[list[Mapping[str, Any]]]] = {}
-  for (_, folder), of in by_command.items():
-    alike.setdefault((folder, _kind(run, of)), []).append(of)
+    by_command.setdefault(command(run, one['command']), []).append(one)
+  found: list[tuple[Any, list[list[Mapping[str, Any]]]]] = []
+  for of in by_command.values():
+    kind = _kind(run, of)
+    for other, pieces in found:
+      if kind == other and not any(_tasks(of) & _tasks(p) for p in pieces):
+        pieces.append(of)
+        break
+    else:
+      found.append((kind, [of]))
   return [
     Part(
       command=_merged(run, pieces),
       facts=[one for of in pieces for one in of],
       pieces=len(pieces),
     )
-    for pieces in alike.values()
+    for _, pieces in found
   ]
+
+
+def _tasks(facts: Iterable[Mapping[str, Any]]) -> set[str]:
+  return {one['task'] for one in facts}
 
 
 def _kind(run: run_lib.Run, facts: Sequence[Mapping[str, Any]]) -> Any:
@@ -91,6 +98,8 @@ def _kind(run: run_lib.Run, facts: Sequence[Mapping[str, Any]]) -> Any:
     for one in facts
     for method, found in one.get('seeds', {}).items()
   }
+  if not all('seeds' in one for one in facts):  # Of older provenance.
+    seeds.add(('', given.get('seeds')))
   return (
     *program,
     frozenset(kept.items()),
@@ -118,7 +127,7 @@ def _merged(
   for of in pieces:
     program, given = _split(of[0]['command'])
     found |= _flags(run, given)
-  every = {one['task'] for of in pieces for one in of}
+  every = _tasks(one for of in pieces for one in of)
   known = tasks.order(run.suite)
   if 'tasks' in found:
     found['tasks'] = ','.join(

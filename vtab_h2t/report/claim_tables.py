@@ -5,9 +5,9 @@ from typing import Any
 
 import pandas as pd
 
+from vtab_h2t.report import claim_numbers
 from vtab_h2t.report import contradictions as contradictions_lib
 from vtab_h2t.report import judging
-from vtab_h2t.report import page_claims
 from vtab_h2t.report import readable
 from vtab_h2t.report import terminal
 
@@ -97,7 +97,7 @@ def contradictions(table: pd.DataFrame, width: int | None = None) -> str:
 
 def _with_interval(line: Mapping[str, Any]) -> str:
   """For example '8.76 (95 % interval 4.26 to 13.26)'."""
-  said, digits = judging.fixed(line), page_claims.digits(line)
+  said, digits = judging.fixed(line), claim_numbers.digits(line)
   if not pd.isna(line['low']):
     low, high = (readable.number(line[end], digits) for end in ('low', 'high'))
     said = f'95 % interval {low} to {high}'

@@ -12,15 +12,6 @@ from vtab_h2t.report import run_names
 from vtab_h2t.report import surgical_frames
 from vtab_h2t.report import surgical_rows
 
-# Of one claim and of several.
-_WORDS = {
-  judging.HOLDS: ('holds', 'hold'),
-  judging.FAILS: ('does not hold', 'do not hold'),
-  judging.UNDECIDED: ('is undecided', 'are undecided'),
-  judging.NO_VERDICT: ('has no verdict', 'have no verdict'),
-  judging.UNTESTABLE: ('cannot be tested', 'cannot be tested'),
-}
-
 
 def sentences(results: results_lib.Results) -> tuple[str, ...]:
   """How many claims hold, and the numbers that they are about.
@@ -40,7 +31,7 @@ def sentences(results: results_lib.Results) -> tuple[str, ...]:
 def counted(judged: Sequence[judging.Verdict]) -> str:
   """How many claims have each verdict: '3 hold, 1 does not hold'."""
   said = []
-  for verdict, words in _WORDS.items():
+  for verdict, words in judging.WORDS.items():
     count = sum(v.verdict == verdict for v in judged)
     if count:
       said.append(f'{count} {words[count > 1]}')

@@ -30,8 +30,8 @@ _BRACKETS = (
   'interval'
 )
 _TIE = (
-  f'{_BRACKETS}; as it contains 0, this run does not tell the two apart, which '
-  'does not mean that they are equal'
+  f'{_BRACKETS}; as it contains 0, this run does not tell it from Head2Toe, '
+  'which does not mean that they are equal'
 )
 
 

@@ -34,6 +34,14 @@ from vtab_h2t.report import statistics
 HOLDS, FAILS, UNDECIDED = 'holds', 'does not hold', 'undecided'
 NO_VERDICT, UNTESTABLE = 'no verdict', 'not testable'
 JUDGED = HOLDS, FAILS, UNDECIDED
+# What is said of one claim, and of several.
+WORDS = {
+  HOLDS: ('holds', 'hold'),
+  FAILS: ('does not hold', 'do not hold'),
+  UNDECIDED: ('is undecided', 'are undecided'),
+  NO_VERDICT: ('has no verdict', 'have no verdict'),
+  UNTESTABLE: ('cannot be tested', 'cannot be tested'),
+}
 # What numbers that are not measured follow from, by the claim's id.
 FOLLOWS = {c.id: c.follows for c in claims.CLAIMS if c.follows}
 

@@ -54,9 +54,14 @@ def note(found: pd.DataFrame) -> str:
     ['moved', 'taps', 'unmoved'], sort=False
   ):
     names = ' and '.join(run_names.TAPS[kind] for kind in alike.variant)
-    lines.append(
-      f'The variants {names} move {moved} of {taps} taps. The other '
-      f"{taps - moved} are not a ReLU's output and stay: "
-      f'{", ".join(unmoved.split())}.\n'
+    text = (
+      f'The variants {names} move'
+      if len(alike) > 1
+      else f'The variant {names} moves'
     )
+    text += f' {moved} of {taps} taps.'
+    if unmoved:
+      text += " The rest are no ReLU's output and stay: "
+      text += f'{", ".join(unmoved.split())}.'
+    lines.append(f'{text}\n')
   return ''.join(lines)

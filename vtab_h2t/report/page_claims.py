@@ -9,8 +9,7 @@ from typing import Any
 import pandas as pd
 
 from vtab_h2t.protocol import run as run_lib
-from vtab_h2t.report import claims
-from vtab_h2t.report import companion_claims
+from vtab_h2t.report import claim_numbers
 from vtab_h2t.report import judging
 from vtab_h2t.report import readable
 from vtab_h2t.report import rounding
@@ -22,7 +21,6 @@ _MARKS = {
   judging.UNDECIDED: 'open',
   judging.NO_VERDICT: 'none',
 }
-_DIGITS = {c.id: c.digits for c in (*claims.CLAIMS, *companion_claims.CLAIMS)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +92,7 @@ def _named(text: str) -> str:
 
 def _line(line: Mapping[str, Any]) -> dict[str, Any]:
   """A line of the table of a run's claims."""
-  after_point = digits(line)
+  after_point = claim_numbers.digits(line)
   details = {
     'where the paper says it': judging.place(line['where'], line['of']),
     'what the number is': line['statistic'],
@@ -122,21 +120,6 @@ def _line(line: Mapping[str, Any]) -> dict[str, Any]:
     ],
     'details': {what: text for what, text in details.items() if text},
   }
-
-
-def digits(line: Mapping[str, Any]) -> int:
-  """How many a claim's numbers have after the point.
-
-  As many as its interval lets say something, if it has one, and where that is
-  not narrow no more than what is published.
-
-  Args:
-    line: of a table of claims.
-  """
-  most = min(2, _DIGITS.get(line['id'], 2))
-  if pd.isna(line['low']):
-    return most
-  return readable.decimals(line['low'], line['high'], most)
 
 
 def _number(value: float, after_point: int) -> str:
@@ -224,6 +207,6 @@ def _cell(line: Mapping[str, Any], run: run_lib.Run | None) -> dict[str, Any]:
     and rounding.moves(run, line['id'], line['verdict']),
     'verdict': line['verdict'],
     'mark': _MARKS[line['verdict']],
-    'measured': _number(line['measured'], digits(line))
+    'measured': _number(line['measured'], claim_numbers.digits(line))
     + ', derived' * (line['id'] in judging.FOLLOWS),
   }

@@ -1,7 +1,7 @@
 """Tables for readers: names that they know, and as many digits as say much."""
 
 import collections
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 import dataclasses
 import math
 import types
@@ -225,15 +225,26 @@ def decimals(low: float, high: float, most: int = 2) -> int:
   digits = 0 if width >= _WIDE else 1 if width > _NARROW else 2
   if width >= 1:
     digits = min(digits, most)
+  return told_from_zero((low, high), digits)
+
+
+def told_from_zero(values: Iterable[float], digits: int) -> int:
+  """So many digits, or more, until no number but 0 reads as 0."""
+  values = list(values)
   while digits < _MOST_AFTER_POINT and any(
-    end != 0 and round(end, digits) == 0 for end in (low, high)
+    value != 0 and round(value, digits) == 0 for value in values
   ):
     digits += 1
   return digits
 
 
 def with_interval(found: bootstrap.Interval) -> str:
-  """A statistic and its interval, for example '1.2 (0.3 to 2.1)'."""
+  """A statistic and its interval, for example '1.2 (0.3 to 2.1)'.
+
+  Without an interval, the statistic alone.
+  """
+  if math.isnan(found.low):
+    return number(found.value, 2)
   digits = decimals(found.low, found.high)
   value, low, high = (
     number(x, digits) for x in (found.value, found.low, found.high)

@@ -9,6 +9,7 @@ import os
 import pathlib
 
 from vtab_h2t.protocol import run as run_lib
+from vtab_h2t.report import judging
 
 # By how many points a task moved at most; and what had come out worse than
 # Head2Toe, and is then a tie, with the claims that are then undecided.
@@ -46,7 +47,7 @@ def moves(run: run_lib.Run, claim: str, verdict: str) -> bool:
     claim: id of the claim.
     verdict: what its rows say, in the words of `judging`.
   """
-  return verdict == 'holds' and claim in UNDECIDED and is_known(run)
+  return verdict == judging.HOLDS and claim in UNDECIDED and is_known(run)
 
 
 def linked(text: str, place: pathlib.Path, section: str = _SECTION) -> str:

@@ -44,7 +44,6 @@ _SETTING = {
   'group lasso': 'coefficients',
   'learning rate': 'learning_rates',
 }
-# What jobs besides Table 1's methods are about.
 # Section 3.3's rules, in words.
 NORMALIZATIONS = {
   normalization.SELECTED: 'unit norm after the selection',
@@ -58,6 +57,7 @@ TAPS = {
   retapping.PRE_ACTIVATION: 'before the activation',
   retapping.WITH_INPUT: 'with the pooled input',
 }
+# What jobs besides Table 1's methods are about.
 _JOBS: Mapping[str, str] = {
   'one_tap': 'single layers beside the last',
   'granularity': 'single features against whole layers',

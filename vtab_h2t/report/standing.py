@@ -116,15 +116,20 @@ def of_jobs(
   Raises:
     ValueError: they have different tasks.
   """
-  of_one, of_other = (
-    statistics.tests(r for r in results.of(job) if r['method'] == REFERENCE)
+  rows = {
+    job: [
+      r
+      for r in results.of(job)
+      if r['method'] == REFERENCE and r['split'] == 'test'
+    ]
     for job in (one, other)
+  }
+  of_one, of_other = (
+    statistics.by_task(statistics.tests(some)) if some else {}
+    for some in rows.values()
   )
-  return bootstrap.difference(
-    statistics.by_task(of_one),
-    statistics.by_task(of_other),
-    dict(zip(of_one.task, of_one.group)),
-  )
+  groups = {r['task']: r['group'] for r in rows[one]}
+  return bootstrap.difference(of_one, of_other, groups)
 
 
 def read_as(found: pd.DataFrame, reading: str) -> Sequence[dict[str, float]]:

@@ -9,12 +9,12 @@ import pandas as pd
 
 from vtab_h2t.report import catalogue
 from vtab_h2t.report import caveats
+from vtab_h2t.report import claim_numbers
 from vtab_h2t.report import claims
 from vtab_h2t.report import companion_rows
 from vtab_h2t.report import headline
 from vtab_h2t.report import jobs
 from vtab_h2t.report import judging
-from vtab_h2t.report import page_claims
 from vtab_h2t.report import papers
 from vtab_h2t.report import readable
 from vtab_h2t.report import results as results_lib
@@ -308,7 +308,7 @@ def _rounded(line: Mapping[str, Any]) -> str:
   """The number of a claim; '' if it is missing."""
   if pd.isna(line['measured']):
     return ''
-  return readable.number(line['measured'], page_claims.digits(line))
+  return readable.number(line['measured'], claim_numbers.digits(line))
 
 
 def _path(results: Results, place: pathlib.Path | None) -> str:
