@@ -271,6 +271,7 @@ _PARTS: dict[str, Callable[..., str]] = {
   'selection': parts_of_method.selection,
   'successors': _successors,
   'ties': _ties,
+  'tuned_after_selection': parts_on_training.tuned_after_selection,
   'verdicts': _verdicts,
 }
 

@@ -5,6 +5,7 @@ import pathlib
 import numpy as np
 import pandas as pd
 
+from vtab_h2t.report import bootstrap
 from vtab_h2t.report import frames as frames_lib
 from vtab_h2t.report import judging
 from vtab_h2t.report import measured_cost
@@ -79,6 +80,56 @@ def fine_tuning(
     'fine-tuning, at equal steps.',
     f'What is kept for a task takes {size["head2toe"]:.2f} MB with '
     f'Head2Toe, and {size["finetune"]:.1f} MB with fine-tuning.',
+  )
+  return '\n'.join(f'- {sentence}' for sentence in said)
+
+
+def tuned_after_selection(
+  measured: results_lib.Measured, place: pathlib.Path, run: str
+) -> str:
+  """Head2Toe-FT and FT+ beside Head2Toe and fine-tuning, as a list."""
+  del place
+  rows = measured[run].of('accuracy')
+  tests = statistics.tests(rows)
+  samples = {
+    method: statistics.by_task(tests[tests.method == method])
+    for method in ('head2toe_ft', 'head2toe_ft_plus', 'head2toe', 'finetune')
+  }
+  assert len({tuple(sorted(by_task)) for by_task in samples.values()}) == 1
+  groups = dict(zip(tests.task, tests.group))
+
+  def differs(one: str, other: str) -> str:
+    found = bootstrap.difference(samples[one], samples[other], groups)
+    return (
+      f'{found.value:+z.1f} points (95 % interval {found.low:+z.1f} to '
+      f'{found.high:+z.1f})'
+    )
+
+  wide = pd.DataFrame(
+    {m: {t: np.median(v) for t, v in of.items()} for m, of in samples.items()}
+  )
+  means = wide.mean()
+  ahead = wide.head2toe_ft - wide.finetune
+  chosen = {
+    r['task']: r['chosen']
+    for r in rows
+    if r['method'] == 'head2toe_ft_plus' and r['split'] == 'test'
+  }
+  tuned = [task for task, method in chosen.items() if method == 'head2toe_ft']
+  frozen = [task for task in chosen if task not in tuned]
+  said = (
+    f'Head2Toe-FT has {means.head2toe_ft:.1f} % on average over {len(wide)} '
+    f'tasks. The difference to Head2Toe is '
+    f'{differs("head2toe_ft", "head2toe")}, and that to fine-tuning '
+    f'{differs("head2toe_ft", "finetune")}.',
+    f'It is above fine-tuning on {(ahead > 0).sum()} of {len(ahead)} tasks, by '
+    f'{ahead.max():.1f} points on {ahead.idxmax()}, and below it on '
+    f'{(ahead < 0).sum()}, by {-ahead.min():.1f} on {ahead.idxmin()}.',
+    f'Head2Toe-FT+ takes Head2Toe-FT on {len(tuned)} tasks and Head2Toe on '
+    f'{len(frozen)}'
+    + (f' ({", ".join(frozen)})' if frozen else '')
+    + f'. It has {means.head2toe_ft_plus:.1f} %; the difference to Head2Toe-FT '
+    f'is {differs("head2toe_ft_plus", "head2toe_ft")}.',
   )
   return '\n'.join(f'- {sentence}' for sentence in said)
 
