@@ -3,7 +3,6 @@
 import json
 import pathlib
 import re
-import shutil
 
 import pytest
 
@@ -101,25 +100,6 @@ def test_tables_and_figures_follow_from_rows(measured, tmp_path):
     assert any(o.is_in(results) for o in outputs.values()), name
     if outputs[first].possible(results):
       assert (folder / f'{first}.md').exists(), name
-
-
-def test_rows_that_are_not_whole_go_on_in_their_run(tmp_path):
-  """Put into their run as the README says; what is whole belongs there."""
-  text = (_RESULTS / 'unfinished' / 'README.md').read_text()
-  for part in sorted((_RESULTS / 'unfinished').glob('*/')):
-    run = _FOLDERS[part.name].run
-    whole = {(r['method'], r['task']) for r in _FOLDERS[part.name].rows()}
-    workdir = tmp_path / part.name
-    shutil.copytree(_RESULTS / part.name, workdir / part.name)
-    shutil.copytree(part, workdir / part.name, dirs_exist_ok=True)
-    (folder,) = ledger_lib.Ledger(workdir).folders()
-    added = [r for r in folder.rows() if (r['method'], r['task']) not in whole]
-    assert added and {r['run'] for r in added} == {run.id}
-    for method in {r['method'] for r in added}:
-      found = {r['task'] for r in added if r['method'] == method}
-      assert len(found) < len(tasks.tasks(run.suite)), method
-      line = next(x for x in text.splitlines() if f'| `{method}`' in x)
-      assert found == set(line.split('|')[3].strip().split(', '))
 
 
 def test_no_path_of_a_machine_is_committed():

@@ -12,7 +12,7 @@ from vtab_h2t.report import standing
 from vtab_h2t.report import tables
 
 _LEAST_STEPS = 500  # The smallest budget of the paper (Appendix A).
-_LIMITED = 'scratch', 'finetune'  # Of Table 1, what a budget limits.
+_LIMITED = 'scratch', 'finetune', 'head2toe_ft'  # What a budget limits.
 
 _UNDECIDED = (
   'Do not take an undecided claim for one that is refuted: with few tasks of '
