@@ -40,7 +40,7 @@ _TASKS = shared_flags.tasks()
 _METHODS = flags.DEFINE_list(
   'methods',
   None,
-  'Comma-separated methods, paper (its nine) or all (docs/protocol.md). By '
+  "Comma-separated methods; paper: Table 1's nine; all: all but vqt. By "
   f'default of {", ".join(methods_registry.FROZEN)} those that the grid sets.',
 )
 _SEEDS = shared_flags.seeds(['0', '1', '2'])

@@ -147,6 +147,10 @@ def test_readme_shows_the_committed_numbers(measured):
       f'({m.points:+.1f}; {m.low:+.1f} to {m.high:+.1f})'
       for m in (main.loc[name] for name in ('scratch', 'finetune'))
     ),
+    'Head2Toe-FT is {:.1f} points above Head2Toe ({:.1f} to {:.1f}), and ties '
+    'with fine-tuning'.format(
+      *main.loc['head2toe_ft', ['points', 'low', 'high']]
+    ),
     f'is {-control.points["linear"]:.1f} points above Linear',
   ):
     assert said in text, said

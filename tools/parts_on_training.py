@@ -95,7 +95,6 @@ def tuned_after_selection(
     method: statistics.by_task(tests[tests.method == method])
     for method in ('head2toe_ft', 'head2toe_ft_plus', 'head2toe', 'finetune')
   }
-  assert len({tuple(sorted(by_task)) for by_task in samples.values()}) == 1
   groups = dict(zip(tests.task, tests.group))
 
   def differs(one: str, other: str) -> str:
@@ -105,8 +104,8 @@ def tuned_after_selection(
       f'{found.high:+z.1f})'
     )
 
-  wide = pd.DataFrame(
-    {m: {t: np.median(v) for t, v in of.items()} for m, of in samples.items()}
+  wide = statistics.summarise(rows).pivot(
+    index='task', columns='method', values='accuracy_percent'
   )
   means = wide.mean()
   ahead = wide.head2toe_ft - wide.finetune
