@@ -254,8 +254,8 @@ def judged_claims(results: Results, place: pathlib.Path | None = None) -> str:
   text = f'{found["caveat"]}\n\n' if found['caveat'] else ''
   text += _table(lines) + (
     '\nEach number is a statistic that is above 0 if the claim is right; the '
-    'margin of a claim that has one is counted in. Most are points of accuracy, others '
-    'are shares, rank correlations or percent. The page that '
+    'margin of a claim that has one is counted in. Most are points of '
+    'accuracy, others are shares, rank correlations or percent. The page that '
     '`python -m runners.report` makes says which, and on how many tasks.\n'
   )
   note = found['note']
