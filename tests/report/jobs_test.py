@@ -63,7 +63,6 @@ def _signature():
   [
     (['pre_normalization'], [], 'cannot be moved to pre_normalization'),
     (['accuracy'], ['linear', 'lp_ft'], 'cannot be trained'),
-    (['reduced'], ['linear'], 'cannot be trained'),
     (['lp_ft_shift'], [], 'cannot be trained'),
     ([], ['head2toe_ft_plus'], 'cannot be trained'),
   ],
@@ -83,8 +82,17 @@ def test_reduced_runs_have_parts_of_the_images():
   assert [(u.run.train_fraction, u.tasks) for u in found] == [
     (f, t) for f in (0.1, 0.25, 0.5, 0.75) for t in (('a',), ('b', 'c'))
   ]
-  assert {u.methods for u in found} == {('linear', 'head2toe', 'finetune')}
   assert jobs.count(['reduced']) == 4
+
+
+def test_fine_tuning_has_fewer_images_only_where_it_is_named():
+  asked = ['finetune', 'all_l2', 'head2toe', 'linear']
+  methods = [u.methods for u in _units(['reduced'], methods=asked)]
+  assert set(methods) == {('linear', 'head2toe', 'finetune')}
+  methods = [u.methods for u in _units(['reduced'], methods=asked[1:])]
+  assert set(methods) == {('linear', 'head2toe')}
+  assert _units(['reduced'], methods=['all_l2']) == []
+  jobs.check(['reduced'], ['linear', 'head2toe'], _signature())
 
 
 @pytest.mark.parametrize(

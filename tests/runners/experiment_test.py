@@ -297,8 +297,9 @@ def test_what_a_signature_allows_is_made(tmp_path):
   made = {p.stem for p in folder.rglob('*.md')} | {
     p.stem for p in folder.rglob('*.png')
   }
-  assert {'table1', 'figure9', 'figure10', 'normalization'} <= made
-  assert not {'table6', 'figure2', 'figure4', 'figure8', 'figure13'} & made
+  able = {'table1', 'figure9', 'figure10', 'figure13', 'normalization'}
+  assert able <= made
+  assert not {'table6', 'figure2', 'figure4', 'figure8'} & made
   assert {r['method'] for r in testing.read_rows(tmp_path)}.isdisjoint(
     {'scratch', 'finetune'}
   )

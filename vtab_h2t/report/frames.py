@@ -231,16 +231,15 @@ def mean_over_tasks(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
   )
 
 
-REDUCED = 'linear', 'head2toe', 'finetune'
-
-
 def reduced(rows: Sequence[ledger_lib.Row]) -> pd.DataFrame:
   """Figure 13: method, task, group, train_fraction (1: all), percent.
 
-  Tasks are those that have all methods with all fractions.
+  Methods are those that were measured with fewer images, tasks those that have
+  all of these with all fractions.
   """
+  methods = {r['method'] for r in rows if 'train_fraction' in r}
   table = statistics.tests(
-    {'train_fraction': 1.0} | r for r in rows if r['method'] in REDUCED
+    {'train_fraction': 1.0} | r for r in rows if r['method'] in methods
   )
   found = (
     table.groupby(['method', 'task', 'group', 'train_fraction'], sort=False)
