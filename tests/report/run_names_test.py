@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 
 from tests.report import made
+from vtab_h2t.heads import scores
 from vtab_h2t.protocol import grids
 from vtab_h2t.report import jobs
 from vtab_h2t.report import run_names
@@ -85,3 +86,7 @@ def test_every_job_has_words():
   for name in set(jobs.JOBS) - {jobs.ACCURACY}:
     assert run_names.job(name) != name, name
   assert run_names.job('mine') == 'mine'
+
+
+def test_every_score_has_a_name():
+  assert set(run_names.SCORES) == set(scores.SCORES)

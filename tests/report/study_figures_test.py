@@ -184,7 +184,10 @@ def test_scores_are_in_ascending_order():
   (ax,) = study_figures.scores(
     pd.DataFrame({'score': ['l2', 'chi2'], 'percent': [9.0, 7], 'tasks': 2})
   ).axes
-  assert [t.get_text() for t in ax.get_yticklabels()] == ['chi2', 'l2']
+  assert [t.get_text() for t in ax.get_yticklabels()] == [
+    'chi-squared test',
+    'group lasso, l2 norm (Head2Toe)',
+  ]
 
 
 @pytest.mark.parametrize(

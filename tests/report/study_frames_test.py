@@ -81,6 +81,31 @@ def test_medians_over_seeds(make, study, key, values):
   assert table.percent.tolist() == [1, 2]
 
 
+def test_scores_stand_beside_head2toes():
+  """Points above the l2 norm, with an interval where there are tasks."""
+  scores = [{'score': s} for s in ('l2', 'chi2')]
+  counts = {'t': [(1, 2, 30), (4, 4, 9)]}
+  few = rows_lib.of_study('scores', scores, counts, total=100)
+  table = frames.mean_scores(few)
+  assert table.above_l2.tolist() == [0, 2]
+  assert table.low.isna().all()
+  several = {
+    task: [(n, n, n), (n + 10, n + 10, n + 11)]
+    for task, n in (('t', 50), ('u', 60), ('v', 80))
+  }
+  rows = [
+    *rows_lib.of_study('scores', scores, several, total=100),
+    # A task that lacks a score is in no mean and in no difference.
+    *rows_lib.of_study('scores', scores[:1], {'w': [(0,)]}, total=100),
+  ]
+  table = frames.mean_scores(rows).set_index('score')
+  assert table.tasks.tolist() == [3, 3]
+  assert table.percent['l2'] == pytest.approx(190 / 3)
+  assert table.above_l2['chi2'] == pytest.approx(10)
+  assert 8 < table.low['chi2'] <= 10 <= table.high['chi2'] < 12
+  assert table.low['l2'] == table.high['l2'] == 0
+
+
 def _scaling(by_task):
   """Rows of target sizes 30 and 60 with every fourth layer and with all."""
   return rows_lib.of_study(

@@ -264,8 +264,8 @@ def coefficient(results: Results) -> Frames:
 
 def scores(results: Results) -> Frames:
   """Other relevance scores: by task, and means over tasks."""
-  table = study_frames.scores(results.of('scores'))
+  rows = results.of('scores')
   return {
-    'tasks': table,
-    'scores': frames_lib.mean_over_tasks(table, ['score']),
+    'tasks': study_frames.scores(rows),
+    'scores': study_frames.mean_scores(rows),
   }

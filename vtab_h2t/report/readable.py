@@ -57,6 +57,7 @@ _WORDS = {
   'seconds_vs_finetune': 'seconds vs fine-tuning',
   'bytes_vs_finetune': 'bytes vs fine-tuning',
   'bytes_vs_linear': 'bytes vs Linear',
+  'above_l2': 'points above the l2 norm',
   'high': '95 % interval, to',
   'low': '95 % interval, from',
 }
@@ -64,6 +65,7 @@ _WORDS = {
 # Words for the ids that a column has.
 _VALUES: Mapping[str, Mapping[str, str]] = {
   'normalization': run_names.NORMALIZATIONS,
+  'score': run_names.SCORES,
   'variant': {
     **run_names.TAPS,
     'adding_pooled_input': run_names.TAPS[retapping.WITH_INPUT],

@@ -57,6 +57,19 @@ TAPS = {
   retapping.PRE_ACTIVATION: 'before the activation',
   retapping.WITH_INPUT: 'with the pooled input',
 }
+# Relevance scores, in words.
+SCORES = {
+  'l2': 'group lasso, l2 norm (Head2Toe)',
+  'l1': 'group lasso, l1 norm',
+  'linf': 'group lasso, largest weight',
+  'group_lasso': 'group lasso, solved',
+  'variance': 'variance',
+  'f_classif': 'F-test',
+  'mutual_info': 'mutual information',
+  'chi2': 'chi-squared test',
+  'extra_trees': 'extra trees',
+  'random': 'random order',
+}
 # What jobs besides Table 1's methods are about.
 _JOBS: Mapping[str, str] = {
   'one_tap': 'single layers beside the last',

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from vtab_h2t.report import plotting
+from vtab_h2t.report import run_names
 from vtab_h2t.report import study_frames
 from vtab_h2t.report import tap_figures
 from vtab_h2t.studies import granularity
@@ -316,7 +317,8 @@ def scores(table: pd.DataFrame) -> 'figure_lib.Figure':
   drawn, (ax,) = plotting.figure(1, 1, 5.0, 3.6)
   ordered = table.sort_values('percent')
   # Points, as bars that do not start at zero would mislead.
-  ax.plot(ordered.percent, ordered.score, 'o', color='C0')
+  names = [run_names.SCORES.get(score, score) for score in ordered.score]
+  ax.plot(ordered.percent, names, 'o', color='C0')
   ax.grid(axis='y', color='0.85')
   for i, value in enumerate(ordered.percent):
     ax.annotate(

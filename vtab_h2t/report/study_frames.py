@@ -11,11 +11,14 @@ import pandas as pd
 
 from vtab_h2t import published
 from vtab_h2t.protocol import ledger as ledger_lib
+from vtab_h2t.report import bootstrap
 from vtab_h2t.report import frames
+from vtab_h2t.report import statistics
 from vtab_h2t.studies import relevance
 
 GROUP_1, GROUP_2 = 'group 1', 'group 2'  # Of tasks, by Figure 7's table.
 _NEITHER = ('sun397',)
+_HEAD2TOES_SCORE = 'l2'  # Equation 3.
 
 
 def granularity(rows: Sequence[ledger_lib.Row]) -> pd.DataFrame:
@@ -120,6 +123,33 @@ def coefficient(rows: Sequence[ledger_lib.Row]) -> pd.DataFrame:
 def scores(rows: Sequence[ledger_lib.Row]) -> pd.DataFrame:
   """task, group, score, percent."""
   return frames.over_seeds(rows, ['score'])
+
+
+def mean_scores(rows: Sequence[ledger_lib.Row]) -> pd.DataFrame:
+  """Scores beside Head2Toe's, which is the l2 norm.
+
+  Returns:
+    score, percent, tasks (means over so many tasks, those that have all of
+    them), above_l2: how much better than the l2 norm, in points, with low and
+    high, its 95 % interval over tasks and seeds.
+  """
+  table, tests = scores(rows), statistics.tests(rows)
+  means = frames.mean_over_tasks(table, ['score'])
+  whole = frames.whole_tasks(table, ['score'])
+  groups = dict(zip(whole.task, whole.group))
+  samples = {
+    score: statistics.by_task(of_score[of_score.task.isin(groups)])
+    for score, of_score in tests.groupby('score', sort=False)
+  }
+  found = [
+    bootstrap.difference(samples[score], samples[_HEAD2TOES_SCORE], groups)
+    for score in means.score
+  ]
+  return means.assign(
+    above_l2=[one.value for one in found],
+    low=[one.low for one in found],
+    high=[one.high for one in found],
+  )
 
 
 def overlap(rows: Sequence[ledger_lib.Row]) -> pd.DataFrame:
