@@ -102,6 +102,12 @@ def test_a_number_stands_before_its_interval():
   assert readable.with_interval(alone) == '1.23'
 
 
+def test_what_floating_point_adds_does_not_decide_how_a_number_is_rounded():
+  for value in (9.05 - 1e-14, 9.05, 9.05 + 1e-14):
+    assert readable.number(value, 1) == '9.1'
+  assert readable.number(-1e-12, 1) == '0.0'
+
+
 def test_accuracies_have_two_digits_only_in_a_narrow_interval():
   assert readable.decimals(0.5, 2.0, most=1) == 1
   assert readable.decimals(0.5, 1.4, most=1) == 2

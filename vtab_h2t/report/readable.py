@@ -29,6 +29,7 @@ _PROCESSOR = 'processor'
 # Digits after the point of a number with an interval: none if that is so wide,
 # one if it is wider than a share or a correlation can be, two otherwise.
 _WIDE, _NARROW = 50, 2
+_SURE = 9  # Digits after the point that sums of accuracies still have.
 _MOST_AFTER_POINT = 4  # Where less would make an end of the interval 0.
 # Columns of settings: each number as somebody would write it.
 _SETTINGS = (
@@ -208,8 +209,12 @@ def _is_task(name: str) -> bool:
 
 
 def number(value: float, digits: int) -> str:
-  """With a fixed number of digits after the point, and never '-0.0'."""
-  return f'{value:z,.{digits}f}'
+  """With a fixed number of digits after the point, and never '-0.0'.
+
+  What floating point adds far behind the point does not decide how a number is
+  rounded, so that one number reads alike wherever it comes from.
+  """
+  return f'{round(value, _SURE):z,.{digits}f}'
 
 
 def decimals(low: float, high: float, most: int = 2) -> int:
