@@ -259,6 +259,7 @@ _PARTS: dict[str, Callable[..., str]] = {
   'changed': parts_of_method.changed,
   'claims': _claims,
   'contradictions': _contradictions,
+  'fewer_images': parts_of_method.fewer_images,
   'fine_tuning': parts_on_training.fine_tuning,
   'index': _index,
   'key_numbers': _key_numbers,

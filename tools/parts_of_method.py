@@ -4,6 +4,7 @@ import pathlib
 
 import pandas as pd
 
+from vtab_h2t.report import bootstrap
 from vtab_h2t.report import catalogue
 from vtab_h2t.report import jobs
 from vtab_h2t.report import readable
@@ -118,4 +119,41 @@ def one_layer(
     f'{gains.oracle.mean():.1f} %, with the best of those that lead to no more '
     f'than {most:,} features {small.mean():.1f} %, and with the layer that '
     f'validation chooses {gains.chosen.mean():.1f} %.'
+  )
+
+
+def fewer_images(
+  measured: results_lib.Measured, place: pathlib.Path, run: str
+) -> str:
+  """Linear and Head2Toe by the share of the training images."""
+  del place
+  results = measured[run]
+  means = (
+    catalogue.OUTPUTS['figure13']
+    .of_results(results)['figure13']
+    .pivot(index='train_fraction', columns='method', values='percent')
+  )
+  lines = []
+  for fraction, by_method in means.iterrows():
+    rows = results.of(jobs.ACCURACY if fraction == 1 else jobs.REDUCED)
+    tests = statistics.tests(
+      r for r in rows if r.get('train_fraction', 1) == fraction
+    )
+    linear, ours = (
+      statistics.by_task(tests[tests.method == method])
+      for method in ('linear', standing.REFERENCE)
+    )
+    above = bootstrap.difference(
+      ours, linear, dict(zip(tests.task, tests.group))
+    )
+    lines.append(
+      {
+        'share of the training images': f'{fraction:g}',
+        'Linear (%)': f'{by_method["linear"]:.1f}',
+        'Head2Toe (%)': f'{by_method[standing.REFERENCE]:.1f}',
+        'Head2Toe less Linear, points': readable.with_interval(above),
+      }
+    )
+  return pd.DataFrame(lines).to_markdown(
+    index=False, disable_numparse=True, stralign='right'
   )

@@ -75,10 +75,10 @@ def test_the_articles_summary_is_what_intervals_say(measured):
     index='task', columns='method', values='accuracy_percent'
   )
   apart = wide.alf - wide.head2toe
-  assert f'{apart["shapes_count"]:.0f} points ahead of Head2Toe' in ' '.join(
-    article.split()
-  )
-  assert f'and {-apart["shapes_dist"]:.0f} behind on shapes_dist' in article
+  assert (
+    f'layer fusion is {apart.max():.0f} points ahead of Head2Toe on '
+    f'{apart.idxmax()} and {-apart.min():.0f} behind on {apart.idxmin()}'
+  ) in ' '.join(article.split())
   runs = re.findall(r'<!-- made: by_task (.*?) -->', article)
   assert len(runs) == 2 and all(run.startswith('vtab') for run in runs)
   for run in runs:
@@ -120,6 +120,14 @@ def test_what_the_article_says_of_changed_parts_is_in_the_rows(measured):
   gains = catalogue.OUTPUTS['figure4'].of_results(results)['gains']
   control = max(r.get('num_features', 0) for r in results.of('control'))
   assert (gains.oracle_features > control).sum() == len(gains) / 2
+  few = catalogue.OUTPUTS['figure13'].of_results(results)['tasks']
+  few = few[few.train_fraction == 0.1].pivot(
+    index='task', columns='method', values='percent'
+  )
+  apart = few.head2toe - few.linear
+  assert (apart < 0).sum() == 4
+  said = f'most on `{apart.idxmin()}`, by {-apart.min():.1f} points'
+  assert said in ' '.join(article.split())
   detectable = [
     v.interval.detectable
     for v in judging.verdicts(results)
