@@ -120,6 +120,23 @@ def test_what_the_article_says_of_changed_parts_is_in_the_rows(measured):
   gains = catalogue.OUTPUTS['figure4'].of_results(results)['gains']
   control = max(r.get('num_features', 0) for r in results.of('control'))
   assert (gains.oracle_features > control).sum() == len(gains) / 2
+  scores = catalogue.OUTPUTS['scores'].of_results(results)
+  line = scores['scores'].set_index('score')
+  assert line.high['random'] < 0
+  assert (line.high.drop(['l2', 'random']) > 0).all()
+  assert (line.low.drop('l2') < 0).all()
+  assert (
+    f'accurate on average, by {-line.above_l2["group_lasso"]:.1f}' in article
+  )
+  of_task = scores['tasks'].pivot(
+    index='task', columns='score', values='percent'
+  )
+  others = of_task.drop(columns=['l1', 'linf', 'random', 'l2'])
+  apart = others.sub(of_task.l2, axis=0).T
+  assert len(apart) == 6 and (line.above_l2[apart.index] < 0).all()
+  behind, ahead = -apart.sprites_ori, apart.shapes_count
+  for some, where in ((behind, 'sprites_ori'), (ahead, 'shapes_count')):
+    assert f'`{where}`, by {some.min():.0f} to {some.max():.0f}' in article
   few = catalogue.OUTPUTS['figure13'].of_results(results)['tasks']
   few = few[few.train_fraction == 0.1].pivot(
     index='task', columns='method', values='percent'
@@ -127,7 +144,7 @@ def test_what_the_article_says_of_changed_parts_is_in_the_rows(measured):
   apart = few.head2toe - few.linear
   assert (apart < 0).sum() == 4
   said = f'most on `{apart.idxmin()}`, by {-apart.min():.1f} points'
-  assert said in ' '.join(article.split())
+  assert said in article
   detectable = [
     v.interval.detectable
     for v in judging.verdicts(results)

@@ -5,6 +5,7 @@ taken, but for Figure 7 (left), of which the paper says that it has averages.
 """
 
 from collections.abc import Sequence
+import math
 
 import numpy as np
 import pandas as pd
@@ -131,7 +132,8 @@ def mean_scores(rows: Sequence[ledger_lib.Row]) -> pd.DataFrame:
   Returns:
     score, percent, tasks (means over so many tasks, those that have all of
     them), above_l2: how much better than the l2 norm, in points, with low and
-    high, its 95 % interval over tasks and seeds.
+    high, its 95 % interval over tasks and seeds. Of the l2 norm itself these
+    are missing.
   """
   table, tests = scores(rows), statistics.tests(rows)
   means = frames.mean_over_tasks(table, ['score'])
@@ -141,8 +143,11 @@ def mean_scores(rows: Sequence[ledger_lib.Row]) -> pd.DataFrame:
     score: statistics.by_task(of_score[of_score.task.isin(groups)])
     for score, of_score in tests.groupby('score', sort=False)
   }
+  none = bootstrap.Interval(math.nan, math.nan, math.nan)
   found = [
-    bootstrap.difference(samples[score], samples[_HEAD2TOES_SCORE], groups)
+    none
+    if score == _HEAD2TOES_SCORE
+    else bootstrap.difference(samples[score], samples[_HEAD2TOES_SCORE], groups)
     for score in means.score
   ]
   return means.assign(
