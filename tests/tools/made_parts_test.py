@@ -137,6 +137,19 @@ def test_what_the_article_says_of_changed_parts_is_in_the_rows(measured):
   behind, ahead = -apart.sprites_ori, apart.shapes_count
   for some, where in ((behind, 'sprites_ori'), (ahead, 'shapes_count')):
     assert f'`{where}`, by {some.min():.0f} to {some.max():.0f}' in article
+  vit = measured['vtab-vit_ti16-224px']
+  pooled, alone, both = (
+    statistics.summarise(r for r in vit.of(job) if r['method'] == 'head2toe')
+    .set_index('task')
+    .accuracy_percent
+    for job in ('accuracy', 'cls_only', 'cls_both')
+  )
+  ahead, behind = (
+    ' and '.join(f'{x:.2f}' for x in points[['caltech101', 'flowers102']])
+    for points in (alone - pooled, pooled - both)
+  )
+  assert f'ahead on both tasks, by {ahead} points' in article
+  assert f'it is behind, by {behind}.' in article
   few = catalogue.OUTPUTS['figure13'].of_results(results)['tasks']
   few = few[few.train_fraction == 0.1].pivot(
     index='task', columns='method', values='percent'

@@ -314,7 +314,7 @@ def scores(table: pd.DataFrame) -> 'figure_lib.Figure':
   Args:
     table: score, percent, tasks: means over so many tasks.
   """
-  drawn, (ax,) = plotting.figure(1, 1, 5.0, 3.6)
+  drawn, (ax,) = plotting.figure(1, 1, 6.4, 3.6)
   ordered = table.sort_values('percent')
   # Points, as bars that do not start at zero would mislead.
   names = [run_names.SCORES.get(score, score) for score in ordered.score]
@@ -329,6 +329,6 @@ def scores(table: pd.DataFrame) -> 'figure_lib.Figure':
       fontsize=8,
       textcoords='offset points',
     )
-  ax.margins(x=0.12)
+  ax.margins(x=0.16)
   ax.set_xlabel(_mean_percent(table))
   return drawn
