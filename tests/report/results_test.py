@@ -253,6 +253,7 @@ def test_measured_rows_have_what_outputs_read(measured):
     'ranking',
     'claims',
     'figure12',
+    'figure13',
   ]
   # A network that cannot be built has no cost.
   assert measured_cost.measured(one.run, one.measurements).empty
