@@ -234,10 +234,14 @@ def mean_over_tasks(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
 def reduced(rows: Sequence[ledger_lib.Row]) -> pd.DataFrame:
   """Figure 13: method, task, group, train_fraction (1: all), percent.
 
-  Methods are those that were measured with fewer images, tasks those that have
-  all of these with all fractions.
+  Methods are those that were measured with fewer images and with all, tasks
+  those that have all of these with all fractions.
   """
-  methods = {r['method'] for r in rows if 'train_fraction' in r}
+  few, whole = (
+    {r['method'] for r in rows if ('train_fraction' in r) == is_part}
+    for is_part in (True, False)
+  )
+  methods = few & whole
   table = statistics.tests(
     {'train_fraction': 1.0} | r for r in rows if r['method'] in methods
   )

@@ -317,7 +317,7 @@ def scores(table: pd.DataFrame) -> 'figure_lib.Figure':
   drawn, (ax,) = plotting.figure(1, 1, 6.4, 3.6)
   ordered = table.sort_values('percent')
   # Points, as bars that do not start at zero would mislead.
-  names = [run_names.SCORES.get(score, score) for score in ordered.score]
+  names = [run_names.SCORES[score] for score in ordered.score]
   ax.plot(ordered.percent, names, 'o', color='C0')
   ax.grid(axis='y', color='0.85')
   for i, value in enumerate(ordered.percent):
