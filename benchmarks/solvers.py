@@ -4,10 +4,11 @@ r"""Head2Toe with Adam's and with the convex solver's relevances.
   python -m benchmarks.solvers --setting=small
   python -m benchmarks.solvers --data_dir=DIR --weights=FILE
 
-Quick grid, three seeds, each task of the embedded suite with either solver:
-accuracy, and the time of choosing and of training the final heads. Features
-take the same with either and are not counted. With a `--data_dir` that has
-archives and a ViT-Ti/16's `--weights`, Caltech101 comes last.
+Quick grid, three seeds, each task of the embedded suite at 64 pixels with
+either solver: accuracy, and the time of choosing and of training the final
+heads. Features take the same with either and are not counted. With a
+`--data_dir` that has archives and a ViT-Ti/16's `--weights`, Caltech101 comes
+last.
 """
 
 from collections.abc import Iterator, Sequence
@@ -136,6 +137,7 @@ def _compare(
       {
         'task': task.name,
         'backbone': backbone.name,
+        'pixels': backbone.image_size,
         'solver': solver,
         'accuracy_percent': float(
           statistics.summarise(rows).accuracy_percent.item()
@@ -153,7 +155,7 @@ def main(argv: Sequence[str]) -> None:
   del argv
   small = harness.SETTING.value == harness.SMALL
   backbone = backbones.load(
-    'efficientnet_lite0', 'imagenet', 32 if small else 96
+    'efficientnet_lite0', 'imagenet', 32 if small else 64
   )
   names = ['digits'] if small else None
   # Each task's rows are written when there are any.

@@ -143,9 +143,11 @@ def test_readme_shows_the_committed_numbers(measured):
     f'{-gain.points:.1f} points above Linear (95 % interval over tasks and '
     f'seeds {-gain.high:.1f} to {-gain.low:.1f})',
     f'{regularised.min():.1f} to {regularised.max():.1f} points above +All-l2',
-    *(
-      f'({m.points:+.1f}; {m.low:+.1f} to {m.high:+.1f})'
-      for m in (main.loc[name] for name in ('scratch', 'finetune'))
+    'Fine-tuning is {:.1f} points above Head2Toe ({:.1f} to {:.1f})'.format(
+      *main.loc['finetune', ['points', 'low', 'high']]
+    ),
+    'Scratch {:.1f} below it ({:.1f} to {:.1f})'.format(
+      -main.points['scratch'], *main.loc['scratch', ['low', 'high']]
     ),
     'Head2Toe-FT is {:.1f} points above Head2Toe ({:.1f} to {:.1f}), and ties '
     'with fine-tuning'.format(

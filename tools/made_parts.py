@@ -23,6 +23,7 @@ from vtab_h2t.report import claim_numbers
 from vtab_h2t.report import contradictions
 from vtab_h2t.report import headline
 from vtab_h2t.report import judging
+from vtab_h2t.report import numerals
 from vtab_h2t.report import papers
 from vtab_h2t.report import readable
 from vtab_h2t.report import results as results_lib
@@ -118,7 +119,9 @@ def _successors(
         for method, points in zip(table.method, table.points)
       ],
       '95 % interval': [
-        '' if pd.isna(low) else f'{low:+z.1f} to {high:+z.1f}'
+        ''
+        if pd.isna(low)
+        else f'{numerals.signed(low)} to {numerals.signed(high)}'
         for low, high in zip(table.low, table.high)
       ],
       'CPU seconds of the search': [
@@ -245,10 +248,10 @@ def _refuted(
 def _number(line: Any) -> str:
   """A claim's statistic, with its 95 % interval where it has one."""
   digits = claim_numbers.digits(line._asdict())
-  text = readable.number(line.measured, digits)
+  text = numerals.number(line.measured, digits)
   if not line.low < line.high:
     return text
-  low, high = (readable.number(end, digits) for end in (line.low, line.high))
+  low, high = (numerals.number(end, digits) for end in (line.low, line.high))
   return f'{text}, 95 % interval {low} to {high}'
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 from vtab_h2t.report import bootstrap
 from vtab_h2t.report import catalogue
 from vtab_h2t.report import jobs
+from vtab_h2t.report import numerals
 from vtab_h2t.report import readable
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import run_names
@@ -36,21 +37,22 @@ def selection(
   ahead = taps.groupby('task').percent.max() - ours.accuracy_percent
   said = (
     f'Of {singly.index.max():,} candidates {kept:,} features that are chosen '
-    f'one by one have {singly[kept]:.1f} % on average over the tasks.',
-    f'As many features in whole layers have {by_mean:.1f} % if layers are '
-    f'ranked by the mean relevance of their features, and {by_group:.1f} % if '
-    'by a group lasso over layers.',
+    f'one by one have {numerals.number(singly[kept])} % on average over the '
+    'tasks.',
+    f'As many features in whole layers have {numerals.number(by_mean)} % if '
+    'layers are ranked by the mean relevance of their features, and '
+    f'{numerals.number(by_group)} % if by a group lasso over layers.',
     f'To be above these, {fewest} features that are chosen one by one are '
-    f'enough: they have {singly[fewest]:.1f} %.',
-    'Of the numbers of features that were tried '
-    f'{singly.idxmax():,} is best, with {singly.max():.1f} %. All candidates '
-    f'together have {singly.iloc[-1]:.1f} %.',
+    f'enough: they have {numerals.number(singly[fewest])} %.',
+    f'Of the numbers of features that were tried {singly.idxmax():,} is best, '
+    f'with {numerals.number(singly.max())} %. All candidates together have '
+    f'{numerals.number(singly.iloc[-1])} %.',
     'The Oracle reads the embedding and, of each task, the layer that is best '
-    f'on the test images. It has {oracle:.1f} %, where Head2Toe has '
-    f'{ours.accuracy_percent.mean():.1f} %.',
+    f'on the test images. It has {numerals.number(oracle)} %, where Head2Toe '
+    f'has {numerals.number(ours.accuracy_percent.mean())} %.',
     f'The Oracle is above Head2Toe on {(ahead > 0).sum()} of {len(ahead)} '
-    f'tasks, by {ahead.max():.1f} points on {ahead.idxmax()}, and below it by '
-    f'{-ahead.min():.1f} on {ahead.idxmin()}.',
+    f'tasks, by {numerals.number(ahead.max())} points on {ahead.idxmax()}, and '
+    f'below it by {numerals.number(-ahead.min())} on {ahead.idxmin()}.',
   )
   return '\n'.join(f'- {sentence}' for sentence in said)
 
@@ -93,7 +95,8 @@ def ranking(
     {'place of the first feature': [f'{x:,}' for x in offsets]}
     | {
       f'accuracy (%), {name}': [
-        f'{x:.1f}' for x in table.set_index('offset').percent.loc[offsets]
+        numerals.number(x)
+        for x in table.set_index('offset').percent.loc[offsets]
       ]
       for name, table in zip(names, tables_)
     }
@@ -111,14 +114,15 @@ def one_layer(
   most = max(r.get('num_features', 0) for r in results.of(jobs.CONTROL))
   small = taps[taps.num_features <= most].groupby('task').percent.max()
   small = small.loc[gains.task]
+  control = frames['averages'].set_index('method').average['control']
   return (
-    f'Linear has {gains.linear.mean():.1f} % on average, and with the Control, '
-    f'so with {most:,} features, '
-    f'{frames["averages"].set_index("method").average["control"]:.1f} %. With '
-    f'the layer that is best on the test images it is '
-    f'{gains.oracle.mean():.1f} %, with the best of those that lead to no more '
-    f'than {most:,} features {small.mean():.1f} %, and with the layer that '
-    f'validation chooses {gains.chosen.mean():.1f} %.'
+    f'Linear has {numerals.number(gains.linear.mean())} % on average, and with '
+    f'the Control, so with {most:,} features, {numerals.number(control)} %. '
+    'With the layer that is best on the test images it is '
+    f'{numerals.number(gains.oracle.mean())} %, with the best of those that '
+    f'lead to no more than {most:,} features {numerals.number(small.mean())} '
+    '%, and with the layer that validation chooses '
+    f'{numerals.number(gains.chosen.mean())} %.'
   )
 
 
@@ -149,8 +153,8 @@ def fewer_images(
     lines.append(
       {
         'share of the training images': f'{fraction:g}',
-        'Linear (%)': f'{by_method["linear"]:.1f}',
-        'Head2Toe (%)': f'{by_method[standing.REFERENCE]:.1f}',
+        'Linear (%)': numerals.number(by_method['linear']),
+        'Head2Toe (%)': numerals.number(by_method[standing.REFERENCE]),
         'Head2Toe less Linear, points': readable.with_interval(above),
       }
     )

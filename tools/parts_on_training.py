@@ -9,6 +9,7 @@ from vtab_h2t.report import bootstrap
 from vtab_h2t.report import frames as frames_lib
 from vtab_h2t.report import judging
 from vtab_h2t.report import measured_cost
+from vtab_h2t.report import numerals
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import seconds as seconds_lib
 from vtab_h2t.report import standing
@@ -55,31 +56,34 @@ def fine_tuning(
     search['head2toe'] + training['head2toe']
   )
   said = (
-    f'Fine-tuning has {means.finetune:.1f} % on average over {len(wide)} '
-    f'tasks, where Head2Toe has {means[standing.REFERENCE]:.1f} % and Linear '
-    f'{means.linear:.1f} %.',
-    f'The difference to Head2Toe is {found.points:+z.1f} points (95 % interval '
-    f'{found.low:+z.1f} to {found.high:+z.1f}).',
+    f'Fine-tuning has {numerals.number(means.finetune)} % on average over '
+    f'{len(wide)} tasks, where Head2Toe has '
+    f'{numerals.number(means[standing.REFERENCE])} % and Linear '
+    f'{numerals.number(means.linear)} %.',
+    f'The difference to Head2Toe is {numerals.signed(found.points)} points (95 '
+    f'% interval {numerals.signed(found.low)} to '
+    f'{numerals.signed(found.high)}).',
     f'Fine-tuning is above Head2Toe on {(ahead > 0).sum()} of {len(ahead)} '
-    f'tasks, by {ahead.max():.1f} points on {ahead.idxmax()}, and below it on '
-    f'{(ahead < 0).sum()}, by {-ahead.min():.1f} on {ahead.idxmin()}.',
+    f'tasks, by {numerals.number(ahead.max())} points on {ahead.idxmax()}, and '
+    f'below it on {(ahead < 0).sum()}, by {numerals.number(-ahead.min())} on '
+    f'{ahead.idxmin()}.',
     f'The learning rate {larger:g} was chosen on '
-    f'{list(chosen.values()).count(larger)} of {len(chosen)} tasks. '
-    f'Over all tasks it has {right[larger]:.1f} % of the validation images '
-    f'right, and {smaller:g} has {right[smaller]:.1f} %.',
+    f'{list(chosen.values()).count(larger)} of {len(chosen)} tasks. Over all '
+    f'tasks it has {numerals.number(right[larger])} % of the validation images '
+    f'right, and {smaller:g} has {numerals.number(right[smaller])} %.',
     'Once its setting is chosen, a training of Head2Toe takes '
-    f'{training["head2toe"]:.1f} CPU seconds a task, a pass over the images '
-    f'included, and one of fine-tuning {training["finetune"]:.0f}, which is '
-    f'{times:.0f} times as long. The search takes '
-    f'{search["head2toe"]:.1f} CPU seconds for the '
+    f'{numerals.number(training["head2toe"])} CPU seconds a task, a pass over '
+    f'the images included, and one of fine-tuning {training["finetune"]:.0f}, '
+    f'which is {times:.0f} times as long. The search takes '
+    f'{numerals.number(search["head2toe"])} CPU seconds for the '
     f'{settings[standing.REFERENCE]} settings of Head2Toe, and '
     f'{search["finetune"]:.0f} for the {settings.finetune} of fine-tuning. '
     f'Both together take {times_in_all:.0f} times as long with fine-tuning.',
     "By the paper's model of costs Head2Toe takes "
     f'{100 * cost.flops_at_equal_steps:.2f} % of the operations of '
     'fine-tuning, at equal steps.',
-    f'What is kept for a task takes {size["head2toe"]:.2f} MB with '
-    f'Head2Toe, and {size["finetune"]:.1f} MB with fine-tuning.',
+    f'What is kept for a task takes {size["head2toe"]:.2f} MB with Head2Toe, '
+    f'and {numerals.number(size["finetune"])} MB with fine-tuning.',
   )
   return '\n'.join(f'- {sentence}' for sentence in said)
 
@@ -100,8 +104,8 @@ def tuned_after_selection(
   def differs(one: str, other: str) -> str:
     found = bootstrap.difference(samples[one], samples[other], groups)
     return (
-      f'{found.value:+z.1f} points (95 % interval {found.low:+z.1f} to '
-      f'{found.high:+z.1f})'
+      f'{numerals.signed(found.value)} points (95 % interval '
+      f'{numerals.signed(found.low)} to {numerals.signed(found.high)})'
     )
 
   wide = statistics.summarise(rows).pivot(
@@ -117,18 +121,19 @@ def tuned_after_selection(
   tuned = [task for task, method in chosen.items() if method == 'head2toe_ft']
   frozen = [task for task in chosen if task not in tuned]
   said = (
-    f'Head2Toe-FT has {means.head2toe_ft:.1f} % on average over {len(wide)} '
-    f'tasks. The difference to Head2Toe is '
+    f'Head2Toe-FT has {numerals.number(means.head2toe_ft)} % on average over '
+    f'{len(wide)} tasks. The difference to Head2Toe is '
     f'{differs("head2toe_ft", "head2toe")}, and that to fine-tuning '
     f'{differs("head2toe_ft", "finetune")}.',
     f'It is above fine-tuning on {(ahead > 0).sum()} of {len(ahead)} tasks, by '
-    f'{ahead.max():.1f} points on {ahead.idxmax()}, and below it on '
-    f'{(ahead < 0).sum()}, by {-ahead.min():.1f} on {ahead.idxmin()}.',
+    f'{numerals.number(ahead.max())} points on {ahead.idxmax()}, and below it '
+    f'on {(ahead < 0).sum()}, by {numerals.number(-ahead.min())} on '
+    f'{ahead.idxmin()}.',
     f'Head2Toe-FT+ takes Head2Toe-FT on {len(tuned)} tasks and Head2Toe on '
     f'{len(frozen)}'
     + (f' ({", ".join(frozen)})' if frozen else '')
-    + f'. It has {means.head2toe_ft_plus:.1f} %; the difference to Head2Toe-FT '
-    f'is {differs("head2toe_ft_plus", "head2toe_ft")}.',
+    + f'. It has {numerals.number(means.head2toe_ft_plus)} %; the difference '
+    f'to Head2Toe-FT is {differs("head2toe_ft_plus", "head2toe_ft")}.',
   )
   return '\n'.join(f'- {sentence}' for sentence in said)
 
@@ -163,22 +168,24 @@ def affinity(
     )
 
   said = (
-    f'Scratch has {means.scratch:.1f} % on average over {len(by_task)} tasks, '
-    f'where Linear has {means.linear:.1f} % and Fine-tuning '
-    f'{means.finetune:.1f} %. It is above Linear on '
-    f'{(by_task.affinity < 0).sum()} of them, which have a negative affinity.',
+    f'Scratch has {numerals.number(means.scratch)} % on average over '
+    f'{len(by_task)} tasks, where Linear has {numerals.number(means.linear)} % '
+    f'and Fine-tuning {numerals.number(means.finetune)} %. It is above Linear '
+    f'on {(by_task.affinity < 0).sum()} of them, which have a negative '
+    'affinity.',
     "The rank correlation of affinity and Head2Toe's gain over Linear is "
     f'{correlation("gain_falls_with_affinity")}, and that of affinity and its '
     'gain over Fine-tuning '
     f'{correlation("gain_over_finetune_falls_with_affinity")}.',
     f'Over the {far.tasks:.0f} tasks of lowest affinity the difference of '
-    f'Head2Toe to Fine-tuning is {far.measured:+z.1f} points on average '
-    f'(95 % interval {far.low:+z.1f} to {far.high:+z.1f}).',
+    f'Head2Toe to Fine-tuning is {numerals.signed(far.measured)} points on '
+    f'average (95 % interval {numerals.signed(far.low)} to '
+    f'{numerals.signed(far.high)}).',
   )
   return (
     '\n'.join(f'- {sentence}' for sentence in said)
     + '\n\n'
-    + lines.map(lambda v: v if isinstance(v, str) else f'{v:.1f}').to_markdown(
-      index=False, disable_numparse=True
-    )
+    + lines.map(
+      lambda v: v if isinstance(v, str) else numerals.number(v)
+    ).to_markdown(index=False, disable_numparse=True)
   )

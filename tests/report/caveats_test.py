@@ -68,11 +68,20 @@ def test_the_search_of_trained_methods_is_told_beside_that_of_head2toe():
   of = made.run()
   assert _search(of, 'linear', 'head2toe') == ''
   assert _search(of, 'finetune', 'head2toe') == (
-    "Fine-tuning had 500 steps and 2 settings, where Head2Toe's search had 36."
+    'Fine-tuning had 500 steps and 2 settings; Head2Toe had 36.'
   )
   assert _search(of, 'finetune', 'scratch', 'head2toe') == (
-    'Scratch and Fine-tuning had 500 steps and 2 settings each, where '
-    "Head2Toe's search had 36."
+    'Scratch and Fine-tuning had 500 steps and 2 settings each; Head2Toe had '
+    '36.'
+  )
+  penalties = 'all_l2', 'all_l1', 'all_l21'
+  assert _search(of, 'linear', *penalties, 'finetune', 'head2toe').endswith(
+    ' 2 settings; Linear had 2, each +All 6 and Head2Toe 36.'
+  )
+  space = of.space.changed({'all_l1': {'coefficients': (0.1,)}})
+  unlike = _search(made.run(space=space), *penalties, 'finetune', 'head2toe')
+  assert unlike.endswith(
+    '; +All-l2 had 6, +All-l1 2, +All-l2,1 6 and Head2Toe 36.'
   )
   assert _search(of, 'finetune') == 'Fine-tuning had 500 steps and 2 settings.'
   space = of.space.changed(

@@ -49,7 +49,7 @@ def test_a_difference_whose_interval_contains_0_is_a_tie():
   rows = _rows(linear=[0] * 4, head2toe=(5, -4, 4, -4))
   assert headline.answer(made.results(rows)).startswith(
     'Head2Toe and Linear tie, that is, this run does not tell them apart: the '
-    'difference is +0.2 points on average (95 % interval -'
+    'difference is +0.3 points on average (95 % interval -'
   )
 
 

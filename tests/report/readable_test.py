@@ -1,7 +1,6 @@
 import math
 
 import pandas as pd
-import pytest
 
 from vtab_h2t.report import bootstrap
 from vtab_h2t.report import readable
@@ -73,45 +72,11 @@ def test_a_missing_cell_is_blank_also_where_it_would_be_bold():
   assert [line.split('|')[2].strip() for line in lines[2:]] == ['', '**2**']
 
 
-@pytest.mark.parametrize(
-  ('low', 'high', 'digits'),
-  [
-    (-79.84, 142.49, 0),
-    (-16.1, 33.9, 0),  # 50 wide.
-    (-16.1, 33.8, 1),
-    (8.5, 20.5, 1),
-    (0.4, 4.1, 1),
-    (-1.0, 1.0, 2),  # A correlation.
-    (0.08, 0.17, 2),
-    (0.75, 0.75, 2),
-    (0.004, 2.0, 3),  # Above 0, and seen to be.
-    (-60.0, -0.2, 1),
-    (0.0, 60.0, 0),  # 0 itself may read as 0.
-    (0.00004, 1.0, 4),
-  ],
-)
-def test_the_wider_an_interval_the_fewer_digits(low, high, digits):
-  assert readable.decimals(low, high) == digits
-  assert readable.decimals(-high, -low) == digits
-
-
 def test_a_number_stands_before_its_interval():
   interval = bootstrap.Interval(1.234, -0.26, 4.1)
   assert readable.with_interval(interval) == '1.2 (-0.3 to 4.1)'
   alone = bootstrap.Interval(1.234, math.nan, math.nan)
   assert readable.with_interval(alone) == '1.23'
-
-
-def test_what_floating_point_adds_does_not_decide_how_a_number_is_rounded():
-  for value in (9.05 - 1e-14, 9.05, 9.05 + 1e-14):
-    assert readable.number(value, 1) == '9.1'
-  assert readable.number(-1e-12, 1) == '0.0'
-
-
-def test_accuracies_have_two_digits_only_in_a_narrow_interval():
-  assert readable.decimals(0.5, 2.0, most=1) == 1
-  assert readable.decimals(0.5, 1.4, most=1) == 2
-  assert readable.decimals(0.04, 2.0, most=1) == 2  # It is not 0.
 
 
 def test_variants_are_in_words():

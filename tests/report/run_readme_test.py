@@ -8,8 +8,10 @@ from tests.report import made
 from tests.report import made_shifted
 from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.report import catalogue
+from vtab_h2t.report import jobs
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import run_readme
+from vtab_h2t.report import statistics
 
 _TASKS = 'sprites_loc', 'shapes_count'
 
@@ -112,6 +114,62 @@ def test_with_a_second_network_figure_4s_averages_are_below_it(tmp_path):
   for link in _links(text):
     if 'figures/' in link:
       assert (folder.path / link).exists()
+
+
+def test_a_derived_run_shows_its_accuracies_beside_its_parents(tmp_path):
+  made.write(
+    tmp_path,
+    made.run(),
+    _TASKS,
+    names=('linear', 'head2toe'),
+    jobs_=('accuracy', *jobs.NORMALIZATIONS.values(), 'reduced'),
+    # One task is not measured with less; its parent's is not in the mean.
+    change=lambda r: (
+      None if r.get('train_fraction') == 0.5 and r['task'] == _TASKS[1] else r
+    ),
+  )
+  (found,) = results_lib.read_all(ledger_lib.Ledger(tmp_path))
+  for name in ('normalization', 'figure13'):
+    catalogue.OUTPUTS[name].write_results(found)
+  texts = run_readme.texts(found)
+
+  def text_of(job, ending):
+    folder = next(f for f in found.derived[job] if f.path.name.endswith(ending))
+    return folder, texts[folder.path / run_readme.NAME]
+
+  def medians(folder, method):
+    rows = [
+      r for r in folder.rows() if r['split'] == 'test' and r['method'] == method
+    ]
+    table = statistics.summarise(rows).set_index('task')
+    return table.accuracy_percent
+
+  folder, text = text_of('normalization_none', 'none')
+  ours, theirs = medians(folder, 'head2toe'), medians(found.folder, 'head2toe')
+  for task in _TASKS:
+    cells = map(float, _row(text, task)[1:])
+    assert list(cells) == pytest.approx([ours[task], theirs[task]], abs=0.051)
+  assert float(_row(text, 'mean')[1]) == pytest.approx(ours.mean(), abs=0.051)
+  assert 'Linear' not in text[text.index('## Acc') : text.index('## How')]
+  assert f'](../{found.run.name}/normalization.md)' in text
+
+  folder, text = text_of('reduced', '0.5')
+  assert _row(text, 'task')[1::2] == ['Linear, this run', 'Head2Toe, this run']
+  assert not _row(text, _TASKS[1])
+  assert _row(text, 'mean')[1:] == _row(text, _TASKS[0])[1:]
+  assert f'](../{found.run.name}/figures/figure13.png)' in text
+  for link in _links(text):
+    if 'figure13' in link or 'normalization' in link:
+      assert (folder.path / link).exists()
+
+
+def _row(text, first):
+  """The cells of the row of a table that begins so; [] without."""
+  for line in text.splitlines():
+    cells = [cell.strip() for cell in line.split('|')[1:-1]]
+    if cells[:1] == [first]:
+      return cells
+  return []
 
 
 def test_what_is_written_by_hand_is_kept(results):

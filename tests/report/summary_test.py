@@ -112,8 +112,7 @@ def _main(gains, **changes):
 def test_the_budget_of_trained_methods_stands_under_the_means():
   text = summary.means(_main({'head2toe': 9, 'finetune': 12}))
   assert text.endswith(
-    "|\n\nFine-tuning had 500 steps and 2 settings, where Head2Toe's search "
-    'had 36.\n'
+    '|\n\nFine-tuning had 500 steps and 2 settings; Head2Toe had 36.\n'
   )
   assert summary.means(_main({'head2toe': 9, 'all_l1': 5})).endswith('|\n')
 

@@ -103,7 +103,7 @@ def test_each_cell_says_its_seeds_where_they_differ():
   )
   lines = tables.markdown(summary, title).splitlines()
   assert lines[4].replace(' ', '') == (
-    '|Linear|50.0±3.6(3)|50.0|50.0±3.6(3)|68.5±4.9(2)|59.2|56.2|'
+    '|Linear|50.0±3.6(3)|50.0|50.0±3.6(3)|68.5±4.9(2)|59.3|56.2|'
   )
   printed = tables.for_terminal(summary, 'heading', 200)
   assert '50.0 (3)' in printed and '68.5 (2)' in printed
@@ -151,4 +151,7 @@ def test_the_embedded_suite_tells_of_rounding_and_where_it_was_measured():
   assert 'additions' not in tables.note(summary)
   note = tables.note(summary.assign(suite='embedded'))
   assert 'of the run embedded-lite0-64px by up to 6.0 points' in note
+  assert 'and Head2Toe it is 7.0 points, of Linear on x. With these' in note
+  trained = summary.assign(suite='embedded', method='scratch')
+  assert 'additions' not in tables.note(trained)
   assert 'of one processor (benchmarks/README.md' in note

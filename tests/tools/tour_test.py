@@ -32,7 +32,7 @@ def test_the_notebook_is_small_and_was_run_from_its_beginning(committed):
   drawn = [
     o for c in code for o in c.outputs if 'image/png' in o.get('data', {})
   ]
-  assert len(drawn) == 3
+  assert len(drawn) == 4
   for output in drawn:  # The alternative text on the site, and in a notebook.
     alternative = output.data['text/plain']
     assert len(alternative) > 20

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
+from vtab_h2t.methods import space as space_lib
 from vtab_h2t.report import budgets
+from vtab_h2t.report import claim
 from vtab_h2t.report import companion_rows
 from vtab_h2t.report import headline
 from vtab_h2t.report import jobs
@@ -93,12 +95,29 @@ def of_search(results: results_lib.Results) -> str:
     f'setting{"s" if count > 1 else ""}{" each" if len(names) > 1 else ""}'
     for (steps, count), names in by_search.items()
   ]
+  frozen = _frozen_searches(measured, space)
   if said and standing.REFERENCE in measured:
-    said[-1] += (
-      ", where Head2Toe's search had "
-      f'{budgets.settings(standing.REFERENCE, space)}'
-    )
+    said.append(headline.enumerated(frozen))
   return f'{"; ".join(said)}.' if said else ''
+
+
+def _frozen_searches(measured: set[str], space: space_lib.Space) -> list[str]:
+  """How many settings the methods on a frozen network tried, in words."""
+  counts = {
+    method: budgets.settings(method, space)
+    for method in claim.FROZEN
+    if method in measured
+  }
+  alike = set(claim.ALL_FEATURES) <= counts.keys() and (
+    len({counts[m] for m in claim.ALL_FEATURES}) == 1
+  )
+  first, *others = claim.ALL_FEATURES
+  return [
+    f'{"each +All" if alike and method == first else tables.LABELS[method]} '
+    f'{"" if found else "had "}{count}'
+    for found, (method, count) in enumerate(counts.items())
+    if not (alike and method in others)
+  ]
 
 
 def _of_affinity(

@@ -7,7 +7,7 @@ import pandas as pd
 
 from vtab_h2t.report import claims
 from vtab_h2t.report import companion_claims
-from vtab_h2t.report import readable
+from vtab_h2t.report import numerals
 
 _DIGITS = {c.id: c.digits for c in (*claims.CLAIMS, *companion_claims.CLAIMS)}
 _MOST = 2
@@ -27,5 +27,5 @@ def digits(line: Mapping[str, Any]) -> int:
   if pd.isna(line['measured']):
     return most
   if pd.isna(line['low']):
-    return readable.told_from_zero([line['measured']], most)
-  return readable.decimals(line['low'], line['high'], most)
+    return numerals.told_from_zero([line['measured']], most)
+  return numerals.decimals(line['low'], line['high'], most)

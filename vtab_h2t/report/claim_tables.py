@@ -8,7 +8,7 @@ import pandas as pd
 from vtab_h2t.report import claim_numbers
 from vtab_h2t.report import contradictions as contradictions_lib
 from vtab_h2t.report import judging
-from vtab_h2t.report import readable
+from vtab_h2t.report import numerals
 from vtab_h2t.report import terminal
 
 _EXPLAINED = (
@@ -99,9 +99,9 @@ def _with_interval(line: Mapping[str, Any]) -> str:
   """For example '8.76 (95 % interval 4.26 to 13.26)'."""
   said, digits = judging.fixed(line), claim_numbers.digits(line)
   if not pd.isna(line['low']):
-    low, high = (readable.number(line[end], digits) for end in ('low', 'high'))
+    low, high = (numerals.number(line[end], digits) for end in ('low', 'high'))
     said = f'95 % interval {low} to {high}'
-  return readable.number(line['measured'], digits) + (f' ({said})' * bool(said))
+  return numerals.number(line['measured'], digits) + (f' ({said})' * bool(said))
 
 
 def _with_note(verdict: str, rows: str, notes: dict[str, int]) -> str:

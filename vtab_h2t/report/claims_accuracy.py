@@ -71,7 +71,8 @@ BETTER: tuple[Claim, ...] = (
   ),
   Claim(
     id='head2toe_best_on_average',
-    sentence='On average Head2Toe is slightly better than every other method.',
+    sentence='On average Head2Toe is slightly better than every other method '
+    'of section 4.1.',
     where='section 4.1',
     text='mean of Head2Toe less the best mean of Linear, the baselines on all '
     'features, fine-tuning and Scratch, points',

@@ -7,6 +7,7 @@ from vtab_h2t.report import frames
 from vtab_h2t.report import head_probe_frames
 from vtab_h2t.report import judging
 from vtab_h2t.report import lp_ft_frames
+from vtab_h2t.report import numerals
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import run_names
 from vtab_h2t.report import surgical_frames
@@ -67,7 +68,10 @@ def _lp_ft(
 
 def _beside(points: float) -> str:
   """For example '2.8 points above'."""
-  return f'{abs(points):.1f} points {"above" if points >= 0 else "below"}'
+  return (
+    f'{numerals.number(abs(points))} points '
+    f'{"above" if points >= 0 else "below"}'
+  )
 
 
 def _surgical(results: results_lib.Results) -> list[str]:

@@ -12,8 +12,8 @@ from vtab_h2t.report import bootstrap
 from vtab_h2t.report import cost
 from vtab_h2t.report import frames
 from vtab_h2t.report import judging
+from vtab_h2t.report import numerals
 from vtab_h2t.report import papers
-from vtab_h2t.report import readable
 
 _RESNET50, _VIT_B16 = papers.BACKBONES
 _UNITS = 3, 4, 6, 3  # Of the ResNet-50, by stage (Appendix C).
@@ -77,9 +77,9 @@ def answers(table: pd.DataFrame) -> list[str]:
   for line in table.itertuples():
     said = line.tables
     if not pd.isna(line.low):
-      digits = readable.decimals(line.low, line.high)
+      digits = numerals.decimals(line.low, line.high)
       number, low, high = (
-        readable.number(v, digits) for v in (line.number, line.low, line.high)
+        numerals.number(v, digits) for v in (line.number, line.low, line.high)
       )
       said += f' {number} (95 % interval {low} to {high})'
     elif not pd.isna(line.number):
@@ -215,7 +215,8 @@ CONTRADICTIONS: tuple[Contradiction, ...] = (
   Contradiction(
     'Section 4.1: on specialized tasks Head2Toe excels relative to the other '
     'methods (81.6).',
-    'Table 1: +All-l2 has 82.15; Head2Toe less the best, in points,',
+    'Table 1: of the methods of section 4.1 +All-l2 is best, with 82.15; '
+    'Head2Toe less that, in points,',
     _claim('specialized_head2toe_best', _RESNET50),
   ),
   Contradiction(

@@ -12,6 +12,7 @@ from vtab_h2t.protocol import accuracy as accuracy_lib
 from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.report import frames
 from vtab_h2t.report import jobs
+from vtab_h2t.report import numerals
 from vtab_h2t.report import papers
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import run_names
@@ -109,7 +110,10 @@ def _headline(tested: Sequence[ledger_lib.Row], task: str, method: str) -> str:
     return f'{name}: no number, as every training failed'
   seeds = f'{len(found)} seed{"s" if len(found) > 1 else ""}'
   value = pd.Series(found).median()
-  return f'{name}: {value:.1f} % of the test images, the median of {seeds}'
+  return (
+    f'{name}: {numerals.number(value)} % of the test images, the median of '
+    f'{seeds}'
+  )
 
 
 def _seeds(rows: Sequence[ledger_lib.Row], columns: int) -> str:
@@ -135,15 +139,17 @@ def _median(tested: Sequence[ledger_lib.Row]) -> str:
   found = sorted(_percents(tested))
   if not found:
     return f'Why: {tested[0].get("failed", "unknown")}.'
-  values = ', '.join(f'{value:.1f}' for value in found)
+  values = ', '.join(numerals.number(value) for value in found)
   how = 'the one in the middle'
   if len(found) == 1:
     how = 'the only one'
   elif len(found) % 2 == 0:
     how = 'the mean of the two in the middle'
-  text = f'Of {values} the median is {how}, {pd.Series(found).median():.1f}'
+  middle = numerals.number(pd.Series(found).median())
+  text = f'Of {values} the median is {how}, {middle}'
   if len(found) > 1:
-    text += f'; the standard deviation is {pd.Series(found).std():.1f}'
+    deviation = numerals.number(pd.Series(found).std())
+    text += f'; the standard deviation is {deviation}'
   if tested[0]['protocol'] == accuracy_lib.OFFICIAL:
     text += (
       '. Accuracy is as the released evaluator computes it: a last batch that '
@@ -306,7 +312,7 @@ def of_paper(task: str, method: str, width: int | None = None) -> str:
       ].std_percent
       spread = [f'{v:g}, Table 4' for v in deviation if not pd.isna(v)]
       lines = [
-        ('percent', f'{table.accuracy_percent[i]:.1f}'),
+        ('percent', numerals.number(table.accuracy_percent[i])),
         ('printed in', f'Table 1, part {name}, row {label}, column {task}'),
         ('what', _what(backbone, task, method)),
         ('deviation', ', '.join(spread) or 'none is printed'),

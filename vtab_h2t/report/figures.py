@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from vtab_h2t.report import frames
+from vtab_h2t.report import numerals
 from vtab_h2t.report import plotting
 from vtab_h2t.report import point_names
 from vtab_h2t.report import run_names
@@ -26,7 +27,7 @@ _ASCENDING = 'tasks by domain affinity (in brackets, points)'
 
 def _with_affinity(name: str, affinity: float) -> str:
   """A task or group, in brackets its affinity as precise as Table 1 is."""
-  return f'{name} ({affinity:+z.1f})'
+  return f'{name} ({numerals.signed(affinity)})'
 
 
 def _title(key: str) -> str:
@@ -114,7 +115,7 @@ def _end(
       zorder=3,  # Above the line at 0.
       clip_on=False,
     )
-  text = f'{gain:z.1f}'
+  text = numerals.number(gain)
   below = text.startswith('-')
   away = 2 if group is None else 5
   ax.annotate(

@@ -12,6 +12,7 @@ from vtab_h2t.report import companion_answer
 from vtab_h2t.report import companion_rows
 from vtab_h2t.report import jobs
 from vtab_h2t.report import judging
+from vtab_h2t.report import numerals
 from vtab_h2t.report import page_claims
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import rounding
@@ -80,21 +81,21 @@ def of_summary(
     head2toe, linear = (wide.loc[m, by_task.index[0]] for m in COMPARED[::-1])
     return (
       f'On {task}, the only task that has both, Head2Toe has '
-      f'{head2toe:.1f} % and Linear {linear:.1f} %, {_more(by_task.iloc[0])}. '
-      'One task gives no interval.'
+      f'{numerals.number(head2toe)} % and Linear {numerals.number(linear)} %, '
+      f'{_more(by_task.iloc[0])}. One task gives no interval.'
     )
   mean = gain['all', 'mean']
   ahead = f'ahead on {int((by_task > 0).sum())} of {len(by_task)} tasks'
   groups = ', '.join(
-    f'{gain[group, "mean"]:+z.1f} on {group} tasks'
+    f'{numerals.signed(gain[group, "mean"])} on {group} tasks'
     for group in dict.fromkeys(g for g, _ in gain.index)
     if group != 'all'
   )
   best, worst = by_task.idxmax(), by_task.idxmin()
   return (
     f'{_first(mean, interval, len(by_task))}, {ahead}. The difference is '
-    f'{groups}; it is largest on {best[1]} ({by_task[best]:+z.1f}) and '
-    f'smallest on {worst[1]} ({by_task[worst]:+z.1f}).'
+    f'{groups}; it is largest on {best[1]} ({numerals.signed(by_task[best])}) '
+    f'and smallest on {worst[1]} ({numerals.signed(by_task[worst])}).'
   )
 
 
@@ -105,7 +106,7 @@ def _averages(summary: pd.DataFrame) -> str:
     for method, part in summary.groupby('method', sort=False)
   }
   said = [
-    f'{label} has {part.accuracy_percent.mean():.1f} % on '
+    f'{label} has {numerals.number(part.accuracy_percent.mean())} % on '
     + (part.task.iloc[0] if len(part) == 1 else f'{len(part)} tasks')
     for label, part in of.items()
   ]
@@ -113,29 +114,37 @@ def _averages(summary: pd.DataFrame) -> str:
 
 
 def _more(points: float) -> str:
-  return f'{abs(points):.1f} points {"more" if points >= 0 else "less"}'
+  return (
+    f'{numerals.number(abs(points))} points {"more" if points >= 0 else "less"}'
+  )
 
 
 def _first(mean: float, interval: bootstrap.Interval | None, tasks: int) -> str:
   """How the two compare on average, as far as the interval allows."""
   if interval is None or pd.isna(interval.low):
     return (
-      f'Head2Toe is {abs(mean):.1f} points {"above" if mean >= 0 else "below"} '
-      'Linear on average'
+      f'Head2Toe is {numerals.number(abs(mean))} points '
+      f'{"above" if mean >= 0 else "below"} Linear on average'
     )
-  within = f'95 % interval {interval.low:+z.1f} to {interval.high:+z.1f}'
+  within = (
+    f'95 % interval {numerals.signed(interval.low)} to '
+    f'{numerals.signed(interval.high)}'
+  )
   if interval.low > 0 or interval.high < 0:
     how = 'better' if interval.low > 0 else 'worse'
     return (
-      f'Head2Toe is {how} than Linear, by {abs(mean):.1f} points on average '
-      f'({within})'
+      f'Head2Toe is {how} than Linear, by {numerals.number(abs(mean))} points '
+      f'on average ({within})'
     )
   how = (
     'Head2Toe and Linear tie, that is, this run does not tell them apart'
     if tasks >= standing.ENOUGH
     else f'{tasks} tasks are too few to tell Head2Toe from Linear'
   )
-  return f'{how}: the difference is {mean:+z.1f} points on average ({within})'
+  return (
+    f'{how}: the difference is {numerals.signed(mean)} points on average '
+    f'({within})'
+  )
 
 
 @functools.cache
@@ -261,7 +270,9 @@ def _standing(found: pd.DataFrame, is_rounded: bool) -> list[str]:
     )
   unknown = standing.read_as(others, standing.UNKNOWN)
   if unknown:
-    alone = [f'{_name(line)} ({line["points"]:+z.1f})' for line in unknown]
+    alone = [
+      f'{_name(line)} ({numerals.signed(line["points"])})' for line in unknown
+    ]
     said.append(
       f'There is no interval that tells Head2Toe from {enumerated(alone)}, for '
       'lack of tasks: in brackets stand the points above (+) or below (-) '
@@ -322,8 +333,8 @@ def _name(line: dict[str, float]) -> str:
 def _with_points(line: dict[str, float]) -> str:
   """For example '+All-l1 (-2.4; -5.9 to +1.0)'."""
   return (
-    f'{_name(line)} ({line["points"]:+z.1f}; {line["low"]:+z.1f} to '
-    f'{line["high"]:+z.1f})'
+    f'{_name(line)} ({numerals.signed(line["points"])}; '
+    f'{numerals.signed(line["low"])} to {numerals.signed(line["high"])})'
   )
 
 

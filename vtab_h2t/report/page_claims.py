@@ -11,7 +11,7 @@ import pandas as pd
 from vtab_h2t.protocol import run as run_lib
 from vtab_h2t.report import claim_numbers
 from vtab_h2t.report import judging
-from vtab_h2t.report import readable
+from vtab_h2t.report import numerals
 from vtab_h2t.report import rounding
 from vtab_h2t.report import tables
 
@@ -123,7 +123,7 @@ def _line(line: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _number(value: float, after_point: int) -> str:
-  return '' if pd.isna(value) else readable.number(value, after_point)
+  return '' if pd.isna(value) else numerals.number(value, after_point)
 
 
 def _interval(line: Mapping[str, Any], after_point: int) -> str:
@@ -140,7 +140,7 @@ def seen(value: float) -> str:
     return ''
   if math.isinf(value):
     return 'none'
-  return _number(value, readable.decimals(0, value))
+  return _number(value, numerals.decimals(0, value))
 
 
 def matrix(columns: Iterable[Column]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import pandas as pd
 
 from vtab_h2t.report import frames
 from vtab_h2t.report import headline
+from vtab_h2t.report import numerals
 from vtab_h2t.report import papers
 from vtab_h2t.report import rounding
 from vtab_h2t.report import standing
@@ -36,14 +37,16 @@ def standing_lines(
     if is_rounded and method in rounding.TIES and reading == standing.WORSE:
       reading = f'{reading}, but a tie {rounding.OTHERWISE}'
     if not pd.isna(line.get('low', float('nan'))):
-      interval = f'{line["low"]:+z.1f} to {line["high"]:+z.1f}'
+      interval = (
+        f'{numerals.signed(line["low"])} to {numerals.signed(line["high"])}'
+      )
     lines.append(
       {
         'method': tables.LABELS.get(method, method),
         'means': {
           group: _number(wide.loc[method, (group, 'mean')]) for group in groups
         },
-        'points': f'{line["points"]:+z.1f}' if line else '',
+        'points': numerals.signed(line['points']) if line else '',
         'interval': interval,
         'reading': reading,
       }
@@ -74,8 +77,10 @@ def comparison(summary: pd.DataFrame, own: str | None) -> str:
     else 'Do not compare sizes, as networks or tasks are others. The paper '
     'says of its own, on VTAB-1k: '
   ) + '; '.join(
-    f'{label} {story.average:+.1f} on average ('
-    + ', '.join(f'{g} {v:+.1f}' for g, v in story.drop('average').items())
+    f'{label} {numerals.signed(story.average)} on average ('
+    + ', '.join(
+      f'{g} {numerals.signed(v)}' for g, v in story.drop('average').items()
+    )
     + ')'
     for label, story in stories.items()
   )
@@ -143,17 +148,17 @@ def table1(summary: pd.DataFrame, comparable: bool) -> dict[str, Any]:
       cell = _number(wide.loc[method, (group, task)])
       if cell['sort'] != '':
         # As it is printed, so that equal numbers are not told apart.
-        cell['best'] = cell['text'] == f'{wide[group, task].max():.1f}'
+        cell['best'] = cell['text'] == numerals.number(wide[group, task].max())
         deviation = spread.loc[method, (group, task)]
         if not mean and not pd.isna(deviation):
-          cell['below'] = f'± {deviation:.1f}'
+          cell['below'] = f'± {numerals.number(deviation)}'
         if not mean and differ:
           count = seeds.loc[method, (group, task)]
           cell['below'] = f'{cell["below"]} ({count:.0f})'.strip()
         if (method, task) in printed:
           theirs = printed[method, task]
-          cell['below'] = (
-            f'{theirs:.1f} {wide.loc[method, (group, task)] - theirs:+.1f}'
+          cell['below'] = f'{numerals.number(theirs)} ' + numerals.signed(
+            wide.loc[method, (group, task)] - theirs
           )
       cells.append(cell)
     lines.append({'mean': mean, 'cells': cells})
@@ -174,4 +179,4 @@ def _number(value: float) -> dict[str, Any]:
   """A cell that is sorted by its number; empty if it is missing."""
   if pd.isna(value):
     return _cell('')
-  return _cell(f'{value:.1f}') | {'sort': f'{value:.4f}'}
+  return _cell(numerals.number(value)) | {'sort': f'{value:.4f}'}

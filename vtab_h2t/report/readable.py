@@ -1,7 +1,7 @@
 """Tables for readers: names that they know, and as many digits as say much."""
 
 import collections
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 import dataclasses
 import math
 import types
@@ -14,6 +14,7 @@ from vtab_h2t.backbones import retapping
 from vtab_h2t.report import bootstrap
 from vtab_h2t.report import frames as frames_lib
 from vtab_h2t.report import lp_ft_frames
+from vtab_h2t.report import numerals
 from vtab_h2t.report import run_names
 from vtab_h2t.report import tables
 from vtab_h2t.tasks import registry
@@ -26,11 +27,6 @@ _LABELS = collections.ChainMap(tables.LABELS, lp_ft_frames.LABELS)
 _MODEL, _RESIDUAL = 'ours_', 'residual_'
 _PUBLISHED = '_published'  # What stands beside what was measured.
 _PROCESSOR = 'processor'
-# Digits after the point of a number with an interval: none if that is so wide,
-# one if it is wider than a share or a correlation can be, two otherwise.
-_WIDE, _NARROW = 50, 2
-_SURE = 9  # Digits after the point that sums of accuracies still have.
-_MOST_AFTER_POINT = 4  # Where less would make an end of the interval 0.
 # Columns of settings: each number as somebody would write it.
 _SETTINGS = (
   'learning_rate',
@@ -208,53 +204,16 @@ def _is_task(name: str) -> bool:
   return any(name in registry.order(suite) for suite in registry.SUITES)
 
 
-def number(value: float, digits: int) -> str:
-  """With a fixed number of digits after the point, and never '-0.0'.
-
-  What floating point adds far behind the point does not decide how a number is
-  rounded, so that one number reads alike wherever it comes from.
-  """
-  return f'{round(value, _SURE):z,.{digits}f}'
-
-
-def decimals(low: float, high: float, most: int = 2) -> int:
-  """How many digits after the point say something in an interval.
-
-  The wider it is, the less they say. But an end that is not 0 does not read as
-  0, as on which side of 0 it is decides.
-
-  Args:
-    low: its lower end, not missing.
-    high: its upper end, not missing.
-    most: of an interval that is not narrower than 1.
-  """
-  width = high - low
-  digits = 0 if width >= _WIDE else 1 if width > _NARROW else 2
-  if width >= 1:
-    digits = min(digits, most)
-  return told_from_zero((low, high), digits)
-
-
-def told_from_zero(values: Iterable[float], digits: int) -> int:
-  """So many digits, or more, until no number but 0 reads as 0."""
-  values = list(values)
-  while digits < _MOST_AFTER_POINT and any(
-    value != 0 and round(value, digits) == 0 for value in values
-  ):
-    digits += 1
-  return digits
-
-
 def with_interval(found: bootstrap.Interval) -> str:
   """A statistic and its interval, for example '1.2 (0.3 to 2.1)'.
 
   Without an interval, the statistic alone.
   """
   if math.isnan(found.low):
-    return number(found.value, 2)
-  digits = decimals(found.low, found.high)
+    return numerals.number(found.value, 2)
+  digits = numerals.decimals(found.low, found.high)
   value, low, high = (
-    number(x, digits) for x in (found.value, found.low, found.high)
+    numerals.number(x, digits) for x in (found.value, found.low, found.high)
   )
   return f'{value} ({low} to {high})'
 
@@ -290,7 +249,7 @@ def _column(name: str, values: pd.Series, digits: int | None) -> list[str]:
     elif digits is None or not math.isfinite(value):
       texts.append(f'{value:.3g}')
     else:
-      texts.append(number(float(value), digits))
+      texts.append(numerals.number(float(value), digits))
   return texts
 
 

@@ -10,6 +10,7 @@ from typing import Literal, TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from vtab_h2t.report import numerals
 from vtab_h2t.report import plotting
 from vtab_h2t.report import run_names
 from vtab_h2t.report import study_frames
@@ -322,7 +323,7 @@ def scores(table: pd.DataFrame) -> 'figure_lib.Figure':
   ax.grid(axis='y', color='0.85')
   for i, value in enumerate(ordered.percent):
     ax.annotate(
-      f'{value:.1f}',
+      numerals.number(value),
       (value, i),
       (6, 0),
       va='center',

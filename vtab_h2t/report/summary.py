@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.report import catalogue
 from vtab_h2t.report import caveats
 from vtab_h2t.report import claim_numbers
@@ -15,8 +16,8 @@ from vtab_h2t.report import companion_rows
 from vtab_h2t.report import headline
 from vtab_h2t.report import jobs
 from vtab_h2t.report import judging
+from vtab_h2t.report import numerals
 from vtab_h2t.report import papers
-from vtab_h2t.report import readable
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import rounding
 from vtab_h2t.report import run_names
@@ -136,7 +137,9 @@ def _mean(summary: pd.DataFrame, method: str) -> str:
   """A method's mean over all tasks of a summary, as text."""
   if summary.empty:
     return ''
-  return f'{summary.accuracy_percent[summary.method == method].mean():.1f}'
+  return numerals.number(
+    summary.accuracy_percent[summary.method == method].mean()
+  )
 
 
 def _counts(
@@ -161,10 +164,13 @@ def counted(results: Results) -> str:
     results, (jobs.ACCURACY,) if of_methods else tuple(results.rows)
   )
   what = 'method' if of_methods else 'study'
-  return ', '.join(
-    _number(len(some), name)
-    for some, name in ((tasks, 'task'), (methods, what), (seeds, 'seed'))
+  counts = [_number(len(tasks), 'task'), _number(len(methods), what)]
+  fewest = min(
+    (len(_counts(results, [job])[2]) for job in results.rows), default=0
   )
+  if of_methods or fewest == len(seeds):
+    return ', '.join([*counts, _number(len(seeds), 'seed')])
+  return ', '.join([*counts, f'{fewest} to {_number(len(seeds), "seed")}'])
 
 
 def extent(results: Results) -> str:
@@ -218,7 +224,9 @@ def means(results: Results, of: Collection[str] | None = None) -> str:
   means = wide[[c for c in wide.columns if c[1] == 'mean']]
   lines = pd.DataFrame(
     {
-      group: [f'{v:.1f}' if v == v else '' for v in means[group, 'mean']]
+      group: [
+        numerals.number(v) if v == v else '' for v in means[group, 'mean']
+      ]
       for group, _ in means.columns
     }
   )
@@ -228,6 +236,58 @@ def means(results: Results, of: Collection[str] | None = None) -> str:
     heading += ' A mean is blank where one of its tasks was not measured.'
   budget = caveats.of_search(results)
   return f'{heading}\n\n{_table(lines)}' + (f'\n{budget}\n' if budget else '')
+
+
+def beside_parent(results: Results, folder: ledger_lib.Folder) -> str:
+  """Accuracies of a derived run by task, beside its parent's.
+
+  Args:
+    results: of the parent.
+    folder: of the derived run.
+
+  Returns:
+    A heading and a table in Markdown, of the tasks that were measured in both;
+    '' if methods are not what the run has.
+  """
+  rows = [
+    r
+    for r in folder.rows()
+    if r['split'] == 'test' and r['correct'] is not None
+  ]
+  whole = _scored(results)
+  if jobs.JOBS[folder.run.job].study or not rows or whole.empty:
+    return ''
+  derived = statistics.summarise(rows)
+  both = {
+    name: statistics.wide(
+      some[some.task.isin(set(derived.task) & set(whole.task))],
+      task_lib.GROUPS,
+    )
+    for name, some in (
+      ('this run', derived),
+      (f'`{results.run.name}`', whole),
+    )
+  }
+  first = next(iter(both.values()))
+  columns = [c for c in first.columns if c[1] != 'mean'] + [('all', 'mean')]
+  methods = [
+    m for m in tables.LABELS if m in first.index and m in set(whole.method)
+  ]
+  lines = pd.DataFrame({'task': [task for _, task in columns]})
+  for method in methods:
+    for name, wide in both.items():
+      lines[f'{tables.LABELS.get(method, method)}, {name}'] = [
+        ''
+        if pd.isna(value := wide.loc[method, column])
+        else numerals.number(value)
+        for column in columns
+      ]
+  seeds = tables.seeds_text(derived, in_cells=False)
+  return (
+    (f'## Accuracies\n\nTest accuracy in percent, {seeds}.\n\n{_table(lines)}')
+    if methods
+    else ''
+  )
 
 
 def judged_claims(results: Results, place: pathlib.Path | None = None) -> str:
@@ -252,11 +312,12 @@ def judged_claims(results: Results, place: pathlib.Path | None = None) -> str:
     ]
   )
   text = f'{found["caveat"]}\n\n' if found['caveat'] else ''
-  text += _table(lines) + (
-    '\nEach number is a statistic that is above 0 if the claim is right; the '
+  text += (
+    'Each number is a statistic that is above 0 if the claim is right; the '
     'margin of a claim that has one is counted in. Most are points of '
-    'accuracy, others are shares, rank correlations or percent. The page that '
-    '`python -m runners.report` makes says which, and on how many tasks.\n'
+    'accuracy, others are shares, rank correlations or percent: the table that '
+    '`python -m runners.reproduce --only=claims` makes says which, and on how '
+    f'many tasks.\n\n{_table(lines)}'
   )
   note = found['note']
   if note:
@@ -308,7 +369,7 @@ def _rounded(line: Mapping[str, Any]) -> str:
   """The number of a claim; '' if it is missing."""
   if pd.isna(line['measured']):
     return ''
-  return readable.number(line['measured'], claim_numbers.digits(line))
+  return numerals.number(line['measured'], claim_numbers.digits(line))
 
 
 def _path(results: Results, place: pathlib.Path | None) -> str:

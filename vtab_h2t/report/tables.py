@@ -6,6 +6,7 @@ import pandas as pd
 
 from vtab_h2t.methods import registry as methods
 from vtab_h2t.report import cost
+from vtab_h2t.report import numerals
 from vtab_h2t.report import rounding
 from vtab_h2t.report import statistics
 from vtab_h2t.report import terminal
@@ -46,8 +47,8 @@ def _text(value: float, spread: float | None = None) -> str:
   """A percentage, '' where it was not measured."""
   if pd.isna(value):
     return ''
-  return f'{value:.1f}' + (
-    '' if spread is None or pd.isna(spread) else f' ± {spread:.1f}'
+  return numerals.number(value) + (
+    '' if spread is None or pd.isna(spread) else f' ± {numerals.number(spread)}'
   )
 
 
@@ -121,20 +122,27 @@ def note(summary: pd.DataFrame) -> str:
   """
   if 'range_points' not in summary or summary.range_points.isna().all():
     return ''
-  widest = summary.loc[summary.range_points.idxmax()]
-  text = (
-    f'The largest difference between seeds is {widest.range_points:.1f} '
-    f'points, of {LABELS.get(widest.method, widest.method)} on {widest.task}.'
-  )
-  if set(summary.suite) == {_EMBEDDED}:
+  text = f'The largest difference between seeds is {_widest(summary)}.'
+  frozen = summary[summary.method.isin(rounding.METHODS)]
+  if set(summary.suite) == {_EMBEDDED} and frozen.range_points.any():
     text += (
-      ' The order of additions alone moved single tasks of the run '
-      f'{rounding.RUN} by up to {rounding.MOST:.1f} points, where another '
-      'setting then won on the validation images: it was measured with longer '
-      f'and shorter vectors of one processor ({rounding.WHERE}, "What rounding '
-      'alone does").'
+      f' Of {rounding.AMONG} it is {_widest(frozen)}. With these, the order of '
+      f'additions alone moved single tasks of the run {rounding.RUN} by up to '
+      f'{numerals.number(rounding.MOST)} points, where another setting then '
+      'won on the validation images: it was measured with longer and shorter '
+      f'vectors of one processor ({rounding.WHERE}, "What rounding alone '
+      'does"). With other methods this was not measured.'
     )
   return text
+
+
+def _widest(summary: pd.DataFrame) -> str:
+  """The largest difference between seeds, of what and where."""
+  line = summary.loc[summary.range_points.idxmax()]
+  return (
+    f'{numerals.number(line.range_points)} points, of '
+    f'{LABELS.get(line.method, line.method)} on {line.task}'
+  )
 
 
 def markdown(summary: pd.DataFrame, heading: str) -> str:

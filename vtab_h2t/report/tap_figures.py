@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from vtab_h2t.backbones import backbone as backbone_lib
+from vtab_h2t.report import numerals
 from vtab_h2t.report import plotting
 from vtab_h2t.report import point_names
 from vtab_h2t.report import run_names
@@ -134,7 +135,9 @@ def figure4(
       grid[0, 2:] if len(shown) == 1 else grid[0, 2 + place]
     )
     by_layer(ax, taps[taps.task == row.task])
-    ax.set_title(f'{row.task} (affinity {row.affinity:+z.1f})', fontsize=9)
+    ax.set_title(
+      f'{row.task} (affinity {numerals.signed(row.affinity)})', fontsize=9
+    )
     ax.set_xlabel('additional layer', fontsize=8)
     if not place:
       ax.set_ylabel(plotting.PERCENT)
