@@ -48,7 +48,7 @@ def fine_tuning(
   size = {m: cost[f'{m}_bytes'] / 1e6 for m in training}
   seconds = seconds_lib.by_method(own)
   search = {
-    m: np.mean([s.choose for (of, _), s in seconds.items() if of == m])
+    m: float(np.mean([s.choose for (of, _), s in seconds.items() if of == m]))
     for m in training
   }
   times = training['finetune'] / training['head2toe']

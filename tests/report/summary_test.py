@@ -135,8 +135,8 @@ def test_claims_of_one_given_setting_stand_below_what_not_to_take_them_for():
   fixed = _main(gains, space=made.fixed(lr=0.1, steps=500))
   text = summary.judged_claims(fixed)
   assert text.startswith('Do not take these verdicts for ')
-  assert text.index('the search.\n\n| claim') < text.index('| holds')
-  assert summary.judged_claims(_main(gains)).startswith('| claim')
+  assert text.index('the search.\n\nEach number is ') < text.index('| holds')
+  assert summary.judged_claims(_main(gains)).startswith('Each number is ')
 
 
 def test_the_note_on_rounding_leads_to_the_measurement():

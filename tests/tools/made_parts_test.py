@@ -164,7 +164,7 @@ def test_what_the_article_says_of_changed_parts_is_in_the_rows(measured):
     if v.claim.id.startswith('taps_above_')
   ]
   assert (
-    f'at all is {min(detectable):.1f} to {max(detectable):.1f} points'
+    f'less than {min(detectable):.1f} to {max(detectable):.1f} points would'
     in article
   )
 
