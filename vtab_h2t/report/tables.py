@@ -125,13 +125,18 @@ def note(summary: pd.DataFrame) -> str:
   text = f'The largest difference between seeds is {_widest(summary)}.'
   frozen = summary[summary.method.isin(rounding.METHODS)]
   if set(summary.suite) == {_EMBEDDED} and frozen.range_points.any():
+    of_frozen = _widest(frozen)
     text += (
-      f' Of {rounding.AMONG} it is {_widest(frozen)}. With these, the order of '
-      f'additions alone moved single tasks of the run {rounding.RUN} by up to '
-      f'{numerals.number(rounding.MOST)} points, where another setting then '
-      'won on the validation images: it was measured with longer and shorter '
-      f'vectors of one processor ({rounding.WHERE}, "What rounding alone '
-      'does"). With other methods this was not measured.'
+      f' With {rounding.AMONG}'
+      if of_frozen == _widest(summary)
+      else f' Of {rounding.AMONG} it is {of_frozen}. With these'
+    )
+    text += (
+      ', the order of additions alone moved single tasks of the run '
+      f'{rounding.RUN} by up to {numerals.number(rounding.MOST)} points, where '
+      'another setting then won on the validation images: it was measured with '
+      f'longer and shorter vectors of one processor ({rounding.WHERE}, "What '
+      'rounding alone does"). With other methods this was not measured.'
     )
   return text
 
