@@ -70,6 +70,19 @@ def test_two_tasks_do_not_make_a_tie():
   assert not any('tie' in s for s in said)
 
 
+def test_an_interval_of_two_tasks_that_are_alike_is_told_to_be_chance():
+  by_chance = ' Of so few tasks an interval may be narrow by chance.'
+
+  def said(tasks):
+    gains = {'linear': [-9] * tasks, 'ridge': [-5] * tasks}
+    rows = _rows(**gains, head2toe=[0] * tasks)
+    sentences = headline.sentences(made.results(rows))
+    return next(s for s in sentences if 'better than Ridge' in s)
+
+  assert said(2).endswith(by_chance)
+  assert by_chance not in said(4)
+
+
 def test_one_task_is_no_average():
   of = made.run()
   rows = [

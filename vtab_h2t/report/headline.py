@@ -289,6 +289,8 @@ def _standing(found: pd.DataFrame, is_rounded: bool) -> list[str]:
         for line in lines
       ]
       said.append(f'{words} {enumerated(found_so)}.')
+      if any(line['tasks'] < standing.ENOUGH for line in lines):
+        said[-1] += ' Of so few tasks an interval may be narrow by chance.'
       moved = [_name(line) for line in lines if line['method'] in rounding.TIES]
       if is_rounded and moved and reading == standing.WORSE:
         said[-1] += (
