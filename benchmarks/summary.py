@@ -250,13 +250,13 @@ def solving(rows: Sequence[Row]) -> str:
 
 def accuracies(rows: Sequence[Row]) -> str:
   """Head2Toe with either solver; means of accuracies, sums of seconds."""
-  found: dict[tuple[str, str], dict[str, dict[str, Row]]] = {}
-  for row in _latest(rows, 'solvers', 'processor', 'task', 'solver'):
-    tasks = found.setdefault((row['processor'], row['backbone']), {})
+  found: dict[tuple[str, int], dict[str, dict[str, Row]]] = {}
+  for row in _latest(rows, 'solvers', 'processor', 'task', 'pixels', 'solver'):
+    tasks = found.setdefault((row['processor'], row['pixels']), {})
     tasks.setdefault(row['task'], {})[row['solver']] = row
   solvers = 'adam', 'convex'
   cells = []
-  for (processor, _), tasks in found.items():
+  for (processor, pixels), tasks in found.items():
     numbers = [
       [task[s][k] for k in ('accuracy_percent', 'cpu_seconds') for s in solvers]
       for task in tasks.values()
@@ -269,12 +269,13 @@ def accuracies(rows: Sequence[Row]) -> str:
         *map(sum, columns[2:]),
       ]
     cells += [
-      [processor, name, *(f'{v:.1f}' for v in values[:2]), *values[2:]]
+      [processor, pixels, name, *(f'{v:.1f}' for v in values[:2]), *values[2:]]
       for name, values in lines.items()
     ]
   return _lines(
     [
       'processor',
+      'pixels',
       'task',
       'Adam',
       'convex',

@@ -77,27 +77,27 @@ def test_accuracies_of_several_tasks_have_a_mean_and_their_seconds_a_sum():
       'benchmark': 'solvers',
       'setting': 'full',
       'processor': 'p',
-      'backbone': backbone,
+      'pixels': pixels,
       'task': task,
       'solver': solver,
       'accuracy_percent': accuracy,
       'cpu_seconds': seconds,
     }
-    for backbone, task, solver, accuracy, seconds in [
-      ('a', 's', 'adam', 0.0, 9),
-      ('a', 's', 'adam', 50.0, 1),
-      ('a', 's', 'convex', 40.0, 3),
-      ('a', 't', 'adam', 70.0, 4),
-      ('a', 't', 'convex', 80.0, 5),
-      ('b', 'u', 'adam', 1.0, 6),
-      ('b', 'u', 'convex', 2.0, 7),
+    for pixels, task, solver, accuracy, seconds in [
+      (64, 's', 'adam', 0.0, 9),
+      (64, 's', 'adam', 50.0, 1),
+      (64, 's', 'convex', 40.0, 3),
+      (64, 't', 'adam', 70.0, 4),
+      (64, 't', 'convex', 80.0, 5),
+      (96, 's', 'adam', 1.0, 6),
+      (96, 's', 'convex', 2.0, 7),
     ]
   ]
   assert summary.accuracies(rows).splitlines()[2:] == [
-    '| p | s | 50.0 | 40.0 | 1 | 3 |',
-    '| p | t | 70.0 | 80.0 | 4 | 5 |',
-    '| p | all of these | 60.0 | 60.0 | 5 | 8 |',
-    '| p | u | 1.0 | 2.0 | 6 | 7 |',
+    '| p | 64 | s | 50.0 | 40.0 | 1 | 3 |',
+    '| p | 64 | t | 70.0 | 80.0 | 4 | 5 |',
+    '| p | 64 | all of these | 60.0 | 60.0 | 5 | 8 |',
+    '| p | 96 | s | 1.0 | 2.0 | 6 | 7 |',
   ]
 
 

@@ -233,7 +233,7 @@ def test_what_is_missing_in_a_matrix_is_blank_without_a_warning():
       warnings.simplefilter('error')
       drawn, (ax,) = plotting.figure(1, 1)
       plotting.heatmap(
-        drawn, ax, table, ('task', 'other', 'shared'), '{:.1f}', 'x'
+        drawn, ax, table, ('task', 'other', 'shared'), '{:.1f}'.format, 'x'
       )
       plotting.png(drawn, 50)
     assert [t.get_text() for t in ax.texts] == [
@@ -247,7 +247,7 @@ def test_a_source_that_some_tasks_lack_is_blank():
   )
   drawn, (ax,) = plotting.figure(1, 1)
   plotting.heatmap(
-    drawn, ax, table, ('source', 'task', 'change'), '{:.0f}', 'x'
+    drawn, ax, table, ('source', 'task', 'change'), '{:.0f}'.format, 'x'
   )
   assert [t.get_text() for t in ax.texts] == ['0', '2', '0']
 

@@ -62,7 +62,7 @@ def confused(found: diagnosis_tables.Tables) -> 'figure_lib.Figure':
   size = plotting.heatmap_size(lines, names)
   drawn, (ax,) = plotting.figure(1, 1, size + 0.6, size)
   # Where there is room, a share of less than a half is not a 0.
-  text = '{:.1f}' if len(shown) <= _ROOM else '{:.0f}'
+  text = ('{:.1f}' if len(shown) <= _ROOM else '{:.0f}').format
   plotting.heatmap(drawn, ax, lines, names, text, 'of the given class (%)')
   ax.set_xlabel('predicted')
   ax.set_ylabel('given')

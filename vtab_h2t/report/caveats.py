@@ -1,6 +1,6 @@
 """What not to take a run's numbers for; each says so first, then why."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from vtab_h2t.methods import space as space_lib
 from vtab_h2t.report import budgets
@@ -95,29 +95,29 @@ def of_search(results: results_lib.Results) -> str:
     f'setting{"s" if count > 1 else ""}{" each" if len(names) > 1 else ""}'
     for (steps, count), names in by_search.items()
   ]
-  frozen = _frozen_searches(measured, space)
   if said and standing.REFERENCE in measured:
-    said.append(headline.enumerated(frozen))
+    said.append(_frozen_searches(measured, space))
   return f'{"; ".join(said)}.' if said else ''
 
 
-def _frozen_searches(measured: set[str], space: space_lib.Space) -> list[str]:
+def _frozen_searches(measured: Collection[str], space: space_lib.Space) -> str:
   """How many settings the methods on a frozen network tried, in words."""
   counts = {
     method: budgets.settings(method, space)
     for method in claim.FROZEN
     if method in measured
   }
-  alike = set(claim.ALL_FEATURES) <= counts.keys() and (
-    len({counts[m] for m in claim.ALL_FEATURES}) == 1
+  alike = len({counts.get(method) for method in claim.ALL_FEATURES}) == 1
+  named = {
+    'each +All'
+    if alike and method in claim.ALL_FEATURES
+    else tables.LABELS[method]: count
+    for method, count in counts.items()
+  }
+  first, *others = named
+  return headline.enumerated(
+    [f'{first} had {named[first]}', *(f'{o} {named[o]}' for o in others)]
   )
-  first, *others = claim.ALL_FEATURES
-  return [
-    f'{"each +All" if alike and method == first else tables.LABELS[method]} '
-    f'{"" if found else "had "}{count}'
-    for found, (method, count) in enumerate(counts.items())
-    if not (alike and method in others)
-  ]
 
 
 def _of_affinity(

@@ -5,6 +5,7 @@ here but positions.
 """
 
 from collections.abc import Mapping
+import functools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -233,7 +234,7 @@ def figure11(
       rest[0],
       overlap,
       _OVERLAP,
-      '{:.2f}',
+      functools.partial(numerals.number, digits=2),
       'share of the selected features in common',
     )
     rest[0].set(xlabel='task', ylabel='task')

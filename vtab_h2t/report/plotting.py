@@ -223,7 +223,7 @@ def heatmap(
   ax: 'axes_lib.Axes',
   table: pd.DataFrame,
   names: tuple[str, str, str],
-  form: str,
+  text: Callable[[float], str],
   label: str,
   diverging: bool = False,
 ) -> None:
@@ -234,7 +234,7 @@ def heatmap(
     ax: its axes.
     table: has each value in a line.
     names: of the columns with row, column and value.
-    form: of a value, as for `format`.
+    text: of a value.
     label: what values are.
     diverging: whether values are differences, so that colours tell signs.
   """
@@ -260,7 +260,7 @@ def heatmap(
       ax.text(
         j,
         i,
-        form.format(value),
+        text(value),
         ha='center',
         va='center',
         fontsize=6,

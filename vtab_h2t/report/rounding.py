@@ -9,10 +9,10 @@ import os
 import pathlib
 
 from vtab_h2t.protocol import run as run_lib
-from vtab_h2t.report import claim
+from vtab_h2t.report import claim as claim_lib
 from vtab_h2t.report import judging
 
-METHODS = claim.FROZEN  # Of which it was measured, and what they are.
+METHODS = claim_lib.FROZEN  # Of which it was measured, and what they are.
 AMONG = 'Linear, the three +All and Head2Toe'
 # By how many points a task moved at most; and what had come out worse than
 # Head2Toe, and is then a tie, with the claims that are then undecided.
@@ -42,15 +42,15 @@ def is_known(run: run_lib.Run) -> bool:
   return dataclasses.replace(run, chosen_name=None).name == RUN
 
 
-def moves(run: run_lib.Run, id_: str, verdict: str) -> bool:
+def moves(run: run_lib.Run, claim: str, verdict: str) -> bool:
   """Whether a verdict of a run is another with additions in another order.
 
   Args:
     run: the run.
-    id_: of the claim.
+    claim: id of the claim.
     verdict: what its rows say, in the words of `judging`.
   """
-  return verdict == judging.HOLDS and id_ in UNDECIDED and is_known(run)
+  return verdict == judging.HOLDS and claim in UNDECIDED and is_known(run)
 
 
 def linked(text: str, place: pathlib.Path, section: str = _SECTION) -> str:

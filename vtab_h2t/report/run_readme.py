@@ -104,51 +104,31 @@ def _of_derived(
   parent = pathlib.Path(
     os.path.relpath(results.folder.path, folder.path)
   ).as_posix()
-  outputs = [
+  made = [
     output
     for output in catalogue.of(results.run).values()
-    if output.is_in(results) and output.place(results) == folder.path
-  ]
-  of_parent = [
-    output
-    for output in catalogue.of(results.run).values()
-    if output not in outputs and job in output.all_jobs
     if output.is_in(results)
   ]
+  own = [o for o in made if o.place(results) == folder.path]
+  shared = [o for o in made if o not in own and job in o.all_jobs]
   parts = [
     f'# {_title(run, job)}',
     _MARK,
     f'The run `{run.name}` was derived from '
     f'[{results.run.name}]({parent}/), whose tables, figures and claims are '
-    'made from its rows as well.',
+    'made from its rows as well. '
+    + summary.links(shared, results, folder.path).strip(),
     summary.beside_parent(results, folder).rstrip('\n'),
     *(
       _figure_with_numbers(o, results, folder.path)
       if o.draw
       else _table(o, results)
-      for o in outputs
+      for o in own
     ),
-    *(_figure(o, results, folder.path) for o in of_parent if o.draw),
-    _tables_of_parent([o for o in of_parent if not o.draw], results, folder),
+    *(_figure(o, results, folder.path) for o in shared if o.draw),
     how_measured.markdown(folder, results.run),
   ]
   return '\n\n'.join(part for part in parts if part) + '\n'
-
-
-def _tables_of_parent(
-  outputs: Sequence[output_lib.Output],
-  results: results_lib.Results,
-  folder: ledger_lib.Folder,
-) -> str:
-  """Links to the tables of a run that are made from a derived run as well."""
-  links = [
-    f'- [{o.title}]({_relative(path, results, folder.path)}.md)'
-    for o in outputs
-    for path in [o.folder(o.place(results)) / o.name]
-  ]
-  if not links:
-    return ''
-  return 'Tables that are made from these rows, too:\n\n' + '\n'.join(links)
 
 
 def _title(run: run_lib.Run, job: str) -> str:

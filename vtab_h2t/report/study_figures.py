@@ -141,7 +141,7 @@ def figure7(
     left,
     transfer,
     _CHANGE,
-    '{:+z.1f}',
+    numerals.signed,
     "change against the task's own features (points)",
     diverging=True,
   )

@@ -17,6 +17,7 @@ from vtab_h2t.report import headline
 from vtab_h2t.report import jobs
 from vtab_h2t.report import judging
 from vtab_h2t.report import numerals
+from vtab_h2t.report import output as output_lib
 from vtab_h2t.report import papers
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import rounding
@@ -58,7 +59,11 @@ def markdown(
       for text in (
         means(one),
         judged_claims(one, one.folder.path.parent if place is None else place),
-        _links(one, place),
+        links(
+          catalogue.of(one.run).values(),
+          one,
+          one.folder.path.parent if place is None else place,
+        ),
       )
       if text
     ]
@@ -160,17 +165,16 @@ def counted(results: Results) -> str:
   Of a run without methods the studies are counted in their place.
   """
   of_methods = bool(results.of(jobs.ACCURACY))
-  tasks, methods, seeds = _counts(
-    results, (jobs.ACCURACY,) if of_methods else tuple(results.rows)
+  of = (jobs.ACCURACY,) if of_methods else tuple(results.rows)
+  tasks, methods, seeds = _counts(results, of)
+  fewest = min((len(_counts(results, [job])[2]) for job in of), default=0)
+  return ', '.join(
+    (
+      _number(len(tasks), 'task'),
+      _number(len(methods), 'method' if of_methods else 'study'),
+      f'{fewest} to ' * (fewest < len(seeds)) + _number(len(seeds), 'seed'),
+    )
   )
-  what = 'method' if of_methods else 'study'
-  counts = [_number(len(tasks), 'task'), _number(len(methods), what)]
-  fewest = min(
-    (len(_counts(results, [job])[2]) for job in results.rows), default=0
-  )
-  if of_methods or fewest == len(seeds):
-    return ', '.join([*counts, _number(len(seeds), 'seed')])
-  return ', '.join([*counts, f'{fewest} to {_number(len(seeds), "seed")}'])
 
 
 def extent(results: Results) -> str:
@@ -258,35 +262,26 @@ def beside_parent(results: Results, folder: ledger_lib.Folder) -> str:
   if jobs.JOBS[folder.run.job].study or not rows or whole.empty:
     return ''
   derived = statistics.summarise(rows)
-  both = {
-    name: statistics.wide(
-      some[some.task.isin(set(derived.task) & set(whole.task))],
-      task_lib.GROUPS,
-    )
-    for name, some in (
-      ('this run', derived),
-      (f'`{results.run.name}`', whole),
-    )
-  }
-  first = next(iter(both.values()))
-  columns = [c for c in first.columns if c[1] != 'mean'] + [('all', 'mean')]
-  methods = [
-    m for m in tables.LABELS if m in first.index and m in set(whole.method)
-  ]
+  alike = set(derived.task) & set(whole.task)
+  ours, theirs = (
+    statistics.wide(some[some.task.isin(alike)], task_lib.GROUPS)
+    for some in (derived, whole)
+  )
+  columns = [c for c in ours.columns if c[1] != 'mean'] + [('all', 'mean')]
   lines = pd.DataFrame({'task': [task for _, task in columns]})
-  for method in methods:
-    for name, wide in both.items():
-      lines[f'{tables.LABELS.get(method, method)}, {name}'] = [
-        ''
-        if pd.isna(value := wide.loc[method, column])
-        else numerals.number(value)
-        for column in columns
-      ]
+  for method, label in tables.LABELS.items():
+    if method in ours.index and method in theirs.index:
+      for wide, name in (
+        (ours, 'this run'),
+        (theirs, f'`{results.run.name}`'),
+      ):
+        lines[f'{label}, {name}'] = [
+          '' if pd.isna(v) else numerals.number(v)
+          for v in wide.loc[method, columns]
+        ]
   seeds = tables.seeds_text(derived, in_cells=False)
   return (
-    (f'## Accuracies\n\nTest accuracy in percent, {seeds}.\n\n{_table(lines)}')
-    if methods
-    else ''
+    f'## Accuracies\n\nTest accuracy in percent, {seeds}.\n\n{_table(lines)}'
   )
 
 
@@ -380,11 +375,18 @@ def _path(results: Results, place: pathlib.Path | None) -> str:
   ).as_posix()
 
 
-def _links(results: Results, place: pathlib.Path | None) -> str:
-  """Links to what is in a run's folder; '' if that is nothing."""
-  start = results.folder.path.parent if place is None else place
+def links(
+  outputs: Iterable[output_lib.Output], results: Results, start: pathlib.Path
+) -> str:
+  """Links to tables and figures of a run; '' if there are none.
+
+  Args:
+    outputs: of which those are linked that were written.
+    results: of the run.
+    start: the folder of the page, from which links lead.
+  """
   found = []
-  for output in catalogue.of(results.run).values():
+  for output in outputs:
     if output.is_in(results):
       path = output.folder(output.place(results)) / (
         f'{output.name}.{"png" if output.draw else "md"}'

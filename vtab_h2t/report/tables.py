@@ -124,7 +124,7 @@ def note(summary: pd.DataFrame) -> str:
     return ''
   text = f'The largest difference between seeds is {_widest(summary)}.'
   frozen = summary[summary.method.isin(rounding.METHODS)]
-  if set(summary.suite) == {_EMBEDDED} and frozen.range_points.any():
+  if set(summary.suite) == {_EMBEDDED} and frozen.range_points.notna().any():
     of_frozen = _widest(frozen)
     text += (
       f' With {rounding.AMONG}'
