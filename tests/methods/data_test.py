@@ -5,11 +5,16 @@ from unittest import mock
 import numpy as np
 import pytest
 
+from tests import testing
+from vtab_h2t import errors
 from vtab_h2t.features import normalization
+from vtab_h2t.heads import stacks
 from vtab_h2t.heads import sweep
 from vtab_h2t.methods import data as data_lib
 from vtab_h2t.methods import head2toe
+from vtab_h2t.methods import interface
 from vtab_h2t.methods import linear
+from vtab_h2t.studies import scaling
 
 _HEADS = (sweep.HeadSpec(0.1, (0, 1), 1e-5), sweep.HeadSpec(0.01, (0, 1), 1e-3))
 
@@ -171,6 +176,29 @@ def test_validate_counts_and_scores(data, folds):
   assert unranked.scores is None
   with pytest.raises(ValueError, match='only the group lasso scores'):
     unranked.ranked()
+
+
+@pytest.mark.parametrize(
+  'method',
+  [head2toe.Head2Toe(), linear.All('all_l1', 'l1'), scaling.Scaling()],
+  ids=lambda method: method.name,
+)
+def test_of_several_sizes_the_largest_fits_or_no_head_is_trained(
+  method, tmp_path, task, folds, examples, space, trained
+):
+  data = testing.training_data(tmp_path, task, (30, 60))
+  space = space.changed({method.name: {'target_sizes': (30, 60)}})
+  plan = interface.Plan(
+    folds=folds, examples=examples, space=space, seed=0, seeds=(0,)
+  )
+  batches = sweep.batch_bytes(300, data.num_features(30))
+  head = stacks.head_bytes(data.num_features(30), data.classes)
+  data.memory_bytes = max(batches, batches // 2 + head)
+  data.heads.check_memory([None, 30], 300)
+  wanted = f'on {data.num_features(60)} features .*--memory_gib'
+  with pytest.raises(errors.InputError, match=wanted):
+    next(method.measure(data, plan))
+  assert not trained
 
 
 def test_correct_answers_are_of_the_columns_that_a_head_reads(data, folds):

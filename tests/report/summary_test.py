@@ -97,6 +97,20 @@ def test_means_that_lack_a_task_are_blank_and_seeds_that_differ_are_said():
   ) in text
 
 
+def test_a_method_without_any_mean_is_in_table_1_alone():
+  rows = [
+    r
+    for r in testing.result_rows()
+    if r['method'] != 'linear' or (r['task'] == 'y' and r['seed'] != 2)
+  ]
+  text = summary.means(made.results(rows))
+  assert '| Head2Toe ' in text and 'Linear' not in text
+  # Nor are its two seeds counted, or its blanks explained.
+  assert text.startswith('Means over tasks, median of 3 seeds.\n')
+  only = made.results([r for r in rows if r['method'] == 'linear'])
+  assert '| Linear ' in summary.means(only)
+
+
 def _main(gains, **changes):
   """Results of a run with the main run's settings, by points over 50 %."""
   of = made.main_run(**changes)

@@ -88,6 +88,42 @@ def _needed_bytes(batches: int, heads: int) -> int:
   return max(batches, batches // 2 + heads)
 
 
+def check_memory(
+  num_examples: int, num_features: int, classes: int, memory_bytes: int
+) -> None:
+  """Asks whether `train` could train a head, before there is one.
+
+  Args:
+    num_examples: to train on.
+    num_features: that the head reads.
+    classes: number of classes.
+    memory_bytes: as of `train`.
+
+  Raises:
+    errors.InputError: not even one such head fits the memory.
+  """
+  _check_memory(
+    num_examples, num_features, classes, devices.memory(memory_bytes)
+  )
+
+
+def _check_memory(
+  num_examples: int, num_features: int, classes: int, memory_bytes: int
+) -> None:
+  """`check_memory`, of what a piece of work may take on its device."""
+  needed = _needed_bytes(
+    batch_bytes(num_examples, num_features),
+    stacks.head_bytes(num_features, classes),
+  )
+  if needed > memory_bytes:
+    raise errors.InputError(
+      f'a head of {classes} classes on {num_features} features needs '
+      f'{needed / 2**30:.1f} GiB, more than the allowed '
+      f'{memory_bytes / 2**30:.1f}; raise --memory_gib or choose a smaller '
+      'target size'
+    )
+
+
 def train(
   problems: Sequence[Problem],
   *,
@@ -162,15 +198,10 @@ def _chunks(
   chunk: list[Problem] = []
   batches = heads = 0
   for problem in problems:
-    own = batch_bytes(len(problem.labels), problem.num_features)
-    head = stacks.head_bytes(problem.num_features, classes)
-    if _needed_bytes(own, head) > memory_bytes:
-      raise errors.InputError(
-        f'a head of {classes} classes on {problem.num_features} features '
-        f'needs {_needed_bytes(own, head) / 2**30:.1f} GiB, more than the '
-        f'allowed {memory_bytes / 2**30:.1f}; raise --memory_gib or choose a '
-        'smaller target size'
-      )
+    examples, features = len(problem.labels), problem.num_features
+    _check_memory(examples, features, classes, memory_bytes)
+    own = batch_bytes(examples, features)
+    head = stacks.head_bytes(features, classes)
     most = (memory_bytes - own // 2) // head
     for first in range(0, len(problem.heads), most):
       part = dataclasses.replace(

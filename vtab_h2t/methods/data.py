@@ -302,6 +302,23 @@ class Heads:
       groups,
     )
 
+  def check_memory(
+    self, target_sizes: Sequence[int | None], num_examples: int
+  ) -> None:
+    """Asks whether heads fit that read all features of any of some sizes.
+
+    What trains them at several sizes asks first, so that no training is lost
+    when the largest turns out not to fit.
+
+    Raises:
+      errors.InputError: they do not fit the memory.
+    """
+    data = self._data
+    for size in target_sizes:
+      sweep.check_memory(
+        num_examples, data.num_features(size), data.classes, data.memory_bytes
+      )
+
   def train(
     self,
     problems: Sequence[sweep.Problem],

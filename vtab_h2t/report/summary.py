@@ -213,7 +213,9 @@ def _number(count: int, what: str) -> str:
 
 
 def means(results: Results, of: Collection[str] | None = None) -> str:
-  """Methods by the means of groups; '' where nothing was measured.
+  """Methods by the means of groups; '' where no mean was measured.
+
+  Methods that lack a task of every group have no mean: they are in Table 1.
 
   Args:
     results: of the run.
@@ -225,7 +227,9 @@ def means(results: Results, of: Collection[str] | None = None) -> str:
   if summary.empty:
     return ''
   wide = statistics.wide(summary, task_lib.GROUPS)
-  means = wide[[c for c in wide.columns if c[1] == 'mean']]
+  means = wide[[c for c in wide.columns if c[1] == 'mean']].dropna(how='all')
+  if means.empty:
+    return ''
   lines = pd.DataFrame(
     {
       group: [
@@ -234,8 +238,9 @@ def means(results: Results, of: Collection[str] | None = None) -> str:
       for group, _ in means.columns
     }
   )
-  lines.insert(0, 'method', [tables.LABELS.get(m, m) for m in wide.index])
-  heading = f'Means over tasks, {tables.seeds_text(summary, in_cells=False)}.'
+  lines.insert(0, 'method', [tables.LABELS.get(m, m) for m in means.index])
+  shown = summary[summary.method.isin(means.index)]
+  heading = f'Means over tasks, {tables.seeds_text(shown, in_cells=False)}.'
   if means.isna().any(axis=None):
     heading += ' A mean is blank where one of its tasks was not measured.'
   budget = caveats.of_search(results)
