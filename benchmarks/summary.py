@@ -295,9 +295,8 @@ def rounding(rows: Sequence[Row]) -> str:
     if r['what'] == 'beside Head2Toe'
   }
   measured: dict[tuple[str, str], list[Row]] = {}
-  for row in found:
-    if row['what'] == 'accuracy':
-      measured.setdefault((row['processor'], row['method']), []).append(row)
+  for row in _rounded(rows):
+    measured.setdefault((row['processor'], row['method']), []).append(row)
 
   def place(row: Row | None, prefix: str) -> str:
     if row is None:
@@ -305,22 +304,23 @@ def rounding(rows: Sequence[Row]) -> str:
     points, low, high = (row[prefix + k] for k in ('points', 'low', 'high'))
     return f'{points:+.1f} ({low:+.1f} to {high:+.1f})'
 
-  cells = []
-  for key, tasks in measured.items():
-    widest = max(tasks, key=_moved)
-    cells.append(
-      [
-        key[0],
-        tables.LABELS.get(key[1], key[1]),
-        *(
-          f'{statistics.mean(r[name] for r in tasks):.1f}'
-          for name in ('accuracy_percent', 'other_percent')
-        ),
-        f'{_moved(widest):.1f} ({widest["task"]})',
-        f'{sum(r["another_setting"] for r in tasks)} of {len(tasks)}',
-        *(place(beside.get(key), prefix) for prefix in ('', 'other_')),
-      ]
-    )
+  cells = [
+    [
+      processor,
+      tables.LABELS.get(method, method),
+      *(
+        f'{statistics.mean(r[name] for r in tasks):.1f}'
+        for name in _ARITHMETICS
+      ),
+      _most([[r[name] for name in _ARITHMETICS] for r in tasks], tasks),
+      f'{sum(r["another_setting"] for r in tasks)} of {len(tasks)}',
+      *(
+        place(beside.get((processor, method)), prefix)
+        for prefix in ('', 'other_')
+      ),
+    ]
+    for (processor, method), tasks in measured.items()
+  ]
   return _lines(
     [
       'processor',
@@ -336,9 +336,45 @@ def rounding(rows: Sequence[Row]) -> str:
   )
 
 
-def _moved(row: Row) -> float:
-  """By how many points an accuracy differs between arithmetics."""
-  return abs(row['accuracy_percent'] - row['other_percent'])
+def processors(rows: Sequence[Row]) -> str:
+  """By how much all arithmetics of all processors differ, by method."""
+  measured: dict[str, dict[str, list[Row]]] = {}
+  for row in _rounded(rows):
+    of_method = measured.setdefault(row['method'], {})
+    of_method.setdefault(row['task'], []).append(row)
+  cells = []
+  for method, tasks in measured.items():
+    # Of each task a list of as many accuracies as there are arithmetics.
+    values = [
+      [r[name] for r in task for name in _ARITHMETICS]
+      for task in tasks.values()
+    ]
+    means = [statistics.mean(v) for v in zip(*values, strict=True)]
+    cells.append(
+      [
+        tables.LABELS.get(method, method),
+        len(means),
+        f'{min(means):.1f} to {max(means):.1f}',
+        _most(values, [task[0] for task in tasks.values()]),
+      ]
+    )
+  return _lines(['method', 'arithmetics', 'means', 'most on a task'], cells)
+
+
+_ARITHMETICS = 'accuracy_percent', 'other_percent'
+
+
+def _rounded(rows: Sequence[Row]) -> list[Row]:
+  """Of each processor the accuracies with both arithmetics, by method, task."""
+  found = _latest(rows, 'rounding', 'processor', 'what', 'method', 'task')
+  return [row for row in found if row['what'] == 'accuracy']
+
+
+def _most(values: Sequence[Sequence[float]], tasks: Sequence[Row]) -> str:
+  """The widest range of a task's accuracies, and which task that is."""
+  ranges = [max(v) - min(v) for v in values]
+  widest = ranges.index(max(ranges))
+  return f'{ranges[widest]:.1f} ({tasks[widest]["task"]})'
 
 
 # Stages of adapting that are one column, and its name.
@@ -443,6 +479,7 @@ TABLES = (
   solving,
   accuracies,
   rounding,
+  processors,
   adapting,
   predicting,
 )

@@ -162,4 +162,4 @@ def test_the_embedded_suite_tells_of_rounding_and_where_it_was_measured():
   assert 'Head2Toe it is 7.0 points, of Linear on x. With these, the' in note
   trained = summary.assign(suite='embedded', method='scratch')
   assert 'additions' not in tables.note(trained)
-  assert 'of one processor (benchmarks/README.md' in note
+  assert 'on two processors (benchmarks/README.md' in note

@@ -1,7 +1,8 @@
 """What the order of additions changed in one run, which its rows cannot say.
 
 A run is of one arithmetic. `python -m benchmarks.rounding` measured the main
-run's five methods also with additions in another order, by the same processor.
+run's five methods also with additions in another order, by the same processor
+and by another.
 """
 
 import dataclasses
@@ -26,8 +27,8 @@ OTHERWISE = 'with additions in another order'
 WHERE = 'benchmarks/README.md'
 # For below a table of verdicts.
 NOTE = (
-  f'Undecided {OTHERWISE}: the order was changed on the same processor '
-  f'({WHERE}, "What rounding alone does").'
+  f'Undecided {OTHERWISE}: on the same processor, and on another ({WHERE}, '
+  '"What rounding alone does").'
 )
 RUN = 'embedded-lite0-64px'
 _SECTION = '#what-rounding-alone-does'

@@ -134,9 +134,9 @@ def note(summary: pd.DataFrame) -> str:
     text += (
       ', the order of additions alone moved single tasks of the run '
       f'{rounding.RUN} by up to {numerals.number(rounding.MOST)} points, where '
-      'another setting then won on the validation images: it was measured with '
-      f'longer and shorter vectors of one processor ({rounding.WHERE}, "What '
-      'rounding alone does"). With other methods this was not measured.'
+      'another setting then won on the validation images: it was measured on '
+      f'two processors ({rounding.WHERE}, "What rounding alone does"). With '
+      'other methods this was not measured.'
     )
   return text
 
