@@ -83,6 +83,17 @@ def test_an_interval_of_two_tasks_that_are_alike_is_told_to_be_chance():
   assert by_chance not in said(4)
 
 
+def test_a_method_that_lacks_tasks_says_of_how_many_it_is():
+  rows = _rows(
+    linear=(-9, -10, -11, -9),
+    head2toe=[0] * 4,
+    ridge=(-9, -8, -8),
+    knn=(-9, -8, -8, -9),
+  )
+  said = headline.sentences(made.results(rows))
+  assert 'Head2Toe is better than Ridge on 3 of 4 tasks and k nearest.' in said
+
+
 def test_one_task_is_no_average():
   of = made.run()
   rows = [
@@ -162,6 +173,7 @@ def _placed(said):
     start = few[0] if few else next(filter(sentence.startswith, _PLACES), None)
     if start is not None:
       names = re.sub(r' \([^()]*\)', '', sentence.removeprefix(start))
+      names = re.sub(r' on \d of \d+ tasks', '', names)
       names = re.split(r'\.$|\. |: |, for lack| there is no verdict', names)[0]
       found += re.split(', | and ', names)
   return sorted(found)
@@ -196,8 +208,9 @@ def test_each_method_is_placed_once_beside_head2toe():
   assert 'Head2Toe is worse than +All-ridge.' in said
   assert 'Head2Toe has no task in common with Logistic.' in said
   assert (
-    'There is no interval that tells Head2Toe from k nearest (+3.0), for lack '
-    'of tasks: in brackets stand the points above (+) or below (-) Head2Toe.'
+    'There is no interval that tells Head2Toe from k nearest on 1 of 4 tasks '
+    '(+3.0), for lack of tasks: in brackets stand the points above (+) or '
+    'below (-) Head2Toe.'
   ) in said
   assert _placed(said) == _labels(results)
 

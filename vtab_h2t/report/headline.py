@@ -1,6 +1,6 @@
 """What a run says, in whole sentences: what holds, what does not, what ties."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import functools
 from typing import Any
 
@@ -252,7 +252,12 @@ def _standing(found: pd.DataFrame, is_rounded: bool) -> list[str]:
     found: what `standing.table` gives.
     is_rounded: whether `rounding` tells of the run.
   """
-  others = found[found.method != 'linear']
+  most = found.tasks.max()
+  fewer = [
+    f' on {n} of {most} tasks' if n < most and r != standing.FEW else ''
+    for n, r in zip(found.tasks, found.reading)
+  ]
+  others = found.assign(fewer=fewer)[found.method != 'linear']
   said = []
   ties = standing.read_as(others, standing.TIE)
   if ties:
@@ -328,11 +333,13 @@ def _apart_from(results: results_lib.Results) -> list[str]:
   return [f'Head2Toe has no task in common with {enumerated(rest)}.']
 
 
-def _name(line: dict[str, float]) -> str:
-  return tables.LABELS.get(str(line['method']), str(line['method']))
+def _name(line: Mapping[str, Any]) -> str:
+  """What tables call a method, with how many tasks if it lacks some."""
+  method = str(line['method'])
+  return tables.LABELS.get(method, method) + line['fewer']
 
 
-def _with_points(line: dict[str, float]) -> str:
+def _with_points(line: Mapping[str, Any]) -> str:
   """For example '+All-l1 (-2.4; -5.9 to +1.0)'."""
   return (
     f'{_name(line)} ({numerals.signed(line["points"])}; '
