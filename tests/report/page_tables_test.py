@@ -99,6 +99,12 @@ def test_methods_stand_beside_head2toe():
   assert not page_tables.standing_lines(
     statistics.summarise(linear), standing.table(linear)
   )
+  ridge = [r | {'method': 'ridge'} for r in linear if r['task'] != 'x']
+  lines = page_tables.standing_lines(
+    statistics.summarise(rows + ridge), standing.table(rows + ridge)
+  )
+  (reading,) = (line['reading'] for line in lines if line['method'] == 'Ridge')
+  assert reading == f'{standing.FEW}, on 2 of 3 tasks'
 
 
 def test_a_reading_that_hangs_on_rounding_says_so():

@@ -252,12 +252,8 @@ def _standing(found: pd.DataFrame, is_rounded: bool) -> list[str]:
     found: what `standing.table` gives.
     is_rounded: whether `rounding` tells of the run.
   """
-  most = found.tasks.max()
-  fewer = [
-    f' on {n} of {most} tasks' if n < most and r != standing.FEW else ''
-    for n, r in zip(found.tasks, found.reading)
-  ]
-  others = found.assign(fewer=fewer)[found.method != 'linear']
+  others = found[found.method != 'linear']
+  others = others.assign(fewer=standing.fewer_tasks(found))
   said = []
   ties = standing.read_as(others, standing.TIE)
   if ties:
@@ -336,7 +332,8 @@ def _apart_from(results: results_lib.Results) -> list[str]:
 def _name(line: Mapping[str, Any]) -> str:
   """What tables call a method, with how many tasks if it lacks some."""
   method = str(line['method'])
-  return tables.LABELS.get(method, method) + line['fewer']
+  of = line['fewer'] if line['reading'] != standing.FEW else ''
+  return ' '.join(filter(None, [tables.LABELS.get(method, method), of]))
 
 
 def _with_points(line: Mapping[str, Any]) -> str:

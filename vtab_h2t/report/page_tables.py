@@ -29,6 +29,7 @@ def standing_lines(
     return []
   wide = statistics.wide(summary, task_lib.GROUPS)
   groups = [group for group, task in wide.columns if task == 'mean']
+  found = found.assign(fewer=standing.fewer_tasks(found))
   beside = {line['method']: line for line in found.to_dict('records')}
   lines = []
   for method in wide.index:
@@ -48,7 +49,7 @@ def standing_lines(
         },
         'points': numerals.signed(line['points']) if line else '',
         'interval': interval,
-        'reading': reading,
+        'reading': ', '.join(filter(None, [reading, line.get('fewer', '')])),
       }
     )
   return lines

@@ -76,6 +76,14 @@ def table(
   return pd.DataFrame(lines, columns=_COLUMNS)
 
 
+def fewer_tasks(found: pd.DataFrame) -> pd.Series:
+  """Of a `table`: 'on 4 of 10 tasks', or '' of methods that lack none."""
+  most = found.tasks.max()
+  return found.tasks.map(
+    lambda n: f'on {n} of {most} tasks' if n < most else ''
+  )
+
+
 def _beside(
   samples: Mapping[str, Mapping[str, np.ndarray]],
   groups: Mapping[str, str],
