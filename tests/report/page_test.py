@@ -503,7 +503,7 @@ def test_a_table_of_verdicts_says_once_what_rounding_does(tmp_path, toy_tables):
     re.sub('&#3[49];', '"', text)
     for text in _pages(tmp_path, toy_tables).values()
   )
-  note = 'Undecided with additions in another order: the order was changed on '
+  note = 'Undecided with additions in another order: on the same processor, '
   assert first.count(note) == 1 and f'<p>* {note}' in first
   assert '<span class="holds">holds*</span>' in first
   # On the run's own page it stands below its claims, and not on others'.
