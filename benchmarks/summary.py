@@ -286,13 +286,14 @@ def accuracies(rows: Sequence[Row]) -> str:
   )
 
 
+# A processor's own arithmetic, and that of shorter vectors.
+_ARITHMETICS = 'accuracy_percent', 'other_percent'
+
+
 def rounding(rows: Sequence[Row]) -> str:
   """Each method's mean with either arithmetic, and where it stands."""
-  found = _latest(rows, 'rounding', 'processor', 'what', 'method', 'task')
   beside = {
-    (r['processor'], r['method']): r
-    for r in found
-    if r['what'] == 'beside Head2Toe'
+    (r['processor'], r['method']): r for r in _rounded(rows, 'beside Head2Toe')
   }
   measured: dict[tuple[str, str], list[Row]] = {}
   for row in _rounded(rows):
@@ -361,13 +362,10 @@ def processors(rows: Sequence[Row]) -> str:
   return _lines(['method', 'arithmetics', 'means', 'most on a task'], cells)
 
 
-_ARITHMETICS = 'accuracy_percent', 'other_percent'
-
-
-def _rounded(rows: Sequence[Row]) -> list[Row]:
-  """Of each processor the accuracies with both arithmetics, by method, task."""
+def _rounded(rows: Sequence[Row], what: str = 'accuracy') -> list[Row]:
+  """What each processor gave with both arithmetics, by method and task."""
   found = _latest(rows, 'rounding', 'processor', 'what', 'method', 'task')
-  return [row for row in found if row['what'] == 'accuracy']
+  return [row for row in found if row['what'] == what]
 
 
 def _most(values: Sequence[Sequence[float]], tasks: Sequence[Row]) -> str:

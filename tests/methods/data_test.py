@@ -194,7 +194,7 @@ def test_of_several_sizes_the_largest_fits_or_no_head_is_trained(
   batches = sweep.batch_bytes(300, data.num_features(30))
   head = stacks.head_bytes(data.num_features(30), data.classes)
   data.memory_bytes = max(batches, batches // 2 + head)
-  data.heads.check_memory([None, 30], 300)
+  data.heads.check_memory([None, 30])
   wanted = f'on {data.num_features(60)} features .*--memory_gib'
   with pytest.raises(errors.InputError, match=wanted):
     next(method.measure(data, plan))

@@ -212,10 +212,9 @@ def test_what_the_article_says_of_rounding_is_the_benchmarks():
   others = [(-row['other_points'], row['other_high']) for row in rows]
   others += [(-row['points'], row['high']) for row in rows if row not in first]
   assert (len(main), len(others)) == (3, 9)
+  article = ' '.join(made_parts.PAGES[1].read_text('utf-8').split())
   for found in (main, others):
     points = sorted(points for points, _ in found)
-    said = f'by {points[0]:.1f} to {points[-1]:.1f}'
-    article = ' '.join(made_parts.PAGES[1].read_text('utf-8').split())
-    assert said in article
+    assert f'by {points[0]:.1f} to {points[-1]:.1f}' in article
   assert all(high < 0 for _, high in main)
   assert all(high > 0 for _, high in others)

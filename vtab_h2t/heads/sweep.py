@@ -91,26 +91,17 @@ def _needed_bytes(batches: int, heads: int) -> int:
 def check_memory(
   num_examples: int, num_features: int, classes: int, memory_bytes: int
 ) -> None:
-  """Asks whether `train` could train a head, before there is one.
+  """Asks whether a head could be trained, before there is one.
 
   Args:
     num_examples: to train on.
     num_features: that the head reads.
     classes: number of classes.
-    memory_bytes: as of `train`.
+    memory_bytes: what a piece of work may take; see `devices.memory`.
 
   Raises:
     errors.InputError: not even one such head fits the memory.
   """
-  _check_memory(
-    num_examples, num_features, classes, devices.memory(memory_bytes)
-  )
-
-
-def _check_memory(
-  num_examples: int, num_features: int, classes: int, memory_bytes: int
-) -> None:
-  """`check_memory`, of what a piece of work may take on its device."""
   needed = _needed_bytes(
     batch_bytes(num_examples, num_features),
     stacks.head_bytes(num_features, classes),
@@ -199,7 +190,7 @@ def _chunks(
   batches = heads = 0
   for problem in problems:
     examples, features = len(problem.labels), problem.num_features
-    _check_memory(examples, features, classes, memory_bytes)
+    check_memory(examples, features, classes, memory_bytes)
     own = batch_bytes(examples, features)
     head = stacks.head_bytes(features, classes)
     most = (memory_bytes - own // 2) // head

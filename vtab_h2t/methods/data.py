@@ -15,6 +15,7 @@ from typing import Any, Generic, Protocol, TYPE_CHECKING, TypeVar
 from absl import logging
 import numpy as np
 
+from vtab_h2t import devices
 from vtab_h2t import files
 from vtab_h2t.features import normalization
 from vtab_h2t.features import pooling
@@ -302,22 +303,22 @@ class Heads:
       groups,
     )
 
-  def check_memory(
-    self, target_sizes: Sequence[int | None], num_examples: int
-  ) -> None:
+  def check_memory(self, target_sizes: Sequence[int | None]) -> None:
     """Asks whether heads fit that read all features of any of some sizes.
 
     What trains them at several sizes asks first, so that no training is lost
-    when the largest turns out not to fit.
+    when the largest turns out not to fit. It is asked of all examples that may
+    be learned from, as the last training is on these.
 
     Raises:
       errors.InputError: they do not fit the memory.
     """
     data = self._data
+    examples = len(data.labels if data.usable is None else data.usable)
+    memory = devices.memory(data.memory_bytes)
     for size in target_sizes:
-      sweep.check_memory(
-        num_examples, data.num_features(size), data.classes, data.memory_bytes
-      )
+      features = data.num_features(size)
+      sweep.check_memory(examples, features, data.classes, memory)
 
   def train(
     self,

@@ -89,7 +89,7 @@ class Head2Toe(interface.Searched):
     options = space.of(self.name)
     found: dict[Setting, list[int]] = {c: [] for c in self.candidates(space)}
     stack = linear.stack_of(options.learning_rates, options.coefficients, seed)
-    data.heads.check_memory(options.target_sizes, len(folds[0].train))
+    data.heads.check_memory(options.target_sizes)
     for size, steps in itertools.product(options.target_sizes, options.steps):
       first = data.heads.validate(size, folds, stack, steps, _PENALTY)
       work = list(

@@ -164,7 +164,7 @@ class All(interface.Searched):
     seed: int,
   ) -> Mapping[Setting, space_lib.Counts]:
     options, found = space.of(self.name), {}
-    data.heads.check_memory(options.target_sizes, len(folds[0].train))
+    data.heads.check_memory(options.target_sizes)
     for size, steps, stack in itertools.product(
       options.target_sizes, options.steps, self._stacks(space)
     ):

@@ -50,7 +50,7 @@ class Scaling(study.Study):
   ) -> study.Pairs:
     known = {(row['target_size'], row['tap_stride']): row for row in plan.known}
     embedding = data.features.layouts[None].blocks[0].tap
-    data.heads.check_memory(options.target_sizes, len(plan.examples))
+    data.heads.check_memory(options.target_sizes)
     for size in options.target_sizes:
       layout = data.features.layouts[size]
       for stride in STRIDES:
