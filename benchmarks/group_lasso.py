@@ -60,7 +60,7 @@ def _batches(
 def _ours(
   x: 'tf.Tensor', y: np.ndarray, classes: int
 ) -> 'Callable[[int], tf.Tensor]':
-  problem = sweep.Problem(lambda: x, x.shape[1], y, [_SPEC])
+  problem = sweep.Problem(lambda: [x], x.shape[1], y, [_SPEC])
 
   def run(steps: int) -> 'tf.Tensor':
     ((_, (head,)),) = sweep.train(

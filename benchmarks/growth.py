@@ -43,7 +43,7 @@ def _run(
   specs = [sweep.HeadSpec(0.01, (seed,), 1e-4) for seed in range(heads)]
   problems = [
     sweep.Problem(
-      lambda: harness.uniform(rows, features), features, labels, specs
+      lambda: [harness.uniform(rows, features)], features, labels, specs
     )
     for _ in range(tasks)
   ]

@@ -41,7 +41,7 @@ def _problems(x: np.ndarray, y: np.ndarray, seeds: int) -> list[sweep.Problem]:
   padded = x[sweep.padded(np.arange(_ROWS))]
   return [
     sweep.Problem(
-      lambda: tf.constant(padded),
+      lambda: [tf.constant(padded)],
       x.shape[1],
       y,
       [sweep.HeadSpec(rate, (seed,)) for rate in _RATES],

@@ -7,8 +7,9 @@ it (Appendix A). Prints the time of a step and the most memory that was held.
   python -m benchmarks.sun397 --setting=small
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 import time
+from typing import TYPE_CHECKING
 
 from absl import app
 import numpy as np
@@ -16,6 +17,17 @@ import numpy as np
 from benchmarks import harness
 from vtab_h2t.heads import sweep
 from vtab_h2t.protocol import provenance
+
+if TYPE_CHECKING:
+  import tensorflow as tf
+
+_WIDTH = 2**15  # Of a tap's features.
+
+
+def _parts(features: int) -> 'Iterator[tf.Tensor]':
+  """Features of 1024 examples, tap by tap."""
+  for seed, first in enumerate(range(0, features, _WIDTH)):
+    yield harness.uniform(1024, min(_WIDTH, features - first), seed)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -25,7 +37,7 @@ def main(argv: Sequence[str]) -> None:
   steps = 8
   y = np.random.default_rng(0).integers(0, classes, 1000)
   problem = sweep.Problem(
-    lambda: harness.uniform(1024, features),
+    lambda: _parts(features),
     features,
     y,
     [sweep.HeadSpec(0.01, (0,), 1e-4)],

@@ -266,7 +266,7 @@ used = set()
 def load():
   value = tf.constant(x)
   used.add(value.device[-5:])
-  return value
+  return [value]
 def run(memory):
   extractor = extraction.Extractor(testing.tiny_backbone(), (30,), 4)
   features = list(extractor(split))
@@ -280,11 +280,11 @@ def run(memory):
 starts, one, kernels = run(10**9)
 assert used == {"CPU:0"}, used
 with three.scope():  # Memory for one problem on each device.
-  also, several, others = run(3 * sweep.batch_bytes(256, 40))
+  also, several, others = run(3 * sweep.needed_bytes(256, 40, 4))
 assert used == {"CPU:0", "CPU:1", "CPU:2"}, used
 devices.needs_xla = lambda device: True
 with three.scope():  # As on three TPUs.
-  same, compiled, last = run(3 * sweep.batch_bytes(256, 40))
+  same, compiled, last = run(3 * sweep.needed_bytes(256, 40, 4))
 assert starts == also == same == list(range(0, 23, 4))
 for found in (several, compiled):
   print(max(np.abs(one[k] - found[k]).max() for k in one))

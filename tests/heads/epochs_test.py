@@ -77,7 +77,7 @@ def test_an_epoch_is_a_sweep_in_its_order(data, penalty):
   assert rng.permutation(1).tolist() == [0]  # There is one section.
   rows = np.arange(640).reshape(5, 128)[rng.permutation(5)].ravel()
   problems = [
-    sweep.Problem(lambda x=x: x[rows], x.shape[1], whole[1][rows], heads)
+    sweep.Problem(lambda x=x: [x[rows]], x.shape[1], whole[1][rows], heads)
     for of, specs in zip(whole[0], _SPECS)
     for x, heads in zip(of, specs)
   ]

@@ -1,5 +1,9 @@
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from vtab_h2t import errors
 from vtab_h2t.heads import initial
@@ -11,6 +15,31 @@ def test_wide_heads_are_budgeted_by_what_they_hold():
   head = stacks.head_bytes(1_696_552, 397)
   assert head < 4.6 * 4 * 1_696_552 * 397
   assert stacks.head_bytes(30_440, 397) == 7 * 4 * 30_440 * 397
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+  widths=st.lists(st.integers(1, 9), min_size=1, max_size=6),
+  columns=st.integers(1, 60),
+)
+def test_matrices_are_cut_as_their_parts_come(widths, columns):
+  """Whatever the borders of parts and blocks; parts differ by matrix."""
+  features = sum(widths)
+  whole = np.arange(2 * 256 * features, dtype=np.float32)
+  whole = whole.reshape(2, 256, features)
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(stacks, '_COLUMNS', columns)
+    found = stacks.blocks(
+      [
+        (tf.constant(part) for part in np.split(x, np.cumsum(of)[:-1], axis=1))
+        for x, of in zip(whole, (widths, widths[::-1]))
+      ],
+      features,
+    )
+    blocks = stacks.column_blocks(features)
+  for batches, block in zip(found, blocks, strict=True):
+    wanted = whole[:, :, block].reshape(2, 2, 128, -1).swapaxes(0, 1)
+    np.testing.assert_array_equal(batches, wanted)
 
 
 @pytest.mark.parametrize('columns', [4, 10])

@@ -31,7 +31,7 @@ def _data(examples=300, features=240, seed=0):
 
 def _problem(x, y, heads):
   rows = sweep.padded(np.arange(len(x)))
-  return sweep.Problem(lambda: tf.constant(x[rows]), x.shape[1], y, heads)
+  return sweep.Problem(lambda: [tf.constant(x[rows])], x.shape[1], y, heads)
 
 
 def _train(problems, steps, penalty=None, memory=_GIB, **options):
@@ -187,7 +187,7 @@ def test_a_heads_company_does_not_matter():
     _problem(twin, twin_y, _HEADS),
   ]
   together = _train(problems, 30, 'l21')
-  least = sweep.batch_bytes(300, 240) + stacks.head_bytes(240, _CLASSES)
+  least = sweep.needed_bytes(300, 240, _CLASSES)
   for memory in (least, 2 * least, 4 * least):
     for one, two in zip(together, _train(problems, 30, 'l21', memory)):
       for a, b in zip(one, two, strict=True):
@@ -229,12 +229,30 @@ def test_rows_that_fill_the_last_batch_do_not_count():
   noise = x[rows].copy()
   noise[300:] = 1e3
   results = [
-    _train([sweep.Problem(lambda m=m: tf.constant(m), 240, y, _HEADS)], 9)
+    _train([sweep.Problem(lambda m=m: [tf.constant(m)], 240, y, _HEADS)], 9)
     for m in (x[rows], noise)
   ]
   np.testing.assert_array_equal(
     results[0][0][0].kernel, results[1][0][0].kernel
   )
+
+
+def test_parts_of_a_matrix_train_the_heads_of_the_whole():
+  x, y = _data()
+  whole = _problem(x, y, _HEADS)
+  (matrix,) = whole.load()
+  parts = dataclasses.replace(whole, load=lambda: iter(tf.split(matrix, 5, 1)))
+  for a, b in zip(_train([whole], 9)[0], _train([parts], 9)[0], strict=True):
+    np.testing.assert_array_equal(a.kernel, b.kernel)
+
+
+def test_wide_features_are_never_there_twice():
+  """Those of a ViT at the largest target size, with ten classes."""
+  features, head = 1_890_000, stacks.head_bytes(1_890_000, 10)
+  held = 4 * 1024 * features
+  assert held + head < sweep.needed_bytes(1000, features, 10) < 1.3 * held
+  narrow = sweep.needed_bytes(1000, 1000, 10)
+  assert narrow > 2 * 4 * 1024 * 1000  # These are, while they are cut.
 
 
 def test_learns_what_is_there_to_learn():

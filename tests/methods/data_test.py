@@ -8,7 +8,6 @@ import pytest
 from tests import testing
 from vtab_h2t import errors
 from vtab_h2t.features import normalization
-from vtab_h2t.heads import stacks
 from vtab_h2t.heads import sweep
 from vtab_h2t.methods import data as data_lib
 from vtab_h2t.methods import head2toe
@@ -70,17 +69,21 @@ def _with_rule(data, rule, **changes):
 
 @pytest.mark.parametrize('rule', ['selected', 'once', 'feature', 'none'])
 @pytest.mark.parametrize('size', [30, None])
-def test_pieces_are_the_taps_of_the_matrix(data, rule, size):
+def test_parts_are_the_taps_of_the_matrix(data, rule, size):
   own, examples = _with_rule(data, rule), np.array([5, 0, 299])
-  pieces = list(own.pieces(size, examples))
-  assert [p.shape for p in pieces] == [
-    (3, b.size) for b in data.features.layouts[size].blocks
-  ]
+  parts = list(own.parts(size, examples))
+  blocks = data.features.layouts[size].blocks
+  assert [p.shape for p in parts] == [(3, b.size) for b in blocks]
   np.testing.assert_array_equal(
-    np.concatenate(pieces, axis=1), own.matrix(size, examples)
+    np.concatenate(parts, axis=1), own.matrix(size, examples)
   )
-  raw = np.concatenate(list(own.pieces(size, examples, 'none')), axis=1)
-  np.testing.assert_array_equal(raw, _raw(data, examples, size))
+  raw = list(own.parts(size, examples, rule='none'))
+  np.testing.assert_array_equal(
+    np.concatenate(raw, axis=1), _raw(data, examples, size)
+  )
+  columns = np.array([1, blocks[0].size - 1])
+  (some,) = own.parts(size, examples, columns)
+  np.testing.assert_array_equal(some, own.matrix(size, examples, columns))
 
 
 @pytest.mark.parametrize('rule', ['none', 'feature'])
@@ -191,9 +194,9 @@ def test_of_several_sizes_the_largest_fits_or_no_head_is_trained(
   plan = interface.Plan(
     folds=folds, examples=examples, space=space, seed=0, seeds=(0,)
   )
-  batches = sweep.batch_bytes(300, data.num_features(30))
-  head = stacks.head_bytes(data.num_features(30), data.classes)
-  data.memory_bytes = max(batches, batches // 2 + head)
+  data.memory_bytes = sweep.needed_bytes(
+    300, data.num_features(30), data.classes
+  )
   data.heads.check_memory([None, 30])
   wanted = f'on {data.num_features(60)} features .*--memory_gib'
   with pytest.raises(errors.InputError, match=wanted):

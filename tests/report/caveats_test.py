@@ -91,6 +91,17 @@ def test_the_search_of_trained_methods_is_told_beside_that_of_head2toe():
     'Scratch had 80 or 500 steps and 2 settings; Fine-tuning had 500 steps and '
     '2 settings.'
   )
+  rows = [
+    made.row(of, 'accuracy', m, 'digits', 0, 50)
+    for m in ('finetune', 'linearized')
+  ]
+  results = made.results(rows, of)
+  assert caveats.of_search(results) == (
+    'Fine-tuning and Linearized had 500 steps and 2 settings each.'
+  )
+  assert caveats.of_search(results, ['linearized']) == (
+    'Linearized had 500 steps and 2 settings.'
+  )
   fixed = made.run(space=made.fixed(ft_lr=0.1, ft_steps=5))
   assert _search(fixed, 'finetune') == ''
 

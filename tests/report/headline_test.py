@@ -155,7 +155,7 @@ _PLACES = (
   'Head2Toe is better than ',
   'Head2Toe is worse than ',
   'Head2Toe has no task in common with ',
-  'There is no interval that tells Head2Toe from ',
+  'Head2Toe is compared with ',
   'Between Head2Toe and ',
 )
 
@@ -174,7 +174,7 @@ def _placed(said):
     if start is not None:
       names = re.sub(r' \([^()]*\)', '', sentence.removeprefix(start))
       names = re.sub(r' on \d of \d+ tasks', '', names)
-      names = re.split(r'\.$|\. |: |, for lack| there is no verdict', names)[0]
+      names = re.split(r'\.$|\. |: | without | there is no verdict', names)[0]
       found += re.split(', | and ', names)
   return sorted(found)
 
@@ -208,9 +208,9 @@ def test_each_method_is_placed_once_beside_head2toe():
   assert 'Head2Toe is worse than +All-ridge.' in said
   assert 'Head2Toe has no task in common with Logistic.' in said
   assert (
-    'There is no interval that tells Head2Toe from k nearest on 1 of 4 tasks '
-    '(+3.0), for lack of tasks: in brackets stand the points above (+) or '
-    'below (-) Head2Toe.'
+    'Head2Toe is compared with k nearest on 1 of 4 tasks (+3.0) without an '
+    'interval, as there are too few tasks: in brackets stand the points above '
+    '(+) or below (-) Head2Toe.'
   ) in said
   assert _placed(said) == _labels(results)
 

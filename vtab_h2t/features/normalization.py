@@ -8,7 +8,7 @@ others: `FEATURE` standardises each feature by its mean and variance over the
 training images, `NONE` leaves the pooled features as they are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 import dataclasses
 from typing import TYPE_CHECKING
 
@@ -209,11 +209,39 @@ def design_matrix(
   """
   import tensorflow as tf
 
+  parts = design_parts(blocks, layout, examples, columns, rule, moments)
+  return tf.concat(list(parts), axis=1)
+
+
+def design_parts(
+  blocks: Sequence['np.ndarray | tf.Tensor'],
+  layout: pooling.Layout,
+  examples: np.ndarray | None = None,
+  columns: np.ndarray | None = None,
+  rule: str = SELECTED,
+  moments: Moments | None = None,
+) -> Iterator['tf.Tensor']:
+  """What `design_matrix` gives, block by block, so that one is held at a time.
+
+  Args:
+    blocks: as of `design_matrix`, like all the others.
+    layout: names the columns.
+    examples: indices of the wanted ones, or all.
+    columns: ascending indices of the wanted features, or all.
+    rule: one of `RULES`.
+    moments: those of the layout.
+
+  Yields:
+    float32 `[len(examples), k]` of each block that has wanted columns, in
+    column order.
+
+  Raises:
+    ValueError: an unknown rule, or `FEATURE` without moments.
+  """
   if rule not in RULES:
     raise ValueError(f'unknown normalization rule {rule!r}')
   if rule == FEATURE and moments is None:
     raise ValueError(f'normalization rule {rule!r} needs moments')
-  parts = []
   starts = layout.starts
   for i, block in enumerate(blocks):
     local = None
@@ -223,7 +251,7 @@ def design_matrix(
         continue
       local = columns[first:last] - starts[i]
     if rule == ONCE:
-      parts.append(_take(unit_norm(_take(block, examples, None)), None, local))
+      yield _take(unit_norm(_take(block, examples, None)), None, local)
       continue
     part = _take(block, examples, local)
     if rule == SELECTED:
@@ -235,8 +263,7 @@ def design_matrix(
         if columns is None
         else columns[first:last],
       )
-    parts.append(part)
-  return tf.concat(parts, axis=1)
+    yield part
 
 
 def _take(

@@ -159,9 +159,8 @@ class Sections:
         if padded > count:
           filling = [[0, padded - count], [0, 0]]
           matrices = [tf.pad(x, filling) for x in matrices]
-        blocks = stacks_lib.column_blocks(matrices[0].shape[1])
         features.append(
-          [stacks_lib.cut([x[:, block] for x in matrices]) for block in blocks]
+          stacks_lib.blocks([[x] for x in matrices], matrices[0].shape[1])
         )
     with tf.device(self._device):
       return Section(

@@ -4,7 +4,7 @@ A stack has `S` feature matrices of `D` features, with `G` heads of `C` classes
 on each; see `sweep` and `loop`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 import dataclasses
 from typing import TYPE_CHECKING
 
@@ -77,6 +77,45 @@ def cut(matrices: Sequence['np.ndarray | tf.Tensor']) -> 'tf.Tensor':
   batches = [tf.reshape(x, [-1, 1, BATCH_SIZE, *x.shape[1:]]) for x in matrices]
   # One matrix is only looked at in another shape; several are copied.
   return batches[0] if len(batches) == 1 else tf.concat(batches, axis=1)
+
+
+def blocks(
+  matrices: Sequence[Iterable['tf.Tensor']], features: int
+) -> list['tf.Tensor']:
+  """Cuts `S` matrices that come part by part, none of which is ever whole.
+
+  Args:
+    matrices: parts of each, `[K * 128, d]`, side by side in the order of their
+      columns.
+    features: `D`, how many columns the parts of a matrix have.
+
+  Returns:
+    `[K, S, 128, D_j]` of each of `column_blocks`.
+  """
+  return [
+    cut(alike)
+    for alike in zip(*(_joined(parts, features) for parts in matrices))
+  ]
+
+
+def _joined(
+  parts: Iterable['tf.Tensor'], features: int
+) -> Iterator['tf.Tensor']:
+  """Parts of a matrix, as its blocks of columns."""
+  import tensorflow as tf
+
+  coming = iter(parts)
+  part, taken = next(coming), 0
+  for block in column_blocks(features):
+    pieces: list[tf.Tensor] = []
+    missing = block.stop - block.start
+    while missing:
+      if taken == part.shape[1]:
+        part, taken = next(coming), 0
+      pieces.append(part[:, taken : taken + missing])
+      taken += pieces[-1].shape[1]
+      missing -= pieces[-1].shape[1]
+    yield pieces[0] if len(pieces) == 1 else tf.concat(pieces, axis=1)
 
 
 def column_blocks(features: int) -> list[slice]:

@@ -18,12 +18,13 @@ A head's result is that of training it alone in Keras; what is shared is work:
     taking one is a view and one trace serves all shapes.
   * Wide matrices and their kernels are cut into blocks of columns: gradients
     and temporaries are a block's, so three arrays of a kernel's size are all
-    that training holds.
+    that training holds. A matrix comes part by part, and only a part of it is
+    there twice while it is cut.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 import dataclasses
-from typing import Self, TYPE_CHECKING
+from typing import NamedTuple, Self, TYPE_CHECKING
 
 import numpy as np
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 BATCH_SIZE = stacks.BATCH_SIZE
 HeadSpec = stacks.HeadSpec
 Head = stacks.Head
+_CUT_AT_ONCE = 2**18  # Columns that are held twice while a matrix is cut.
 PENALTIES = (None, 'l1', 'l2', 'l21')
 
 
@@ -46,10 +48,10 @@ class Problem:
   """Heads on one feature matrix.
 
   Attributes:
-    load: returns the matrix when its turn comes: float32 `[M, num_features]`,
-      normalised, rows in the order of training. `M` is the number of labels
-      rounded up to whole batches (see `padded`); the rows beyond count for
-      nothing.
+    load: returns the matrix when its turn comes, in parts `[M, d]` that are
+      side by side and of `num_features` columns together: float32, normalised,
+      rows in the order of training. `M` is the number of labels rounded up to
+      whole batches (see `padded`); the rows beyond count for nothing.
     num_features: `D`.
     labels: integers `[N]`.
     heads: what to train on it.
@@ -57,7 +59,7 @@ class Problem:
       penalty 'l21' shrinks together; None for each feature by itself.
   """
 
-  load: Callable[[], 'tf.Tensor']
+  load: Callable[[], Iterable['tf.Tensor']]
   num_features: int
   labels: np.ndarray
   heads: Sequence[HeadSpec]
@@ -70,22 +72,58 @@ def padded(examples: np.ndarray) -> np.ndarray:
   return np.concatenate([examples, np.repeat(examples[:1], missing)])
 
 
-def batch_bytes(num_examples: int, num_features: int) -> int:
-  """Memory of a problem's batches while they are cut, in bytes.
+class _Memory(NamedTuple):
+  """What problems that are trained in one loop take, in bytes.
 
-  Twice their size, because the parts of a matrix are joined, and a tenth more
-  for what the allocator was seen to add.
+  Attributes:
+    batches: their features.
+    cutting: while these are cut, besides them.
+    heads: while they are trained, besides the features.
   """
+
+  batches: int = 0
+  cutting: int = 0
+  heads: int = 0
+
+  @classmethod
+  def of(
+    cls, num_examples: int, num_features: int, classes: int, heads: int
+  ) -> Self:
+    """Of some heads on one matrix."""
+    return cls(
+      _feature_bytes(num_examples, num_features),
+      _feature_bytes(num_examples, min(num_features, _CUT_AT_ONCE)),
+      heads * stacks.head_bytes(num_features, classes),
+    )
+
+  def beside(self, other: '_Memory') -> '_Memory':
+    """Of the problems of both."""
+    return _Memory(*map(sum, zip(self, other)))
+
+  @property
+  def most(self) -> int:
+    """The most that is held at a time; there are heads once all is cut."""
+    return self.batches + max(self.cutting, self.heads)
+
+
+def _feature_bytes(num_examples: int, num_features: int) -> int:
+  """Of a matrix, and a tenth more for what the allocator was seen to add."""
   padded = num_examples + -num_examples % BATCH_SIZE
-  return int(2.2 * 4 * padded * num_features)
+  return int(1.1 * 4 * padded * num_features)
 
 
-def _needed_bytes(batches: int, heads: int) -> int:
-  """Memory for problems, from their `batch_bytes` and `head_bytes`.
+def needed_bytes(
+  num_examples: int, num_features: int, classes: int, heads: int = 1
+) -> int:
+  """Memory that training heads on one matrix takes, in bytes.
 
-  Once batches are cut they take half of what cutting took.
+  Args:
+    num_examples: to train on.
+    num_features: that the heads read.
+    classes: number of classes.
+    heads: how many are trained in one loop.
   """
-  return max(batches, batches // 2 + heads)
+  return _Memory.of(num_examples, num_features, classes, heads).most
 
 
 def check_memory(
@@ -102,10 +140,7 @@ def check_memory(
   Raises:
     errors.InputError: not even one such head fits the memory.
   """
-  needed = _needed_bytes(
-    batch_bytes(num_examples, num_features),
-    stacks.head_bytes(num_features, classes),
-  )
+  needed = needed_bytes(num_examples, num_features, classes)
   if needed > memory_bytes:
     raise errors.InputError(
       f'a head of {classes} classes on {num_features} features needs '
@@ -187,26 +222,25 @@ def _chunks(
   A problem whose heads do not fit together is cut into several.
   """
   chunk: list[Problem] = []
-  batches = heads = 0
+  taken = _Memory()
   for problem in problems:
-    examples, features = len(problem.labels), problem.num_features
-    check_memory(examples, features, classes, memory_bytes)
-    own = batch_bytes(examples, features)
-    head = stacks.head_bytes(features, classes)
-    most = (memory_bytes - own // 2) // head
+    size = len(problem.labels), problem.num_features, classes
+    check_memory(*size, memory_bytes)
+    one = _Memory.of(*size, 1)
+    most = (memory_bytes - one.batches) // one.heads
     for first in range(0, len(problem.heads), most):
       part = dataclasses.replace(
         problem, heads=problem.heads[first : first + most]
       )
-      more = head * len(part.heads)
+      own = _Memory.of(*size, len(part.heads))
       if chunk and (
-        _needed_bytes(batches + own, heads + more) > memory_bytes
+        taken.beside(own).most > memory_bytes
         or len(chunk[0].labels) != len(part.labels)
       ):
         yield chunk
-        chunk, batches, heads = [], 0, 0
+        chunk, taken = [], _Memory()
       chunk.append(part)
-      batches, heads = batches + own, heads + more
+      taken = taken.beside(own)
   if chunk:
     yield chunk
 
@@ -260,10 +294,7 @@ class _State:
     import tensorflow as tf
 
     features, groups = stack[0].num_features, stack[0].groups
-    blocks = stacks.column_blocks(features)
-    matrices = [p.load() for p in stack]
-    batches = [stacks.cut([x[:, block] for x in matrices]) for block in blocks]
-    del matrices  # Before there are kernels.
+    batches = stacks.blocks([p.load() for p in stack], features)
     one_hot = np.eye(classes, dtype=np.float32)
     labels = [one_hot[padded(p.labels)] for p in stack]
     heads = [p.heads for p in stack]

@@ -18,7 +18,6 @@ import numpy as np
 from vtab_h2t import devices
 from vtab_h2t import files
 from vtab_h2t.features import normalization
-from vtab_h2t.features import pooling
 from vtab_h2t.features import store as store_lib
 from vtab_h2t.heads import counting
 from vtab_h2t.heads import fraction
@@ -145,7 +144,31 @@ class TrainingData:
       columns: ascending indices of the wanted features, or None for all.
       rule: of `normalization.RULES_OF_AN_IMAGE`, in place of the data's.
     """
-    return normalization.design_matrix(
+    import tensorflow as tf
+
+    parts = self.parts(target_size, examples, columns, rule)
+    return tf.concat(list(parts), axis=1)
+
+  def parts(
+    self,
+    target_size: int | None,
+    examples: np.ndarray,
+    columns: np.ndarray | None = None,
+    rule: str | None = None,
+  ) -> Iterator['tf.Tensor']:
+    """What `matrix` gives, tap by tap, so that only one is held at a time.
+
+    Args:
+      target_size: which layout; None for the embedding.
+      examples: indices of the wanted ones.
+      columns: ascending indices of the wanted features, or None for all.
+      rule: as in `matrix`.
+
+    Returns:
+      float32 `[len(examples), k]` of each tap that has wanted features, in
+      column order.
+    """
+    return normalization.design_parts(
       self.features.blocks(target_size),
       self.features.layouts[target_size],
       examples,
@@ -153,39 +176,6 @@ class TrainingData:
       rule or self.rule,
       None if rule else self.moments(target_size),
     )
-
-  def pieces(
-    self,
-    target_size: int | None,
-    examples: np.ndarray,
-    rule: str | None = None,
-  ) -> Iterator[np.ndarray]:
-    """What `matrix` gives, tap by tap, so that only one is held at a time.
-
-    Args:
-      target_size: which layout; None for the embedding.
-      examples: indices of the wanted ones.
-      rule: as in `matrix`.
-
-    Yields:
-      float32 `[len(examples), size]` of each block, in column order.
-    """
-    layout = self.features.layouts[target_size]
-    moments = None if rule else self.moments(target_size)
-    for block, array, start in zip(
-      layout.blocks, self.features.blocks(target_size), layout.starts
-    ):
-      own = None
-      if moments is not None:
-        part = slice(start, start + block.size)
-        own = normalization.Moments(moments.mean[part], moments.deviation[part])
-      yield normalization.design_matrix(
-        [array],
-        pooling.Layout((block,)),
-        examples,
-        rule=rule or self.rule,
-        moments=own,
-      ).numpy()
 
   def moments(self, target_size: int | None) -> normalization.Moments | None:
     """Those of a layout over all usable examples; None if the rule has none.
@@ -296,7 +286,7 @@ class Heads:
     """Heads on the features of a layout, or on some of its columns."""
     data = self._data
     return sweep.Problem(
-      lambda: data.matrix(target_size, sweep.padded(examples), columns),
+      lambda: data.parts(target_size, sweep.padded(examples), columns),
       data.num_features(target_size) if columns is None else len(columns),
       data.labels[examples],
       heads,

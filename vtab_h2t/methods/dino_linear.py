@@ -207,7 +207,7 @@ def _problem(
   """Heads of settings that read the same features, one for each seed."""
   columns = _columns(data, settings[0])
   return sweep.Problem(
-    lambda: data.matrix(_LAYOUT, sweep.padded(examples), columns, _RULE),
+    lambda: data.parts(_LAYOUT, sweep.padded(examples), columns, _RULE),
     len(columns),
     data.labels[examples],
     [

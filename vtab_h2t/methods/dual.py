@@ -153,9 +153,7 @@ class Dual(interface.Searched):
       options,
     )
     (solution,) = collections.deque(solutions, maxlen=1)  # The last.
-    head = gram_lib.head(
-      data.pieces(size, examples, self._rule), spectrum, solution
-    )
+    head = gram_lib.head(self._parts(data, size, examples), spectrum, solution)
     measures = {'num_features': data.num_features(size)}
     predictor = (
       data_lib.FeatureHead(size, None, head, self._rule, measures)
@@ -181,4 +179,11 @@ class Dual(interface.Searched):
         f'{data.memory_bytes / 2**30:.1f}; raise --memory_gib or leave the '
         'method out of --methods'
       )
-    return gram_lib.gram(data.pieces(size, examples, self._rule))
+    return gram_lib.gram(self._parts(data, size, examples))
+
+  def _parts(
+    self, data: data_lib.TrainingData, size: int | None, examples: np.ndarray
+  ) -> Iterator[np.ndarray]:
+    """Examples' features, tap by tap."""
+    for part in data.parts(size, examples, rule=self._rule):
+      yield part.numpy()

@@ -14,7 +14,8 @@ from vtab_h2t.report import standing
 from vtab_h2t.report import tables
 
 _LEAST_STEPS = 500  # The smallest budget of the paper (Appendix A).
-_LIMITED = 'scratch', 'finetune', 'head2toe_ft'  # What a budget limits.
+# What a budget limits.
+_LIMITED = 'scratch', 'finetune', 'linearized', 'head2toe_ft'
 
 _UNDECIDED = (
   'Do not take an undecided claim for one that is refuted: with few tasks of '
@@ -72,15 +73,23 @@ def of(results: results_lib.Results) -> list[str]:
   return found
 
 
-def of_search(results: results_lib.Results) -> str:
-  """What search the trained methods of a table had, for under its means.
+def of_search(
+  results: results_lib.Results, shown: Collection[str] | None = None
+) -> str:
+  """What search the trained methods of a table had, for under it.
 
   Empty where none is in it, where nothing was searched for, and where tasks
   have searches of their own.
+
+  Args:
+    results: of the run.
+    shown: methods that the table has; None for all that were measured.
   """
   space = results.run.space
   measured = {
-    r['method'] for r in results.of(jobs.ACCURACY) if r['split'] == 'test'
+    r['method']
+    for r in results.of(jobs.ACCURACY)
+    if r['split'] == 'test' and (shown is None or r['method'] in shown)
   }
   if not space.folds or space.by_task:
     return ''

@@ -14,9 +14,9 @@ _COEFFICIENT = coefficient.Coefficient.name
 TAYLOR: tuple[Claim, ...] = (
   Claim(
     id='linearized_above_linear',
-    sentence='The linearized network, a linear combination of intermediate '
-    'activations, does better than Linear (implied: the paper says that it is '
-    'competitive with fine-tuning).',
+    sentence='A linearized network, which combines intermediate activations '
+    'linearly, does better than Linear (implied: works that the paper cites '
+    'find it competitive).',
     where='section 3.1',
     text='mean of the linearized network less Linear, points',
     gather=claim.methods('linearized', 'linear'),
@@ -26,8 +26,9 @@ TAYLOR: tuple[Claim, ...] = (
   ),
   Claim(
     id='linearized_matches_finetune',
-    sentence='A linearized approximation of fine-tuning is competitive with '
-    'it (within 1 point).',
+    sentence='A linearized approximation of the fine-tuned network obtains '
+    'competitive results, as works that the paper cites observe (read as: '
+    'within 1 point of fine-tuning).',
     where='section 3.1',
     text='mean of the linearized network less fine-tuning, plus a margin of 1 '
     'point',
@@ -38,7 +39,8 @@ TAYLOR: tuple[Claim, ...] = (
   ),
   Claim(
     id='small_displacement',
-    sentence='Fine-tuning changes the weights very little.',
+    sentence='Fine-tuning changes the weights very little, as works that the '
+    'paper cites observe.',
     where='section 3.1',
     text='mean over tasks of the norm of the change over that of the start',
     gather=claim.by_row(

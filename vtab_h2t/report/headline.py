@@ -275,9 +275,9 @@ def _standing(found: pd.DataFrame, is_rounded: bool) -> list[str]:
       f'{_name(line)} ({numerals.signed(line["points"])})' for line in unknown
     ]
     said.append(
-      f'There is no interval that tells Head2Toe from {enumerated(alone)}, for '
-      'lack of tasks: in brackets stand the points above (+) or below (-) '
-      'Head2Toe.'
+      f'Head2Toe is compared with {enumerated(alone)} without an interval, as '
+      'there are too few tasks: in brackets stand the points above (+) or '
+      'below (-) Head2Toe.'
     )
   for reading, words in (
     (standing.WORSE, 'Head2Toe is better than'),

@@ -243,7 +243,7 @@ def means(results: Results, of: Collection[str] | None = None) -> str:
   heading = f'Means over tasks, {tables.seeds_text(shown, in_cells=False)}.'
   if means.isna().any(axis=None):
     heading += ' A mean is blank where one of its tasks was not measured.'
-  budget = caveats.of_search(results)
+  budget = caveats.of_search(results, means.index)
   return f'{heading}\n\n{_table(lines)}' + (f'\n{budget}\n' if budget else '')
 
 
