@@ -32,6 +32,11 @@ def test_the_oracle_and_the_layers():
   assert rows_lib.value_of(
     'later_layers_correlate_more', both
   ) == pytest.approx(1)
+  # The improvement is in percent of Linear: 12 of 80 is less than 10 of 50.
+  percent = {'tap none': [80, 50, 10], 'tap a': [92, 60, 10]} | affinity
+  assert rows_lib.value_of(
+    'no_layer_gains_with_affinity', percent
+  ) == pytest.approx(0.2 - 0.5)
 
 
 def test_each_task_has_a_layer_of_its_own_by_validation():

@@ -192,6 +192,10 @@ def test_figure8_compares_two_backbones_and_has_each_layer(affinity):
   _, right = figures.figure8(table, layers).axes
   assert [b.get_height() for b in right.containers[0]] == [-0.5, 0.25]
   assert [t.get_text() for t in right.get_xticklabels()] == ['a', 'b']
+  assert right.get_title() == 'ResNet-50 (9 tasks)'
+  layers['tasks'] = [9, 10]
+  _, right = figures.figure8(table, layers).axes
+  assert right.get_title() == 'ResNet-50 (9 to 10 tasks)'
 
 
 def test_figure11_has_a_panel_for_what_is_known(affinity):

@@ -39,7 +39,10 @@ def test_affinities_of_the_published_backbones():
     }
   )
   assert len(table) == 19
-  # The paper prints 0.907 from unrounded numbers.
+  # The paper prints 0.907. Rounding is not why: it moves an affinity by up to
+  # 0.1, and no two are nearer to each other than 0.2.
+  for backbone in ('resnet50', 'vit_b16'):
+    assert table[backbone].sort_values().diff().min() >= 0.2 - 1e-9
   assert statistics.spearman(table.resnet50, table.vit_b16) == pytest.approx(
     0.868, abs=5e-4
   )

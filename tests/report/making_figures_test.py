@@ -160,12 +160,15 @@ def test_figure7_names_the_tasks_that_its_means_are_over(tmp_path):
 def test_figure8_names_both_networks(measured):
   frames = making.figure8(measured)
   table = frames['figure8']
-  assert list(table) == ['task', 'group', 'made (imagenet)', 'other (imagenet)']
+  made_, other = (
+    f'{name} pretrained on ImageNet' for name in ('made', 'other')
+  )
+  assert list(table) == ['task', 'group', made_, other]
   summary = statistics.wide(
     statistics.summarise(measured.of('second')), ('natural',)
   )
   assert (
-    table.set_index('task')['other (imagenet)'].digits
+    table.set_index('task')[other].digits
     == (statistics.domain_affinity(summary)['natural', 'digits'])
   )
   assert frames['layers'].tap.tolist() == ['early', 'tokens']

@@ -84,6 +84,23 @@ def test_possible_is_what_one_task_has_all_of():
   assert not possible([rows[0], validation], offset)
 
 
+def test_a_second_network_needs_every_method_on_the_task():
+  of = made.run()
+  output = output_lib.Output(
+    name='x',
+    title='X',
+    jobs=('accuracy', 'second'),
+    methods=('linear', 'scratch'),
+    measured=lambda results: {},
+  )
+  rows, second = (
+    [made.row(of, job, m, 'digits', 0, 50) for m in ('linear', 'scratch')]
+    for job in ('accuracy', 'second')
+  )
+  assert output.possible(made.results(rows, of, second=second))
+  assert not output.possible(made.results(rows, of, second=second[:1]))
+
+
 def test_what_a_network_does_not_allow_names_the_output():
   flat = testing.tiny_backbone()  # It has no batch norm.
   output = output_lib.Output(name='x', title='X', jobs=('pre_normalization',))
@@ -121,6 +138,7 @@ def test_rows_without_a_field_do_not_suffice():
   output = output_lib.Output(
     name='x',
     title='X',
+    jobs=('accuracy',),
     methods=('head2toe',),
     fields=('selected_by_tap',),
     measured=lambda results: {},

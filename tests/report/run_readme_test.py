@@ -101,6 +101,8 @@ def test_with_a_second_network_figure_4s_averages_are_below_it(tmp_path):
   output.write_results(found)
   (folder,) = found.derived['control']
   text = run_readme.texts(found)[folder.path / run_readme.NAME]
+  warning = text.index('> **Do not compare these accuracies with')
+  assert warning < text.index('figure4.png')
   below = text[text.index('figure4.png') :]
   averages = output.of_results(found)['averages'].set_index('method').average
   for method, label in (

@@ -58,6 +58,19 @@ def test_one_tap_and_the_oracle():
   assert best.oracle_features.tolist() == [10, 10]
 
 
+def test_a_tap_that_failed_on_a_task_leaves_the_others_their_depth():
+  rows = [
+    r | {'correct': None} if (r['task'], r['tap']) == ('t', 'a') else r
+    for r in _one_tap_rows()
+  ]
+  taps = frames.one_tap(rows)
+  assert taps.tap.tolist() == ['b', 'c', 'a', 'b', 'c']
+  assert taps.depth.tolist() == [1, 2, 0, 1, 2]
+  table = frames.layer_correlations(taps, pd.Series({'t': 1.0, 'u': 2.0}))
+  assert table.tap.tolist() == ['a', 'b', 'c']
+  assert table.tasks.tolist() == [1, 2, 2]
+
+
 def test_without_the_embedding_alone_there_is_no_gain():
   rows = [r for r in _one_tap_rows() if r['tap'] != one_tap.NO_TAP]
   taps = frames.one_tap(rows)

@@ -82,8 +82,9 @@ def _own_tap(a: claim.Accuracies) -> np.ndarray:
 
 
 def _by_tap(a: claim.Accuracies) -> np.ndarray:
-  """Spearman of affinity and each tap's gain, `[taps, ...]`."""
-  gains = _stack(a, _TAP) - a[_NONE]
+  """Spearman of affinity and each tap's gain in percent, `[taps, ...]`."""
+  alone = np.where(a[_NONE] > 0, a[_NONE], np.nan)
+  gains = 100 * (_stack(a, _TAP) - alone) / alone
   return np.stack(
     [statistics.rank_correlation(claim.affinity(a), gain) for gain in gains]
   )
@@ -225,11 +226,11 @@ ONE_LAYER: tuple[Claim, ...] = (
   ),
   Claim(
     id='no_layer_gains_with_affinity',
-    sentence='For each layer the correlation of gain and affinity is near zero '
-    '(within 0.2) or negative.',
+    sentence='For each layer the correlation of affinity and the percentage '
+    'improvement over Linear is near zero (within 0.2) or negative.',
     where='Appendix G, Figure 8 right',
     text='a margin of 0.2 less the largest Spearman, over taps, of affinity '
-    "and the tap's gain over the embedding alone",
+    "and the tap's gain over the embedding alone, in percent of the latter",
     jobs=(jobs.ACCURACY, _ONE_TAP),
     gather=claim.together(claim.methods('linear', 'scratch'), _taps),
     statistic=lambda a: claim.RANK - np.max(_by_tap(a), axis=0),
@@ -244,8 +245,8 @@ ONE_LAYER: tuple[Claim, ...] = (
     id='later_layers_correlate_more',
     sentence='The negative correlation is stronger for later layers.',
     where='Appendix G, Figure 8 right',
-    text='minus Spearman, over taps, of depth and the correlation of gain and '
-    'affinity',
+    text='minus Spearman, over taps, of depth and the correlation of the gain '
+    'in percent and affinity',
     jobs=(jobs.ACCURACY, _ONE_TAP),
     gather=claim.together(claim.methods('linear', 'scratch'), _taps),
     statistic=_later_more,

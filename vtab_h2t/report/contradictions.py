@@ -231,7 +231,7 @@ CONTRADICTIONS: tuple[Contradiction, ...] = (
   ),
   Contradiction(
     'Appendix F: affinities of the two backbones have Spearman 0.907.',
-    'From the rounded Table 1:',
+    'From Table 1, whose rounding changes no rank:',
     _claim('affinity_alike', _RESNET50),
   ),
   Contradiction(

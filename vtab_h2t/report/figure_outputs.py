@@ -141,8 +141,9 @@ OUTPUTS = (
     'with what each layer gains over Linear',
     shows='One point is one task, with its domain affinity under one '
     'network to the right and under the other upwards. Bars show, layer by '
-    'layer, the rank correlation of domain affinity with what the layer '
-    'gains over Linear. The paper prints numbers for the points only.',
+    'layer of the first network, the rank correlation (Spearman) of its domain '
+    'affinity with what the layer gains over Linear, in percent of the '
+    'accuracy of Linear. The paper prints numbers for the points only.',
     jobs=(_ACCURACY, jobs.SECOND),
     also=('one_tap',),
     methods=_BASELINES[:2],

@@ -171,17 +171,17 @@ def figure8(
 
   Args:
     table: task, group, and the two backbones' columns.
-    layers: what `tap_frames.layer_correlations` gives, or None.
+    layers: what `tap_frames.layer_correlations` gives of the first, or None.
     printed: Spearman's rho that the paper gives for the left part.
   """
+  one, two = [c for c in table.columns if c not in ('task', 'group')]
   if layers is None:
     drawn, (ax,) = plotting.figure(1, 1, 5.0, 4.4)
   else:
     drawn, (ax, right) = plotting.side_by_side(
       (5.0, max(4.0, 1.5 + 0.13 * len(layers))), 4.6
     )
-    tap_figures.correlations(right, layers)
-  one, two = [c for c in table.columns if c not in ('task', 'group')]
+    tap_figures.correlations(right, layers, run_names.network(one))
   scatter.draw(
     ax,
     table,
@@ -190,8 +190,8 @@ def figure8(
     more='' if printed is None else f'; the paper prints {printed:+.3f}',
   )
   ax.set(
-    xlabel=f'domain affinity, {run_names.network(one)} (points)',
-    ylabel=f'domain affinity, {run_names.network(two)} (points)',
+    xlabel=f'domain affinity (points)\n{run_names.network(one)}',
+    ylabel=f'{run_names.network(two)}\ndomain affinity (points)',
   )
   point_names.write(ax, table[one], table[two], table.task)
   return drawn

@@ -10,6 +10,7 @@ from vtab_h2t.report import jobs
 from vtab_h2t.report import output as output_lib
 from vtab_h2t.report import papers
 from vtab_h2t.report import results as results_lib
+from vtab_h2t.report import run_names
 from vtab_h2t.report import statistics
 from vtab_h2t.report import study_frames
 from vtab_h2t.report import tap_frames
@@ -182,7 +183,7 @@ def figure8(results: Results) -> Frames:
   found = {
     'figure8': frames_lib.affinities(
       {
-        f'{run.backbone} ({run.weights})': frames_lib.by_affinity(
+        run_names.with_weights(run.network): frames_lib.by_affinity(
           frames_lib.accuracies(results.of(job))
         )
         for job, run in ((_ACCURACY, results.run), (jobs.SECOND, second))
@@ -208,7 +209,7 @@ def figure8_published() -> Frames:
     'spearman': pd.DataFrame(
       [
         {
-          'from': 'the rounded Table 1',
+          'from': 'Table 1 as printed',
           'spearman': statistics.spearman(
             *(table[b] for b in papers.BACKBONES)
           ),

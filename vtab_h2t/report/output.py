@@ -75,7 +75,7 @@ class Output:
     jobs: whose rows it is made from.
     also: jobs whose rows it shows besides, where they are there.
     some: jobs of which one at least must be there, if there are any.
-    methods: that must be among the methods measured.
+    methods: that must be among the methods measured, in all jobs of methods.
     one_of: methods of which one at least must be, if there are any. They are
       measured for the output only where the user names it.
     fields: that their rows must have.
@@ -136,17 +136,16 @@ class Output:
       _counts(r) for job in self.some for r in results.of(job)
     ):
       return False
-    wanted = [
-      {r['task'] for r in results.of(job) if _counts(r)} for job in self.jobs
-    ]
-    wanted += [
-      {
-        r['task']
-        for r in results.of(jobs_lib.ACCURACY)
-        if r['method'] == method and _counts(r) and r.keys() >= {*self.fields}
-      }
-      for method in self.methods
-    ]
+    wanted = []
+    for job in self.jobs:
+      rows = [r for r in results.of(job) if _counts(r)]
+      wanted.append({r['task'] for r in rows})
+      if jobs_lib.JOBS[job].study is None:  # All methods are in all its runs.
+        fields = {*self.fields} if job == jobs_lib.ACCURACY else set()
+        wanted += [
+          {r['task'] for r in rows if r['method'] == m and r.keys() >= fields}
+          for m in self.methods
+        ]
     if self.one_of:
       wanted.append(
         {

@@ -112,15 +112,18 @@ def label(run: run_lib.Run) -> str:
   networks = [run.network, *([run.second] if run.second else [])]
   return ', '.join(
     [
-      ' and '.join(
-        f'{network(one.backbone)} {_weights(one.weights)}' for one in networks
-      ),
+      ' and '.join(map(with_weights, networks)),
       _SUITES.get(run.suite, f'{run.suite} suite'),
       f'{run.image_size} pixels',
       *_variants(run),
       *_search(run.space),
     ]
   )
+
+
+def with_weights(one: run_lib.Network) -> str:
+  """A network and its weights."""
+  return f'{network(one.backbone)} {_weights(one.weights)}'
 
 
 def _weights(name: str) -> str:

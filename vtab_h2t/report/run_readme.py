@@ -62,13 +62,12 @@ def markdown(results: results_lib.Results) -> str:
     for output in catalogue.of(results.run).values()
     if output.is_in(results)
   ]
-  warned = caveats.of(results)
   parts = [
     f'# {run_names.label(results.run)}',
     _MARK,
     f'In the run `{results.run.name}` were measured: '
     f'{summary.extent(results)}.',
-    '\n>\n'.join(f'> **{do_not}**{why}' for do_not, why in map(_split, warned)),
+    _warnings(results),
     summary.listed(results, results.folder.path),
     summary.means(results).rstrip('\n'),
     *(_table(o, results) for o in made if not o.draw),
@@ -78,6 +77,13 @@ def markdown(results: results_lib.Results) -> str:
     _derived(results),
   ]
   return '\n\n'.join(part for part in parts if part) + '\n'
+
+
+def _warnings(results: results_lib.Results) -> str:
+  """What not to read into the numbers of a run and of those derived from it."""
+  return '\n>\n'.join(
+    f'> **{do_not}**{why}' for do_not, why in map(_split, caveats.of(results))
+  )
 
 
 def _derived(results: results_lib.Results) -> str:
@@ -118,6 +124,7 @@ def _of_derived(
     f'[{results.run.name}]({parent}/), whose tables, figures and claims are '
     'made from its rows as well. '
     + summary.links(shared, results, folder.path).strip(),
+    _warnings(results),
     summary.beside_parent(results, folder).rstrip('\n'),
     *(
       _figure_with_numbers(o, results, folder.path)

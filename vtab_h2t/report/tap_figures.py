@@ -170,12 +170,15 @@ def figure9(table: pd.DataFrame) -> 'figure_lib.Figure':
   return drawn
 
 
-def correlations(ax: 'axes_lib.Axes', table: pd.DataFrame) -> None:
+def correlations(
+  ax: 'axes_lib.Axes', table: pd.DataFrame, network: str
+) -> None:
   """Layers by whom they help (Figure 8, right).
 
   Args:
     ax: axes.
     table: what `tap_frames.layer_correlations` gives.
+    network: whose layers and affinities they are.
   """
   ax.bar(table.depth, table.spearman, color='C0')
   ax.axhline(0, color='black', linewidth=0.8)
@@ -185,7 +188,14 @@ def correlations(ax: 'axes_lib.Axes', table: pd.DataFrame) -> None:
     ylim=(-1, 1),
     xlabel='additional layer, from the first to the last',
     ylabel='Spearman of improvement (%) and affinity',
+    title=f'{network} ({_range(table.tasks)} tasks)',
   )
+
+
+def _range(numbers: 'pd.Series[int]') -> str:
+  """Of numbers that are mostly alike."""
+  least, most = numbers.min(), numbers.max()
+  return f'{most}' if least == most else f'{least} to {most}'
 
 
 def distribution(ax: 'axes_lib.Axes', table: pd.DataFrame) -> None:

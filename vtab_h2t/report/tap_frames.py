@@ -18,6 +18,9 @@ from vtab_h2t.studies import one_tap as one_tap_lib
 def one_tap(rows: Sequence[ledger_lib.Row]) -> pd.DataFrame:
   """What one additional layer is worth (Figures 4, 8 and 9).
 
+  A tap whose training failed on a task has no line of it, and the others keep
+  their depth.
+
   Returns:
     task, group, tap, depth (0 the first), percent, num_features, `linear` (the
     embedding alone, with the same search), `gain` over it in points, and
@@ -27,7 +30,9 @@ def one_tap(rows: Sequence[ledger_lib.Row]) -> pd.DataFrame:
   alone = table.tap == one_tap_lib.NO_TAP
   linear = table[alone].set_index('task').percent
   table = table[~alone].reset_index(drop=True)
-  table.insert(3, 'depth', table.groupby('task').cumcount())
+  taps = dict.fromkeys(r['tap'] for r in rows if r['tap'] != one_tap_lib.NO_TAP)
+  depth = {tap: number for number, tap in enumerate(taps)}
+  table.insert(3, 'depth', table.tap.map(depth).astype(int))
   table['linear'] = table.task.map(linear).astype(float)
   table['gain'] = table.percent - table.linear
   table['relative_gain'] = (
