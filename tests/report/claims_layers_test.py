@@ -32,6 +32,8 @@ def test_the_oracle_and_the_layers():
   assert rows_lib.value_of(
     'later_layers_correlate_more', both
   ) == pytest.approx(1)
+  # One of two taps has a negative correlation.
+  assert rows_lib.value_of('most_layers_gain_less_with_affinity', both) == 0
   # The improvement is in percent of Linear: 12 of 80 is less than 10 of 50.
   percent = {'tap none': [80, 50, 10], 'tap a': [92, 60, 10]} | affinity
   assert rows_lib.value_of(
@@ -60,3 +62,22 @@ def test_groups_gain_more_or_less():
     'is structured': [0, 1, 1],
   }
   assert rows_lib.value_of('structured_gain_more_than_natural', values) == 7 - 1
+  natural = {name: v[:1] for name, v in values.items() if name.startswith('t')}
+  assert rows_lib.value_of('natural_gain_little', natural) == 1 - 1
+
+
+@pytest.mark.parametrize(
+  'name', ['natural_gain_little', 'structured_gain_more_than_natural']
+)
+def test_svhn_is_excepted_as_in_the_paper(name):
+  rows = rows_lib.of_study(
+    'one_tap',
+    [{'tap': 'none'}, {'tap': 'a'}],
+    {task: [(90,), (95,)] for task in ('svhn', 'dtd')},
+  )
+  rows = [row | {'job': 'one_tap'} for row in rows]
+  found = rows_lib.CLAIMS[name].gather(rows)
+  assert {name: list(v) for name, v in found.items()} == {
+    'tap none': ['dtd'],
+    'tap a': ['dtd'],
+  }

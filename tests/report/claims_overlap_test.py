@@ -84,3 +84,10 @@ def test_depth_is_that_of_blocks():
   for nothing in ({}, {'a': [0, 9], 'b': [0, 9]}, {'a': [3, 9]}):
     row['selected_by_tap'] = nothing
     assert rows_lib.CLAIMS['later_layers_selected_more'].gather([row]) == {}
+
+
+def test_natural_tasks_are_compared_with_all_others():
+  values = {'later': [0.5, 0.3, 0.1], 'is natural': [1, 0, 0]}
+  assert rows_lib.value_of(
+    'later_layers_for_natural_tasks', values
+  ) == pytest.approx(0.5 - 0.2)

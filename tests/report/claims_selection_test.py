@@ -46,6 +46,11 @@ def test_own_features_are_compared_where_there_are_others():
   )
   assert math.isnan(rows_lib.value_of('own_features_best', {'own': [9]}))
   assert rows_lib.value_of('own_features_best_mostly', values) == 0.5
+  # Where another task's are as good, own ones are still the best.
+  tied = {'own': [9, 5, 7], 'other t': [9, 5, 8]}
+  assert rows_lib.value_of('own_features_best_mostly', tied) == pytest.approx(
+    2 / 3 - 0.5
+  )
   # t: 9, 4, 4; u: 9, 2, 7. The own 21 of 3.
   assert rows_lib.value_of('no_source_serves_all', values) == pytest.approx(
     7 - 6
@@ -62,4 +67,7 @@ def test_candidates():
     '4096 1': [59, 47],
   }
   assert rows_lib.value_of('more_candidates_help', values) == (9 - 3) / 2
+  assert rows_lib.value_of('larger_target_sizes_help', values) == (6 - 4) / 2
+  alone = {n: v for n, v in values.items() if n.startswith('256')}
+  assert math.isnan(rows_lib.value_of('larger_target_sizes_help', alone))
   assert rows_lib.value_of('all_layers_best', values) == 1  # 2, 1, 1 and 1.5.

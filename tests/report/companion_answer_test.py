@@ -47,6 +47,27 @@ def test_trainings_that_missed_the_common_loss_are_told():
   )
   # Of 60 trainings those without probing, of two tasks with two heads.
   assert ' 12 of 60 trainings after probing ended above the' in _answer(results)
+  first, *_ = (r['task'] for r in results.of(job))
+  missed = made.results(
+    {job: [r | {'reached': r['task'] != first} for r in _RESULTS.of(job)]}
+  )
+  assert (
+    f' 30 of 60 trainings after probing, among them all of {first}, ended above'
+  ) in _answer(missed)
+
+
+def test_what_probing_adds_is_told_by_task():
+  (by_task,) = re.findall(
+    r'points (?:above|below) the better of these two \(\w+; (.*?)\)\.',
+    _answer(_RESULTS),
+  )
+  tasks = dict.fromkeys(
+    r['task'] for r in _RESULTS.of(companion_rows.HEAD_PROBE)
+  )
+  said = [
+    re.fullmatch(r'[+-][\d.]+ on (\w+)', p)[1] for p in by_task.split(', ')
+  ]
+  assert said == list(tasks)
 
 
 def test_what_was_not_measured_is_not_told():

@@ -37,7 +37,7 @@ def test_what_is_around_parts_is_left(measured):
   )
   new = made_parts.renewed(text, {}, made_parts.RESULTS)
   assert re.fullmatch(
-    r'Before\.\n\n<!-- made: refuted vit_b16 -->\n\nOf 90 claims \d+ hold, .*'
+    r'Before\.\n\n<!-- made: refuted vit_b16 -->\n\nOf 93 claims \d+ hold, .*'
     r'<!-- end -->\n\nBetween\.\n\n<!-- made: contradictions -->\n\n\| what.*'
     r'\|\n\n<!-- end -->\nAfter\.\n',
     new,

@@ -57,7 +57,8 @@ def adaptation(before: np.ndarray, after: np.ndarray) -> dict[str, float]:
   """How features `[n, E]` moved; see above.
 
   1 - cos is half the squared distance of unit vectors: in this form it is
-  exactly 0 where nothing moved. Zero features stay zero at unit norm.
+  exactly 0 where nothing moved. Zero features stay zero at unit norm, so that
+  they count as 0.5 from all others, although they have no angle.
   """
 
   def unit(features: np.ndarray) -> np.ndarray:

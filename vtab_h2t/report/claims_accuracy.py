@@ -180,14 +180,14 @@ TUNED: tuple[Claim, ...] = (
   ),
   Claim(
     id='ft_plus_best',
-    sentence='Head2Toe-FT+ is the best on average.',
+    sentence="Head2Toe-FT+ is the best of the paper's methods on average.",
     where='section 4.2, Table 1',
     text="mean of Head2Toe-FT+ less the best other mean of the paper's "
     'methods, points',
     gather=claim.methods(*_PAPERS),
     statistic=claim.best_of('head2toe_ft_plus'),
-    needs=('head2toe_ft_plus', 'finetune', 'head2toe', 'head2toe_ft'),
-    sides=('head2toe_ft_plus', 'finetune', *claim.FROZEN),
+    needs=_PAPERS,
+    sides=('head2toe_ft_plus', 'finetune', 'scratch', *claim.FROZEN),
     **_VIT,
   ),
   Claim(
@@ -254,14 +254,14 @@ DEVIATIONS: tuple[Claim, ...] = (
     statistic=lambda a: claim.best_of(f'{_DEVIATION}linear')(
       {name: -values for name, values in a.items()}
     ),
-    needs=(f'{_DEVIATION}linear', f'{_DEVIATION}head2toe'),
+    needs=tuple(_DEVIATION + m for m in (*claim.FROZEN, 'finetune')),
     source='Table 4',
     digits=2,
   ),
   Claim(
     id='head2toe_deviates_like_baselines',
     sentence='Head2Toe varies as little between seeds as the baselines on all '
-    'features, or less.',
+    'features, or less (read as: not more than their mean).',
     where='Appendix D, Table 4',
     text='mean standard deviation of the three baselines on all features less '
     "Head2Toe's, points",

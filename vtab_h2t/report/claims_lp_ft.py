@@ -131,8 +131,8 @@ def _at_least(other: str, place: str) -> Claim:
   """LP-FT is at least as good as another, within a point."""
   return _claim(
     f'lp_ft_at_least_{other}_{place}',
-    f'LP-FT is at least as good as {_NAMES[other]} {_IN[place]} (within 1 '
-    'point).',
+    f'LP-FT is better than {_NAMES[other]} {_IN[place]} (read as: at most 1 '
+    'point below).',
     f'mean over pairs of LP-FT less {_NAMES[other]}, points, plus a margin of '
     '1 point',
     (frames.LP_FT, place),

@@ -120,17 +120,26 @@ def _head_probe(
     )
   between = known.get('best_tau_between')
   if between is not None and between.interval is not None:
+    rows = results.of(companion_rows.HEAD_PROBE)
+    gains = head_probe_frames.best_between(rows).groupby('task', sort=False)
+    by_task = [
+      f'{numerals.signed(points)} on {task}'
+      for task, points in gains.value.median().items()
+    ]
     said.append(
       'The best number of epochs of probing that is neither none nor the '
       f'largest is {_beside(between.interval.value)} the better of these two '
-      f'({between.verdict}).'
+      f'({between.verdict}; {", ".join(by_task)}).'
     )
   table = head_probe_frames.tests(results.of(companion_rows.HEAD_PROBE))
   short = 0 if table.empty else int((~table.reached.astype(bool)).sum())
   if short:
+    reached = table.groupby('task', sort=False).reached.any()
+    none = [task for task, any_ in reached.items() if not any_]
+    all_of = f', among them all of {" and ".join(none)},' if none else ''
     said.append(
-      f'{short} of {len(table)} trainings after probing ended above the '
-      'training loss at which features are compared, and are in no claim on '
-      'features.'
+      f'{short} of {len(table)} trainings after probing{all_of} ended above '
+      'the training loss at which features are compared, and are in no claim '
+      'on features.'
     )
   return said

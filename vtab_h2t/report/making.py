@@ -229,7 +229,8 @@ def variants(
     {label: table.percent[tasks] for label, table in by_task.items()},
     own.group[tasks],
   ).rename(columns={'method': 'variant'})
-  if theirs is not None and papers.comparable(results.run):
+  is_whole = len(tasks) == len(published.table('table5_tasks'))
+  if theirs is not None and is_whole and papers.comparable(results.run):
     ours = ours.merge(theirs, on='variant', suffixes=('', '_published'))
   return ours
 

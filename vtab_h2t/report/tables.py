@@ -264,7 +264,7 @@ def cost_for_terminal(table: pd.DataFrame, width: int | None = None) -> str:
     ('cpu seconds', 'Head2Toe', 'head2toe_cpu_seconds', '.1f'),
     ('cpu seconds', 'fine-tuning', 'finetune_cpu_seconds', '.1f'),
     (against, 'seconds measured', 'seconds_vs_finetune', '.4f'),
-    (against, 'operations model', 'flops_vs_finetune', '.4f'),
+    (against, 'operations model', 'flops_at_equal_steps', '.4f'),
     (against, 'bytes measured', 'bytes_vs_finetune', '.4f'),
     (against, 'size model', 'size_vs_finetune', '.4f'),
     (linear, 'bytes measured', 'bytes_vs_linear', '.4f'),

@@ -4,6 +4,7 @@ Figures 4, 9, 12 and 15, and panels of Figures 6 and 8, from the frames of
 `report.tap_frames`; nothing is computed here but positions.
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,13 +40,13 @@ def by_layer(ax: 'axes_lib.Axes', table: pd.DataFrame) -> None:
   ax.axhline(
     table.linear.iloc[0], color='black', linestyle='--', label='Linear'
   )
-  _ends(ax, list(table.tap))
+  _ends(ax, dict(zip(table.depth, table.tap)))
 
 
-def _ends(ax: 'axes_lib.Axes', names: list[str]) -> None:
+def _ends(ax: 'axes_lib.Axes', names: Mapping[int, str]) -> None:
   """Names places, of many the first and the last alone."""
-  last = len(names) - 1
-  places = range(len(names)) if len(names) < 4 else (0, last)
+  first, last = min(names), max(names)
+  places = list(names) if len(names) < 4 else [first, last]
   ax.set_xticks(places, [names[i] for i in places], fontsize=7)
   if len(names) >= 4:
     left, right = ax.get_xticklabels()
@@ -245,6 +246,6 @@ def figure12(table: pd.DataFrame) -> 'figure_lib.Figure':
   for ax, task in zip(axes, tasks):
     part = table[table.task == task]
     ax.bar(part.depth, part.share, 0.9, color='C0')
-    _ends(ax, list(part.unit))
+    _ends(ax, dict(enumerate(part.unit)))
     ax.set_ylim(0, max(np.nextafter(0, 1), 1.08 * part.share.max()))
   return drawn
