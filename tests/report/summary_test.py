@@ -254,8 +254,8 @@ def test_a_run_under_shifts_says_what_was_measured():
   ) in text
   assert 'Of 43 claims of the companion papers ' in text
   assert re.search(
-    r'\| LP-FT is better than fine-tuning out of distribution \(read as: at most '
-    r'1 point below\)\. +\| '
+    r'\| LP-FT is better than fine-tuning out of distribution \(read as: at '
+    r'most 1 point below\)\. +\| '
     r'(holds|undecided) +\| -?\d+\.\d+(: mean| \()[^|]+ +\| 10 points on',
     text,
   )
