@@ -112,18 +112,15 @@ def _feature_bytes(num_examples: int, num_features: int) -> int:
   return int(1.1 * 4 * padded * num_features)
 
 
-def needed_bytes(
-  num_examples: int, num_features: int, classes: int, heads: int = 1
-) -> int:
-  """Memory that training heads on one matrix takes, in bytes.
+def needed_bytes(num_examples: int, num_features: int, classes: int) -> int:
+  """Memory that training one head takes, in bytes.
 
   Args:
     num_examples: to train on.
-    num_features: that the heads read.
+    num_features: that the head reads.
     classes: number of classes.
-    heads: how many are trained in one loop.
   """
-  return _Memory.of(num_examples, num_features, classes, heads).most
+  return _Memory.of(num_examples, num_features, classes, 1).most
 
 
 def check_memory(

@@ -118,9 +118,9 @@ def _head_probe(
       'how wrong the head still is when fine-tuning begins '
       f'({grows.verdict}).'
     )
+  rows = results.of(companion_rows.HEAD_PROBE)
   between = known.get('best_tau_between')
   if between is not None and between.interval is not None:
-    rows = results.of(companion_rows.HEAD_PROBE)
     gains = head_probe_frames.best_between(rows).groupby('task', sort=False)
     by_task = [
       f'{numerals.signed(points)} on {task}'
@@ -131,7 +131,7 @@ def _head_probe(
       f'largest is {_beside(between.interval.value)} the better of these two '
       f'({between.verdict}; {", ".join(by_task)}).'
     )
-  table = head_probe_frames.tests(results.of(companion_rows.HEAD_PROBE))
+  table = head_probe_frames.tests(rows)
   short = 0 if table.empty else int((~table.reached.astype(bool)).sum())
   if short:
     reached = table.groupby('task', sort=False).reached.any()
