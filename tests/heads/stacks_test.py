@@ -42,6 +42,23 @@ def test_matrices_are_cut_as_their_parts_come(widths, columns):
     np.testing.assert_array_equal(batches, wanted)
 
 
+@pytest.mark.parametrize(
+  'parts, said',
+  [
+    (np.zeros((128, 9), np.float32), r'parts \[M, d\], not of shape \(9,\)'),
+    ([np.zeros((128, 5), np.float32)], 'have 5 columns, not 9'),
+    ([np.zeros((128, 5), np.float32)] * 2, 'have 10 columns, not 9'),
+    ([np.zeros((128, 9), np.float32)] * 2, 'have 18 columns, not 9'),
+    ([], 'have 0 columns, not 9'),
+  ],
+)
+def test_what_is_not_parts_of_a_matrix_is_refused(parts, said):
+  whole = [np.zeros((128, 9), np.float32)]
+  for matrices in ([parts], [whole, parts]):
+    with pytest.raises(ValueError, match=said):
+      stacks.blocks(matrices, 9)
+
+
 @pytest.mark.parametrize('columns', [4, 10])
 def test_heads_that_were_not_trained_are_as_they_start(monkeypatch, columns):
   monkeypatch.setattr(stacks, '_COLUMNS', columns)

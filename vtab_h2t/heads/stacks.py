@@ -91,11 +91,12 @@ def blocks(
 
   Returns:
     `[K, S, 128, D_j]` of each of `column_blocks`.
+
+  Raises:
+    ValueError: what comes is not parts of matrices of so many columns.
   """
-  return [
-    cut(alike)
-    for alike in zip(*(_joined(parts, features) for parts in matrices))
-  ]
+  joined = (_joined(parts, features) for parts in matrices)
+  return [cut(alike) for alike in zip(*joined, strict=True)]
 
 
 def _joined(
@@ -104,7 +105,7 @@ def _joined(
   """Parts of a matrix, as its blocks of columns."""
   import tensorflow as tf
 
-  coming = iter(parts)
+  coming = _checked(parts, features)
   part, taken = next(coming), 0
   for block in column_blocks(features):
     pieces: list[tf.Tensor] = []
@@ -116,6 +117,28 @@ def _joined(
       taken += pieces[-1].shape[1]
       missing -= pieces[-1].shape[1]
     yield pieces[0] if len(pieces) == 1 else tf.concat(pieces, axis=1)
+  next(coming, None)  # There is no more, or it raises.
+
+
+def _checked(
+  parts: Iterable['tf.Tensor'], features: int
+) -> Iterator['tf.Tensor']:
+  """Parts of a matrix, if they are."""
+  columns = 0
+  for part in parts:
+    if len(part.shape) != 2:
+      raise ValueError(
+        f'a matrix comes in parts [M, d], not of shape {tuple(part.shape)}; '
+        'one that is whole is a list of one part'
+      )
+    columns += part.shape[1]
+    if columns > features:
+      break
+    yield part
+  if columns != features:
+    raise ValueError(
+      f'the parts of a matrix have {columns} columns, not {features}'
+    )
 
 
 def column_blocks(features: int) -> list[slice]:

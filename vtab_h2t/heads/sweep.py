@@ -176,8 +176,9 @@ def train(
   Raises:
     errors.InputError: not even one head fits the memory, or training gave
       values that are not finite.
-    ValueError: an unknown penalty or optimiser, labels out of range, or groups
-      that do not add up to the features or have no penalty 'l21'.
+    ValueError: an unknown penalty or optimiser, labels out of range, groups
+      that do not add up to the features or have no penalty 'l21', or features
+      that do not come as `Problem.load` says.
   """
   if penalty not in PENALTIES:
     raise ValueError(f'unknown penalty {penalty!r}; choose from {PENALTIES}')
