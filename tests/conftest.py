@@ -35,6 +35,14 @@ def _temporary_files(tmp_path_factory):
     yield
 
 
+@pytest.fixture(scope='session', autouse=True)
+def _no_waiting_for_the_disk():
+  """What `os.fsync` saves from a power failure no test can see."""
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(os, 'fsync', lambda descriptor: None)
+    yield
+
+
 @pytest.fixture(scope='session')
 def lite0():
   """EfficientNet-Lite0 with ImageNet weights at 96 pixels."""

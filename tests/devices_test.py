@@ -43,6 +43,7 @@ def test_without_a_strategy_there_is_one_cpu():
   assert devices.strategy().num_replicas_in_sync == 1
 
 
+@pytest.mark.soak
 def test_strategy_names_devices_and_cpus_share_memory():
   names, memory, replicas = _on_three("""
 with three.scope():
@@ -236,6 +237,7 @@ def test_errors_come_where_the_result_would():
     next(results)
 
 
+@pytest.mark.soak
 def test_pieces_run_at_the_same_time_on_their_devices():
   lines = _on_three("""
 import threading

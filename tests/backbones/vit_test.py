@@ -175,6 +175,7 @@ def test_tap_sets_are_the_registrys():
   assert registry.BACKBONES['vit_b16'].tap_sets == vit_taps.SETS
 
 
+@pytest.mark.soak
 @testing.needs_photos
 @_needs_weights
 def test_real_weights_classify_known_photographs():

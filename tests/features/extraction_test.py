@@ -201,6 +201,7 @@ def test_xla_gives_the_same_features_of_depthwise_convolutions(monkeypatch):
   _assert_xla_agrees(monkeypatch, backbone, (16, 100))
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize('cls', pooling.CLS_POOLINGS)
 def test_xla_gives_the_same_features_of_a_vit(cls, monkeypatch):
   network = vit_architecture.Architecture(width=12, depth=1, heads=3, mlp=48)

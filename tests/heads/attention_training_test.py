@@ -245,6 +245,7 @@ def test_training_again_gives_the_same_bytes():
     assert train() == wanted
 
 
+@pytest.mark.soak
 def test_what_was_trained_before_changes_no_bit():
   """Other numbers of images, classes and heads, which another trace serves."""
 

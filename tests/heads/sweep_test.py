@@ -346,6 +346,7 @@ def test_blocks_of_columns_change_nothing(penalty, groups, monkeypatch):
       np.testing.assert_allclose(a.bias, b.bias, atol=1e-4)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize('penalty', sweep.PENALTIES)
 def test_xla_trains_the_same_heads(penalty, monkeypatch):
   """As on a TPU: stacks of several shapes, and groups where there may be some.

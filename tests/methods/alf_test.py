@@ -99,6 +99,7 @@ def test_it_reads_each_token_at_unit_norm(data, examples, space):
   assert np.abs(heads[0].head.kernel - heads[1].head.kernel).max() > 1e-2
 
 
+@pytest.mark.soak
 def test_validation_equals_training_each_head_alone(hard, folds, space):
   options = space.changed(
     {'alf': {'steps': (5, 20), 'dropouts': (0.0, 0.3), 'weight_decays': (0.1,)}}

@@ -221,6 +221,7 @@ def committed():
   return results_lib.read_all(ledger_lib.Ledger(folder))
 
 
+@pytest.mark.soak
 def test_each_method_of_each_committed_run_is_placed_once(committed):
   beside = [r for r in committed if len(standing.of_run(r))]
   assert len(beside) >= 5

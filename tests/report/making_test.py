@@ -137,6 +137,9 @@ def test_published_numbers_are_of_the_tasks_that_were_measured():
   rows = [r for r in _as_printed(of) if r['task'] in ('svhn', 'pets')]
   frames = making.table1(made.results(rows, of))
   assert set(frames['published'].task) == {'svhn', 'pets'}
+  variants = {job: rows for job in making.TABLE6.values() if job != 'accuracy'}
+  table = making.table6(made.results(rows, of, **variants))['table6']
+  assert not [c for c in table if 'published' in c]  # It has averages alone.
 
 
 def test_normalizations_are_compared_on_the_tasks_that_all_have():

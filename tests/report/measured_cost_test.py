@@ -9,6 +9,7 @@ from vtab_h2t.backbones import registry
 from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.report import cost
 from vtab_h2t.report import measured_cost
+from vtab_h2t.report import tables
 
 _RUN = made.run('efficientnet_lite0')
 
@@ -48,6 +49,9 @@ def test_measured_cost_of_a_unit():
   assert row['flops_at_equal_steps'] == cost.head2toe_flops(
     network, n, 10, 500
   ) / cost.finetune_flops(network, 10, 500, 128)
+  shown = tables.cost_for_terminal(table, 200)
+  assert f'{row["flops_at_equal_steps"]:.4f}' in shown
+  assert f'{row["flops_vs_finetune"]:.4f}' not in shown
   assert row['head2toe_bytes'] == cost.head_bytes(10, n // 100, n)
   # The fine-tuned network is its parameters and little else.
   assert row['finetune_bytes'] == pytest.approx(

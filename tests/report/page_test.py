@@ -461,6 +461,7 @@ document.getElementById('out').textContent = JSON.stringify(wide);
   assert shown == 1184 and needed <= shown
 
 
+@pytest.mark.soak
 @needs_chromium
 def test_claims_have_three_tenths_of_the_width_beside_verdicts(
   tmp_path, toy_tables

@@ -110,6 +110,7 @@ def test_the_same_points_have_the_same_places():
   assert one == two
 
 
+@pytest.mark.soak
 def test_where_there_is_no_room_for_all_each_still_has_its_name():
   names = [f'a long name {i}' for i in range(25)]
   _, ax = _draw(np.arange(25) % 2, np.arange(25) % 3, names, 1.5)

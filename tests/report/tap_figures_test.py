@@ -98,6 +98,22 @@ def test_figure9_has_a_panel_for_each_task_with_linears_level():
   assert [t.get_text() for t in one.get_xticklabels()] == ['a', 'b']
 
 
+def test_a_layer_that_failed_moves_none_of_those_after_it():
+  table = pd.DataFrame(
+    {
+      'task': 't',
+      'tap': ['a', 'c', 'd', 'f'],
+      'depth': [0, 2, 3, 5],
+      'percent': [5.0, 6, 7, 8],
+      'linear': 5.5,
+    }
+  )
+  (ax,) = tap_figures.figure9(table).axes
+  assert ax.lines[0].get_xdata().tolist() == [0, 2, 3, 5]
+  assert ax.get_xticks().tolist() == [0, 5]
+  assert [t.get_text() for t in ax.get_xticklabels()] == ['a', 'f']
+
+
 def test_layers_are_named_by_their_blocks():
   """Of each block a selection has one layer."""
   taps = ['stem', 'block00_depthwise', 'block01_expand', 'logits']

@@ -327,6 +327,7 @@ def test_a_failed_task_is_named_and_the_others_are_made(tmp_path):
   assert pd.read_csv(folder / 'table1.csv').task.tolist() == ['mine']
 
 
+@pytest.mark.soak
 def test_a_failed_download_is_told_before_anything_is_measured(tmp_path):
   synthetic_tfds.prepare('dtd', tmp_path / 'data')
   done = testing.run_runner(

@@ -154,6 +154,7 @@ def _of_seed(found, seed):
   return [(f, h) for f, h in found if f['seed'] == seed and f['split'] != 'val']
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize('name', registry.OPTIONS)
 def test_a_seeds_rows_do_not_depend_on_the_other_seeds(name, measured):
   """Their number, order, fields and features; heads but for rounding."""

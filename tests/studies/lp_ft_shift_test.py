@@ -333,7 +333,8 @@ def test_seeds_added_later_choose_nothing_again(
 
 
 # Of two rates for each of three adaptations, and the final ones of two seeds.
-@pytest.mark.parametrize('number', [2, pytest.param(8, marks=pytest.mark.soak)])
+@pytest.mark.soak
+@pytest.mark.parametrize('number', [2, 8])
 def test_a_study_that_is_cut_off_goes_on(
   number, pair, net, workdir, tmp_path, monkeypatch
 ):

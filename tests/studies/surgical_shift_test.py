@@ -412,6 +412,7 @@ def test_labels_of_test_images_choose_nothing(
   assert kept[0] == kept[1]
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize('number', [7])
 def test_a_study_that_is_cut_off_goes_on_and_seeds_are_added(
   number, target, net, few, workdir, tmp_path, monkeypatch

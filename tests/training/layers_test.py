@@ -178,6 +178,7 @@ def test_xla_gives_the_same(case, training, on_cpu):
   )
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize('training', [True, False])
 def test_a_whole_network_in_bfloat16_loses_no_more_than_keras(training):
   """Distance of the embedding from that in float32."""

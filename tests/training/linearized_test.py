@@ -213,6 +213,7 @@ def test_divergence_is_told():
     trainer.run(_X, _Y, _ROWS, 3e38, 20, (0,))
 
 
+@pytest.mark.soak
 def test_in_mixed_precision_it_learns_alike():
   net = network_lib.Network(
     precision.compute_in(testing.normed_backbone(), 'mixed_bfloat16')

@@ -1,7 +1,8 @@
 """Writes names beside the points of a scatter plot, so that none meet."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 import dataclasses
+import functools
 import itertools
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ _STEP = 5.0
 _STEPS = 14  # A name is no further away than so many steps.
 _ORDERS = 50  # In which names choose their places.
 _NEAR = 4.0  # From a name that is further away a line leads to its point.
+_SAME = 1.5  # Points that are no further apart are at one place.
 _LED = {'arrowstyle': '-', 'color': '0.5', 'linewidth': 0.6, 'shrinkA': 0.0}
 # Where a name stands, seen from its point, in the order of preference.
 _SIDES = (
@@ -116,13 +118,20 @@ class _Place:
 
   Attributes:
     box: of the name and what stays free around it.
-    leading: points on the line that leads from it to its point's marker.
+    point: whose name it is, `[2]`.
     cost: how far away it is, and of equal ones which is less usual.
   """
 
   box: Box
-  leading: np.ndarray
+  point: np.ndarray
   cost: float
+
+  @functools.cached_property
+  def leading(self) -> np.ndarray:
+    """Points on the line that leads from it to its point's marker, `[n, 2]`."""
+    line = _along(np.array([np.clip(self.point, *self.box), self.point]))
+    # Up to the marker, as other points may have the same place.
+    return line[np.abs(line - self.point).max(axis=1) > _MARKER]
 
 
 def _boxes(
@@ -146,13 +155,21 @@ def _boxes(
   choices = [
     list(_places(i, points, size, lines, whole)) for i, size in enumerate(sizes)
   ]
+
+  @functools.cache  # The orders ask for the same places again and again.
+  def meet(i: int, choice: int, j: int, other: int) -> bool:
+    return _meet(choices[i][choice], choices[j][other])
+
   # First, who can choose least is first.
   order = sorted(range(len(points)), key=lambda i: len(choices[i]))
   rng = np.random.default_rng(0)
   best: dict[int, _Place] = {}
   least = np.inf, np.inf
   for _ in range(_ORDERS):
-    found = _one_by_one(order, choices)
+    found = {
+      i: choices[i][choice]
+      for i, choice in _one_by_one(order, choices, meet).items()
+    }
     missing = len(points) - len(found)
     cost = missing, sum(place.cost for place in found.values())
     if cost < least:
@@ -162,27 +179,30 @@ def _boxes(
 
 
 def _one_by_one(
-  order: Sequence[int], choices: Sequence[Sequence[_Place]]
-) -> dict[int, _Place]:
-  """The first place of each name's choices that meets no earlier name."""
-  found: dict[int, _Place] = {}
-  boxes = np.empty((0, 2, 2))
-  leading = np.empty((0, 2))
+  order: Sequence[int],
+  choices: Sequence[Sequence[_Place]],
+  meet: Callable[[int, int, int, int], bool],
+) -> dict[int, int]:
+  """Which is the first of each name's choices that meets no earlier name."""
+  found: dict[int, int] = {}
   for i in order:
-    for place in choices[i]:
-      low, high = place.box
-      meets = (low < boxes[:, 1]) & (boxes[:, 0] < high)
-      if (
-        not meets.all(axis=1).any()
-        and not _within(leading, place.box)
-        and not any(_within(place.leading, box) for box in boxes)
-        and not _near(place.leading, leading)
-      ):
-        found[i] = place
-        boxes = np.concatenate([boxes, [place.box]])
-        leading = np.concatenate([leading, place.leading])
+    for choice in range(len(choices[i])):
+      if not any(meet(i, choice, *other) for other in found.items()):
+        found[i] = choice
         break
   return found
+
+
+def _meet(one: _Place, other: _Place) -> bool:
+  """Whether two names, or the lines that lead from them, meet."""
+  return (
+    bool(
+      (one.box[0] < other.box[1]).all() and (other.box[0] < one.box[1]).all()
+    )
+    or bool(_are_near(one.box[None], other.leading, 0.0)[0])
+    or bool(_are_near(other.box[None], one.leading, 0.0)[0])
+    or _near(one.leading, other.leading)
+  )
 
 
 def _places(
@@ -202,23 +222,27 @@ def _places(
   others = np.delete(points, i, 0)
   # Where points meet nobody can tell which of them is nearer.
   others_apart = others[~_meets_marker(others, points[i])]
-  for step in range(_STEPS):
-    for rank, side in enumerate(_SIDES):
-      away = _MARKER + step * _STEP
-      middle = points[i] + np.array(side) * (half + away + 0.01)
-      box = np.array([middle - half, middle + half])
-      leading = _along(np.array([np.clip(points[i], *box), points[i]]))
-      # Up to the marker, as other points may have the same place.
-      leading = leading[np.abs(leading - points[i]).max(axis=1) > _MARKER]
-      if (
-        (box[0] >= whole[0]).all()
-        and (box[1] <= whole[1]).all()
-        and not _within(others, box, _MARKER)
-        and not _within(others_apart, box, min(away + 2, _MARKER + _NEAR))
-        and not _within(lines, box)
-        and not _near(leading, others)
-      ):
-        yield _Place(box, leading, away + 0.2 * rank)
+  away = np.repeat(_MARKER + _STEP * np.arange(_STEPS), len(_SIDES))[:, None]
+  side = np.tile(_SIDES, (_STEPS, 1))
+  middles = points[i] + side * (half + away + 0.01)
+  boxes = np.stack([middles - half, middles + half], axis=1)
+  apart = np.minimum(away + 2, _MARKER + _NEAR)
+  free = (
+    (boxes[:, 0] >= whole[0]).all(axis=1)
+    & (boxes[:, 1] <= whole[1]).all(axis=1)
+    & ~_are_near(boxes, others, _MARKER)
+    & ~_are_near(boxes, others_apart, apart[:, None])
+    & ~_are_near(boxes, lines, 0.0)
+  )
+  starts = np.clip(points[i], boxes[:, 0], boxes[:, 1])
+  ends = np.broadcast_to(points[i], starts.shape)
+  lines_boxes = np.sort(np.stack([starts, ends], axis=1), axis=1)
+  may_meet = _are_near(lines_boxes, others, _SAME)
+  for k in np.flatnonzero(free):
+    cost = float(away[k, 0]) + 0.2 * int(k % len(_SIDES))
+    place = _Place(boxes[k], points[i], cost)
+    if not (may_meet[k] and _near(place.leading, others)):
+      yield place
 
 
 def _meets_marker(points: np.ndarray, point: np.ndarray) -> np.ndarray:
@@ -228,13 +252,15 @@ def _meets_marker(points: np.ndarray, point: np.ndarray) -> np.ndarray:
 
 def _near(some: np.ndarray, others: np.ndarray) -> bool:
   """Whether one of some points is at the same place as one of others."""
-  return bool((np.abs(some[:, None] - others) < 1.5).all(axis=-1).any())
+  return bool((np.abs(some[:, None] - others) < _SAME).all(axis=-1).any())
 
 
-def _within(points: np.ndarray, box: Box, margin: float = 0.0) -> bool:
-  """Whether one of some points is in a box, or as near to it as a margin."""
-  inside = (points > box[0] - margin) & (points < box[1] + margin)
-  return bool(inside.all(axis=1).any())
+def _are_near(
+  boxes: np.ndarray, points: np.ndarray, margin: np.ndarray | float
+) -> np.ndarray:
+  """Which boxes have one of some points in them, or as near as a margin."""
+  low, high = boxes[:, :1] - margin, boxes[:, 1:] + margin
+  return np.any(np.all((points > low) & (points < high), axis=2), axis=1)
 
 
 def _push_apart(
