@@ -1,3 +1,5 @@
+import weakref
+
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -34,7 +36,7 @@ def test_matrices_are_cut_as_their_parts_come(widths, columns):
         (tf.constant(part) for part in np.split(x, np.cumsum(of)[:-1], axis=1))
         for x, of in zip(whole, (widths, widths[::-1]))
       ],
-      features,
+      (256, features),
     )
     blocks = stacks.column_blocks(features)
   for batches, block in zip(found, blocks, strict=True):
@@ -45,7 +47,11 @@ def test_matrices_are_cut_as_their_parts_come(widths, columns):
 @pytest.mark.parametrize(
   'parts, said',
   [
-    (np.zeros((128, 9), np.float32), r'parts \[M, d\], not of shape \(9,\)'),
+    (np.zeros((128, 9), np.float32), r'\[128, d\] and float32, not of \(9,\)'),
+    ([np.zeros((127, 9), np.float32)], r'not of \(127, 9\) and float32'),
+    ([np.zeros((256, 9), np.float32)], r'not of \(256, 9\) and float32'),
+    ([np.zeros((128, 9))], r'not of \(128, 9\) and float64'),
+    ([tf.zeros((128, 9), tf.float16)], r'not of \(128, 9\) and float16'),
     ([np.zeros((128, 5), np.float32)], 'have 5 columns, not 9'),
     ([np.zeros((128, 5), np.float32)] * 2, 'have 10 columns, not 9'),
     ([np.zeros((128, 9), np.float32)] * 2, 'have 18 columns, not 9'),
@@ -56,7 +62,24 @@ def test_what_is_not_parts_of_a_matrix_is_refused(parts, said):
   whole = [np.zeros((128, 9), np.float32)]
   for matrices in ([parts], [whole, parts]):
     with pytest.raises(ValueError, match=said):
-      stacks.blocks(matrices, 9)
+      stacks.blocks(matrices, (128, 9))
+
+
+def test_parts_that_are_cut_are_held_no_longer(monkeypatch):
+  """Of several matrices, whose blocks are of several parts each."""
+  monkeypatch.setattr(stacks, '_COLUMNS', 20)
+  made, most = [], 0
+
+  def parts():
+    nonlocal most
+    for _ in range(16):
+      part = tf.zeros((128, 5))
+      made.append(weakref.ref(part))
+      most = max(most, sum(one() is not None for one in made))
+      yield part
+
+  assert len(stacks.blocks([parts(), parts()], (128, 80))) == 4
+  assert len(made) == 32 and most <= 6
 
 
 @pytest.mark.parametrize('columns', [4, 10])

@@ -206,6 +206,34 @@ def test_a_heads_company_does_not_matter():
       np.testing.assert_allclose(alone.kernel, together[i][j].kernel, atol=2e-4)
 
 
+def test_heads_of_one_matrix_may_take_several_loops(monkeypatch):
+  """The matrix is asked for in each; heads are those of one loop."""
+  x, y = _data()
+  whole, asked = _problem(x, y, _HEADS), []
+  (together,) = _train([whole], 10)
+  problem = dataclasses.replace(
+    whole, load=lambda: asked.append(None) or whole.load()
+  )
+  monkeypatch.setattr(sweep, '_CUT_AT_ONCE', 1)
+  one = stacks.head_bytes(240, _CLASSES)
+  for heads, loops in ((1, 4), (2, 2), (3, 2)):
+    asked.clear()
+    memory = sweep.needed_bytes(300, 240, _CLASSES) + (heads - 1) * one
+    cut, other = _train([problem, whole], 10, memory=memory)
+    assert len(asked) == loops and len(other) == len(_HEADS)
+    for a, b in zip(cut, together, strict=True):
+      np.testing.assert_allclose(a.kernel, b.kernel, atol=2e-4)
+
+
+@pytest.mark.parametrize(
+  'changes', [{'heads': []}, {'num_features': 0, 'load': list}]
+)
+def test_a_problem_has_a_head_and_a_feature(changes):
+  problem = _problem(*_data(), _HEADS)
+  with pytest.raises(ValueError, match='at least one head and one feature'):
+    _train([dataclasses.replace(problem, **changes), problem], 3)
+
+
 def test_problems_with_other_numbers_of_examples():
   x, y = _data()
   heads = _train(

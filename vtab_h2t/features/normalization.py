@@ -221,7 +221,7 @@ def design_parts(
   rule: str = SELECTED,
   moments: Moments | None = None,
 ) -> Iterator['tf.Tensor']:
-  """What `design_matrix` gives, block by block, so that one is held at a time.
+  """What `design_matrix` gives, block by block, so that few are held at a time.
 
   Args:
     blocks: as of `design_matrix`, like all the others.

@@ -160,7 +160,9 @@ class Sections:
           filling = [[0, padded - count], [0, 0]]
           matrices = [tf.pad(x, filling) for x in matrices]
         features.append(
-          stacks_lib.blocks([[x] for x in matrices], matrices[0].shape[1])
+          stacks_lib.blocks(
+            [[x] for x in matrices], (padded, matrices[0].shape[1])
+          )
         )
     with tf.device(self._device):
       return Section(

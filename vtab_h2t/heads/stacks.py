@@ -80,34 +80,34 @@ def cut(matrices: Sequence['np.ndarray | tf.Tensor']) -> 'tf.Tensor':
 
 
 def blocks(
-  matrices: Sequence[Iterable['tf.Tensor']], features: int
+  matrices: Sequence[Iterable['tf.Tensor']], shape: tuple[int, int]
 ) -> list['tf.Tensor']:
   """Cuts `S` matrices that come part by part, none of which is ever whole.
 
   Args:
-    matrices: parts of each, `[K * 128, d]`, side by side in the order of their
-      columns.
-    features: `D`, how many columns the parts of a matrix have.
+    matrices: parts of each, float32 `[K * 128, d]`, side by side in the order
+      of their columns.
+    shape: of each matrix, `K * 128` and `D`.
 
   Returns:
     `[K, S, 128, D_j]` of each of `column_blocks`.
 
   Raises:
-    ValueError: what comes is not parts of matrices of so many columns.
+    ValueError: what comes is not parts of such matrices.
   """
-  joined = (_joined(parts, features) for parts in matrices)
+  joined = (_joined(parts, shape) for parts in matrices)
   return [cut(alike) for alike in zip(*joined, strict=True)]
 
 
 def _joined(
-  parts: Iterable['tf.Tensor'], features: int
+  parts: Iterable['tf.Tensor'], shape: tuple[int, int]
 ) -> Iterator['tf.Tensor']:
   """Parts of a matrix, as its blocks of columns."""
   import tensorflow as tf
 
-  coming = _checked(parts, features)
+  coming = _checked(parts, shape)
   part, taken = next(coming), 0
-  for block in column_blocks(features):
+  for block in column_blocks(shape[1]):
     pieces: list[tf.Tensor] = []
     missing = block.stop - block.start
     while missing:
@@ -116,20 +116,24 @@ def _joined(
       pieces.append(part[:, taken : taken + missing])
       taken += pieces[-1].shape[1]
       missing -= pieces[-1].shape[1]
-    yield pieces[0] if len(pieces) == 1 else tf.concat(pieces, axis=1)
+    joined = pieces[0] if len(pieces) == 1 else tf.concat(pieces, axis=1)
+    pieces.clear()  # They are not held while the next parts come.
+    yield joined
   next(coming, None)  # There is no more, or it raises.
 
 
 def _checked(
-  parts: Iterable['tf.Tensor'], features: int
+  parts: Iterable['tf.Tensor'], shape: tuple[int, int]
 ) -> Iterator['tf.Tensor']:
   """Parts of a matrix, if they are."""
+  rows, features = shape
   columns = 0
   for part in parts:
-    if len(part.shape) != 2:
+    if len(part.shape) != 2 or part.shape[0] != rows or part.dtype != 'float32':
       raise ValueError(
-        f'a matrix comes in parts [M, d], not of shape {tuple(part.shape)}; '
-        'one that is whole is a list of one part'
+        f'a matrix comes in parts of shape [{rows}, d] and float32, not of '
+        f'{tuple(part.shape)} and {part.dtype.name}; a whole one is a list of '
+        'one part'
       )
     columns += part.shape[1]
     if columns > features:
@@ -137,7 +141,8 @@ def _checked(
     yield part
   if columns != features:
     raise ValueError(
-      f'the parts of a matrix have {columns} columns, not {features}'
+      f'the parts of a matrix have {columns} columns, not {features}; they are '
+      'asked for again in each loop'
     )
 
 

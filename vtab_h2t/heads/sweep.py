@@ -39,7 +39,9 @@ if TYPE_CHECKING:
 BATCH_SIZE = stacks.BATCH_SIZE
 HeadSpec = stacks.HeadSpec
 Head = stacks.Head
-_CUT_AT_ONCE = 2**18  # Columns that are held twice while a matrix is cut.
+# Columns that may be there twice while a matrix is cut: the parts that come,
+# what they were made of, and the block that they make.
+_CUT_AT_ONCE = 2**18
 PENALTIES = (None, 'l1', 'l2', 'l21')
 
 
@@ -51,7 +53,9 @@ class Problem:
     load: returns the matrix when its turn comes, in parts `[M, d]` that are
       side by side and of `num_features` columns together: float32, normalised,
       rows in the order of training. `M` is the number of labels rounded up to
-      whole batches (see `padded`); the rows beyond count for nothing.
+      whole batches (see `padded`); the rows beyond count for nothing. It is
+      called again for each loop that trains some of the heads. Parts
+      of more than 2**16 columns take memory that is not counted.
     num_features: `D`.
     labels: integers `[N]`.
     heads: what to train on it.
@@ -176,9 +180,9 @@ def train(
   Raises:
     errors.InputError: not even one head fits the memory, or training gave
       values that are not finite.
-    ValueError: an unknown penalty or optimiser, labels out of range, groups
-      that do not add up to the features or have no penalty 'l21', or features
-      that do not come as `Problem.load` says.
+    ValueError: an unknown penalty or optimiser, labels out of range, no head
+      or no feature, groups that do not add up to the features or have no
+      penalty 'l21', or features that do not come as `Problem.load` says.
   """
   if penalty not in PENALTIES:
     raise ValueError(f'unknown penalty {penalty!r}; choose from {PENALTIES}')
@@ -189,6 +193,8 @@ def train(
   for p in problems:
     if p.labels.min() < 0 or p.labels.max() >= classes:
       raise ValueError(f'labels must be 0 to {classes - 1}')
+    if not p.heads or p.num_features < 1:
+      raise ValueError('a problem has at least one head and one feature')
     if p.groups is not None and (
       penalty != 'l21' or sum(p.groups) != p.num_features
     ):
@@ -262,10 +268,19 @@ def _train_together(
   alike: dict[tuple[int, int, tuple[int, ...] | None], list[int]] = {}
   for i, p in enumerate(problems):
     alike.setdefault((p.num_features, len(p.heads), p.groups), []).append(i)
+  together = [[problems[i] for i in stack] for stack in alike.values()]
+  cut = [_constants(stack, classes) for stack in together]
+  # Only now, as the memory that cutting takes is counted without heads.
   states = [
-    _State.start([problems[i] for i in stack], classes, optimizer)
-    for stack in alike.values()
+    _State(
+      constants,
+      stacks.start(
+        [p.heads for p in stack], stack[0].num_features, classes, optimizer
+      ),
+    )
+    for constants, stack in zip(cut, together)
   ]
+  del cut  # Else the features would be held while results are taken apart.
   loop.compiled(penalty, xla, optimizer)(
     [s.constants for s in states],
     [s.variables for s in states],
@@ -285,30 +300,29 @@ class _State:
   constants: loop.Constants
   variables: loop.Variables
 
-  @classmethod
-  def start(
-    cls, stack: Sequence[Problem], classes: int, optimizer: str
-  ) -> Self:
-    import tensorflow as tf
-
-    features, groups = stack[0].num_features, stack[0].groups
-    batches = stacks.blocks([p.load() for p in stack], features)
-    one_hot = np.eye(classes, dtype=np.float32)
-    labels = [one_hot[padded(p.labels)] for p in stack]
-    heads = [p.heads for p in stack]
-    constants = loop.Constants(
-      batches,
-      stacks.cut(labels),
-      stacks.per_head(heads, 'learning_rate'),
-      stacks.per_head(heads, 'coefficient'),
-      None
-      if groups is None
-      else tf.constant(np.repeat(np.arange(len(groups)), groups), tf.int32),
-    )
-    return cls(constants, stacks.start(heads, features, classes, optimizer))
-
   def heads(self, classes: int) -> list[list[Head]]:
     """Undoes the scaling and takes the stack apart; the state is used up."""
     rates = self.constants.rates
     del self.constants  # The features go before a result comes.
     return stacks.trained(self.variables, rates, classes)
+
+
+def _constants(stack: Sequence[Problem], classes: int) -> loop.Constants:
+  """What the loop reads for problems of one shape; loads their features."""
+  import tensorflow as tf
+
+  groups = stack[0].groups
+  labels = [padded(p.labels) for p in stack]
+  one_hot = np.eye(classes, dtype=np.float32)
+  heads = [p.heads for p in stack]
+  return loop.Constants(
+    stacks.blocks(
+      [p.load() for p in stack], (len(labels[0]), stack[0].num_features)
+    ),
+    stacks.cut([one_hot[own] for own in labels]),
+    stacks.per_head(heads, 'learning_rate'),
+    stacks.per_head(heads, 'coefficient'),
+    None
+    if groups is None
+    else tf.constant(np.repeat(np.arange(len(groups)), groups), tf.int32),
+  )
