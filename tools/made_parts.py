@@ -193,11 +193,15 @@ def _ties(measured: results_lib.Measured, place: pathlib.Path, run: str) -> str:
     reading: len(standing.read_as(found, reading))
     for reading in (standing.BETTER, standing.TIE, standing.WORSE)
   }
+  without = len(found) - sum(counts.values())
+  has = 'has' if without == 1 else 'have'
   return (
     f'Of the {len(found)} other methods of this run '
     f'{counts[standing.BETTER] or "none"} came out better than Head2Toe, '
-    f'{counts[standing.TIE] or "none"} tie with it, and '
-    f'{counts[standing.WORSE] or "none"} came out worse.'
+    f'{counts[standing.TIE] or "none"} tie with it, '
+    + ('' if without else 'and ')
+    + f'{counts[standing.WORSE] or "none"} came out worse'
+    + (f', and {without} {has} no verdict.' if without else '.')
   )
 
 
