@@ -25,7 +25,7 @@ setuptools.setup(
   },
   package_data={
     'vtab_h2t.classifier': ['diagnosis.html'],
-    'vtab_h2t.report': ['page.html'],
+    'vtab_h2t.report': ['arithmetics.csv', 'page.html'],
     'vtab_h2t.results.published': ['*.csv'],
   },
   entry_points={'console_scripts': ['vtab-h2t = vtab_h2t.runners.cli:main']},

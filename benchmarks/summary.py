@@ -3,6 +3,10 @@
 Its rows are those of results.jsonl:
 
   python -m benchmarks.summary
+
+With --ranges it writes instead what the report tells of rounding:
+
+  python -m benchmarks.summary --ranges=vtab_h2t/report/arithmetics.csv
 """
 
 from collections.abc import Sequence
@@ -21,6 +25,12 @@ _RESULTS = flags.DEFINE_string(
   'results',
   str(pathlib.Path(__file__).parent / 'results.jsonl'),
   'Rows that the benchmarks wrote.',
+)
+_RANGES = flags.DEFINE_string(
+  'ranges',
+  None,
+  'CSV file to write instead: the lowest and the highest accuracy of each cell '
+  'of Table 1 over the arithmetics that were tried.',
 )
 
 Row = goals.Row
@@ -362,6 +372,16 @@ def processors(rows: Sequence[Row]) -> str:
   return _lines(['method', 'arithmetics', 'means', 'most on a task'], cells)
 
 
+def ranges(rows: Sequence[Row]) -> str:
+  """Lowest and highest accuracy over all arithmetics by cell, as CSV."""
+  cells: dict[tuple[str, str], list[float]] = {}
+  for row in _rounded(rows):
+    cell = cells.setdefault((row['method'], row['task']), [])
+    cell += [row[name] for name in _ARITHMETICS]
+  lines = [f'{m},{t},{min(v)},{max(v)}' for (m, t), v in cells.items()]
+  return '\n'.join(['method,task,lowest,highest', *lines]) + '\n'
+
+
 def _rounded(rows: Sequence[Row], what: str = 'accuracy') -> list[Row]:
   """What each processor gave with both arithmetics, by method and task."""
   found = _latest(rows, 'rounding', 'processor', 'what', 'method', 'task')
@@ -486,6 +506,9 @@ TABLES = (
 def main(argv: Sequence[str]) -> None:
   del argv
   rows = read(_RESULTS.value)
+  if _RANGES.value:
+    pathlib.Path(_RANGES.value).write_text(ranges(rows), 'utf-8')
+    return
   print('\n\n'.join(make(rows) for make in TABLES))
 
 

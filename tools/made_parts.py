@@ -265,6 +265,7 @@ _PARTS: dict[str, Callable[..., str]] = {
   'by_task': _by_task,
   'changed': parts_of_method.changed,
   'claims': _claims,
+  'coefficients': parts_of_method.coefficients,
   'contradictions': _contradictions,
   'fewer_images': parts_of_method.fewer_images,
   'fine_tuning': parts_on_training.fine_tuning,

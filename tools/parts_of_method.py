@@ -6,7 +6,9 @@ import pandas as pd
 
 from vtab_h2t.report import bootstrap
 from vtab_h2t.report import catalogue
+from vtab_h2t.report import claims
 from vtab_h2t.report import jobs
+from vtab_h2t.report import judging
 from vtab_h2t.report import numerals
 from vtab_h2t.report import readable
 from vtab_h2t.report import results as results_lib
@@ -75,6 +77,31 @@ def changed(
       f'- {names[0]} less {names[1]}: {readable.with_interval(found)}'
     )
   return '\n'.join(said)
+
+
+def coefficients(
+  measured: results_lib.Measured, place: pathlib.Path, run: str, most: str
+) -> str:
+  """What the claim on the coefficient says of those up to one, and of all."""
+  del place
+  results = measured[run]
+  (claim,) = (c for c in claims.CLAIMS if c.id == 'robust_to_the_coefficient')
+  said = []
+  for limit, of in (
+    (float(most), f'coefficients above 0 up to {float(most):g}'),
+    (float('inf'), 'all that were tried'),
+  ):
+    rows = {
+      job: [r for r in results.of(job) if r['coefficient'] <= limit]
+      for job in claim.jobs
+    }
+    found = judging.judge(claim, rows, results.run.space)
+    assert found.interval is not None
+    said.append(
+      f'- Of {of} the claim {judging.WORDS[found.verdict][0]}: '
+      f'{readable.with_interval(found.interval)}.'
+    )
+  return '\n'.join([*said, f'- The number is: {claim.text}.'])
 
 
 def ranking(

@@ -118,7 +118,7 @@ def test_one_setting_is_as_it_was_recorded():
 
 
 def test_the_companions_program_has_no_suite():
-  run = made_shifted.results().run
+  run = made_shifted.all_results().run
   (command,) = _of(run, 'python -m runners.companions --only=lp_ft')
   assert command == (
     f'python -m runners.companions --image_size={run.image_size} --only=lp_ft'

@@ -114,7 +114,7 @@ def test_random_weights_are_told():
 
 
 def test_under_shifts_undecided_is_not_refuted():
-  (found,) = caveats.of(made_shifted.results())
+  (found,) = caveats.of(made_shifted.all_results())
   assert found.startswith('Do not take an undecided claim for one that is ')
 
 

@@ -8,7 +8,7 @@ from vtab_h2t.report import catalogue
 from vtab_h2t.report import companion_rows
 from vtab_h2t.report import plotting
 
-_RESULTS = made_shifted.results()
+_RESULTS = made_shifted.all_results()
 _OUTPUTS = catalogue.COMPANIONS
 
 
@@ -72,6 +72,28 @@ def test_the_chosen_block_is_bold():
   output = _OUTPUTS['surgical']
   text = output.text(output.of_results(_RESULTS), 'source')
   assert '| **80.5** ' in text
+
+
+def test_head_probing_begins_with_a_table_in_words():
+  output = _OUTPUTS['head_probe']
+  frames = output.of_results(_RESULTS)
+  parts = output.text(frames, 'source').split('\n\n')
+  short, whole = (
+    [
+      [cell.strip() for cell in line.split('|')[1:-1]]
+      for line in part.strip().splitlines()
+    ]
+    for part in parts[1::2]
+  )
+  assert short[0][:4] == [
+    *('task', 'hidden units of the head', 'epochs of probing', 'energy then')
+  ]
+  assert whole[0][:3] == ['task', 'hidden', 'tau'] and 'aie' in whole[0]
+  table = frames['head_probe']
+  assert len(short) == len(whole) == len(table) + 2
+  place = short[0].index('test accuracy at the end (%)')
+  for line, percent in zip(short[2:], table.percent):
+    assert float(line[place]) == pytest.approx(percent, abs=0.051)
 
 
 @pytest.mark.parametrize('job', companion_rows.JOBS)

@@ -318,6 +318,6 @@ def test_without_a_number_from_settings_there_is_nothing_apart():
 
 
 def test_a_run_under_shifts_is_of_claims():
-  first, second, *_ = headline.sentences(made_shifted.results())
+  first, second, *_ = headline.sentences(made_shifted.all_results())
   assert first.startswith('Of 43 claims of the companion papers ')
   assert first.endswith('.') and second.startswith('LP-FT, on ')

@@ -1,6 +1,7 @@
 """Made-up rows of the companion papers' studies, under shifts."""
 
 import dataclasses
+import functools
 import pathlib
 
 from tests.report import made
@@ -208,17 +209,12 @@ def head_probe(of, tasks=tuple(PROBED), seeds=(0, 1, 2), taus=TAUS):
   return rows
 
 
-def results(rows=None, of=None, small=True):
-  """Results of rows by job; of all by default.
-
-  Args:
-    rows: by job.
-    of: the run.
-    small: whether the small network's run was derived.
-  """
-  of = of or run()
-  if rows is None:
-    rows = {
+@functools.cache
+def all_results():
+  """Results of all jobs: always the same, so that they are judged once."""
+  of = run()
+  return results(
+    {
       companion_rows.LP_FT: lp_ft(of),
       companion_rows.HEAD_PROBE: head_probe(of),
       companion_rows.SURGICAL_SMALL: surgical(
@@ -230,7 +226,20 @@ def results(rows=None, of=None, small=True):
         tuple(TARGETS)[::2],
         blocks=(*BLOCKS, 'block4'),
       ),
-    }
+    },
+    of,
+  )
+
+
+def results(rows, of=None, small=True):
+  """Results of rows by job.
+
+  Args:
+    rows: by job.
+    of: the run.
+    small: whether the small network's run was derived.
+  """
+  of = of or run()
   job = companion_rows.SURGICAL_SMALL
   derived = dataclasses.replace(of, network=SMALL, parent=of.id, job=job)
   folder = ledger_lib.Folder(derived, pathlib.Path('nowhere', 'small'))

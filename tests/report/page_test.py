@@ -167,7 +167,7 @@ def test_what_not_to_take_numbers_for_stands_above_them(
   assert caveats and all(c.startswith('Do not ') for c in caveats)
   assert html.count(caveats[0]) == 1
   monkeypatch.setattr(plotting, 'png', lambda drawn, dpi: b'')
-  (text,) = page.build([made_shifted.results()], False, toy_tables).values()
+  (text,) = page.build([made_shifted.all_results()], False, toy_tables).values()
   above = text[: text.index('<div class="answer">')]
   assert '<p>Do not take an undecided claim for one that is refuted: ' in above
 
@@ -564,7 +564,7 @@ def test_a_run_under_shifts_is_on_the_page(
   toy_tables, papers_page, monkeypatch
 ):
   monkeypatch.setattr(plotting, 'png', lambda drawn, dpi: b'')
-  (text,) = page.build([made_shifted.results()], False, toy_tables).values()
+  (text,) = page.build([made_shifted.all_results()], False, toy_tables).values()
   assert 'Of 43 claims of the companion papers ' in text
   assert '<h3>Surgical fine-tuning: accuracy by what is tuned' in text
   assert '<p>Independent replications of the paper, not measured here' in text

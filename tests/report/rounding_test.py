@@ -2,6 +2,8 @@
 
 import pathlib
 
+import pandas as pd
+
 from tests.report import made
 from vtab_h2t.report import claims
 from vtab_h2t.report import rounding
@@ -24,6 +26,27 @@ def test_it_is_said_of_the_main_runs_settings_alone():
 
 def test_its_claims_are_known():
   assert set(rounding.UNDECIDED) <= {c.id for c in claims.CLAIMS}
+
+
+def test_ranges_stand_by_method_and_task():
+  cells = pd.DataFrame(
+    [
+      ('head2toe', 'sprites_loc'),
+      ('head2toe', 'scan_patches'),
+      ('finetune', 'sprites_loc'),
+      ('linear', 'sprites_loc'),
+      ('head2toe', 'mine'),
+    ],
+    columns=['method', 'task'],
+  )
+  table = rounding.by_task(cells)
+  assert list(table) == ['method', 'sprites_loc', 'scan_patches']
+  # What the main run has, 64.6, is the highest of the four.
+  assert table.to_numpy().tolist() == [
+    ['head2toe', '58.6 to 64.6', '100.0'],
+    ['linear', '44.0', ''],
+  ]
+  assert rounding.by_task(cells[cells.method == 'finetune']).empty
 
 
 def test_links_lead_to_the_measurement():

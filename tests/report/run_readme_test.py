@@ -8,6 +8,7 @@ from tests.report import made
 from tests.report import made_shifted
 from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.report import catalogue
+from vtab_h2t.report import companion_rows
 from vtab_h2t.report import jobs
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import run_readme
@@ -186,7 +187,7 @@ def test_what_is_written_by_hand_is_kept(results):
 
 
 def test_a_run_under_shifts_says_that_undecided_is_not_refuted():
-  text = run_readme.markdown(made_shifted.results())
+  text = run_readme.markdown(made_shifted.all_results())
   assert '> **Do not take an undecided claim for one that is refuted:**' in text
   assert 'There is no provenance of these rows.' in text
   assert text.index('refuted') < text.index('## Claims')
@@ -203,3 +204,17 @@ def test_a_run_under_shifts_says_that_undecided_is_not_refuted():
 def test_titles_of_derived_runs_say_what_was_changed_once(job, changes, words):
   title = run_readme._title(made.run(**changes), job)
   assert title.count(words) == 1, title
+
+
+def test_the_folder_of_a_study_shows_its_parents_table(tmp_path):
+  made_shifted.write(tmp_path, made_shifted.run())
+  (found,) = results_lib.read_all(ledger_lib.Ledger(tmp_path))
+  catalogue.of(found.run)['surgical'].write_results(found)
+  job = companion_rows.SURGICAL_SMALL
+  (folder,) = found.derived[job]
+  text = run_readme._of_derived(found, job, folder)
+  assert _row(text, 'network')[:3] == ['network', 'kind', 'target']
+  links = [link for link in _links(text) if 'surgical' in link]
+  assert f'../{found.run.name}/surgical.md' in links
+  for link in links:
+    assert (folder.path / link).exists(), link

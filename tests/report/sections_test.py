@@ -21,7 +21,7 @@ def test_a_section_says_what_failed_and_where_numbers_come_from(tmp_path):
 
 def test_a_run_under_shifts_has_its_own_outputs_and_claims(monkeypatch):
   monkeypatch.setattr(plotting, 'png', lambda drawn, dpi: b'')
-  section = sections.of_run(made_shifted.results())
+  section = sections.of_run(made_shifted.all_results())
   assert section['sentences'][0].startswith(
     'Of 43 claims of the companion papers '
   )

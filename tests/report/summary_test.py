@@ -10,7 +10,9 @@ from tests.report import made
 from tests.report import made_shifted
 from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.report import catalogue
+from vtab_h2t.report import judging
 from vtab_h2t.report import results as results_lib
+from vtab_h2t.report import rounding
 from vtab_h2t.report import summary
 
 
@@ -48,7 +50,8 @@ def measured(workdir):
 def test_each_run_has_its_title_extent_answer_means_and_claims(measured):
   one, two = measured
   text = summary.markdown(measured)
-  first, second = text.split('\n## ')[1:]
+  verdicts, first, second = text.split('\n## ')[1:]
+  assert verdicts.startswith('The verdicts of all claims\n')
   assert first.startswith(f'{one.run.name}\n\nmade pretrained on')
   assert second.startswith(f'{two.run.name}\n')
   assert (
@@ -70,6 +73,44 @@ def test_each_run_has_its_title_extent_answer_means_and_claims(measured):
   assert 'further claims cannot be tested on these' in first
   assert 'No claim of the paper can be tested on these rows.' in second
   assert not re.search(r'\bnan\b', text)
+
+
+def test_the_verdicts_of_all_claims_stand_in_one_table(measured):
+  one, two = measured
+  text = summary.all_verdicts(measured)
+  heading, introduction, table = text.split('\n\n', 3)[1:]
+  assert heading == '### Claims of Head2Toe'
+  assert introduction.endswith(
+    f'No claim can be tested on [{two.run.name}]({two.run.name}/).'
+  )
+  head, _, *lines = (
+    [cell.strip() for cell in line.split('|')[1:-1]]
+    for line in table.splitlines()
+  )
+  assert head == [
+    'claim',
+    f'[{one.run.name}]({one.run.name}/)',
+    'published, ResNet-50',
+    'published, ViT-B/16',
+  ]
+  (line,) = (
+    line
+    for line in lines
+    if line[0] == 'Head2Toe is better than Linear on average.'
+  )
+  judged = {c['id']: c for c in judging.of_run(one).to_dict('records')}
+  found = judged['head2toe_above_linear']
+  assert line[1].startswith(f'{found["verdict"]} (')
+  assert float(line[1].rpartition('(')[2][:-1]) == pytest.approx(
+    found['measured'], abs=0.06
+  )
+  assert line[2:] == ['holds (8.8)', 'holds (10.4)']
+
+
+def test_what_rounding_decides_has_a_star_in_the_table_of_verdicts():
+  text = summary.all_verdicts([_main({'head2toe': 9, 'all_l1': 5})])
+  assert re.search(r'\| holds\\\* \(\d', text)
+  assert f'\n\\* {rounding.NOTE}\n' in text
 
 
 def test_means_are_of_medians():
@@ -244,7 +285,7 @@ def test_docs_go_through_every_output_and_claim():
 
 
 def test_a_run_under_shifts_says_what_was_measured():
-  results = made_shifted.results()
+  results = made_shifted.all_results()
   text = summary.markdown([results])
   assert (
     'Measured: LP-FT on 3 tasks (digits.to.mnist_5k, '

@@ -71,6 +71,25 @@ def test_table3_ends_with_the_averages_that_its_caption_quotes():
   assert last[7] == ''  # Steps have no average.
 
 
+def test_what_additions_in_another_order_did_stands_under_the_deviations():
+  def text(**changes):
+    of = made.main_run(**changes)
+    rows = [
+      made.row(of, 'accuracy', 'head2toe', 'sprites_loc', seed, percent)
+      for seed, percent in enumerate((63.1, 64.6, 64.8))
+    ]
+    output = _BY_NAME['table4']
+    return output.text(output.of_results(made.results(rows, of)), 'made')
+
+  above, heading, table = text().rsplit('\n\n', 2)
+  assert above.startswith('Standard deviation over seeds, in points (made).')
+  assert re.search(r'\| Head2Toe +\| +0\.929 \|', above)
+  assert heading.startswith('Lowest and highest accuracy in percent, ')
+  assert re.search(r'\| Head2Toe +\| 58\.6 to 64\.6 +\|', table)
+  # It was measured with the main run's settings alone.
+  assert 'Lowest and highest' not in text(image_size=96)
+
+
 def test_what_a_run_measured_is_told_from_what_the_paper_prints():
   table = pd.DataFrame({'task': ['t'], 'mean': [1.0]})
   text = _BY_NAME['table4'].text({'table4': table}, 'embedded, made')

@@ -48,9 +48,26 @@ _SURGICAL_HEADINGS = {
   'and not by its authors: accuracy in percent by tuned block',
   'published_ranks': "Published, not measured here: the paper's average ranks",
 }
+# Of the table of head probing what a reader looks for first, in words.
+_HEAD_PROBE_SHORT = {
+  'task': 'task',
+  'hidden': 'hidden units of the head',
+  'tau': 'epochs of probing',
+  'aie': 'energy then',
+  'probe_percent': 'accuracy then, training images (%)',
+  'train_adaptation_l2': 'l2 distance that features move, training images',
+  'percent': 'test accuracy at the end (%)',
+  'best': 'best of these',
+  'reached': 'seeds at the common loss',
+  'seeds': 'seeds',
+}
 _HEAD_PROBE_HEADINGS = {
-  'head_probe': 'Medians over seeds; reached says how many seeds ended at the '
-  'common training loss, best is by test accuracy',
+  'short': 'Medians over seeds. Energy is how wrong the head still is when '
+  'fine-tuning begins; best is by test accuracy; and features are compared '
+  'where the training loss came down to a common one',
+  'head_probe': 'All that was measured, medians over seeds: tau is the number '
+  'of epochs of probing and aie the energy; reached says how many seeds ended '
+  'at the common training loss, best is by test accuracy',
 }
 
 
@@ -64,6 +81,16 @@ def _surgical_markdown(frames: output_lib.Frames, source: str) -> str:
   if 'surgical' in frames:
     bold['surgical'] = surgical_frames.chosen(frames['surgical'])
   return output_lib.plain(frames, source, _SURGICAL_HEADINGS, bold)
+
+
+def _head_probe_markdown(frames: output_lib.Frames, source: str) -> str:
+  """What is looked for first, and all of it."""
+  table = frames['head_probe']
+  kept = [name for name in _HEAD_PROBE_SHORT if name in table]
+  short = table[kept].rename(columns=_HEAD_PROBE_SHORT)
+  return output_lib.plain(
+    {'short': short} | frames, source, _HEAD_PROBE_HEADINGS
+  )
 
 
 OUTPUTS = (
@@ -127,6 +154,7 @@ OUTPUTS = (
       'head_probe': head_probe_frames.table(r.of(companion_rows.HEAD_PROBE))
     },
     headings=_HEAD_PROBE_HEADINGS,
+    markdown=_head_probe_markdown,
   ),
   _Output(
     name='head_probe_figure',

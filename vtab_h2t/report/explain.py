@@ -10,11 +10,13 @@ from vtab_h2t import published
 from vtab_h2t.methods import interface
 from vtab_h2t.protocol import accuracy as accuracy_lib
 from vtab_h2t.protocol import ledger as ledger_lib
+from vtab_h2t.protocol import run as run_lib
 from vtab_h2t.report import frames
 from vtab_h2t.report import jobs
 from vtab_h2t.report import numerals
 from vtab_h2t.report import papers
 from vtab_h2t.report import results as results_lib
+from vtab_h2t.report import rounding
 from vtab_h2t.report import run_names
 from vtab_h2t.report import statistics
 from vtab_h2t.report import tables
@@ -90,6 +92,7 @@ def measured(
     '\n'.join(terminal.entries(facts, columns)),
     _seeds(rows, columns),
     terminal.prose(_median(tested), columns),
+    terminal.prose(_rounded(run, task, method), columns),
     _settings(rows, columns),
     *(_measurement(f, method, columns) for f in told),
     terminal.prose('Measured again, where no rows are yet, by', columns)
@@ -158,6 +161,22 @@ def _median(tested: Sequence[ledger_lib.Row]) -> str:
   return (
     f'{text}. All {tested[0]["total"]} test images are counted, and no '
     'setting was chosen on them.'
+  )
+
+
+def _rounded(run: run_lib.Run, task: str, method: str) -> str:
+  """What the cell is with additions in another order; '' if not known."""
+  if not rounding.is_known(run):
+    return ''
+  known = rounding.ranges()
+  return ' '.join(
+    'With additions in another order this project measured '
+    f'{rounding.told(line.lowest, line.highest)} % for this cell, over two '
+    f'processors with two arithmetics each ({rounding.WHERE}, "What rounding '
+    'alone does").'
+    for line in known[
+      (known.task == task) & (known.method == method)
+    ].itertuples()
   )
 
 

@@ -17,6 +17,7 @@ from vtab_h2t.report import moved_taps
 from vtab_h2t.report import output as output_lib
 from vtab_h2t.report import papers
 from vtab_h2t.report import results as results_lib
+from vtab_h2t.report import rounding
 from vtab_h2t.report import statistics
 from vtab_h2t.report import successors as successors_lib
 
@@ -24,6 +25,7 @@ Results = results_lib.Results
 Frames = output_lib.Frames
 
 _ACCURACY = jobs.ACCURACY
+ARITHMETICS = 'arithmetics'  # What of Table 4 is of additions in another order.
 TABLE6 = {
   'original': _ACCURACY,
   'pre_normalization': retapping.PRE_NORMALIZATION,
@@ -176,8 +178,14 @@ def table4(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def table4_measured(results: Results) -> Frames:
-  """Standard deviations of a run."""
-  return {'table4': table4(statistics.summarise(results.of(_ACCURACY)))}
+  """Standard deviations of a run; what the order of additions did, if known."""
+  summary = statistics.summarise(results.of(_ACCURACY))
+  found = {'table4': table4(summary)}
+  if rounding.is_known(results.run):
+    rounded = rounding.by_task(summary)
+    if not rounded.empty:
+      found[ARITHMETICS] = rounded
+  return found
 
 
 def table4_published() -> Frames:

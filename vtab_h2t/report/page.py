@@ -11,14 +11,10 @@ from typing import Any, TYPE_CHECKING
 
 import pandas as pd
 
-from vtab_h2t.report import budgets
-from vtab_h2t.report import companion_rows
 from vtab_h2t.report import contradictions
 from vtab_h2t.report import headline
 from vtab_h2t.report import html_tables
-from vtab_h2t.report import judging
 from vtab_h2t.report import page_claims
-from vtab_h2t.report import papers
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import run_names
 from vtab_h2t.report import sections
@@ -88,7 +84,7 @@ def build(
       main=_EMPTY | sections.summary_of_run(measured[0]),
       runs=[_line(one, links[one.run.name]) for one in measured],
       published=f'{name}/{_PUBLISHED}.html' if with_published else '',
-      verdicts=_verdicts(measured, links),
+      verdicts=page_claims.of_all(measured, links),
     )
   }
   up = f'../{first}'
@@ -111,61 +107,6 @@ def _line(results: results_lib.Results, link: str) -> dict[str, Any]:
     'measured': summary.counted(results),
     'answer': headline.answer(results),
   }
-
-
-def _verdicts(
-  measured: Sequence[results_lib.Results], links: Mapping[str, str]
-) -> list[dict[str, Any]]:
-  """The claims of the paper over all runs, and those of the companions.
-
-  The paper's own numbers stand beside the main run, then come others of its
-  suite. Runs of a single setting, which can tell of few claims, are left out.
-  """
-  shifted = [r for r in measured if r.run.suite == companion_rows.SUITE]
-  others = [r for r in measured if r.run.suite != companion_rows.SUITE]
-  given = [r for r in others[1:] if budgets.is_one_setting(r.run.space)]
-  kept = sorted(
-    (r for r in others if r not in given),
-    key=lambda r: r.run.suite != others[0].run.suite,
-  )
-
-  def columns(
-    runs: Sequence[results_lib.Results],
-  ) -> list[page_claims.Column]:
-    return [
-      page_claims.Column(
-        one.run.name,
-        run_names.label(one.run),
-        links[one.run.name],
-        judging.of_run(one),
-        one.run,
-      )
-      for one in runs
-    ]
-
-  printed = [
-    page_claims.Column(
-      f'published, {label}',
-      f"the paper's own tables, {label}",
-      '',
-      judging.of_paper(backbone),
-    )
-    for backbone, label in papers.LABELS.items()
-  ]
-  own = columns(kept)
-  return [
-    {
-      'title': title,
-      'given': {r.run.name: links[r.run.name] for r in left_out},
-      'is_published': any(not column.link for column in judged),
-    }
-    | page_claims.matrix(judged)
-    for title, judged, left_out in (
-      ('Claims of Head2Toe', [*own[:1], *printed, *own[1:]], given),
-      ('Claims of the companion papers', columns(shifted), ()),
-    )
-    if judged
-  ]
 
 
 def _render(

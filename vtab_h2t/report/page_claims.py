@@ -9,10 +9,15 @@ from typing import Any
 import pandas as pd
 
 from vtab_h2t.protocol import run as run_lib
+from vtab_h2t.report import budgets
 from vtab_h2t.report import claim_numbers
+from vtab_h2t.report import companion_rows
 from vtab_h2t.report import judging
 from vtab_h2t.report import numerals
+from vtab_h2t.report import papers
+from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import rounding
+from vtab_h2t.report import run_names
 from vtab_h2t.report import tables
 
 _MARKS = {
@@ -141,6 +146,68 @@ def seen(value: float) -> str:
   if math.isinf(value):
     return 'none'
   return _number(value, numerals.decimals(0, value))
+
+
+def of_all(
+  measured: Sequence[results_lib.Results], links: Mapping[str, str]
+) -> list[dict[str, Any]]:
+  """The claims of the paper over all runs, and those of the companions.
+
+  The paper's own numbers stand beside the main run, then come others of its
+  suite. Runs of a single setting, which can tell of few claims, are left out.
+
+  Args:
+    measured: the results of each run, the main one first.
+    links: from a run's name to where its details are.
+
+  Returns:
+    Of each, what `matrix` gives, `title`, `given` (from the names of the runs
+    that are left out to their links) and `is_published`: whether columns of the
+    paper's numbers are among them.
+  """
+  shifted = [r for r in measured if r.run.suite == companion_rows.SUITE]
+  others = [r for r in measured if r.run.suite != companion_rows.SUITE]
+  given = [r for r in others[1:] if budgets.is_one_setting(r.run.space)]
+  kept = sorted(
+    (r for r in others if r not in given),
+    key=lambda r: r.run.suite != others[0].run.suite,
+  )
+
+  def columns(runs: Sequence[results_lib.Results]) -> list[Column]:
+    return [
+      Column(
+        one.run.name,
+        run_names.label(one.run),
+        links[one.run.name],
+        judging.of_run(one),
+        one.run,
+      )
+      for one in runs
+    ]
+
+  printed = [
+    Column(
+      f'published, {label}',
+      f"the paper's own tables, {label}",
+      '',
+      judging.of_paper(backbone),
+    )
+    for backbone, label in papers.LABELS.items()
+  ]
+  own = columns(kept)
+  return [
+    {
+      'title': title,
+      'given': {r.run.name: links[r.run.name] for r in left_out},
+      'is_published': any(not column.link for column in judged),
+    }
+    | matrix(judged)
+    for title, judged, left_out in (
+      ('Claims of Head2Toe', [*own[:1], *printed, *own[1:]], given),
+      ('Claims of the companion papers', columns(shifted), ()),
+    )
+    if judged
+  ]
 
 
 def matrix(columns: Iterable[Column]) -> dict[str, Any]:

@@ -117,6 +117,7 @@ def _of_derived(
   ]
   own = [o for o in made if o.place(results) == folder.path]
   shared = [o for o in made if o not in own and job in o.all_jobs]
+  accuracies = summary.beside_parent(results, folder).rstrip('\n')
   parts = [
     f'# {_title(run, job)}',
     _MARK,
@@ -125,7 +126,13 @@ def _of_derived(
     'made from its rows as well. '
     + summary.links(shared, results, folder.path).strip(),
     _warnings(results),
-    summary.beside_parent(results, folder).rstrip('\n'),
+    accuracies,
+    # A study's are in its parent's table alone.
+    *(
+      _table(o, results, folder.path)
+      for o in shared
+      if not (o.draw or own or accuracies)
+    ),
     *(
       _figure_with_numbers(o, results, folder.path)
       if o.draw
@@ -151,12 +158,16 @@ def _split(sentence: str) -> tuple[str, str]:
   return f'{first}{colon}', why
 
 
-def _table(output: output_lib.Output, results: results_lib.Results) -> str:
+def _table(
+  output: output_lib.Output,
+  results: results_lib.Results,
+  place: pathlib.Path | None = None,
+) -> str:
   """A table, or the first of many; of claims nothing, as they come in short."""
   if output.name in _IN_SHORT:
     return ''
   folder = output.folder(output.place(results))
-  name = _relative(folder / output.name, results)
+  name = _relative(folder / output.name, results, place)
   frames = output.of_results(results)
   linked = _LINKED.get(output.name)
   shown = {key: table for key, table in frames.items() if key != linked}

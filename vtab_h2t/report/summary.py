@@ -18,6 +18,7 @@ from vtab_h2t.report import jobs
 from vtab_h2t.report import judging
 from vtab_h2t.report import numerals
 from vtab_h2t.report import output as output_lib
+from vtab_h2t.report import page_claims
 from vtab_h2t.report import papers
 from vtab_h2t.report import results as results_lib
 from vtab_h2t.report import rounding
@@ -46,6 +47,8 @@ def markdown(
     'single tasks, cost and provenance.\n',
     index(measured, place),
   ]
+  if len(measured) > 1:
+    parts.append(all_verdicts(measured, place))
   for one in measured:
     parts += [
       f'## {one.run.name}\n',
@@ -328,6 +331,69 @@ def judged_claims(results: Results, place: pathlib.Path | None = None) -> str:
     if rest
     else ''
   )
+
+
+def all_verdicts(
+  measured: Sequence[Results], place: pathlib.Path | None = None
+) -> str:
+  """The verdicts of all runs on the same claims, a line a claim.
+
+  Args:
+    measured: the results of each run, the main one first.
+    place: as of `markdown`.
+  """
+  links = {one.run.name: f'{_path(one, place)}/' for one in measured}
+  parts = ['## The verdicts of all claims\n']
+  for found in page_claims.of_all(measured, links):
+    if not found['lines']:
+      continue
+    parts.append(f'### {found["title"]}\n')
+    said = ['Behind each verdict stands its number, in brackets.']
+    if found['is_published']:
+      said.append(
+        'In the columns that are called published it was derived from what the '
+        'paper prints; the others were measured.'
+      )
+    said.append('A cell is blank where the claim cannot be tested.')
+    if found['untested']:
+      said.append(
+        f'{_number(found["untested"], "further claim")} can be tested nowhere.'
+      )
+    for names, what in (
+      (found['others'], 'No claim can be tested on'),
+      (found['given'], 'Left out, as they have one given setting, are'),
+    ):
+      if names:
+        said.append(f'{what} {", ".join(_linked(n, links) for n in names)}.')
+    lines = pd.DataFrame(
+      [
+        {'claim': line['claim']}
+        | {
+          _linked(column.name, links): _verdict(cell)
+          for column, cell in zip(found['columns'], line['cells'], strict=True)
+        }
+        for line in found['lines']
+      ]
+    )
+    parts.append(f'{" ".join(said)}\n\n{_table(lines)}')
+    if found['note']:
+      note = found['note']
+      if place is not None:
+        note = rounding.linked(note, place)
+      parts.append(f'\\* {note}\n')
+  return '\n'.join(parts) if len(parts) > 1 else ''
+
+
+def _linked(name: str, links: Mapping[str, str]) -> str:
+  """A column's name, as a link where it is a run's."""
+  return f'[{name}]({links[name]})' if name in links else name
+
+
+def _verdict(cell: Mapping[str, Any]) -> str:
+  """A verdict with its number; '' where there is none."""
+  number = f' ({cell["measured"]})' if cell['measured'] else ''
+  star = '\\*' if cell['is_rounded'] else ''
+  return f'{cell["verdict"]}{star}{number}'
 
 
 def paper_claims() -> str:

@@ -125,7 +125,7 @@ def note(summary: pd.DataFrame) -> str:
   text = f'The largest difference between seeds is {_widest(summary)}.'
   frozen = summary[summary.method.isin(rounding.METHODS)]
   if set(summary.suite) == {_EMBEDDED} and frozen.range_points.notna().any():
-    of_frozen = _widest(frozen)
+    of_frozen, moved = _widest(frozen), numerals.number(rounding.most())
     text += (
       f' With {rounding.AMONG}'
       if of_frozen == _widest(summary)
@@ -133,9 +133,10 @@ def note(summary: pd.DataFrame) -> str:
     )
     text += (
       ', the order of additions alone moved single tasks of the run '
-      f'{rounding.RUN} by up to {numerals.number(rounding.MOST)} points, where '
+      f'{rounding.RUN} by up to {moved} points, where '
       'another setting then won on the validation images: it was measured on '
-      f'two processors ({rounding.WHERE}, "What rounding alone does"). With '
+      f'two processors ({rounding.WHERE}, "What rounding alone does"; each '
+      "task stands under that run's Table 4). With "
       'other methods this was not measured.'
     )
   return text
