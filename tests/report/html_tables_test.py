@@ -60,7 +60,7 @@ def test_texts_stand_to_the_left_and_numbers_to_the_right():
 
 def test_a_long_table_says_where_the_rest_is():
   text = html_tables.html(pd.DataFrame({'x': range(1000)}))
-  assert 'the first 300 of 1000 lines' in text and '>300<' not in text
+  assert 'the first 200 of 1000 lines' in text and '>200<' not in text
 
 
 def test_settings_are_written_as_somebody_would_write_them():

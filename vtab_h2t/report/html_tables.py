@@ -10,7 +10,7 @@ if TYPE_CHECKING:
   import markupsafe
 
 _BREAK = '_<wbr>'
-_MOST_LINES = 300  # Of a table; the CSV file beside the rows has all.
+_MOST_LINES = 200  # Of a table; the CSV file beside the rows has all.
 
 
 def html(frame: pd.DataFrame, is_printed: bool = False) -> 'markupsafe.Markup':
