@@ -378,7 +378,10 @@ def ranges(rows: Sequence[Row]) -> str:
   for row in _rounded(rows):
     cell = cells.setdefault((row['method'], row['task']), [])
     cell += [row[name] for name in _ARITHMETICS]
-  lines = [f'{m},{t},{min(v)},{max(v)}' for (m, t), v in cells.items()]
+  lines = [
+    f'{method},{task},{min(found):.7g},{max(found):.7g}'
+    for (method, task), found in cells.items()
+  ]
   return '\n'.join(['method,task,lowest,highest', *lines]) + '\n'
 
 

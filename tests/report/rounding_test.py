@@ -3,8 +3,10 @@
 import pathlib
 
 import pandas as pd
+import pytest
 
 from tests.report import made
+from vtab_h2t import errors
 from vtab_h2t.report import claims
 from vtab_h2t.report import rounding
 
@@ -47,6 +49,12 @@ def test_ranges_stand_by_method_and_task():
     ['linear', '44.0', ''],
   ]
   assert rounding.by_task(cells[cells.method == 'finetune']).empty
+
+
+def test_a_file_that_is_missing_is_named(tmp_path, monkeypatch):
+  monkeypatch.setattr(rounding, '_RANGES', tmp_path / 'arithmetics.csv')
+  with pytest.raises(errors.InputError, match='arithmetics.csv is missing'):
+    rounding.ranges()
 
 
 def test_links_lead_to_the_measurement():

@@ -78,7 +78,7 @@ def test_each_run_has_its_title_extent_answer_means_and_claims(measured):
 def test_the_verdicts_of_all_claims_stand_in_one_table(measured):
   one, two = measured
   text = summary.all_verdicts(measured)
-  heading, introduction, table = text.split('\n\n', 3)[1:]
+  _, heading, introduction, table = text.split('\n\n', 4)[1:]
   assert heading == '### Claims of Head2Toe'
   assert introduction.endswith(
     f'No claim can be tested on [{two.run.name}]({two.run.name}/).'
@@ -105,12 +105,37 @@ def test_the_verdicts_of_all_claims_stand_in_one_table(measured):
     found['measured'], abs=0.06
   )
   assert line[2:] == ['holds (8.8)', 'holds (10.4)']
+  # What follows from the fractions says so; what cannot be tested is blank.
+  (follows,) = (line for line in lines if line[0].startswith('Validating the'))
+  assert follows[1].endswith(', derived)')
+  assert any(line[1] and not line[2] for line in lines)
+
+
+def test_runs_of_one_setting_and_of_shifts_stand_apart_from_the_verdicts():
+  given = made.run(space=made.fixed(lr=0.1, steps=5), chosen_name='given')
+  text = summary.all_verdicts(
+    [
+      made.results(testing.result_rows()),
+      made.results((), given),
+      made_shifted.all_results(),
+    ]
+  )
+  paper, companions = text.split('\n### ')[1:]
+  assert 'Runs with one given setting, on which few claims' in paper
+  assert 'are left out: [given](nowhere/).' in paper
+  assert companions.startswith('Claims of the companion papers\n')
+  assert 'published' not in companions and '| undecided (' in companions
 
 
 def test_what_rounding_decides_has_a_star_in_the_table_of_verdicts():
-  text = summary.all_verdicts([_main({'head2toe': 9, 'all_l1': 5})])
+  text = summary.all_verdicts(
+    [_main({'head2toe': 9, 'all_l1': 5})],
+    pathlib.Path(__file__).parents[2] / 'results',
+  )
   assert re.search(r'\| holds\\\* \(\d', text)
-  assert f'\n\\* {rounding.NOTE}\n' in text
+  page = '../benchmarks/README.md#what-rounding-alone-does'
+  assert f'\n\\* Undecided {rounding.OTHERWISE}: ' in text
+  assert f'([benchmarks/README.md]({page}), ' in text
 
 
 def test_means_are_of_medians():

@@ -63,8 +63,9 @@ _HEAD_PROBE_SHORT = {
 }
 _HEAD_PROBE_HEADINGS = {
   'short': 'Medians over seeds. Energy is how wrong the head still is when '
-  'fine-tuning begins; best is by test accuracy; and features are compared '
-  'where the training loss came down to a common one',
+  'fine-tuning begins; best is by test accuracy. Distances of features are of '
+  'all seeds; claims on them count those alone whose training loss came down '
+  'to a common one',
   'head_probe': 'All that was measured, medians over seeds: tau is the number '
   'of epochs of probing and aie the energy; reached says how many seeds ended '
   'at the common training loss, best is by test accuracy',

@@ -165,15 +165,14 @@ def _median(tested: Sequence[ledger_lib.Row]) -> str:
 
 
 def _rounded(run: run_lib.Run, task: str, method: str) -> str:
-  """What the cell is with additions in another order; '' if not known."""
+  """What the cell is with other orders of additions; '' if not known."""
   if not rounding.is_known(run):
     return ''
   known = rounding.ranges()
   return ' '.join(
-    'With additions in another order this project measured '
-    f'{rounding.told(line.lowest, line.highest)} % for this cell, over two '
-    f'processors with two arithmetics each ({rounding.WHERE}, "What rounding '
-    'alone does").'
+    f'For this cell {rounding.OVER} gave '
+    f'{rounding.told(line.lowest, line.highest)} % ({rounding.WHERE}, "What '
+    'rounding alone does").'
     for line in known[
       (known.task == task) & (known.method == method)
     ].itertuples()

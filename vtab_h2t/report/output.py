@@ -239,6 +239,10 @@ class Output:
     plotting.note(drawn, source)
     return drawn
 
+  def csv_name(self, frame: str) -> str:
+    """Name of the file that has a frame."""
+    return f'{self.name}{"" if frame == self.name else f"_{frame}"}.csv'
+
   def write(
     self, frames: Frames, folder: pathlib.Path, source: str
   ) -> list[pathlib.Path]:
@@ -249,8 +253,7 @@ class Output:
     """
     folder, paths = self.folder(folder), []
     for name, table in frames.items():
-      suffix = '' if name == self.name else f'_{name}'
-      paths.append(folder / f'{self.name}{suffix}.csv')
+      paths.append(folder / self.csv_name(name))
       with files.atomic_write(paths[-1]) as f:
         table.to_csv(f, index=False, float_format='%.7g', lineterminator='\n')
     if self.draw:

@@ -1,4 +1,4 @@
-"""Claims on a page: those of a run, and the verdicts of all runs beside."""
+"""Claims for pages: those of a run, and the verdicts of all runs beside."""
 
 from collections.abc import Iterable, Mapping, Sequence
 import dataclasses

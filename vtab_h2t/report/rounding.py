@@ -27,6 +27,10 @@ UNDECIDED = (
   'head2toe_best_of_frozen',
 )
 OTHERWISE = 'with additions in another order'
+# Over what the ranges are.
+OVER = (
+  "two processors with two orders of additions each, the main run's among them,"
+)
 WHERE = 'benchmarks/README.md'
 # For below a table of verdicts.
 NOTE = (
@@ -83,14 +87,15 @@ def by_task(cells: pd.DataFrame) -> pd.DataFrame:
     cells: method and task of each, in the order to show them.
 
   Returns:
-    method and a column for each task: texts, as `told` gives them.
+    method and a column for each task: texts, as `told` gives them; '' where
+    it was not measured.
   """
   table = cells[['method', 'task']].merge(ranges())
   table['told'] = [
     told(*pair) for pair in zip(table.lowest, table.highest, strict=True)
   ]
   wide = table.pivot(index='method', columns='task', values='told').reindex(
-    index=table.method.unique(), columns=table.task.unique(), fill_value=''
+    index=table.method.unique(), columns=table.task.unique()
   )
   wide.columns.name = None
   return wide.fillna('').reset_index()

@@ -10,6 +10,7 @@ from vtab_h2t.protocol import ledger as ledger_lib
 from vtab_h2t.protocol import run as run_lib
 from vtab_h2t.report import catalogue
 from vtab_h2t.report import caveats
+from vtab_h2t.report import headline
 from vtab_h2t.report import how_measured
 from vtab_h2t.report import jobs
 from vtab_h2t.report import output as output_lib
@@ -117,7 +118,6 @@ def _of_derived(
   ]
   own = [o for o in made if o.place(results) == folder.path]
   shared = [o for o in made if o not in own and job in o.all_jobs]
-  accuracies = summary.beside_parent(results, folder).rstrip('\n')
   parts = [
     f'# {_title(run, job)}',
     _MARK,
@@ -126,12 +126,12 @@ def _of_derived(
     'made from its rows as well. '
     + summary.links(shared, results, folder.path).strip(),
     _warnings(results),
-    accuracies,
-    # A study's are in its parent's table alone.
+    summary.beside_parent(results, folder).rstrip('\n'),
+    # A study's numbers are in its parent's table alone.
     *(
       _table(o, results, folder.path)
       for o in shared
-      if not (o.draw or own or accuracies)
+      if jobs.JOBS[job].study is not None and not (own or o.draw)
     ),
     *(
       _figure_with_numbers(o, results, folder.path)
@@ -167,21 +167,25 @@ def _table(
   if output.name in _IN_SHORT:
     return ''
   folder = output.folder(output.place(results))
-  name = _relative(folder / output.name, results, place)
+  page = _relative(folder / f'{output.name}.md', results, place)
   frames = output.of_results(results)
   linked = _LINKED.get(output.name)
   shown = {key: table for key, table in frames.items() if key != linked}
   text = output.text(shown, run_names.label(results.run)).strip()
-  end = f'The same numbers are in [{output.name}.csv]({name}.csv).'
+  numbers = [output.csv_name(frame) for frame in shown]
+  links = headline.enumerated(
+    [f'[{n}]({_relative(folder / n, results, place)})' for n in numbers]
+  )
+  end = f'The same numbers are in {links}.'
   if linked:
     end = (
-      f'[All of it]({name}.md), with what the paper prints for its ResNet-50, '
+      f'[All of it]({page}), with what the paper prints for its ResNet-50, '
       'has a page of its own.'
     )
   if text.count('\n') > _MOST_LINES:
     text = text[: text.index('|\n\n') + 1]
     if not linked:
-      end = f'[Further tables]({name}.md) have a page of their own.'
+      end = f'[Further tables]({page}) have a page of their own.'
   return f'## {output.title}\n\n{text}\n\n{end}'
 
 
@@ -216,10 +220,11 @@ def _figure_with_numbers(
     {frame: numbers}, run_names.label(results.run)
   ).strip()
   folder = output.folder(output.place(results))
-  path = f'{_relative(folder / output.name, results, place)}_{frame}.csv'
+  name = output.csv_name(frame)
+  path = _relative(folder / name, results, place)
   return (
     f'{text}\n\nTest accuracy in percent, means over tasks:\n\n{table}\n\n'
-    f'The same numbers are in [{output.name}_{frame}.csv]({path}).'
+    f'The same numbers are in [{name}]({path}).'
   )
 
 

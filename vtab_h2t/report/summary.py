@@ -343,7 +343,12 @@ def all_verdicts(
     place: as of `markdown`.
   """
   links = {one.run.name: f'{_path(one, place)}/' for one in measured}
-  parts = ['## The verdicts of all claims\n']
+  parts = [
+    '## The verdicts of all claims\n',
+    'Each claim has a number that is above 0 if the claim is right. The claim '
+    'holds if the whole 95 % interval of the number, over tasks and seeds, is '
+    'above 0, does not hold if that is below, and is undecided otherwise.\n',
+  ]
   for found in page_claims.of_all(measured, links):
     if not found['lines']:
       continue
@@ -351,17 +356,21 @@ def all_verdicts(
     said = ['Behind each verdict stands its number, in brackets.']
     if found['is_published']:
       said.append(
-        'In the columns that are called published it was derived from what the '
-        'paper prints; the others were measured.'
+        'It was measured, or in the columns that are called published was '
+        'derived from what the paper prints.'
       )
     said.append('A cell is blank where the claim cannot be tested.')
     if found['untested']:
       said.append(
         f'{_number(found["untested"], "further claim")} can be tested nowhere.'
       )
-    for names, what in (
-      (found['others'], 'No claim can be tested on'),
-      (found['given'], 'Left out, as they have one given setting, are'),
+    for what, names in (
+      ('No claim can be tested on', found['others']),
+      (
+        'Runs with one given setting, on which few claims can be tested, are '
+        'left out:',
+        found['given'],
+      ),
     ):
       if names:
         said.append(f'{what} {", ".join(_linked(n, links) for n in names)}.')
@@ -377,11 +386,9 @@ def all_verdicts(
     )
     parts.append(f'{" ".join(said)}\n\n{_table(lines)}')
     if found['note']:
-      note = found['note']
-      if place is not None:
-        note = rounding.linked(note, place)
-      parts.append(f'\\* {note}\n')
-  return '\n'.join(parts) if len(parts) > 1 else ''
+      folder = measured[0].folder.path.parent if place is None else place
+      parts.append(f'\\* {rounding.linked(found["note"], folder)}\n')
+  return '\n'.join(parts)
 
 
 def _linked(name: str, links: Mapping[str, str]) -> str:

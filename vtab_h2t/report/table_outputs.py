@@ -138,10 +138,9 @@ def _table6_markdown(frames: output_lib.Frames, source: str) -> str:
 
 _TABLE4_HEADINGS = {
   making.ARITHMETICS: (
-    'Lowest and highest accuracy in percent, each the median of three seeds, '
-    'with additions in another order: over two processors with two arithmetics '
-    f'each ({rounding.WHERE}, "What rounding alone does"). With other methods '
-    'this was not measured'
+    f'Lowest and highest accuracy in percent that {rounding.OVER} gave, each '
+    f'the median of three seeds ({rounding.WHERE}, "What rounding alone '
+    'does"). With other methods this was not measured'
   )
 }
 
