@@ -146,8 +146,8 @@ def test_readme_shows_the_committed_numbers(measured):
     'Fine-tuning is {:.1f} points above Head2Toe ({:.1f} to {:.1f})'.format(
       *main.loc['finetune', ['points', 'low', 'high']]
     ),
-    'Scratch {:.1f} below it ({:.1f} to {:.1f})'.format(
-      -main.points['scratch'], *main.loc['scratch', ['low', 'high']]
+    'Scratch {:.1f} below it ({:.1f} below to {:.1f} above)'.format(
+      *(-main.loc['scratch', ['points', 'low']]), main.high['scratch']
     ),
     'Head2Toe-FT is {:.1f} points above Head2Toe ({:.1f} to {:.1f}), and ties '
     'with fine-tuning'.format(

@@ -4,7 +4,7 @@ from tests.report import made_shifted as made
 from vtab_h2t.report import companion_answer
 from vtab_h2t.report import companion_rows
 
-_RESULTS = made.results()
+_RESULTS = made.all_results()
 
 
 def _answer(results):

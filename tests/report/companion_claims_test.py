@@ -12,7 +12,7 @@ from vtab_h2t.report import jobs
 from vtab_h2t.report import judging
 
 _CLAIMS = companion_claims.CLAIMS
-_RESULTS = made.results()
+_RESULTS = made.all_results()
 
 
 def test_ids_are_unique_and_jobs_known():

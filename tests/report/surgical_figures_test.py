@@ -4,7 +4,7 @@ from tests.report import made_shifted as made
 from vtab_h2t.report import surgical_figures as figures
 from vtab_h2t.report import surgical_frames as frames
 
-_TABLE = frames.figure_frames(made.results())['surgical_figure']
+_TABLE = frames.figure_frames(made.all_results())['surgical_figure']
 
 
 def test_a_row_for_each_network_and_number_and_a_panel_for_each_kind():

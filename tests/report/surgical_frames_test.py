@@ -8,7 +8,7 @@ from vtab_h2t.protocol import companions
 from vtab_h2t.report import surgical_frames as frames
 from vtab_h2t.report import surgical_rows
 
-_RESULTS = made.results()
+_RESULTS = made.all_results()
 _ROWS = _RESULTS.of('surgical_small')
 _TABLE = surgical_rows.tests(_ROWS)
 
