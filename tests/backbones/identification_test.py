@@ -375,6 +375,7 @@ def test_saved_models_whose_variables_are_known(tmp_path):
   assert contents.fits[0].is_whole
 
 
+@pytest.mark.soak
 @pytest.mark.usefixtures('small')
 def test_saved_models_of_which_endpoints_are_known(tmp_path):
   _save(tmp_path / 'm', 'vit_s16', scheme=False)

@@ -29,6 +29,7 @@ def test_taps():
   assert pooling.layout(shapes, 512).size == 29_440
 
 
+@pytest.mark.soak
 def test_weights_files(tmp_path):
   import keras_cv
 

@@ -350,6 +350,7 @@ def test_saved_models_are_the_named_networks(tmp_path):
     vit.vit('vit', str(tmp_path), 32)
 
 
+@pytest.mark.soak
 def test_a_named_network_takes_every_naming(tmp_path):
   """And interpolates positions, of 32 pixels here, to what is asked for."""
   timm = vit_like.timm(depth=12, width=192, mlp=768, patch=16, grid=2)

@@ -43,6 +43,7 @@ def vit():
   return registry.load('vit_ti16', 'random', 32)
 
 
+@pytest.mark.soak
 def test_a_vit_gives_two_vectors_of_each_depth_but_the_first(vit):
   images, split = _split()
   found = _vectors(vit, split, batch_size=2)

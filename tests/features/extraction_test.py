@@ -192,6 +192,7 @@ def _backbone(built, embedding, cls=pooling.CLS_POOLED):
   )
 
 
+@pytest.mark.soak
 def test_xla_gives_the_same_features_of_depthwise_convolutions(monkeypatch):
   monkeypatch.setattr(
     efficientnet_lite, '_STAGES', ((1, 3, 1, 1, 8), (1, 5, 2, 2, 8))
@@ -209,6 +210,7 @@ def test_xla_gives_the_same_features_of_a_vit(cls, monkeypatch):
   _assert_xla_agrees(monkeypatch, backbone, (8, 24, 100))
 
 
+@pytest.mark.soak
 def test_xla_gives_the_same_features_of_a_resnet(monkeypatch):
   monkeypatch.setattr(resnet_v2, '_WIDTHS', (4, 8))
   monkeypatch.setattr(resnet_v2, '_UNITS', (2, 1))

@@ -37,6 +37,7 @@ def _objective(x, y, solution):
   )
 
 
+@pytest.mark.soak
 def test_objectives_are_those_of_adelie():
   # adelie 1.1.52, multinomial with unit penalty factors and lambda / classes,
   # tol and irls_tol 1e-14, on the same draw.

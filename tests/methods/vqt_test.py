@@ -145,6 +145,7 @@ def _by_hand(data, network, inputs, examples, setting, seed, epochs=3):
   return logits, columns
 
 
+@pytest.mark.soak
 def test_it_trains_three_times(data, network, inputs, examples, space):
   found = list(_METHOD.fit(data, examples, _setting(), space, (0, 3)))
   kept = []

@@ -622,6 +622,7 @@ def test_a_pair_has_the_taps_of_the_first_and_the_seconds_embedding():
   assert len(alone.taps) > 2
 
 
+@pytest.mark.soak
 def test_networks_compute_in_the_runs_precision():
   one = run_lib.network('efficientnet_lite0', 'random', 32)
   two = run_lib.network('efficientnet_lite2', 'random', 32)

@@ -285,6 +285,7 @@ def test_the_papers_numbers_are_a_page_beside_runs(
   assert _sections(both['report/published.html']) == _sections(papers_page)
 
 
+@pytest.mark.soak
 def test_the_verdicts_of_all_claims_are_in_one_table(tmp_path, toy_tables):
   for name, changes in {
     'a': {},

@@ -84,10 +84,10 @@ def test_what_additions_in_another_order_did_stands_under_the_deviations():
   above, heading, table = text().rsplit('\n\n', 2)
   assert above.startswith('Standard deviation over seeds, in points (made).')
   assert re.search(r'\| Head2Toe +\| +0\.929 \|', above)
-  assert heading.startswith('Lowest and highest accuracy in percent that ')
+  assert heading.startswith('Below are the lowest and the highest accuracy')
   assert re.search(r'\| Head2Toe +\| 58\.6 to 64\.6 +\|', table)
   # It was measured with the main run's settings alone.
-  assert 'Lowest and highest' not in text(image_size=96)
+  assert 'Below are the lowest' not in text(image_size=96)
 
 
 def test_what_a_run_measured_is_told_from_what_the_paper_prints():

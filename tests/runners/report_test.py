@@ -45,7 +45,8 @@ def test_a_page_and_a_summary_of_each_run(workdir, tmp_path):
     assert path.read_text().count('median of 3 seeds') == 1
     assert f'href="page/{path.name}"' in out.read_text()
   summary = out.with_suffix('.md').read_text()
-  assert len(re.findall('^## ', summary, re.M)) == 2
+  sections = re.findall('^## (.*)$', summary, re.M)
+  assert sections[0] == 'The verdicts of all claims' and len(sections) == 3
   again = tmp_path / 'deep' / 'again.html'
   stale = again.with_suffix('') / 'stale.html'
   stale.parent.mkdir()

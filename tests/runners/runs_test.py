@@ -232,9 +232,10 @@ def test_a_name_of_ones_own_is_used(tmp_path):
   assert [f.name for f in tiny.folders(tmp_path)] == ['mine']
 
 
-@pytest.mark.parametrize(
-  'arguments, message',
-  [
+def test_a_name_that_does_not_fit_is_one_line(tmp_path):
+  tiny.run('table1', tmp_path, *_LINEAR, '--run_name=mine')
+  before = testing.results(tmp_path)
+  for arguments, message in (
     (
       ['--run_name=mine', '--protocol=official', '--probe_hidden=8'],
       '/mine is of another run; choose another --run_name. Different are '
@@ -244,17 +245,13 @@ def test_a_name_of_ones_own_is_used(tmp_path):
       ['--run_name=other'],
       '/mine already; leave out --run_name=other, or choose another --workdir',
     ),
-  ],
-)
-def test_a_name_that_does_not_fit_is_one_line(arguments, message, tmp_path):
-  tiny.run('table1', tmp_path, *_LINEAR, '--run_name=mine')
-  before = testing.results(tmp_path)
-  done = testing.run_runner(
-    'table1', *tiny.FLAGS, f'--workdir={tmp_path}', *_LINEAR, *arguments
-  )
-  assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
-  assert message in done.stderr
-  assert testing.results(tmp_path) == before
+  ):
+    done = testing.run_runner(
+      'table1', *tiny.FLAGS, f'--workdir={tmp_path}', *_LINEAR, *arguments
+    )
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
+    assert message in done.stderr
+    assert testing.results(tmp_path) == before
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,7 @@ def test_reading_again_gives_the_same(prepared):
   assert one.train.sha256 != one.test.sha256
 
 
+@pytest.mark.soak
 def test_encodings_are_of_what_is_stored(prepared, monkeypatch):
   examples = _load(prepared)
   assert examples.train.encodings() == {'PNG': 1200}

@@ -170,7 +170,7 @@ def _rounded(run: run_lib.Run, task: str, method: str) -> str:
     return ''
   known = rounding.ranges()
   return ' '.join(
-    f'For this cell {rounding.OVER} gave '
+    f'For this cell {rounding.OVER}, gave '
     f'{rounding.told(line.lowest, line.highest)} % ({rounding.WHERE}, "What '
     'rounding alone does").'
     for line in known[

@@ -29,7 +29,7 @@ UNDECIDED = (
 OTHERWISE = 'with additions in another order'
 # Over what the ranges are.
 OVER = (
-  "two processors with two orders of additions each, the main run's among them,"
+  "two processors with two orders of additions each, the main run's among them"
 )
 WHERE = 'benchmarks/README.md'
 # For below a table of verdicts.

@@ -347,7 +347,9 @@ def all_verdicts(
     '## The verdicts of all claims\n',
     'Each claim has a number that is above 0 if the claim is right. The claim '
     'holds if the whole 95 % interval of the number, over tasks and seeds, is '
-    'above 0, does not hold if that is below, and is undecided otherwise.\n',
+    'above 0, does not hold if that is below, and is undecided otherwise. It '
+    'has no verdict if the budgets of what it compares differ or are not '
+    'known.\n',
   ]
   for found in page_claims.of_all(measured, links):
     if not found['lines']:

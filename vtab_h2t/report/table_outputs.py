@@ -138,9 +138,10 @@ def _table6_markdown(frames: output_lib.Frames, source: str) -> str:
 
 _TABLE4_HEADINGS = {
   making.ARITHMETICS: (
-    f'Lowest and highest accuracy in percent that {rounding.OVER} gave, each '
-    f'the median of three seeds ({rounding.WHERE}, "What rounding alone '
-    'does"). With other methods this was not measured'
+    'Below are the lowest and the highest accuracy in percent, each the median '
+    'of three seeds, of four computations, and one number where these agree: '
+    f'{rounding.OVER} ({rounding.WHERE}, "What rounding alone does"). With '
+    'other methods this was not measured'
   )
 }
 
